@@ -1,0 +1,1 @@
+//! In-process benches and the echo server

@@ -1,0 +1,1 @@
+//! Log, MessageStore and Presence on one machine

@@ -1,0 +1,1 @@
+//! Channels, membership, sequencing and idempotency as pure functions of the log

@@ -1,0 +1,1 @@
+//! One connection's life as a machine without I/O

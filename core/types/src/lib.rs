@@ -1,0 +1,1 @@
+//! Ids, limits, units and errors that every floor speaks of

@@ -1,0 +1,1 @@
+//! The client protocol and the internal records: bytes to values and back

@@ -1,0 +1,1 @@
+//! The per-core loop: accept, receive, send queues, timers, mailboxes, TLS

@@ -1,0 +1,1 @@
+//! io_uring: ring, buffers, descriptors, tokens

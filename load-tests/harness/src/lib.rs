@@ -1,0 +1,1 @@
+//! The load tool: open-loop agents, latency histograms and a checker

@@ -1,0 +1,1 @@
+//! Seeded time, faults and crashes against the pipeline

@@ -1,0 +1,1 @@
+//! Channels, members and the outbox

@@ -1,0 +1,1 @@
+//! Configuration, choice of engines and the binary

@@ -1,0 +1,1 @@
+//! Sequence, store, route: the processor of a partition
