@@ -1,1 +1,3 @@
-//! Channels, membership, sequencing and idempotency as pure functions of the log
+//! Channels, membership, sequencing and idempotency as pure functions of the log.
+
+pub mod rows;

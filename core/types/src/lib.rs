@@ -1,1 +1,17 @@
-//! Ids, limits, units and errors that every floor speaks of
+//! Ids, limits, units and errors that every floor speaks of.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number.
+
+mod code;
+mod id;
+pub mod limits;
+mod place;
+mod snowflake;
+mod time;
+
+pub use code::{CloseCode, ErrorCode};
+pub use id::{ChannelId, ClientId, SessionId, UserId};
+pub use limits::Limits;
+pub use place::{Epoch, Offset, PartitionId, Slot, Topic, partition_of};
+pub use snowflake::{MessageId, ParseMessageIdError, RINGSIDE_EPOCH_MS};
+pub use time::UnixMillis;

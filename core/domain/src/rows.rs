@@ -1,0 +1,270 @@
+//! The rows that the log owns: what a partition's processor computes, and what the store keeps.
+//!
+//! Every row carries the stamp of the record that wrote it, so that a later record's write always wins,
+//! whatever order two owners of a partition write in.
+
+use bytes::Bytes;
+use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, UserId};
+use ringside_wire::message::ContentType;
+
+/// The write timestamp of a row, in microseconds: strictly rising over the records of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Stamp(pub u64);
+
+/// A message. Table `messages`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MessageRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The id of the record that made it.
+    pub message_id: MessageId,
+    /// The channel's effective record before this one.
+    pub prev: MessageId,
+    /// Its position among the channel's messages.
+    pub seq: u64,
+    /// The channel's changes when it was made.
+    pub change: u64,
+    /// The sender's own id.
+    pub client_id: ClientId,
+    /// Who sent it.
+    pub sender_id: UserId,
+    /// The text.
+    pub content: String,
+    /// What it is.
+    pub content_type: ContentType,
+    /// A JSON object, or empty.
+    pub metadata: String,
+    /// The message that it answers; [`MessageId::ZERO`]: none.
+    pub reply_to: MessageId,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+/// A change of a channel. Table `channel_changes`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChangeRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Its position among the channel's changes.
+    pub change: u64,
+    /// The id of the record that made it.
+    pub record_id: MessageId,
+    /// The channel's effective record before this one.
+    pub prev: MessageId,
+    /// The channel's messages when it was made.
+    pub seq: u64,
+    /// The record's `ChangeBody`, encoded.
+    pub body: Bytes,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+/// Where a channel stands. Table `channel_heads`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeadRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Its last record that made a message or a change.
+    pub last_effective_id: MessageId,
+    /// Its last message.
+    pub last_message_id: MessageId,
+    /// Messages so far.
+    pub last_seq: u64,
+    /// Changes so far.
+    pub last_change: u64,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+impl HeadRow {
+    /// The head of a channel that no record has touched.
+    pub const fn empty(channel_id: ChannelId) -> Self {
+        Self {
+            channel_id,
+            last_effective_id: MessageId::ZERO,
+            last_message_id: MessageId::ZERO,
+            last_seq: 0,
+            last_change: 0,
+            stamp: Stamp(0),
+        }
+    }
+}
+
+/// An interval in which a user is a member. Table `channel_membership`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MembershipRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The member.
+    pub user_id: UserId,
+    /// Member for records above this one.
+    pub from_id: MessageId,
+    /// Member up to this record; [`MessageId::ZERO`]: still.
+    pub to_id: MessageId,
+    /// The Directory's version that opened the interval.
+    pub version: u64,
+    /// The Directory's version that closed it; 0: still open.
+    pub to_version: u64,
+    /// The channel's messages when the interval opened.
+    pub from_seq: u64,
+    /// `owner`, `admin`, `member`, `guest`.
+    pub role: String,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+impl MembershipRow {
+    /// Whether the user is a member as the record `id` sees it: by records below it alone.
+    pub fn holds_at(&self, id: MessageId) -> bool {
+        self.from_id < id && (self.to_id == MessageId::ZERO || self.to_id >= id)
+    }
+}
+
+/// What an idempotency key stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Key {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The sender.
+    pub sender_id: UserId,
+    /// The sender's own id of the request.
+    pub client_id: ClientId,
+}
+
+/// The message that a key made. Table `idempotency`; rows live 72 h.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyRow {
+    /// The key.
+    pub key: Key,
+    /// The message.
+    pub message_id: MessageId,
+    /// Its position in the channel.
+    pub seq: u64,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+/// An edge that has members of a channel. Table `channel_interest`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InterestRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The edge's slot.
+    pub slot: Slot,
+    /// The edge's tenure of it.
+    pub epoch: Epoch,
+    /// The edge's count of its joins of this channel.
+    pub n: u64,
+    /// The first record of this `n`; [`MessageId::ZERO`]: the edge has left.
+    pub record_id: MessageId,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+/// The highest epoch that a partition has seen of a slot. Table `partition_slots`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SlotRow {
+    /// The slot.
+    pub slot: Slot,
+    /// Interest below this is void.
+    pub epoch: Epoch,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+/// How far a user has read a channel. Table `message_status`: a register that only grows, by `last_read_seq`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadRow {
+    /// The reader.
+    pub user_id: UserId,
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The last message read.
+    pub last_read_id: MessageId,
+    /// Its position.
+    pub last_read_seq: u64,
+}
+
+/// How far a partition's processor has come. Table `partition_progress`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// The partition of `messages.send`.
+    pub partition: PartitionId,
+    /// The next record to apply.
+    pub offset: Offset,
+    /// The id of the last record applied.
+    pub last: MessageId,
+    /// The stamp of the last record applied.
+    pub stamp: Stamp,
+}
+
+impl Progress {
+    /// Before the first record.
+    pub const fn start(partition: PartitionId) -> Self {
+        Self { partition, offset: Offset(0), last: MessageId::ZERO, stamp: Stamp(0) }
+    }
+}
+
+/// The rows of the first commit step.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rows {
+    /// New messages.
+    pub messages: Vec<MessageRow>,
+    /// New changes.
+    pub changes: Vec<ChangeRow>,
+    /// Intervals opened, and intervals closed (the same key again).
+    pub memberships: Vec<MembershipRow>,
+    /// Keys that made messages.
+    pub keys: Vec<KeyRow>,
+    /// Interest of edges.
+    pub interest: Vec<InterestRow>,
+    /// Epochs seen.
+    pub slots: Vec<SlotRow>,
+    /// Read cursors.
+    pub reads: Vec<ReadRow>,
+}
+
+/// What a processor needs of the store before it can apply a batch.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Wanted {
+    /// Heads and interest of these channels.
+    pub channels: Vec<ChannelId>,
+    /// All intervals of these users in these channels.
+    pub members: Vec<(ChannelId, UserId)>,
+    /// What these keys stand for.
+    pub keys: Vec<Key>,
+    /// What these records made, for a replay.
+    pub records: Vec<(ChannelId, MessageId)>,
+    /// How far these users have read.
+    pub reads: Vec<(UserId, ChannelId)>,
+}
+
+impl Wanted {
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+            && self.members.is_empty()
+            && self.keys.is_empty()
+            && self.records.is_empty()
+            && self.reads.is_empty()
+    }
+}
+
+/// What the store has of what was [`Wanted`]; what it has not is simply absent.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Loaded {
+    /// Heads.
+    pub heads: Vec<HeadRow>,
+    /// Interest, of any epoch.
+    pub interest: Vec<InterestRow>,
+    /// Intervals.
+    pub members: Vec<MembershipRow>,
+    /// Keys.
+    pub keys: Vec<KeyRow>,
+    /// Messages among the wanted records.
+    pub messages: Vec<MessageRow>,
+    /// Changes among the wanted records.
+    pub changes: Vec<ChangeRow>,
+    /// Read cursors.
+    pub reads: Vec<ReadRow>,
+}

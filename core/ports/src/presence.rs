@@ -1,0 +1,94 @@
+//! Presence: who is connected, and the limits that are counted per user, channel, account and address.
+//!
+//! All of it may be lost at any time; then presence and limits suffer, never a message.
+
+use std::future::Future;
+
+use ringside_types::{Epoch, SessionId, Slot, UserId};
+
+use crate::EngineError;
+
+/// A live connection of a user.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Connection {
+    /// The user.
+    pub user_id: UserId,
+    /// The session that its token belongs to.
+    pub session_id: SessionId,
+    /// The edge's slot,
+    pub slot: Slot,
+    /// and tenure: the connection is live while the epoch is.
+    pub epoch: Epoch,
+    /// The connection's number on that edge.
+    pub number: u64,
+}
+
+/// What a charge is counted against.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Account {
+    /// Messages of a user.
+    UserMessages(UserId),
+    /// Messages in a channel.
+    ChannelMessages(ringside_types::ChannelId),
+    /// REST requests of a user.
+    UserRequests(UserId),
+    /// Registrations from an address.
+    AddressRegistrations(std::net::IpAddr),
+    /// Failed logins of an account, by what was typed.
+    LoginFailures(String),
+}
+
+/// A token bucket's measures.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Rate {
+    /// Tokens that come back each minute; 0: no limit.
+    pub per_minute: u32,
+    /// Tokens that a rested bucket holds.
+    pub burst: u32,
+}
+
+/// One token asked of one bucket.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Charge {
+    /// Whose bucket.
+    pub account: Account,
+    /// Its measures.
+    pub rate: Rate,
+}
+
+/// What a bucket answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Granted; so many tokens are left.
+    Granted {
+        /// Whole tokens left.
+        remaining: u32,
+    },
+    /// Refused.
+    Refused {
+        /// A token is there again after this long, in milliseconds.
+        retry_after_ms: u64,
+    },
+}
+
+/// Who is connected, and what they have used of their limits.
+pub trait Presence: Clone + Send + Sync + 'static {
+    /// Adds a connection, unless its user has `limit` already (0: no limit); says whether it was added.
+    fn connect(
+        &self,
+        connection: Connection,
+        limit: u32,
+    ) -> impl Future<Output = Result<bool, EngineError>> + Send;
+
+    /// Removes connections; unknown ones are ignored.
+    fn disconnect(&self, connections: &[Connection]) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// The live connections of each user, in the order asked.
+    fn connections(
+        &self,
+        users: &[UserId],
+    ) -> impl Future<Output = Result<Vec<Vec<Connection>>, EngineError>> + Send;
+
+    /// Takes one token from the bucket of each charge, in order. A charge that is refused takes nothing.
+    fn charge(&self, charges: &[Charge]) -> impl Future<Output = Result<Vec<Verdict>, EngineError>> + Send;
+}

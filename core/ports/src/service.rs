@@ -1,0 +1,291 @@
+//! What the services offer one another and the API: the same contracts in process and, later, over gRPC.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use ringside_domain::rows::MessageRow;
+use ringside_types::{ChannelId, ClientId, MessageId, SessionId, UserId};
+use ringside_wire::message::ContentType;
+
+use crate::accounts::User;
+use crate::channels::{Channel, ChannelKind, Member};
+
+/// Why a service refuses. Each names the HTTP status that it becomes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServiceError {
+    /// 400.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 401: who are you?
+    #[error("{0}")]
+    Unauthorized(String),
+    /// 403.
+    #[error("{0}")]
+    Forbidden(String),
+    /// 403, of a channel that the caller is not in.
+    #[error("You are not a member of this channel.")]
+    NotAMember,
+    /// 404.
+    #[error("{0}")]
+    NotFound(String),
+    /// 409, with the stable code (`email_taken`, `username_taken`).
+    #[error("{message}")]
+    Conflict {
+        /// The stable code.
+        code: &'static str,
+        /// A sentence that a person understands.
+        message: String,
+    },
+    /// 422, field by field.
+    #[error("Some fields are not valid.")]
+    Invalid(Vec<FieldError>),
+    /// 429.
+    #[error("Too many requests; try again later.")]
+    RateLimited {
+        /// When to try again, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// 503: an engine did not confirm; it may have been done all the same.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<crate::EngineError> for ServiceError {
+    fn from(error: crate::EngineError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field's name.
+    pub field: &'static str,
+    /// What it must be.
+    pub message: String,
+}
+
+/// Who makes a request, as the access token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub user_id: UserId,
+    /// The session that the token was issued to.
+    pub session_id: SessionId,
+}
+
+/// A new account, as it was asked for.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The e-mail address.
+    pub email: String,
+    /// The unique name.
+    pub username: String,
+    /// In clear; hashed at once.
+    pub password: String,
+    /// The name to show; the username where it is absent.
+    pub display_name: Option<String>,
+    /// Where from, for the limit.
+    pub address: IpAddr,
+}
+
+/// A sign-in, as it was asked for.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// E-mail or username.
+    pub login: String,
+    /// In clear.
+    pub password: String,
+    /// What the user calls the device.
+    pub device: String,
+}
+
+/// A session, new or renewed.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Whose.
+    pub user: User,
+    /// Good for [`ringside_types::limits::ACCESS_TOKEN_LIFE_S`].
+    pub access_token: String,
+    /// Good once.
+    pub refresh_token: String,
+    /// The access token's life, in seconds.
+    pub expires_in: u64,
+}
+
+/// Accounts and sessions.
+pub trait UserService: Clone + Send + Sync + 'static {
+    /// Makes an account and signs it in.
+    fn register(&self, wish: Registration) -> impl Future<Output = Result<SignedIn, ServiceError>> + Send;
+    /// Signs in. The answer and its time are the same for a wrong password and an unknown account.
+    fn login(&self, credentials: Credentials) -> impl Future<Output = Result<SignedIn, ServiceError>> + Send;
+    /// Exchanges a refresh token.
+    fn refresh(&self, refresh_token: &str) -> impl Future<Output = Result<SignedIn, ServiceError>> + Send;
+    /// Ends the session of a refresh token. An unknown one is no error.
+    fn logout(&self, refresh_token: &str) -> impl Future<Output = Result<(), ServiceError>> + Send;
+    /// Verifies an access token, its session included.
+    fn verify(&self, access_token: &str) -> impl Future<Output = Result<Caller, ServiceError>> + Send;
+    /// The accounts that there are among these, in no order.
+    fn users(&self, ids: &[UserId]) -> impl Future<Output = Result<Vec<User>, ServiceError>> + Send;
+    /// The public keys that verify access tokens, as a JWK set (RFC 7517).
+    fn jwks(&self) -> String;
+}
+
+/// A channel to make, as it was asked for.
+#[derive(Clone, Debug)]
+pub struct ChannelWish {
+    /// The name; empty for a DM.
+    pub name: String,
+    /// What it is.
+    pub kind: ChannelKind,
+    /// Its members but the caller, who is added by itself.
+    pub member_ids: Vec<UserId>,
+    /// What it is for.
+    pub description: String,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next part begins; `None`: this was the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A channel as one of its members lists it.
+#[derive(Clone, Debug)]
+pub struct MyChannel {
+    /// The channel.
+    pub channel: Channel,
+    /// The caller's membership.
+    pub membership: Member,
+}
+
+/// Which part of a list.
+#[derive(Clone, Debug, Default)]
+pub struct ListPart {
+    /// From a former answer.
+    pub cursor: Option<String>,
+    /// At most so many, from 1 to [`ringside_types::limits::LIST_MAX`].
+    pub limit: usize,
+}
+
+/// Channels and members.
+pub trait ChannelService: Clone + Send + Sync + 'static {
+    /// Makes a channel, or finds the DM of the two; says whether it is new.
+    fn create(
+        &self,
+        caller: UserId,
+        wish: ChannelWish,
+    ) -> impl Future<Output = Result<(Channel, bool), ServiceError>> + Send;
+    /// A channel that the caller is in, or a public one.
+    fn channel(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+    ) -> impl Future<Output = Result<Channel, ServiceError>> + Send;
+    /// The caller's channels, newest first.
+    fn list(
+        &self,
+        caller: UserId,
+        part: ListPart,
+    ) -> impl Future<Output = Result<Listed<MyChannel>, ServiceError>> + Send;
+    /// A channel's members; for members.
+    fn members(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        part: ListPart,
+    ) -> impl Future<Output = Result<Listed<Member>, ServiceError>> + Send;
+    /// Adds members; for admins and owners (anyone may add themselves to a public channel). Returns the members now.
+    fn add_members(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        users: Vec<UserId>,
+    ) -> impl Future<Output = Result<Vec<Member>, ServiceError>> + Send;
+    /// Removes a member; for admins and owners, and for oneself.
+    fn remove_member(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        user: UserId,
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send;
+}
+
+/// A message to send over REST.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The idempotency key.
+    pub client_id: ClientId,
+    /// Where to.
+    pub channel_id: ChannelId,
+    /// The text.
+    pub content: String,
+    /// What it is.
+    pub content_type: ContentType,
+    /// The message that it answers.
+    pub reply_to: Option<MessageId>,
+    /// A JSON object, or empty.
+    pub metadata: String,
+}
+
+/// What came of sending a message over REST.
+#[derive(Clone, Debug)]
+pub enum Sent {
+    /// It is stored (now, or by an earlier try with the same key).
+    Stored(MessageRow),
+    /// The log has it durably; its id was not known within the time that a request waits.
+    Received,
+}
+
+/// Which part of a channel's history.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HistoryRange {
+    /// Below this id.
+    pub before: Option<MessageId>,
+    /// Above this id.
+    pub after: Option<MessageId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What a member sees at the end of a channel.
+#[derive(Clone, Debug)]
+pub struct ChannelSummary {
+    /// The last message, if there is one.
+    pub last_message: Option<MessageRow>,
+    /// Messages that the member has not read.
+    pub unread_count: u64,
+}
+
+/// Messages.
+pub trait MessageService: Clone + Send + Sync + 'static {
+    /// Sends a message, as `message.send` does.
+    fn send(
+        &self,
+        caller: UserId,
+        message: Outgoing,
+    ) -> impl Future<Output = Result<Sent, ServiceError>> + Send;
+    /// History, newest first; for members. The flag says whether there is more in that direction.
+    fn history(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+        range: HistoryRange,
+    ) -> impl Future<Output = Result<(Vec<MessageRow>, bool), ServiceError>> + Send;
+    /// One message; for members.
+    fn message(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+        id: MessageId,
+    ) -> impl Future<Output = Result<MessageRow, ServiceError>> + Send;
+    /// The end of each channel as the caller, a member, sees it, in the order asked.
+    fn summaries(
+        &self,
+        caller: UserId,
+        channels: &[ChannelId],
+    ) -> impl Future<Output = Result<Vec<ChannelSummary>, ServiceError>> + Send;
+}

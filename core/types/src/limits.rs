@@ -1,0 +1,80 @@
+//! Limits: those that an operator sets (`[limits]`), and those that the design fixes.
+
+use serde::Deserialize;
+
+/// Partitions of `messages.send` at the most: what the partition bits of an id can tell apart.
+pub const PARTITIONS_MAX: u16 = 1024;
+/// Members of a channel when it is made, the creator included.
+pub const CHANNEL_CREATE_MEMBERS_MAX: usize = 1_000;
+/// Bytes of a channel's name.
+pub const CHANNEL_NAME_BYTES_MAX: usize = 200;
+/// Bytes of a channel's description.
+pub const CHANNEL_DESCRIPTION_BYTES_MAX: usize = 4_000;
+/// How deep a JSON frame may nest.
+pub const JSON_DEPTH_MAX: usize = 32;
+/// Channels in one `sync` frame.
+pub const SYNC_CHANNELS_MAX: usize = 1_000;
+/// Messages a `sync.page` holds when the client does not say.
+pub const SYNC_PAGE_DEFAULT: usize = 100;
+/// Messages a `sync.page` holds at the most.
+pub const SYNC_PAGE_MAX: usize = 200;
+/// Items of a REST list at the most.
+pub const LIST_MAX: usize = 100;
+/// Items of a REST list when the client does not say.
+pub const LIST_DEFAULT: usize = 50;
+/// A retry within this time of the first record is a duplicate, in milliseconds.
+pub const IDEMPOTENCY_WINDOW_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Idempotency rows live this long, in milliseconds.
+pub const IDEMPOTENCY_ROW_MS: u64 = 72 * 60 * 60 * 1_000;
+/// A partition that lags more than this stops and alarms, in milliseconds.
+pub const PARTITION_LAG_MAX_MS: u64 = 48 * 60 * 60 * 1_000;
+/// An access token's life, in seconds.
+pub const ACCESS_TOKEN_LIFE_S: u64 = 15 * 60;
+/// A refresh token's life, in seconds.
+pub const REFRESH_TOKEN_LIFE_S: u64 = 7 * 24 * 60 * 60;
+
+const _: () = assert!(IDEMPOTENCY_WINDOW_MS + PARTITION_LAG_MAX_MS <= IDEMPOTENCY_ROW_MS);
+const _: () = assert!(SYNC_PAGE_DEFAULT <= SYNC_PAGE_MAX && LIST_DEFAULT <= LIST_MAX);
+
+/// What an operator may set under `[limits]`; 0 switches a limit off.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Messages a second of one user, in the long run.
+    pub messages_per_second: u32,
+    /// Messages that a user may send at once after a pause.
+    pub messages_burst: u32,
+    /// Messages a minute in one channel.
+    pub channel_messages_per_minute: u32,
+    /// Simultaneous connections of one user.
+    pub connections_per_user: u32,
+    /// REST requests a minute of one user.
+    pub rest_per_minute: u32,
+    /// Registrations a minute from one address.
+    pub register_per_minute_per_address: u32,
+    /// Registrations that one address may make at once after a pause.
+    pub register_burst: u32,
+    /// Failed logins a minute of one account.
+    pub login_failures_per_minute: u32,
+    /// Bytes of one client message.
+    pub message_bytes: u32,
+    /// A sync gap above this many messages is answered with `reset`.
+    pub sync_messages: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            messages_per_second: 10,
+            messages_burst: 20,
+            channel_messages_per_minute: 1_000,
+            connections_per_user: 5,
+            rest_per_minute: 100,
+            register_per_minute_per_address: 60,
+            register_burst: 30,
+            login_failures_per_minute: 10,
+            message_bytes: 65_536,
+            sync_messages: 10_000,
+        }
+    }
+}

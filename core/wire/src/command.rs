@@ -1,0 +1,272 @@
+//! What clients send: the envelope, and the commands in it.
+//!
+//! ```text
+//! bytes -> [`Envelope::read`] -> [`Command::read`] -> Command
+//! ```
+//! The envelope is read first so that a refusal can echo its `id`.
+
+use std::borrow::Cow;
+
+use ringside_types::limits::{JSON_DEPTH_MAX, SYNC_CHANNELS_MAX, SYNC_PAGE_DEFAULT, SYNC_PAGE_MAX};
+use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::depth;
+use crate::message::ContentType;
+
+/// Bytes of an envelope's `id` and `type` at the most.
+pub const ENVELOPE_FIELD_BYTES_MAX: usize = 128;
+
+/// A frame that was refused: the code, and a sentence that a person understands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refused {
+    /// The stable code.
+    pub code: ErrorCode,
+    /// What is wrong and what to do.
+    pub message: Cow<'static, str>,
+}
+
+impl Refused {
+    /// A refusal of a frame that doesn't say what the contract asks for.
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: ErrorCode::BadRequest, message: message.into() }
+    }
+}
+
+/// `{"type": string, "id"?: string, "payload"?: object}`; other fields are ignored.
+#[derive(Debug, Deserialize)]
+pub struct Envelope<'a> {
+    /// What the frame is.
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    /// The client's name for it, echoed on the answer.
+    #[serde(borrow, default)]
+    pub id: Option<Cow<'a, str>>,
+    /// What it says.
+    #[serde(borrow, default)]
+    pub payload: Option<&'a RawValue>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a text message. Refuses what isn't an envelope, and what nests deeper than
+    /// [`JSON_DEPTH_MAX`].
+    pub fn read(text: &'a [u8]) -> Result<Self, Refused> {
+        if depth::exceeds(text, JSON_DEPTH_MAX) {
+            return Err(Refused::bad_request(format!(
+                "The frame nests deeper than {JSON_DEPTH_MAX} levels."
+            )));
+        }
+        let envelope: Self = serde_json::from_slice(text).map_err(|error| {
+            Refused::bad_request(format!(
+                "The frame is not an envelope {{\"type\": string, \"id\"?: string, \"payload\"?: object}}: {error}."
+            ))
+        })?;
+        let id_bytes = envelope.id.as_ref().map_or(0, |id| id.len());
+        if envelope.kind.len() > ENVELOPE_FIELD_BYTES_MAX || id_bytes > ENVELOPE_FIELD_BYTES_MAX {
+            return Err(Refused::bad_request(format!(
+                "`type` and `id` hold at most {ENVELOPE_FIELD_BYTES_MAX} bytes each."
+            )));
+        }
+        Ok(envelope)
+    }
+}
+
+/// A command that this server answers.
+#[derive(Debug)]
+pub enum Command<'a> {
+    /// `message.send`.
+    Send(Send<'a>),
+    /// `sync`.
+    Sync(Sync),
+    /// `auth`: a fresh access token.
+    Auth(Cow<'a, str>),
+    /// `ping`, with the payload to echo.
+    Ping(Option<&'a RawValue>),
+}
+
+/// The payload of `message.send`, and the envelope's id as its idempotency key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Send<'a> {
+    /// The idempotency key.
+    pub client_id: ClientId,
+    /// Where to.
+    pub channel_id: ChannelId,
+    /// The text.
+    pub content: Cow<'a, str>,
+    /// What it is.
+    pub content_type: ContentType,
+    /// The message that it answers.
+    pub reply_to: Option<MessageId>,
+    /// A JSON object, or empty.
+    pub metadata: &'a str,
+}
+
+/// The payload of `sync`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sync {
+    /// What the client has, per channel.
+    pub channels: Vec<SyncChannel>,
+    /// Messages a page, from 1 to [`SYNC_PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// What a client has of one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct SyncChannel {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The last message that the client has; `None`: nothing.
+    pub last_message_id: Option<MessageId>,
+    /// The last change that it has; `None`: no changes wanted before the head.
+    #[serde(default)]
+    pub last_change: Option<u64>,
+}
+
+/// The payload of `message.send`, also the body of the REST endpoint.
+#[derive(Debug, Deserialize)]
+pub struct SendPayload<'a> {
+    /// Where to; REST has it in the path.
+    #[serde(default)]
+    pub channel_id: Option<ChannelId>,
+    /// The text.
+    #[serde(borrow, default)]
+    pub content: Cow<'a, str>,
+    /// What it is.
+    #[serde(default)]
+    pub content_type: ContentType,
+    /// The message that it answers.
+    #[serde(default)]
+    pub reply_to: Option<MessageId>,
+    /// What the client attaches: an object.
+    #[serde(borrow, default)]
+    pub metadata: Option<&'a RawValue>,
+}
+
+impl<'a> SendPayload<'a> {
+    /// Checks what the types alone can't.
+    pub fn validated(self, client_id: ClientId, channel_id: ChannelId) -> Result<Send<'a>, Refused> {
+        if self.content_type.needs_content() && self.content.is_empty() {
+            return Err(Refused::bad_request("`content` is empty; a text or reply needs some."));
+        }
+        if self.content_type == ContentType::Reply && self.reply_to.is_none() {
+            return Err(Refused::bad_request("A reply names the message that it answers in `reply_to`."));
+        }
+        let metadata = self.metadata.map_or("", RawValue::get);
+        if !(metadata.is_empty() || metadata == "null" || metadata.starts_with('{')) {
+            return Err(Refused::bad_request("`metadata` is an object."));
+        }
+        let metadata = if metadata == "null" { "" } else { metadata };
+        let Self { content, content_type, reply_to, .. } = self;
+        Ok(Send { client_id, channel_id, content, content_type, reply_to, metadata })
+    }
+}
+
+#[derive(Deserialize)]
+struct SyncPayload {
+    channels: Vec<SyncChannel>,
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct AuthPayload<'a> {
+    #[serde(borrow)]
+    access_token: Cow<'a, str>,
+}
+
+impl<'a> Command<'a> {
+    /// Reads the payload that the envelope's `type` calls for.
+    pub fn read(envelope: &Envelope<'a>) -> Result<Self, Refused> {
+        match envelope.kind.as_ref() {
+            "message.send" => read_send(envelope).map(Self::Send),
+            "sync" => read_sync(envelope).map(Self::Sync),
+            "auth" => {
+                let payload: AuthPayload<'a> = read_payload(envelope)?;
+                Ok(Self::Auth(payload.access_token))
+            }
+            "ping" => Ok(Self::Ping(envelope.payload)),
+            _ => Err(Refused {
+                code: ErrorCode::UnknownType,
+                message: format!("This server does not answer frames of type {:?}.", envelope.kind).into(),
+            }),
+        }
+    }
+}
+
+fn read_payload<'a, T: Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, Refused> {
+    let payload = envelope
+        .payload
+        .ok_or_else(|| Refused::bad_request(format!("{} needs a `payload`.", envelope.kind)))?;
+    serde_json::from_str(payload.get())
+        .map_err(|error| Refused::bad_request(format!("The payload of {}: {error}.", envelope.kind)))
+}
+
+fn read_send<'a>(envelope: &Envelope<'a>) -> Result<Send<'a>, Refused> {
+    let client_id = envelope
+        .id
+        .as_deref()
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(|| Refused::bad_request("`id` is the idempotency key of message.send: a UUID."))?;
+    let payload: SendPayload<'a> = read_payload(envelope)?;
+    let channel_id =
+        payload.channel_id.ok_or_else(|| Refused::bad_request("message.send needs a `channel_id`."))?;
+    payload.validated(client_id, channel_id)
+}
+
+fn read_sync(envelope: &Envelope<'_>) -> Result<Sync, Refused> {
+    let payload: SyncPayload = read_payload(envelope)?;
+    if payload.channels.len() > SYNC_CHANNELS_MAX {
+        return Err(Refused::bad_request(format!("One sync names at most {SYNC_CHANNELS_MAX} channels.")));
+    }
+    let limit = payload.limit.map_or(SYNC_PAGE_DEFAULT, |limit| limit as usize);
+    if limit == 0 || limit > SYNC_PAGE_MAX {
+        return Err(Refused::bad_request(format!("`limit` is from 1 to {SYNC_PAGE_MAX}.")));
+    }
+    Ok(Sync { channels: payload.channels, limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(frame: &str, wanted: Result<(), ErrorCode>) {
+        let got = Envelope::read(frame.as_bytes()).and_then(|envelope| Command::read(&envelope).map(drop));
+        assert_eq!(got.map_err(|refused| refused.code), wanted, "{frame}");
+    }
+
+    #[test]
+    fn commands_and_refusals() {
+        use ErrorCode::{BadRequest, UnknownType};
+        let id = "0190a000-0000-7000-8000-000000000001";
+        let send = |payload: &str| format!(r#"{{"type":"message.send","id":"{id}","payload":{payload}}}"#);
+        check(&send(&format!(r#"{{"channel_id":"{id}","content":"hi","later":[1]}}"#)), Ok(()));
+        check(&send(&format!(r#"{{"channel_id":"{id}","content":"h\u00e9","metadata":{{"a":1}}}}"#)), Ok(()));
+        check(&send(&format!(r#"{{"channel_id":"{id}","content":"hi","metadata":[]}}"#)), Err(BadRequest));
+        check(&send(&format!(r#"{{"channel_id":"{id}","content":""}}"#)), Err(BadRequest));
+        check(&send(&format!(r#"{{"channel_id":"{id}","content":"","content_type":"file"}}"#)), Ok(()));
+        check(
+            &send(&format!(r#"{{"channel_id":"{id}","content":"x","content_type":"reply"}}"#)),
+            Err(BadRequest),
+        );
+        check(&send(&format!(r#"{{"channel_id":"{id}","content":"x","reply_to":12}}"#)), Err(BadRequest));
+        check(&send(r#"{"content":"hi"}"#), Err(BadRequest));
+        check(&send(r#"[]"#), Err(BadRequest));
+        check(r#"{"type":"message.send","payload":{}}"#, Err(BadRequest));
+        check(r#"{"type":"ping"}"#, Ok(()));
+        check(r#"{"type":"ping","payload":[1,2]}"#, Ok(()));
+        check(r#"{"type":"nonsense"}"#, Err(UnknownType));
+        check(r#"{"type":7}"#, Err(BadRequest));
+        check("[]", Err(BadRequest));
+        check("", Err(BadRequest));
+        check(r#"{"type":"ping"} x"#, Err(BadRequest));
+        check(r#"{"type":"sync","payload":{"channels":[]}}"#, Ok(()));
+        check(r#"{"type":"sync","payload":{"channels":[],"limit":201}}"#, Err(BadRequest));
+        check(r#"{"type":"sync","payload":{"channels":[],"limit":0}}"#, Err(BadRequest));
+        check(
+            &format!(r#"{{"type":"ping","payload":{}1{}}}"#, "[".repeat(40), "]".repeat(40)),
+            Err(BadRequest),
+        );
+    }
+}
