@@ -1,0 +1,330 @@
+//! The loop: one turn after the other, until the handler or the shard's owner stops it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::connection::{CloseReason, ConnectionId};
+use crate::driver::{Event, ReceiveEnd, ReceivePool};
+use crate::handler::Handler;
+use crate::io::{Due, Io, clock};
+use crate::mailbox::Mailbox;
+use crate::table::Phase;
+
+/// Pause after accepting failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Reactor<H: Handler> {
+    io: Io,
+    handler: H,
+    mailbox: Mailbox<H::Mail>,
+    pool: ReceivePool,
+    /// Connections whose receive ended though they go on: armed again after the buffers of this
+    /// turn were given back.
+    to_arm: Vec<ConnectionId>,
+    accept_paused: bool,
+    send_queue_limit: usize,
+    mail_per_turn: usize,
+}
+
+impl<H: Handler> Reactor<H> {
+    pub(crate) fn new(
+        io: Io,
+        handler: H,
+        mailbox: Mailbox<H::Mail>,
+        pool: ReceivePool,
+        config: &Config,
+    ) -> Reactor<H> {
+        Reactor {
+            io,
+            handler,
+            mailbox,
+            pool,
+            to_arm: Vec::new(),
+            accept_paused: false,
+            send_queue_limit: config.send_queue_limit_bytes,
+            mail_per_turn: config.mail_per_turn,
+        }
+    }
+
+    /// Runs until told to stop.
+    ///
+    /// # Errors
+    /// The kernel interface itself failed; a connection's error only ends the connection.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let counters = Arc::clone(&self.io.counters);
+        while !self.io.stopping && !self.mailbox.bell().is_stopping() {
+            self.open_doors();
+            // What was appended after the flush must not wait for the kernel.
+            let timeout = if self.io.dirty.is_empty() && self.mailbox.may_sleep() {
+                self.io.until_next_timer(clock())
+            } else {
+                Some(Duration::ZERO)
+            };
+            let waited = self.io.driver.wait(timeout, &counters);
+            self.mailbox.woke();
+            waited?;
+            self.io.now = clock();
+            counters.turns.add(1);
+            self.take_events();
+            self.take_mail();
+            self.take_timers();
+            self.handler.turn_ended(&mut self.io);
+            self.settle();
+            self.flush();
+            self.settle();
+        }
+        self.close_all();
+        Ok(())
+    }
+
+    /// Tells the driver how many connections may be accepted.
+    fn open_doors(&mut self) {
+        let room = if self.io.accepting && !self.accept_paused {
+            self.io.max_connections - self.io.table.occupied().min(self.io.max_connections)
+        } else {
+            0
+        };
+        self.io.driver.accept(room);
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.io.driver.next_event(&mut self.pool) {
+            self.take_event(event);
+            self.settle();
+        }
+        for id in std::mem::take(&mut self.to_arm) {
+            let lives = self
+                .io
+                .table
+                .peek(id)
+                .is_some_and(|entry| matches!(entry.phase, Phase::Open | Phase::Draining));
+            if lives {
+                self.io.driver.receive(id);
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: Event) {
+        match event {
+            Event::Accepted(id) => {
+                self.io.table.occupy(id, Phase::Open);
+                self.io.counters.accepted.add(1);
+                self.open(id);
+            }
+            Event::AcceptFailed(errno) => self.pause_accepting(errno),
+            Event::Connected(id, result) => self.connected(id, result),
+            Event::Received { id, lease, more } => {
+                let data = self.pool.lent(&lease);
+                let counters = &self.io.counters;
+                counters.receives.add(1);
+                counters.received_bytes.add(data.len() as u64);
+                if self.io.is_open(id) {
+                    self.handler.received(&mut self.io, id, data);
+                } else {
+                    counters.discarded_bytes.add(data.len() as u64);
+                }
+                self.pool.give_back(lease);
+                if !more {
+                    self.to_arm.push(id);
+                }
+            }
+            Event::ReceiveEnded(id, ReceiveEnd::Eof) => {
+                self.io.drain(id, CloseReason::PeerClosed);
+            }
+            Event::ReceiveEnded(id, ReceiveEnd::NoBuffers) => {
+                self.io.counters.enobufs.add(1);
+                self.to_arm.push(id);
+            }
+            Event::ReceiveEnded(id, ReceiveEnd::Error(errno)) => {
+                self.io.doom(id, CloseReason::from_errno(errno));
+            }
+            Event::Sent { id, buffer, offset, result } => self.sent(id, buffer, offset, result),
+            Event::Closed(id) => self.io.table.vacate(id),
+        }
+    }
+
+    fn open(&mut self, id: ConnectionId) {
+        let Some(entry) = self.io.table.find(id) else {
+            return;
+        };
+        entry.phase = Phase::Open;
+        entry.opened = true;
+        let counters = &self.io.counters;
+        counters.connections.set(counters.connections.value() + 1);
+        self.io.driver.receive(id);
+        self.handler.opened(&mut self.io, id);
+    }
+
+    fn connected(&mut self, id: ConnectionId, result: Result<(), i32>) {
+        let Some(entry) = self.io.table.find(id) else {
+            return;
+        };
+        if entry.phase != Phase::Connecting {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.io.counters.connected.add(1);
+                self.open(id);
+            }
+            Err(errno) => self.io.doom(id, CloseReason::ConnectFailed(errno)),
+        }
+    }
+
+    fn pause_accepting(&mut self, errno: i32) {
+        self.io.counters.accept_failures.add(1);
+        if !self.accept_paused {
+            tracing::warn!(
+                errno,
+                "accepting failed, most likely for want of descriptors; trying again in {} ms",
+                ACCEPT_PAUSE.as_millis()
+            );
+            self.accept_paused = true;
+            self.io.set_due(ACCEPT_PAUSE, Due::Accept);
+        }
+    }
+
+    fn sent(&mut self, id: ConnectionId, buffer: Vec<u8>, offset: usize, result: Result<usize, i32>) {
+        let Io { table, counters, send_buffers, driver, dirty, .. } = &mut self.io;
+        let Some(entry) = table.find(id) else {
+            return send_buffers.give(buffer);
+        };
+        if !matches!(entry.phase, Phase::Open | Phase::Draining) {
+            entry.in_flight = 0;
+            return send_buffers.give(buffer);
+        }
+        let sent = match result {
+            Ok(sent) => sent,
+            Err(errno) => {
+                entry.in_flight = 0;
+                send_buffers.give(buffer);
+                return self.io.doom(id, CloseReason::from_errno(errno));
+            }
+        };
+        counters.sends.add(1);
+        counters.sent_bytes.add(sent as u64);
+        entry.in_flight -= sent;
+        if entry.in_flight > 0 {
+            return driver.send(id, buffer, offset + sent);
+        }
+        send_buffers.give(buffer);
+        if !entry.pending.is_empty() {
+            if !entry.dirty {
+                entry.dirty = true;
+                dirty.push(id);
+            }
+        } else if entry.phase == Phase::Draining {
+            let reason = entry.reason;
+            self.io.doom(id, reason);
+        }
+    }
+
+    fn take_mail(&mut self) {
+        for _ in 0..self.mail_per_turn {
+            let Some(mail) = self.mailbox.take() else {
+                break;
+            };
+            self.io.counters.mails.add(1);
+            self.handler.mail(&mut self.io, mail);
+        }
+        self.settle();
+    }
+
+    fn take_timers(&mut self) {
+        let tick = self.io.tick();
+        while let Some(due) = self.io.wheel.pop(tick) {
+            match due {
+                Due::Handler(key) => {
+                    self.io.counters.timers.add(1);
+                    self.handler.timer(&mut self.io, key);
+                }
+                Due::Linger(id) => self.linger_expired(id),
+                Due::Accept => self.accept_paused = false,
+            }
+        }
+        self.settle();
+    }
+
+    fn linger_expired(&mut self, id: ConnectionId) {
+        let draining = self.io.table.peek(id).is_some_and(|entry| entry.phase == Phase::Draining);
+        if draining {
+            self.io.doom(id, CloseReason::LingerExpired);
+        }
+    }
+
+    /// Gives the kernel what was appended, one send per connection.
+    fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.io.dirty);
+        for &id in &dirty {
+            self.check_limit(id);
+            let Io { table, driver, send_buffers, .. } = &mut self.io;
+            let Some(entry) = table.find(id) else {
+                continue;
+            };
+            entry.dirty = false;
+            if !matches!(entry.phase, Phase::Open | Phase::Draining) || entry.in_flight > 0 {
+                continue;
+            }
+            let buffer = std::mem::take(&mut entry.pending);
+            if buffer.is_empty() {
+                send_buffers.give(buffer);
+                if entry.phase == Phase::Draining {
+                    let reason = entry.reason;
+                    self.io.doom(id, reason);
+                }
+                continue;
+            }
+            entry.in_flight = buffer.len();
+            driver.send(id, buffer, 0);
+        }
+        // A handler told of an overflow may have written to connections beside: they are flushed
+        // in the next turn, which `wait` must not delay.
+        dirty.clear();
+        if self.io.dirty.is_empty() {
+            self.io.dirty = dirty;
+        }
+    }
+
+    fn check_limit(&mut self, id: ConnectionId) {
+        if !self.io.is_open(id) || self.io.queued_bytes(id) <= self.send_queue_limit {
+            return;
+        }
+        self.io.counters.queue_overflows.add(1);
+        self.handler.overflowed(&mut self.io, id);
+        if self.io.is_open(id) && self.io.queued_bytes(id) > self.send_queue_limit {
+            self.io.doom(id, CloseReason::QueueFull);
+        }
+    }
+
+    /// Tells the handler of connections that ended and closes them.
+    fn settle(&mut self) {
+        while let Some(id) = self.io.doomed.pop() {
+            let Some(entry) = self.io.table.find(id) else {
+                continue;
+            };
+            entry.phase = Phase::Closing;
+            let reason = entry.reason;
+            let opened = entry.opened;
+            let pending = std::mem::take(&mut entry.pending);
+            self.io.send_buffers.give(pending);
+            self.io.driver.close(id);
+            if opened {
+                let counters = &self.io.counters;
+                counters.connections.set(counters.connections.value() - 1);
+                counters.closed.add(1);
+            }
+            if opened || matches!(reason, CloseReason::ConnectFailed(_)) {
+                self.handler.closed(&mut self.io, id, reason);
+            }
+        }
+    }
+
+    fn close_all(&mut self) {
+        for id in self.io.table.opened() {
+            self.io.doom(id, CloseReason::Stopping);
+        }
+        self.settle();
+    }
+}
