@@ -1,0 +1,263 @@
+//! What shards and the bridge tell one another. Every mailbox is bounded and first in, first out.
+//!
+//! ```text
+//! shard -- Request --> bridge -- Append --> log
+//! shard <-- Delivery -- bridge <-- Record -- log, store
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
+use ringside_types::{ChannelId, ErrorCode, MessageId, SessionId, UnixMillis, UserId};
+use ringside_wire::records;
+
+/// A shard of this edge, counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ShardId(pub u16);
+
+/// A connection of this edge: the shard and the shard's own token of it, never used again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConnectionRef {
+    /// The shard.
+    pub shard: ShardId,
+    /// The reactor's connection id, as a number.
+    pub token: u64,
+}
+
+/// From a shard to the bridge. A request for a connection that is gone is answered to nobody.
+#[derive(Debug)]
+pub enum Request {
+    /// A handshake whose token is good asks to be let in. Answered by `Admitted` or `Refused`.
+    Admit {
+        /// The connection.
+        connection: ConnectionRef,
+        /// Whose.
+        user_id: UserId,
+        /// The token's session.
+        session_id: SessionId,
+    },
+    /// A message for the log. Answered in `Answers`.
+    Send {
+        /// The connection.
+        connection: ConnectionRef,
+        /// The frame's `id`, to be echoed.
+        frame_id: Box<str>,
+        /// The sender, for the limit.
+        user_id: UserId,
+        /// The channel, for partition and limit.
+        channel_id: ChannelId,
+        /// An encoded `Command` record. (The bridge does not look into it.)
+        record: Bytes,
+        /// Whether the shard knows that the user is a member; otherwise the bridge asks the Directory.
+        known_member: bool,
+    },
+    /// A part of what a connection missed. Answered by `Page` or `PageRefused`.
+    Read(ReadRequest),
+    /// A connection that had been admitted, or asked to be, is gone.
+    Closed {
+        /// The connection.
+        connection: ConnectionRef,
+    },
+}
+
+/// Which part of a channel a connection needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadRequest {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The reader.
+    pub user_id: UserId,
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Messages above this id.
+    pub after: MessageId,
+    /// Changes above this number; `None`: none before the head.
+    pub after_change: Option<u64>,
+    /// At most so many messages.
+    pub limit: usize,
+    /// A gap above this many messages is answered with the newest page and `reset`; 0: never.
+    pub reset_above: u32,
+}
+
+/// A part of a channel, read from the store: dense, and nothing above the head.
+#[derive(Debug)]
+pub struct Page {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Oldest first.
+    pub messages: Vec<MessageRow>,
+    /// Who sent them, without repetition.
+    pub senders: Vec<(UserId, records::Profile)>,
+    /// Oldest first, with the last page only.
+    pub changes: Vec<ChangeRow>,
+    /// Whether more messages follow below the head.
+    pub has_more: bool,
+    /// Whether the gap was too large: this is the newest page alone.
+    pub reset: bool,
+    /// The head as it was read, before the page.
+    pub head: HeadRow,
+    /// Messages that the reader has not read.
+    pub unread_count: u64,
+}
+
+/// A channel that a connection's user is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The id of the last record that the edge has handed on; `None`: its join is not answered yet, and
+    /// `Live` will say where it begins.
+    pub last: Option<MessageId>,
+}
+
+/// Why a connection is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdmitRefusal {
+    /// 429: the user has as many connections as the limit allows.
+    TooManyConnections,
+    /// 401: the token's session has ended.
+    SessionEnded,
+    /// 503: an engine did not confirm.
+    Unavailable,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The log has it durably.
+    Acknowledged,
+    /// It was refused.
+    Refused {
+        /// The stable code.
+        code: ErrorCode,
+        /// A sentence that a person understands.
+        message: &'static str,
+        /// When to try again.
+        retry_after_ms: Option<u64>,
+    },
+}
+
+/// The answer to one `Request::Send`.
+#[derive(Debug)]
+pub struct Answer {
+    /// The connection's token on its shard.
+    pub token: u64,
+    /// The frame's `id`.
+    pub frame_id: Box<str>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// An effective record of a channel, in the chain's order.
+#[derive(Debug)]
+pub struct ChannelEvent {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The record.
+    pub effective: records::Effective,
+}
+
+/// From the bridge to a shard.
+#[derive(Debug)]
+pub enum Delivery {
+    /// The handshake may be answered with 101, then `hello`. From here on the shard gets the records of these
+    /// channels.
+    Admitted {
+        /// The connection's token.
+        token: u64,
+        /// The user as others see them.
+        profile: Arc<records::Profile>,
+        /// The channels that the user is in.
+        channels: Vec<Subscription>,
+    },
+    /// The handshake is refused.
+    Refused {
+        /// The connection's token.
+        token: u64,
+        /// Why.
+        reason: AdmitRefusal,
+    },
+    /// What came of commands.
+    Answers(Vec<Answer>),
+    /// Records of channels. Each shard gets all events of a batch that any shard needs, and passes over the
+    /// channels that it does not know.
+    Events {
+        /// After this instant the edge may have lost its slot: whoever reads this later closes all connections
+        /// with 4212 instead.
+        valid_until: Instant,
+        /// In order.
+        events: Arc<[ChannelEvent]>,
+    },
+    /// A channel's join was answered: its records follow, from above `last`.
+    Live {
+        /// The channel.
+        channel_id: ChannelId,
+        /// Where it begins.
+        last: MessageId,
+    },
+    /// A part that a connection asked for.
+    Page {
+        /// As in `Events`.
+        valid_until: Instant,
+        /// The part.
+        page: Box<Page>,
+    },
+    /// A part can't be had.
+    PageRefused {
+        /// The connection's token.
+        token: u64,
+        /// The channel.
+        channel_id: ChannelId,
+        /// `not_a_member` or `unavailable`.
+        code: ErrorCode,
+    },
+    /// A message of this user was acknowledged, then refused by the pipeline.
+    Rejected {
+        /// The sender.
+        user_id: UserId,
+        /// The refusal.
+        rejection: records::Rejection,
+    },
+    /// A user with connections here became a member, or (as `channel.created`) is in a new channel.
+    MemberAdded {
+        /// The user.
+        user_id: UserId,
+        /// The channel, and where the edge stands in it.
+        subscription: Subscription,
+        /// The user is a member for records above this one.
+        from_id: MessageId,
+        /// The channel's changes then.
+        change: u64,
+        /// The change; its kind says which frame it becomes.
+        membership: Arc<records::Membership>,
+    },
+    /// A user with connections here is a member no longer: not one more event of the channel goes to them.
+    MemberRemoved {
+        /// The user.
+        user_id: UserId,
+        /// The channel.
+        channel_id: ChannelId,
+        /// The change.
+        membership: Arc<records::Membership>,
+    },
+    /// A session ended (`None`: all of the user's): its sockets close `4009`.
+    SessionEnded {
+        /// The user.
+        user_id: UserId,
+        /// The session.
+        session_id: Option<SessionId>,
+    },
+    /// All connections close with `goodbye` draining and `4212`, spread over the window; new ones get `503`.
+    Drain {
+        /// The window, in milliseconds.
+        window_ms: u64,
+    },
+    /// The edge lost its slot: all connections close with `4212` now, and new ones are welcome again after.
+    Fenced,
+    /// The time of day, for what frames say; sent once a second at least.
+    WallClock(UnixMillis),
+}
