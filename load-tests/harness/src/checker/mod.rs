@@ -1,0 +1,213 @@
+//! Invariants 1–8 of the project's testing rules, and the deletions' part of 10, decided from client histories alone.
+//!
+//! [`check`] is pure. Each invariant is a function over the same [`Index`]; a further one is another file and another line
+//! in [`check`]. What a client doesn't know is unknown: a send without an answer may or may not appear, and neither is a
+//! violation.
+
+mod agreement;
+mod causality;
+mod deletion;
+mod final_history;
+mod index;
+mod live_order;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod planted;
+mod provenance;
+mod sync_suffix;
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::history::History;
+use index::Index;
+
+/// Violations kept with their context; one broken server easily makes millions, and the first ones tell the story.
+pub const MAX_REPORTED_VIOLATIONS: usize = 200;
+
+/// The invariants, by their number in the testing rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Invariant {
+    /// 1: every stored message appears exactly once in the final history.
+    StoredOnce,
+    /// 2: nothing appears that was not sent.
+    NothingInvented,
+    /// 3: (channel, seq) is one message for everyone.
+    OneMessagePerSeq,
+    /// 4: each reader sees increasing seq, all subsequences of one dense order.
+    OneOrder,
+    /// 5: ack(A) before send(B) by one sender implies seq(A) < seq(B).
+    AckOrdersSends,
+    /// 6: reads never go backwards, over reconnects too.
+    ReadsAdvance,
+    /// 7: sync returns exactly the suffix, or an explicit reset.
+    SyncIsSuffix,
+    /// 8: N retries, one message.
+    RetriesCollapse,
+    /// 10: edits and deletions converge.
+    ChangesConverge,
+}
+
+impl Invariant {
+    /// The number in the testing rules.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::StoredOnce => 1,
+            Self::NothingInvented => 2,
+            Self::OneMessagePerSeq => 3,
+            Self::OneOrder => 4,
+            Self::AckOrdersSends => 5,
+            Self::ReadsAdvance => 6,
+            Self::SyncIsSuffix => 7,
+            Self::RetriesCollapse => 8,
+            Self::ChangesConverge => 10,
+        }
+    }
+}
+
+/// What exactly went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Acknowledged, never refused, and absent from the final history.
+    LostAcknowledged,
+    /// Seen by a client, absent from the final history.
+    LostSeen,
+    /// Twice in the final history.
+    DoubledInHistory,
+    /// `seq` of the final history is not 1, 2, 3 …, or ids do not increase with it.
+    HistoryNotDense,
+    /// Two members read different final histories.
+    ReadingsDiffer,
+    /// Nobody sent this, or not so.
+    Phantom,
+    /// Every attempt was refused, yet it appears.
+    RefusedAppears,
+    /// Somebody who is no member saw it.
+    ForeignReader,
+    /// A frame that the contract does not allow.
+    Malformed,
+    /// One (channel, seq) with two messages.
+    SequenceConflict,
+    /// One message id with two meanings, or ids that do not increase with seq.
+    IdConflict,
+    /// `message.new` twice on one connection.
+    DuplicateLive,
+    /// `message.new` with a seq below the one before it.
+    Reordered,
+    /// `message.new` that skips a seq on one connection.
+    Gap,
+    /// A later send got a lower seq than one already acknowledged.
+    CausalityBroken,
+    /// A sync ended below what was already seen before it began.
+    StaleRead,
+    /// The first page does not follow what the client had.
+    NotTheSuffix,
+    /// A hole between or within the pages of one sync.
+    HoleInSync,
+    /// `sync.done` names what no page brought, or leaves a channel out; or a settled client has not seen all.
+    SyncIncomplete,
+    /// One idempotency key, two messages.
+    RetryDoubled,
+    /// A deleted message came back.
+    DeletionUndone,
+}
+
+/// One violation, with what is needed to look for its cause.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// Which rule.
+    pub invariant: Invariant,
+    /// In what way.
+    pub fault: Fault,
+    /// Where.
+    pub channel: Option<Uuid>,
+    /// By whose record (number of the client and of its connection).
+    pub witness: Option<(u32, u32)>,
+    /// When, in µs since the start of the run.
+    pub at_us: Option<u64>,
+    /// The particulars.
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invariant {} {:?}: {}", self.invariant.number(), self.fault, self.detail)?;
+        if let Some(channel) = self.channel {
+            write!(f, " [channel {channel}]")?;
+        }
+        if let Some((client, connection)) = self.witness {
+            write!(f, " [client {client}, connection {connection}]")?;
+        }
+        if let Some(at_us) = self.at_us {
+            write!(f, " [at {}.{:06} s]", at_us / 1_000_000, at_us % 1_000_000)?;
+        }
+        Ok(())
+    }
+}
+
+/// How much evidence there was: a verdict over nothing is worth nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Distinct messages that clients tried to send.
+    pub messages: u64,
+    /// `message.send` frames, retries included.
+    pub attempts: u64,
+    /// Messages acknowledged at least once.
+    pub acknowledged: u64,
+    /// Messages never acknowledged and never seen by anyone: their fate was unknown to the end.
+    pub unknown: u64,
+    /// Messages of the final histories.
+    pub stored: u64,
+    /// `message.new` frames read.
+    pub live: u64,
+    /// Messages read in `sync.page`s.
+    pub synced: u64,
+    /// Syncs that ended with `sync.done`.
+    pub syncs: u64,
+    /// Pages with `reset`.
+    pub resets: u64,
+    /// Connections opened.
+    pub connections: u64,
+}
+
+/// The checker's judgement.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// The first [`MAX_REPORTED_VIOLATIONS`].
+    pub violations: Vec<Violation>,
+    /// Violations found beyond those.
+    pub suppressed: u64,
+    /// The amount of evidence.
+    pub counts: Counts,
+}
+
+impl Verdict {
+    /// Whether no invariant was broken.
+    pub fn holds(&self) -> bool {
+        self.violations.is_empty()
+    }
+
+    fn add(&mut self, violation: Violation) {
+        if self.violations.len() < MAX_REPORTED_VIOLATIONS {
+            self.violations.push(violation);
+        } else {
+            self.suppressed += 1;
+        }
+    }
+}
+
+/// Judges a history.
+pub fn check(history: &History) -> Verdict {
+    let index = Index::build(history);
+    let mut verdict = Verdict { counts: index.counts(), ..Verdict::default() };
+    final_history::check(&index, &mut verdict);
+    provenance::check(&index, &mut verdict);
+    agreement::check(&index, &mut verdict);
+    live_order::check(&index, &mut verdict);
+    causality::check(&index, &mut verdict);
+    sync_suffix::check(&index, &mut verdict);
+    deletion::check(&index, &mut verdict);
+    verdict
+}

@@ -1,0 +1,341 @@
+//! A correct server in miniature, for the checker's tests: it makes histories that must pass, from a seed.
+//!
+//! It has what makes real histories hard to judge: acks in flight when a connection dies, retries of what was stored,
+//! crashes between log and store, syncs that interleave with live messages, refusals, deletions.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use uuid::Uuid;
+
+use crate::history::{ChannelHistory, ClientHistory, Event, FinalReading, History, Record, Seen};
+
+const STEPS: u32 = 900;
+const CLIENTS: usize = 5;
+const CHANNELS: usize = 3;
+const PAGE: usize = 3;
+
+enum Request {
+    Send { channel: usize, client_id: Uuid, content: String },
+    Sync { channels: Vec<(usize, u64)> },
+}
+
+#[derive(Default)]
+struct Link {
+    open: bool,
+    up: VecDeque<Request>,
+    down: VecDeque<Event>,
+    /// Channels that a sync still has to page, with the seq it starts after.
+    syncing: VecDeque<(usize, u64)>,
+    in_sync: bool,
+}
+
+#[derive(Default)]
+struct Device {
+    connection: u32,
+    records: Vec<Record>,
+    link: Link,
+    synced: bool,
+    /// Greatest (id, seq) known without a hole, per channel.
+    cursor: [(u64, u64); CHANNELS],
+    newest_live: [(u64, u64); CHANNELS],
+    /// Sent and not yet answered, or acknowledged and not yet seen.
+    pending: Vec<(usize, Uuid, String)>,
+}
+
+struct World {
+    random: SmallRng,
+    now_us: u64,
+    next_id: u64,
+    log: VecDeque<(usize, Uuid, Uuid, String)>,
+    stored: Vec<Vec<Seen>>,
+    known: HashSet<(usize, Uuid, Uuid)>,
+    devices: Vec<Device>,
+}
+
+/// Users of the devices: the last device belongs to the first user.
+fn user_of(device: usize) -> Uuid {
+    Uuid::from_u128(0x1000 + (device % (CLIENTS - 1)) as u128)
+}
+
+/// Everybody is in channel 0; of the others each leaves one user out.
+fn is_member(device: usize, channel: usize) -> bool {
+    channel == 0 || device % (CLIENTS - 1) != channel
+}
+
+fn channel_id(channel: usize) -> Uuid {
+    Uuid::from_u128(0x2000 + channel as u128)
+}
+
+/// A correct history.
+pub(super) fn correct_history(seed: u64) -> History {
+    let mut world = World {
+        random: SmallRng::seed_from_u64(seed),
+        now_us: 0,
+        next_id: 1,
+        log: VecDeque::new(),
+        stored: vec![Vec::new(); CHANNELS],
+        known: HashSet::new(),
+        devices: (0..CLIENTS).map(|_| Device::default()).collect(),
+    };
+    for _ in 0..STEPS {
+        world.step();
+    }
+    world.settle();
+    world.into_history(seed)
+}
+
+impl World {
+    fn record(&mut self, device: usize, event: Event) {
+        self.now_us += 1;
+        let connection = self.devices[device].connection;
+        self.devices[device].records.push(Record { at_us: self.now_us, connection, event });
+    }
+
+    fn step(&mut self) {
+        let device = self.random.random_range(0..CLIENTS);
+        match self.random.random_range(0..100u32) {
+            0..=39 => self.send_new(device),
+            40..=49 => self.serve(device),
+            50..=69 => self.process(),
+            70..=79 => self.receive(device),
+            80..=81 => self.disconnect(device),
+            82 => self.crash(),
+            83 => self.delete(),
+            84..=85 => self.retry_known(device),
+            _ => self.connect(device),
+        }
+        // Most of the work is moving what lies in queues.
+        for device in 0..CLIENTS {
+            if self.random.random_bool(0.5) {
+                self.serve(device);
+            }
+            if self.random.random_bool(0.5) {
+                self.receive(device);
+            }
+        }
+    }
+
+    fn connect(&mut self, device: usize) {
+        if self.devices[device].link.open {
+            return;
+        }
+        self.devices[device].connection += 1;
+        self.devices[device].link = Link { open: true, ..Link::default() };
+        self.devices[device].synced = false;
+        self.devices[device].newest_live = Default::default();
+        self.record(device, Event::Opened);
+        self.ask_sync(device);
+        for (channel, client_id, content) in self.devices[device].pending.clone() {
+            self.send(device, channel, client_id, content);
+        }
+    }
+
+    fn ask_sync(&mut self, device: usize) {
+        let asked: Vec<usize> = (0..CHANNELS).filter(|&channel| is_member(device, channel)).collect();
+        let cursor = self.devices[device].cursor;
+        let named = |&channel: &usize| (channel_id(channel), Some(cursor[channel].0).filter(|&id| id > 0));
+        self.record(device, Event::SyncSent { channels: asked.iter().map(named).collect() });
+        let channels = asked.iter().map(|&channel| (channel, cursor[channel].1)).collect();
+        self.devices[device].link.up.push_back(Request::Sync { channels });
+    }
+
+    fn send(&mut self, device: usize, channel: usize, client_id: Uuid, content: String) {
+        let sent = Event::Sent { channel: channel_id(channel), client_id, content: content.clone() };
+        self.record(device, sent);
+        self.devices[device].link.up.push_back(Request::Send { channel, client_id, content });
+    }
+
+    fn send_new(&mut self, device: usize) {
+        let channel = self.random.random_range(0..CHANNELS);
+        if !self.devices[device].link.open || !is_member(device, channel) {
+            return;
+        }
+        let client_id = Uuid::from_u128(self.random.random());
+        let content = format!("said at {}", self.now_us);
+        self.devices[device].pending.push((channel, client_id, content.clone()));
+        self.send(device, channel, client_id, content);
+    }
+
+    fn retry_known(&mut self, device: usize) {
+        let Some(pending) = self.devices[device].pending.last().cloned() else { return };
+        if self.devices[device].link.open {
+            self.send(device, pending.0, pending.1, pending.2);
+        }
+    }
+
+    /// The server takes one request, or pages one channel of a sync.
+    fn serve(&mut self, device: usize) {
+        if self.devices[device].link.in_sync {
+            return self.serve_sync(device);
+        }
+        match self.devices[device].link.up.pop_front() {
+            Some(Request::Send { channel, client_id, .. }) if self.random.random_bool(0.05) => {
+                let refused =
+                    Event::Refused { channel: channel_id(channel), client_id, code: "rate_limited".into() };
+                self.devices[device].link.down.push_back(refused);
+            }
+            Some(Request::Send { channel, client_id, content }) => {
+                self.log.push_back((channel, user_of(device), client_id, content));
+                self.devices[device]
+                    .link
+                    .down
+                    .push_back(Event::Acked { channel: channel_id(channel), client_id });
+            }
+            Some(Request::Sync { channels }) => {
+                self.devices[device].link.syncing = channels.into();
+                self.devices[device].link.in_sync = true;
+            }
+            None => {}
+        }
+    }
+
+    fn serve_sync(&mut self, device: usize) {
+        let link = &mut self.devices[device].link;
+        let Some((channel, after)) = link.syncing.pop_front() else {
+            link.in_sync = false;
+            let heads = (0..CHANNELS).filter(|&c| is_member(device, c));
+            let channels = heads.map(|c| (channel_id(c), self.stored[c].len() as u64)).collect();
+            return link.down.push_back(Event::SyncDone { channels });
+        };
+        let missing = &self.stored[channel][after as usize..];
+        let mut pages = missing.chunks(PAGE).peekable();
+        while let Some(page) = pages.next() {
+            link.down.push_back(Event::Page {
+                channel: channel_id(channel),
+                messages: page.to_vec(),
+                has_more: pages.peek().is_some(),
+                reset: false,
+            });
+        }
+    }
+
+    fn process(&mut self) {
+        let Some((channel, sender, client_id, content)) = self.log.pop_front() else { return };
+        self.next_id += self.random.random_range(1..5u64);
+        if !self.known.insert((channel, sender, client_id)) {
+            return;
+        }
+        let seq = self.stored[channel].len() as u64 + 1;
+        let seen = Seen { message_id: self.next_id, seq, client_id, sender, content, deleted: false };
+        self.stored[channel].push(seen.clone());
+        self.fan_out(channel, &Event::New { channel: channel_id(channel), message: seen });
+    }
+
+    /// Live events are dropped for a connection while the channel is still to be paged to it.
+    fn fan_out(&mut self, channel: usize, event: &Event) {
+        for device in (0..CLIENTS).filter(|&device| is_member(device, channel)) {
+            let link = &mut self.devices[device].link;
+            if link.open && !link.syncing.iter().any(|&(syncing, _)| syncing == channel) {
+                link.down.push_back(event.clone());
+            }
+        }
+    }
+
+    fn delete(&mut self) {
+        let channel = self.random.random_range(0..CHANNELS);
+        if self.stored[channel].is_empty() {
+            return;
+        }
+        let victim = self.random.random_range(0..self.stored[channel].len());
+        self.stored[channel][victim].deleted = true;
+        self.stored[channel][victim].content.clear();
+        let message_id = self.stored[channel][victim].message_id;
+        self.fan_out(channel, &Event::Deleted { channel: channel_id(channel), message_id });
+    }
+
+    fn receive(&mut self, device: usize) {
+        let Some(event) = self.devices[device].link.down.pop_front() else { return };
+        self.digest(device, &event);
+        self.record(device, event);
+    }
+
+    fn digest(&mut self, device: usize, event: &Event) {
+        let state = &mut self.devices[device];
+        let number = |id: &Uuid| (id.as_u128() - 0x2000) as usize;
+        match event {
+            Event::New { channel, message } => {
+                let channel = number(channel);
+                state.newest_live[channel] = (message.message_id, message.seq);
+                if state.synced {
+                    state.cursor[channel] = (message.message_id, message.seq);
+                }
+                state.pending.retain(|(_, client_id, _)| *client_id != message.client_id);
+            }
+            Event::Page { channel, messages, .. } => {
+                for message in messages {
+                    state.cursor[number(channel)] = (message.message_id, message.seq);
+                    state.pending.retain(|(_, client_id, _)| *client_id != message.client_id);
+                }
+            }
+            Event::SyncDone { .. } => {
+                state.synced = true;
+                for channel in 0..CHANNELS {
+                    state.cursor[channel] = state.cursor[channel].max(state.newest_live[channel]);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn disconnect(&mut self, device: usize) {
+        if self.devices[device].link.open {
+            self.devices[device].link = Link::default();
+            self.record(device, Event::Closed { code: None });
+        }
+    }
+
+    fn crash(&mut self) {
+        for device in 0..CLIENTS {
+            self.disconnect(device);
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..3 {
+            for device in 0..CLIENTS {
+                self.disconnect(device);
+                self.connect(device);
+            }
+            for device in 0..CLIENTS {
+                while !self.devices[device].link.up.is_empty() || self.devices[device].link.in_sync {
+                    self.serve(device);
+                }
+            }
+            while !self.log.is_empty() {
+                self.process();
+            }
+            for device in 0..CLIENTS {
+                while !self.devices[device].link.down.is_empty() {
+                    self.receive(device);
+                }
+            }
+        }
+    }
+
+    fn into_history(self, seed: u64) -> History {
+        let mut members: HashMap<usize, Vec<Uuid>> = HashMap::new();
+        for channel in 0..CHANNELS {
+            let users = (0..CLIENTS - 1).filter(|&device| is_member(device, channel)).map(user_of);
+            members.insert(channel, users.collect());
+        }
+        let stored = self.stored;
+        let channels = (0..CHANNELS).map(|channel| ChannelHistory {
+            channel_id: channel_id(channel),
+            members: members[&channel].clone(),
+            readings: members[&channel]
+                .iter()
+                .take(2)
+                .map(|&reader| FinalReading { reader, messages: stored[channel].clone() })
+                .collect(),
+        });
+        let clients = self.devices.into_iter().enumerate().map(|(device, state)| ClientHistory {
+            client: device as u32,
+            user_id: user_of(device),
+            settled: true,
+            records: state.records,
+        });
+        History { seed, channels: channels.collect(), clients: clients.collect() }
+    }
+}

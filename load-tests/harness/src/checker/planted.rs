@@ -1,0 +1,462 @@
+//! The checker, checked: correct histories pass, and every planted fault is caught under its own name.
+
+use proptest::prelude::*;
+
+use super::model::correct_history;
+use super::{Fault, check};
+use crate::history::{Event, History, Record, Seen};
+
+/// Seeds over which every fault is planted; a fault that finds no place in one history finds it in another.
+const SEEDS: std::ops::Range<u64> = 1..25;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn correct_histories_pass(seed in any::<u64>()) {
+        let verdict = check(&correct_history(seed));
+        prop_assert!(verdict.holds(), "{}", verdict.violations[0]);
+    }
+}
+
+#[test]
+fn correct_histories_hold_evidence() {
+    let counts = check(&correct_history(7)).counts;
+    assert!(counts.messages > 50 && counts.attempts > counts.messages && counts.stored > 50, "{counts:?}");
+    assert!(
+        counts.live > 50 && counts.synced > 50 && counts.connections > 10 && counts.syncs > 5,
+        "{counts:?}"
+    );
+}
+
+/// Plants a fault in histories of many seeds and expects its name among the violations each time.
+fn caught(fault: Fault, plant: impl Fn(&mut History) -> Option<()>) {
+    let mut planted = 0;
+    for seed in SEEDS {
+        let mut history = correct_history(seed);
+        if plant(&mut history).is_none() {
+            continue;
+        }
+        planted += 1;
+        let verdict = check(&history);
+        let names: Vec<Fault> = verdict.violations.iter().map(|violation| violation.fault).collect();
+        assert!(names.contains(&fault), "seed {seed}: planted {fault:?}, found {names:?}");
+    }
+    assert!(planted >= 3, "{fault:?} found a place in {planted} histories only");
+}
+
+/// All events of all clients that this picks something of, as (client, position in its records).
+fn places(history: &History, pick: impl Fn(&Event) -> bool) -> Vec<(usize, usize)> {
+    let of_client = |(client, records): (usize, &Vec<Record>)| {
+        let found = records.iter().enumerate().filter(|(_, record)| pick(&record.event));
+        found.map(|(position, _)| (client, position)).collect::<Vec<_>>()
+    };
+    history.clients.iter().map(|client| &client.records).enumerate().flat_map(of_client).collect()
+}
+
+fn is_new(event: &Event) -> bool {
+    matches!(event, Event::New { .. })
+}
+
+/// Two neighbouring `message.new` of one channel on one connection.
+fn live_pair(history: &History) -> Option<(usize, usize, usize)> {
+    for (client, later) in places(history, is_new) {
+        let records = &history.clients[client].records;
+        let Event::New { channel, message } = &records[later].event else { continue };
+        let earlier = records[..later].iter().rposition(|record| {
+            record.connection == records[later].connection
+                && matches!(&record.event, Event::New { channel: c, message: m } if c == channel && m.seq + 1 == message.seq)
+        });
+        if let Some(earlier) = earlier {
+            return Some((client, earlier, later));
+        }
+    }
+    None
+}
+
+/// Applies a change to every message wherever it was seen.
+fn every_sighting(history: &mut History, change: impl Fn(&mut Seen)) {
+    let readings = history.channels.iter_mut().flat_map(|channel| &mut channel.readings);
+    readings.flat_map(|reading| &mut reading.messages).for_each(&change);
+    for record in history.clients.iter_mut().flat_map(|client| &mut client.records) {
+        match &mut record.event {
+            Event::New { message, .. } => change(message),
+            Event::Page { messages, .. } => messages.iter_mut().for_each(&change),
+            _ => {}
+        }
+    }
+}
+
+/// Removes a message from everything that anybody saw.
+fn forget(history: &mut History, gone: &Seen) {
+    for channel in &mut history.channels {
+        for reading in &mut channel.readings {
+            reading.messages.retain(|seen| seen.message_id != gone.message_id);
+        }
+    }
+    for client in &mut history.clients {
+        client
+            .records
+            .retain(|record| !matches!(&record.event, Event::New { message, .. } if message == gone));
+        for record in &mut client.records {
+            if let Event::Page { messages, .. } = &mut record.event {
+                messages.retain(|seen| seen.message_id != gone.message_id);
+            }
+        }
+    }
+}
+
+/// An acknowledged message that ends its channel.
+fn acknowledged_tail(history: &History) -> Option<Seen> {
+    history.channels.iter().find_map(|channel| {
+        let last = channel.readings[0].messages.last()?;
+        let acked =
+            |event: &Event| matches!(event, Event::Acked { client_id, .. } if *client_id == last.client_id);
+        let refused =
+            |event: &Event| matches!(event, Event::Refused { client_id, .. } if *client_id == last.client_id);
+        (!places(history, acked).is_empty() && places(history, refused).is_empty()).then(|| last.clone())
+    })
+}
+
+#[test]
+fn dropped_acknowledged_message() {
+    caught(Fault::LostAcknowledged, |history| {
+        let tail = acknowledged_tail(history)?;
+        forget(history, &tail);
+        Some(())
+    });
+}
+
+#[test]
+fn seen_message_absent_from_history() {
+    caught(Fault::LostSeen, |history| {
+        for reading in &mut history.channels[0].readings {
+            reading.messages.pop()?;
+        }
+        Some(())
+    });
+}
+
+#[test]
+fn history_doubles_a_message() {
+    caught(Fault::DoubledInHistory, |history| {
+        let reading = &mut history.channels[0].readings[0];
+        let again = reading.messages.last()?.clone();
+        reading.messages.push(again);
+        Some(())
+    });
+}
+
+#[test]
+fn history_has_a_hole() {
+    caught(Fault::HistoryNotDense, |history| {
+        for reading in &mut history.channels[0].readings {
+            if reading.messages.len() < 3 {
+                return None;
+            }
+            reading.messages.remove(1);
+        }
+        Some(())
+    });
+}
+
+#[test]
+fn two_members_read_different_histories() {
+    caught(Fault::ReadingsDiffer, |history| {
+        history.channels[0].readings[1].messages.pop()?;
+        Some(())
+    });
+}
+
+#[test]
+fn phantom_message() {
+    caught(Fault::Phantom, |history| {
+        let &(client, position) = places(history, is_new).first()?;
+        let Event::New { message, .. } = &mut history.clients[client].records[position].event else {
+            return None;
+        };
+        message.client_id = uuid::Uuid::from_u128(42);
+        Some(())
+    });
+}
+
+#[test]
+fn altered_content() {
+    caught(Fault::Phantom, |history| {
+        let &(client, position) = places(history, is_new).first()?;
+        let Event::New { message, .. } = &mut history.clients[client].records[position].event else {
+            return None;
+        };
+        message.content.push('!');
+        Some(())
+    });
+}
+
+#[test]
+fn refused_message_appears() {
+    caught(Fault::RefusedAppears, |history| {
+        let tail = acknowledged_tail(history)?;
+        for client in &mut history.clients {
+            for record in &mut client.records {
+                match &record.event {
+                    Event::Acked { channel, client_id } if *client_id == tail.client_id => {
+                        record.event = Event::Refused {
+                            channel: *channel,
+                            client_id: *client_id,
+                            code: "not_a_member".into(),
+                        };
+                    }
+                    _ => {}
+                }
+            }
+        }
+        // Unanswered attempts may have been stored; here there are none.
+        let sent =
+            |event: &Event| matches!(event, Event::Sent { client_id, .. } if *client_id == tail.client_id);
+        let refused =
+            |event: &Event| matches!(event, Event::Refused { client_id, .. } if *client_id == tail.client_id);
+        (places(history, sent).len() == places(history, refused).len()).then_some(())
+    });
+}
+
+#[test]
+fn stranger_reads_along() {
+    caught(Fault::ForeignReader, |history| {
+        let &(client, _) = places(history, is_new).first()?;
+        let reader = history.clients[client].user_id;
+        for channel in &mut history.channels {
+            channel.members.retain(|member| *member != reader);
+        }
+        Some(())
+    });
+}
+
+#[test]
+fn malformed_frame() {
+    caught(Fault::Malformed, |history| {
+        let record = history.clients[0].records.first_mut()?;
+        record.event = Event::Malformed { detail: "seq is negative".into() };
+        Some(())
+    });
+}
+
+#[test]
+fn duplicate_on_one_connection() {
+    caught(Fault::DuplicateLive, |history| {
+        let &(client, position) = places(history, is_new).last()?;
+        let again = history.clients[client].records[position].clone();
+        history.clients[client].records.insert(position, again);
+        Some(())
+    });
+}
+
+#[test]
+fn swapped_order() {
+    caught(Fault::Reordered, |history| {
+        let (client, earlier, later) = live_pair(history)?;
+        let records = &mut history.clients[client].records;
+        let first = records[earlier].event.clone();
+        records[earlier].event = std::mem::replace(&mut records[later].event, first);
+        Some(())
+    });
+}
+
+#[test]
+fn gap_in_the_live_stream() {
+    caught(Fault::Gap, |history| {
+        let (client, earlier, later) = live_pair(history)?;
+        // The first of the two may be what fixes the connection's place, and a sync that ends between them tells the
+        // gap by another name: take histories where neither is so.
+        let records = &history.clients[client].records;
+        let Event::New { channel, .. } = &records[earlier].event else { return None };
+        let before =
+            records[..earlier].iter().filter(|record| record.connection == records[later].connection);
+        let places = |event: &Event| matches!(event, Event::New { channel: c, .. } if c == channel);
+        let placed = before.map(|record| &record.event).any(places);
+        let is_done = |record: &Record| matches!(record.event, Event::SyncDone { .. });
+        let placed = placed && !records[earlier..later].iter().any(is_done);
+        history.clients[client].records.remove(earlier);
+        placed.then_some(())
+    });
+}
+
+#[test]
+fn two_messages_on_one_seq() {
+    caught(Fault::SequenceConflict, |history| {
+        let (client, earlier, later) = live_pair(history)?;
+        let records = &mut history.clients[client].records;
+        let Event::New { message, .. } = &records[earlier].event else { return None };
+        let seq = message.seq;
+        let Event::New { message, .. } = &mut records[later].event else { return None };
+        message.seq = seq;
+        Some(())
+    });
+}
+
+#[test]
+fn ids_that_fall() {
+    caught(Fault::IdConflict, |history| {
+        let last = history.channels[0].readings[0].messages.last()?.message_id;
+        every_sighting(history, |seen| {
+            if seen.message_id == last {
+                seen.message_id = 0;
+            }
+        });
+        Some(())
+    });
+}
+
+#[test]
+fn retry_makes_two_messages() {
+    caught(Fault::RetryDoubled, |history| {
+        for reading in &mut history.channels[0].readings {
+            let mut again = reading.messages.last()?.clone();
+            again.message_id += 1_000_000;
+            again.seq += 1;
+            reading.messages.push(again);
+        }
+        Some(())
+    });
+}
+
+#[test]
+fn acknowledged_message_overtaken() {
+    caught(Fault::CausalityBroken, |history| {
+        // The last message of a channel is moved before everything: as if it had been sent and acknowledged first.
+        let channel = &history.channels[0];
+        let tail = channel.readings[0].messages.last()?.clone();
+        let earlier = channel.readings[0]
+            .messages
+            .iter()
+            .rev()
+            .skip(1)
+            .find(|seen| seen.sender == tail.sender)?
+            .clone();
+        for client in &mut history.clients {
+            let mut first = true;
+            for record in &mut client.records {
+                let touches =
+                    matches!(&record.event, Event::Sent { client_id, .. } if *client_id == tail.client_id);
+                if touches && first {
+                    record.at_us = 1;
+                    first = false;
+                }
+            }
+        }
+        // The earlier one is sent long after the tail's ack.
+        let end_us = 10_000_000;
+        let mut found = false;
+        for client in &mut history.clients {
+            for record in &mut client.records {
+                match &record.event {
+                    Event::Sent { client_id, .. } if *client_id == earlier.client_id => record.at_us = end_us,
+                    Event::Acked { client_id, .. } if *client_id == tail.client_id => {
+                        record.at_us = 2;
+                        found = true;
+                    }
+                    Event::Refused { client_id, .. } if *client_id == tail.client_id => return None,
+                    _ => {}
+                }
+            }
+        }
+        found.then_some(())
+    });
+}
+
+#[test]
+fn stale_read_after_reconnect() {
+    caught(Fault::StaleRead, |history| {
+        let done = places(history, |event| matches!(event, Event::SyncDone { .. }));
+        let &(client, position) = done.last()?;
+        let Event::SyncDone { channels } = &mut history.clients[client].records[position].event else {
+            return None;
+        };
+        let (_, last_seq) = channels.iter_mut().find(|(_, last_seq)| *last_seq > 1)?;
+        *last_seq -= 1;
+        Some(())
+    });
+}
+
+fn full_page(event: &Event) -> bool {
+    matches!(event, Event::Page { messages, .. } if messages.len() > 2)
+}
+
+#[test]
+fn sync_skips_the_beginning() {
+    caught(Fault::NotTheSuffix, |history| {
+        let &(client, position) = places(history, full_page).first()?;
+        let Event::Page { messages, .. } = &mut history.clients[client].records[position].event else {
+            return None;
+        };
+        messages.remove(0);
+        Some(())
+    });
+}
+
+#[test]
+fn sync_has_a_hole() {
+    caught(Fault::HoleInSync, |history| {
+        let &(client, position) = places(history, full_page).first()?;
+        let Event::Page { messages, .. } = &mut history.clients[client].records[position].event else {
+            return None;
+        };
+        messages.remove(1);
+        Some(())
+    });
+}
+
+#[test]
+fn sync_ends_early() {
+    caught(Fault::SyncIncomplete, |history| {
+        let last = |event: &Event| matches!(event, Event::Page { messages, has_more, .. } if !has_more && messages.len() > 1);
+        let &(client, position) = places(history, last).last()?;
+        let Event::Page { messages, .. } = &mut history.clients[client].records[position].event else {
+            return None;
+        };
+        messages.pop();
+        Some(())
+    });
+}
+
+#[test]
+fn sync_leaves_a_channel_out() {
+    caught(Fault::SyncIncomplete, |history| {
+        let &(client, position) = places(history, |event| matches!(event, Event::SyncDone { .. })).last()?;
+        let Event::SyncDone { channels } = &mut history.clients[client].records[position].event else {
+            return None;
+        };
+        channels.pop();
+        Some(())
+    });
+}
+
+#[test]
+fn deletion_comes_back() {
+    caught(Fault::DeletionUndone, |history| {
+        let &(client, position) = places(history, |event| matches!(event, Event::Deleted { .. })).first()?;
+        let Event::Deleted { message_id, .. } = history.clients[client].records[position].event else {
+            return None;
+        };
+        let find = |seen: &&mut Seen| seen.message_id == message_id;
+        for channel in &mut history.channels {
+            for reading in &mut channel.readings {
+                if let Some(seen) = reading.messages.iter_mut().find(find) {
+                    seen.deleted = false;
+                    seen.content = "back again".into();
+                }
+            }
+        }
+        Some(())
+    });
+}
+
+#[test]
+fn time_outs_are_unknown() {
+    let mut history = correct_history(3);
+    // Without a single ack nothing is known to be stored but what was seen, and nothing is a violation.
+    for client in &mut history.clients {
+        client.records.retain(|record| !matches!(record.event, Event::Acked { .. }));
+    }
+    let verdict = check(&history);
+    assert!(verdict.holds(), "{}", verdict.violations[0]);
+    assert_eq!(verdict.counts.acknowledged, 0);
+}
