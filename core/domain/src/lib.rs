@@ -1,3 +1,18 @@
 //! Channels, membership, sequencing and idempotency as pure functions of the log.
+//!
+//! * [`partition`]: the processor of one partition of `messages.send`. Records in, rows and events out.
+//! * [`feed`]: an edge's side of it: which channels it listens to, and the chain that shows a lost record.
+//! * [`seat`]: an edge's tenure of its slot, computed from `control` alone.
+//! * [`rows`]: the tables that the log owns.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: time comes with the record or as an argument.
 
+mod cache;
+mod decide;
+pub mod feed;
+pub mod partition;
 pub mod rows;
+pub mod seat;
+mod window;
+
+pub use decide::{effective_of, effective_of_change};

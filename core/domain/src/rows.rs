@@ -218,6 +218,8 @@ pub struct Rows {
     pub keys: Vec<KeyRow>,
     /// Interest of edges.
     pub interest: Vec<InterestRow>,
+    /// Interest of epochs that are over, found when it was read: to be deleted.
+    pub void_interest: Vec<(ChannelId, Slot, Epoch)>,
     /// Epochs seen.
     pub slots: Vec<SlotRow>,
     /// Read cursors.

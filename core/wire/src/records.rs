@@ -246,8 +246,14 @@ pub struct Rejection {
 }
 // ---- messages.stored: what search, push and moderation read ----
 
+/// Packed per batch of a partition.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Stored {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<StoredItem>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StoredItem {
     #[prost(bytes = "bytes", tag = "1")]
     pub channel_id: ::prost::bytes::Bytes,
     #[prost(message, optional, tag = "2")]

@@ -1,0 +1,113 @@
+//! What a processor remembers of its channels between batches, bounded: the store has it all.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ringside_types::{ChannelId, Epoch, MessageId, Slot, UserId};
+
+use crate::rows::{HeadRow, InterestRow, MembershipRow};
+
+/// Channels remembered at the most.
+pub(crate) const CHANNELS_MAX: usize = 65_536;
+/// Users whose intervals are remembered per channel at the most.
+pub(crate) const CHANNEL_USERS_MAX: usize = 4_096;
+
+#[derive(Debug)]
+pub(crate) struct ChannelState {
+    pub(crate) head: HeadRow,
+    pub(crate) interest: Vec<InterestRow>,
+    pub(crate) intervals: HashMap<UserId, Vec<MembershipRow>, RandomState>,
+    touched_in_batch: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    channels: HashMap<ChannelId, ChannelState, RandomState>,
+    crowded: Vec<ChannelId>,
+    batch: u64,
+}
+
+impl Cache {
+    pub(crate) fn knows(&self, channel: ChannelId) -> bool {
+        self.channels.contains_key(&channel)
+    }
+
+    pub(crate) fn knows_member(&self, channel: ChannelId, user: UserId) -> bool {
+        self.channels.get(&channel).is_some_and(|state| state.intervals.contains_key(&user))
+    }
+
+    pub(crate) fn head(&self, channel: ChannelId) -> Option<&HeadRow> {
+        self.channels.get(&channel).map(|state| &state.head)
+    }
+
+    pub(crate) fn insert(&mut self, channel: ChannelId) {
+        let state = ChannelState {
+            head: HeadRow::empty(channel),
+            interest: Vec::new(),
+            intervals: HashMap::default(),
+            touched_in_batch: self.batch,
+        };
+        self.channels.insert(channel, state);
+    }
+
+    /// The channel's state; what it holds was loaded before the batch.
+    pub(crate) fn channel(&mut self, channel: ChannelId) -> &mut ChannelState {
+        let batch = self.batch;
+        let state =
+            self.channels.get_mut(&channel).expect("a batch's channels are loaded before it is applied");
+        state.touched_in_batch = batch;
+        if state.intervals.len() > CHANNEL_USERS_MAX {
+            self.crowded.push(channel);
+        }
+        state
+    }
+
+    /// Ends a batch: forgets what has not been touched for longest where there is too much. Never within a batch,
+    /// whose decisions rely on what was loaded for it.
+    pub(crate) fn batch_ended(&mut self) {
+        self.batch += 1;
+        for channel in self.crowded.drain(..) {
+            if let Some(state) = self.channels.get_mut(&channel) {
+                state.intervals.clear();
+            }
+        }
+        if self.channels.len() <= CHANNELS_MAX {
+            return;
+        }
+        let mut ages: Vec<u64> = self.channels.values().map(|state| state.touched_in_batch).collect();
+        let middle = ages.len() / 2;
+        let (_, median, _) = ages.select_nth_unstable(middle);
+        let median = *median;
+        self.channels.retain(|_, state| state.touched_in_batch > median);
+    }
+}
+
+impl ChannelState {
+    /// Whether `user` is a member as the record `id` sees it.
+    pub(crate) fn is_member(&self, user: UserId, id: MessageId) -> bool {
+        self.intervals.get(&user).is_some_and(|intervals| intervals.iter().any(|row| row.holds_at(id)))
+    }
+
+    /// The Directory's last version of this user's membership that the record `id` sees.
+    pub(crate) fn version_of(&self, user: UserId, id: MessageId) -> u64 {
+        let intervals = self.intervals.get(&user).map_or(&[][..], Vec::as_slice);
+        let seen = intervals.iter().filter(|row| row.from_id < id).map(|row| {
+            let closed = row.to_id != MessageId::ZERO && row.to_id < id;
+            if closed { row.version.max(row.to_version) } else { row.version }
+        });
+        seen.max().unwrap_or(0)
+    }
+
+    /// Writes an interval over the one with the same key.
+    pub(crate) fn put_interval(&mut self, row: MembershipRow) {
+        let intervals = self.intervals.entry(row.user_id).or_default();
+        match intervals.iter_mut().find(|other| other.from_id == row.from_id) {
+            Some(same) => *same = row,
+            None => intervals.push(row),
+        }
+    }
+
+    /// The interest of one tenure of a slot.
+    pub(crate) fn interest_of(&mut self, slot: Slot, epoch: Epoch) -> Option<&mut InterestRow> {
+        self.interest.iter_mut().find(|row| row.slot == slot && row.epoch == epoch)
+    }
+}

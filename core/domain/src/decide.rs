@@ -1,0 +1,382 @@
+//! The decisions: what one record makes, seen by the records below it alone.
+
+use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
+use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, Slot, UserId};
+use ringside_wire::records::{
+    self, ChangeBody, EdgeItem, Effective, JoinAnswer, MemberAdded, Membership, MembershipKind, NewMessage,
+    Rejection, Send, StoredItem, change_body, command, edge_item, effective,
+};
+use ringside_wire::{InvalidRecord, channel_id, client_id, encode, user_id};
+
+use crate::cache::ChannelState;
+use crate::partition::{Batch, Input, Known, Partition};
+use crate::rows::{
+    ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, ReadRow, SlotRow, Stamp,
+};
+
+impl Key {
+    /// The key of a send record.
+    pub fn of(send: &Send) -> Result<Self, InvalidRecord> {
+        Ok(Self {
+            channel_id: channel_id(&send.channel_id)?,
+            sender_id: user_id(&send.sender_id)?,
+            client_id: client_id(&send.client_id)?,
+        })
+    }
+}
+
+impl Partition {
+    /// Decides the record that `progress` has just been moved to.
+    pub(crate) fn decide(&mut self, input: &Input, known: &Known, batch: &mut Batch) {
+        let (id, stamp) = (self.progress.last, self.progress.stamp);
+        let decided = match &input.command {
+            Ok(command::Body::Send(send)) => self.send(id, stamp, send, known, batch),
+            Ok(command::Body::Membership(change)) => self.membership(id, stamp, change, known, batch),
+            Ok(command::Body::Joins(joins)) => self.joins(id, stamp, joins, batch),
+            Ok(command::Body::Leaves(leaves)) => self.leaves(stamp, leaves, batch),
+            Ok(command::Body::EpochDead(dead)) => self.epoch_dead(stamp, dead, batch),
+            Err(reason) => {
+                batch.dead.push(dead(input, reason.clone()));
+                Ok(())
+            }
+        };
+        if let Err(invalid) = decided {
+            batch.dead.push(dead(input, invalid.to_string()));
+        }
+    }
+
+    fn send(
+        &mut self,
+        id: MessageId,
+        stamp: Stamp,
+        send: &Send,
+        known: &Known,
+        batch: &mut Batch,
+    ) -> Result<(), InvalidRecord> {
+        let key = Key::of(send)?;
+        let channel = self.cache.channel(key.channel_id);
+        if id <= channel.head.last_effective_id {
+            if let Some(row) = known.messages.get(&id) {
+                self.window.remember(key, id);
+                let effective = effective_of(row, send.sender.clone());
+                route(&self.slots, channel, key.channel_id, &effective, batch);
+            }
+            return Ok(());
+        }
+        if is_duplicate(&self.window, known, &key, id) {
+            return Ok(());
+        }
+        if !channel.is_member(key.sender_id, id) {
+            reject(send, key, batch);
+            return Ok(());
+        }
+        let row = message_row(&channel.head, id, stamp, send, key);
+        channel.head =
+            HeadRow { last_effective_id: id, last_message_id: id, last_seq: row.seq, stamp, ..channel.head };
+        let effective = effective_of(&row, send.sender.clone());
+        route(&self.slots, channel, key.channel_id, &effective, batch);
+        batch.stored.push(StoredItem { channel_id: send.channel_id.clone(), effective: Some(effective) });
+        batch.rows.keys.push(KeyRow { key, message_id: id, seq: row.seq, stamp });
+        batch.rows.reads.push(ReadRow {
+            user_id: key.sender_id,
+            channel_id: key.channel_id,
+            last_read_id: id,
+            last_read_seq: row.seq,
+        });
+        batch.rows.messages.push(row);
+        self.window.remember(key, id);
+        Ok(())
+    }
+
+    fn membership(
+        &mut self,
+        id: MessageId,
+        stamp: Stamp,
+        record: &Membership,
+        known: &Known,
+        batch: &mut Batch,
+    ) -> Result<(), InvalidRecord> {
+        let channel_id = channel_id(&record.channel_id)?;
+        let users: Vec<UserId> =
+            record.members.iter().map(|member| user_id(&member.user_id)).collect::<Result<_, _>>()?;
+        let channel = self.cache.channel(channel_id);
+        if id <= channel.head.last_effective_id {
+            if let Some(row) = known.changes.get(&id) {
+                route(&self.slots, channel, channel_id, &effective_of_change(row)?, batch);
+            }
+            return Ok(());
+        }
+        let mut effective_members = Vec::new();
+        for (user, member) in users.into_iter().zip(&record.members) {
+            if let Some(row) = interval(channel, channel_id, user, id, stamp, record, &member.role) {
+                channel.put_interval(row.clone());
+                batch.rows.memberships.push(row);
+                effective_members.push(member.clone());
+            }
+        }
+        if effective_members.is_empty() {
+            return Ok(());
+        }
+        let membership = Membership { members: effective_members, ..record.clone() };
+        let body = ChangeBody { event: Some(change_body::Event::Membership(membership.clone())) };
+        let row = ChangeRow {
+            channel_id,
+            change: channel.head.last_change + 1,
+            record_id: id,
+            prev: channel.head.last_effective_id,
+            seq: channel.head.last_seq,
+            body: encode(&body),
+            stamp,
+        };
+        channel.head = HeadRow { last_effective_id: id, last_change: row.change, stamp, ..channel.head };
+        route(&self.slots, channel, channel_id, &effective_of_change(&row)?, batch);
+        if record.kind() != MembershipKind::Removed {
+            batch.added.push(MemberAdded {
+                channel_id: record.channel_id.clone(),
+                from_id: id.0,
+                seq: row.seq,
+                change: row.change,
+                membership: Some(membership),
+            });
+        }
+        batch.rows.changes.push(row);
+        Ok(())
+    }
+
+    fn joins(
+        &mut self,
+        id: MessageId,
+        stamp: Stamp,
+        joins: &records::Joins,
+        batch: &mut Batch,
+    ) -> Result<(), InvalidRecord> {
+        let (slot, epoch) = seat_of(joins.slot, joins.epoch)?;
+        if !self.see_epoch(slot, epoch, stamp, batch) {
+            return Ok(());
+        }
+        for turn in &joins.channels {
+            let channel_id = channel_id(&turn.channel_id)?;
+            let channel = self.cache.channel(channel_id);
+            let joined_id = match channel.interest_of(slot, epoch) {
+                Some(row) if row.stamp > stamp || row.n > turn.n => continue,
+                Some(row) if row.n == turn.n && row.record_id == MessageId::ZERO => continue,
+                Some(row) if row.n == turn.n => row.record_id,
+                Some(row) => {
+                    *row = InterestRow { n: turn.n, record_id: id, stamp, ..*row };
+                    batch.rows.interest.push(*row);
+                    id
+                }
+                None => {
+                    let row = InterestRow { channel_id, slot, epoch, n: turn.n, record_id: id, stamp };
+                    channel.interest.push(row);
+                    batch.rows.interest.push(row);
+                    id
+                }
+            };
+            let head = Some(record_head(&channel.head));
+            let answer = JoinAnswer { n: turn.n, joined_id: joined_id.0, head };
+            batch.edges.push((slot, epoch, item(channel_id, edge_item::Body::Join(answer))));
+        }
+        Ok(())
+    }
+
+    fn leaves(
+        &mut self,
+        stamp: Stamp,
+        leaves: &records::Leaves,
+        batch: &mut Batch,
+    ) -> Result<(), InvalidRecord> {
+        let (slot, epoch) = seat_of(leaves.slot, leaves.epoch)?;
+        if !self.see_epoch(slot, epoch, stamp, batch) {
+            return Ok(());
+        }
+        for turn in &leaves.channels {
+            let channel_id = channel_id(&turn.channel_id)?;
+            let channel = self.cache.channel(channel_id);
+            let left = InterestRow { channel_id, slot, epoch, n: turn.n, record_id: MessageId::ZERO, stamp };
+            match channel.interest_of(slot, epoch) {
+                Some(row) if row.stamp >= stamp || row.n > turn.n || row.record_id == MessageId::ZERO => {
+                    continue;
+                }
+                Some(row) => *row = left,
+                None => channel.interest.push(left),
+            }
+            batch.rows.interest.push(left);
+        }
+        Ok(())
+    }
+
+    /// The janitor's word: nothing of this tenure counts any more.
+    fn epoch_dead(
+        &mut self,
+        stamp: Stamp,
+        dead: &records::EpochDead,
+        batch: &mut Batch,
+    ) -> Result<(), InvalidRecord> {
+        let (slot, epoch) = seat_of(dead.slot, dead.epoch)?;
+        self.see_epoch(slot, Epoch(epoch.0 + 1), stamp, batch);
+        Ok(())
+    }
+
+    /// Keeps the highest epoch of a slot; says whether this one is it.
+    fn see_epoch(&mut self, slot: Slot, epoch: Epoch, stamp: Stamp, batch: &mut Batch) -> bool {
+        let highest = self.slots.entry(slot).or_default();
+        if epoch < *highest {
+            return false;
+        }
+        if epoch > *highest {
+            *highest = epoch;
+            batch.rows.slots.push(SlotRow { slot, epoch, stamp });
+        }
+        true
+    }
+}
+
+/// Whether the key made a message by a record below this one, within 24 h. Keys of records at or above it are not
+/// seen.
+fn is_duplicate(window: &crate::window::Window, known: &Known, key: &Key, id: MessageId) -> bool {
+    let made = window.message_of(key).or_else(|| known.keys.get(key).map(|row| row.message_id));
+    made.is_some_and(|made| made < id && id.time().since(made.time()) <= IDEMPOTENCY_WINDOW_MS)
+}
+
+fn message_row(head: &HeadRow, id: MessageId, stamp: Stamp, send: &Send, key: Key) -> MessageRow {
+    MessageRow {
+        channel_id: key.channel_id,
+        message_id: id,
+        prev: head.last_effective_id,
+        seq: head.last_seq + 1,
+        change: head.last_change,
+        client_id: key.client_id,
+        sender_id: key.sender_id,
+        content: send.content.clone(),
+        content_type: send.content_type().into(),
+        metadata: send.metadata.clone(),
+        reply_to: MessageId(send.reply_to),
+        stamp,
+    }
+}
+
+/// The interval that a change opens or closes for one user; `None`: an older or repeated version, or no change.
+fn interval(
+    channel: &ChannelState,
+    channel_id: ChannelId,
+    user: UserId,
+    id: MessageId,
+    stamp: Stamp,
+    record: &Membership,
+    role: &str,
+) -> Option<MembershipRow> {
+    if record.version <= channel.version_of(user, id) {
+        return None;
+    }
+    let open = channel.intervals.get(&user).and_then(|rows| rows.iter().find(|row| row.holds_at(id)));
+    let opened = MembershipRow {
+        channel_id,
+        user_id: user,
+        from_id: id,
+        to_id: MessageId::ZERO,
+        version: record.version,
+        to_version: 0,
+        from_seq: channel.head.last_seq,
+        role: role.to_owned(),
+        stamp,
+    };
+    match (open, record.kind()) {
+        (Some(row), MembershipKind::Removed) => {
+            Some(MembershipRow { to_id: id, to_version: record.version, stamp, ..row.clone() })
+        }
+        (Some(_), _) => None,
+        // Empty from the start: it remembers the version, so that an addition overtaken by its removal stays out.
+        (None, MembershipKind::Removed) => {
+            Some(MembershipRow { to_id: id, to_version: record.version, ..opened })
+        }
+        (None, _) => Some(opened),
+    }
+}
+
+fn reject(send: &Send, key: Key, batch: &mut Batch) {
+    let Some(origin) = &send.origin else { return };
+    let Ok(slot) = u16::try_from(origin.slot) else { return };
+    let rejection = Rejection {
+        sender_id: send.sender_id.clone(),
+        client_id: send.client_id.clone(),
+        code: ErrorCode::NotAMember.name().to_owned(),
+    };
+    let item = item(key.channel_id, edge_item::Body::Rejection(rejection));
+    batch.rejections.push((Slot(slot), Epoch(origin.epoch), item));
+}
+
+/// Sends an event to every edge that listens to the channel in its slot's present tenure.
+fn route(
+    slots: &hashbrown::HashMap<Slot, Epoch, foldhash::fast::RandomState>,
+    channel: &ChannelState,
+    channel_id: ChannelId,
+    event: &Effective,
+    batch: &mut Batch,
+) {
+    for row in &channel.interest {
+        let listens = row.record_id != MessageId::ZERO;
+        if listens && slots.get(&row.slot) == Some(&row.epoch) {
+            let item = item(channel_id, edge_item::Body::Effective(event.clone()));
+            batch.edges.push((row.slot, row.epoch, item));
+        }
+    }
+}
+
+/// The event of a message's row, with the sender as the caller knows them.
+pub fn effective_of(row: &MessageRow, sender: Option<records::Profile>) -> Effective {
+    let message = NewMessage {
+        client_id: row.client_id.as_bytes().to_vec().into(),
+        sender_id: row.sender_id.as_bytes().to_vec().into(),
+        sender,
+        content: row.content.clone(),
+        content_type: records::ContentType::from(row.content_type).into(),
+        reply_to: row.reply_to.0,
+        metadata: row.metadata.clone(),
+    };
+    Effective {
+        id: row.message_id.0,
+        prev: row.prev.0,
+        seq: row.seq,
+        change: row.change,
+        event: Some(effective::Event::Message(message)),
+    }
+}
+
+/// The event of a change's row.
+pub fn effective_of_change(row: &ChangeRow) -> Result<Effective, InvalidRecord> {
+    let body: ChangeBody = ringside_wire::decode(row.body.clone())?;
+    let event = match body.event {
+        Some(change_body::Event::Membership(membership)) => effective::Event::Membership(membership),
+        None => return Err(InvalidRecord::Field("event")),
+    };
+    Ok(Effective {
+        id: row.record_id.0,
+        prev: row.prev.0,
+        seq: row.seq,
+        change: row.change,
+        event: Some(event),
+    })
+}
+
+fn record_head(head: &HeadRow) -> records::Head {
+    records::Head {
+        last_effective_id: head.last_effective_id.0,
+        last_message_id: head.last_message_id.0,
+        last_seq: head.last_seq,
+        last_change: head.last_change,
+    }
+}
+
+fn item(channel: ChannelId, body: edge_item::Body) -> EdgeItem {
+    EdgeItem { channel_id: channel.as_bytes().to_vec().into(), body: Some(body) }
+}
+
+fn seat_of(slot: u32, epoch: u64) -> Result<(Slot, Epoch), InvalidRecord> {
+    let slot = u16::try_from(slot).map_err(|_| InvalidRecord::Field("slot"))?;
+    Ok((Slot(slot), Epoch(epoch)))
+}
+
+fn dead(input: &Input, reason: String) -> records::Dead {
+    records::Dead { offset: input.offset.0, reason, payload: input.payload.clone() }
+}

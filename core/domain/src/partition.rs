@@ -1,0 +1,235 @@
+//! The processor of one partition of `messages.send`.
+//!
+//! Vocabulary: a batch of [`Input`]s is turned into one [`Batch`] in four calls.
+//!
+//! ```text
+//! wants(&inputs) -> Wanted     what the store must be asked
+//! absorb(Loaded)               what it answered
+//! wants_replayed(&inputs)      ... and of records that were applied before
+//! apply(inputs, Loaded) -> Batch
+//! ```
+//!
+//! Everything in a batch is a function of the partition's records. A record applied again writes the same bytes, and
+//! a batch whose commit failed is forgotten with the whole `Partition`, which is opened anew from the store.
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use ringside_types::{ChannelId, Epoch, MessageId, Offset, Slot, UnixMillis, UserId};
+use ringside_wire::records::{self, EdgeItem, MemberAdded, command};
+
+use crate::cache::Cache;
+use crate::rows::{
+    ChangeRow, HeadRow, Key, KeyRow, Loaded, MessageRow, Progress, Rows, SlotRow, Stamp, Wanted,
+};
+use crate::window::Window;
+
+/// A record of the partition.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Where it stands.
+    pub offset: Offset,
+    /// The log's time of it.
+    pub time: UnixMillis,
+    /// What it says; `Err`: why it can't be read.
+    pub command: Result<command::Body, String>,
+    /// Its bytes, for `messages.dead`.
+    pub payload: Bytes,
+}
+
+/// What a batch of records made.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Step 1: rows,
+    pub rows: Rows,
+    /// messages for search, push and moderation,
+    pub stored: Vec<records::StoredItem>,
+    /// refusals, outside the chain, to the edge that each came from,
+    pub rejections: Vec<(Slot, Epoch, EdgeItem)>,
+    /// new members, for `control`,
+    pub added: Vec<MemberAdded>,
+    /// and records that can't be processed.
+    pub dead: Vec<records::Dead>,
+    /// Step 2: where the touched channels stand.
+    pub heads: Vec<HeadRow>,
+    /// Step 3: events and answers to joins, in order, for each interested edge.
+    pub edges: Vec<(Slot, Epoch, EdgeItem)>,
+    /// Step 4: how far the partition is.
+    pub progress: Option<Progress>,
+}
+
+/// The state of one partition's processor.
+#[derive(Debug)]
+pub struct Partition {
+    pub(crate) progress: Progress,
+    pub(crate) slots: HashMap<Slot, Epoch, RandomState>,
+    pub(crate) cache: Cache,
+    pub(crate) window: Window,
+    pub(crate) void_interest: Vec<(ChannelId, Slot, Epoch)>,
+}
+
+/// What the store told of a batch, arranged for the decisions.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) keys: HashMap<Key, KeyRow, RandomState>,
+    pub(crate) messages: HashMap<MessageId, MessageRow, RandomState>,
+    pub(crate) changes: HashMap<MessageId, ChangeRow, RandomState>,
+}
+
+impl Partition {
+    /// Opens a partition where it left off.
+    pub fn open(progress: Progress, slots: &[SlotRow]) -> Self {
+        Self {
+            progress,
+            slots: slots.iter().map(|row| (row.slot, row.epoch)).collect(),
+            cache: Cache::default(),
+            window: Window::default(),
+            void_interest: Vec::new(),
+        }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// What must be loaded before these records can be applied.
+    pub fn wants(&self, inputs: &[Input]) -> Wanted {
+        let mut wanted = Wanted::default();
+        let mut channels: HashSet<ChannelId, RandomState> = HashSet::default();
+        let mut members: HashSet<(ChannelId, UserId), RandomState> = HashSet::default();
+        for input in inputs {
+            let Ok(body) = &input.command else { continue };
+            for channel in channels_of(body) {
+                if !self.cache.knows(channel) && channels.insert(channel) {
+                    wanted.channels.push(channel);
+                }
+            }
+            for (channel, user) in members_of(body) {
+                if !self.cache.knows_member(channel, user) && members.insert((channel, user)) {
+                    wanted.members.push((channel, user));
+                }
+            }
+            if let Some(key) = key_of(body)
+                && self.window.message_of(&key).is_none()
+            {
+                wanted.keys.push(key);
+            }
+        }
+        wanted
+    }
+
+    /// Takes in heads, interest and intervals. Channels and members that were wanted and are absent are empty.
+    pub fn absorb(&mut self, wanted: &Wanted, loaded: &Loaded) {
+        for channel in &wanted.channels {
+            self.cache.insert(*channel);
+        }
+        for head in &loaded.heads {
+            self.cache.channel(head.channel_id).head = *head;
+        }
+        for row in &loaded.interest {
+            let current = self.slots.get(&row.slot).copied().unwrap_or_default();
+            if row.epoch < current {
+                self.void_interest.push((row.channel_id, row.slot, row.epoch));
+            } else {
+                self.cache.channel(row.channel_id).interest.push(*row);
+            }
+        }
+        for (channel, user) in &wanted.members {
+            self.cache.channel(*channel).intervals.insert(*user, Vec::new());
+        }
+        for row in &loaded.members {
+            self.cache.channel(row.channel_id).put_interval(row.clone());
+        }
+    }
+
+    /// The records among these that were applied before, as the absorbed heads show: what they made is read back.
+    pub fn wants_replayed(&self, inputs: &[Input]) -> Wanted {
+        let mut wanted = Wanted::default();
+        let mut last = self.progress.last;
+        for input in inputs {
+            last = MessageId::following(last, input.time, self.progress.partition);
+            let Ok(command::Body::Send(_) | command::Body::Membership(_)) = &input.command else { continue };
+            let Ok(body) = &input.command else { continue };
+            for channel in channels_of(body) {
+                if self.cache.head(channel).is_some_and(|head| last <= head.last_effective_id) {
+                    wanted.records.push((channel, last));
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Applies records in order. `loaded` holds the keys and the replayed records that were wanted for them.
+    ///
+    /// # Panics
+    /// When the records are not the ones that follow, or what they want was not absorbed: a fault of the caller.
+    pub fn apply(&mut self, inputs: &[Input], loaded: Loaded) -> Batch {
+        let known = Known {
+            keys: loaded.keys.into_iter().map(|row| (row.key, row)).collect(),
+            messages: loaded.messages.into_iter().map(|row| (row.message_id, row)).collect(),
+            changes: loaded.changes.into_iter().map(|row| (row.record_id, row)).collect(),
+        };
+        let mut batch = Batch::default();
+        batch.rows.void_interest = std::mem::take(&mut self.void_interest);
+        for input in inputs {
+            assert!(input.offset >= self.progress.offset, "records come in the log's order");
+            let Progress { partition, last, stamp, .. } = self.progress;
+            self.progress = Progress {
+                partition,
+                offset: input.offset.next(),
+                last: MessageId::following(last, input.time, partition),
+                stamp: Stamp((stamp.0 + 1).max(input.time.0 * 1_000)),
+            };
+            self.decide(input, &known, &mut batch);
+        }
+        self.collect_heads(&mut batch);
+        batch.progress = Some(self.progress);
+        self.cache.batch_ended();
+        batch
+    }
+
+    /// One row per channel that a record of the batch took further, whichever record did so last.
+    fn collect_heads(&mut self, batch: &mut Batch) {
+        let mut seen: HashSet<ChannelId, RandomState> = HashSet::default();
+        let touched = batch.rows.messages.iter().map(|row| row.channel_id);
+        let touched = touched.chain(batch.rows.changes.iter().map(|row| row.channel_id));
+        for channel in touched {
+            if seen.insert(channel) {
+                batch.heads.push(self.cache.channel(channel).head);
+            }
+        }
+    }
+}
+
+/// The channels that a record is about. Ids that can't be read are the decision's to refuse.
+fn channels_of(body: &command::Body) -> Vec<ChannelId> {
+    let one = |bytes: &[u8]| ChannelId::from_slice(bytes).into_iter().collect();
+    match body {
+        command::Body::Send(send) => one(&send.channel_id),
+        command::Body::Membership(membership) => one(&membership.channel_id),
+        command::Body::Joins(records::Joins { channels, .. })
+        | command::Body::Leaves(records::Leaves { channels, .. }) => {
+            channels.iter().filter_map(|turn| ChannelId::from_slice(&turn.channel_id)).collect()
+        }
+        command::Body::EpochDead(_) => Vec::new(),
+    }
+}
+
+fn members_of(body: &command::Body) -> Vec<(ChannelId, UserId)> {
+    let pair =
+        |channel: &[u8], user: &[u8]| Some((ChannelId::from_slice(channel)?, UserId::from_slice(user)?));
+    match body {
+        command::Body::Send(send) => pair(&send.channel_id, &send.sender_id).into_iter().collect(),
+        command::Body::Membership(membership) => {
+            let members = membership.members.iter();
+            members.filter_map(|member| pair(&membership.channel_id, &member.user_id)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn key_of(body: &command::Body) -> Option<Key> {
+    let command::Body::Send(send) = body else { return None };
+    Key::of(send).ok()
+}

@@ -1,0 +1,162 @@
+//! An edge's tenure of its slot, computed from `control` alone.
+//!
+//! Vocabulary: a *claim* is a record in `control`; its offset is the tenure's *epoch*. A *tick* renews it. Whoever reads
+//! a later claim of its slot has lost it. The *fence* is the instant up to which an edge may send channel data: a
+//! fixed time after it **appended** the newest own tick that it has read back, so that a paused or cut-off edge
+//! falls silent by itself.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use ringside_types::{Epoch, Offset, Slot};
+use ringside_wire::records::{Claim, Tick, control};
+
+/// An edge ticks this often.
+pub const TICK_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a tick that was read back lets channel data be sent, from when it was appended.
+pub const FENCE: Duration = Duration::from_millis(1_500);
+/// Ticks on their way at the most; more means that the log does not answer, and new ones wait.
+pub const TICKS_PENDING_MAX: usize = 16;
+
+const _: () = assert!(TICK_INTERVAL.as_millis() * 2 < FENCE.as_millis(), "one late tick closes no fence");
+
+/// What a record of `control` means for the seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatChange {
+    /// The slot is this edge's, in this epoch.
+    Won(Epoch),
+    /// Another edge has claimed the slot: close everything, claim anew.
+    Lost,
+}
+
+/// One edge's seat.
+#[derive(Debug)]
+pub struct Seat {
+    slot: Slot,
+    nonce: [u8; 16],
+    epoch: Option<Epoch>,
+    number: u64,
+    pending: VecDeque<(u64, Instant)>,
+    fence: Option<Instant>,
+}
+
+impl Seat {
+    /// A seat that is to be claimed; `nonce` is drawn anew for each claim.
+    pub fn new(slot: Slot, nonce: [u8; 16]) -> Self {
+        Self { slot, nonce, epoch: None, number: 0, pending: VecDeque::new(), fence: None }
+    }
+
+    /// The record that claims the slot.
+    pub fn claim(&self) -> Claim {
+        Claim { slot: u32::from(self.slot.0), nonce: self.nonce.to_vec().into() }
+    }
+
+    /// The slot.
+    pub fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// The tenure; `None`: not won yet, or lost.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.epoch
+    }
+
+    /// Up to when channel data may be sent; `None`: not at all yet.
+    pub fn fence(&self) -> Option<Instant> {
+        self.epoch.and(self.fence)
+    }
+
+    /// The tick to append now; `None` while the seat is not held or too many are unanswered.
+    pub fn tick(&mut self, now: Instant) -> Option<Tick> {
+        let epoch = self.epoch?;
+        if self.pending.len() >= TICKS_PENDING_MAX {
+            return None;
+        }
+        self.number += 1;
+        self.pending.push_back((self.number, now));
+        Some(Tick { slot: u32::from(self.slot.0), epoch: epoch.0, number: self.number })
+    }
+
+    /// A record of `control`, in order.
+    pub fn handle_control(&mut self, offset: Offset, body: &control::Body) -> Option<SeatChange> {
+        match body {
+            control::Body::Claim(claim) if claim.slot == u32::from(self.slot.0) => {
+                if claim.nonce[..] == self.nonce {
+                    self.epoch = Some(Epoch(offset.0));
+                    return Some(SeatChange::Won(Epoch(offset.0)));
+                }
+                self.epoch.take().map(|_| SeatChange::Lost)
+            }
+            control::Body::Tick(tick) => {
+                let own = self.epoch.is_some_and(|epoch| epoch.0 == tick.epoch);
+                if own && tick.slot == u32::from(self.slot.0) {
+                    self.read_back(tick.number);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn read_back(&mut self, number: u64) {
+        while let Some((sent, at)) = self.pending.front().copied() {
+            if sent > number {
+                return;
+            }
+            self.pending.pop_front();
+            if sent == number {
+                self.fence = Some(at + FENCE);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn won() -> Seat {
+        let mut seat = Seat::new(Slot(1), [7; 16]);
+        let claim = control::Body::Claim(seat.claim());
+        assert_eq!(seat.handle_control(Offset(5), &claim), Some(SeatChange::Won(Epoch(5))));
+        seat
+    }
+
+    #[test]
+    fn a_fence_counts_from_when_the_tick_was_appended() {
+        let mut seat = won();
+        let start = Instant::now();
+        assert_eq!(seat.fence(), None);
+        let tick = seat.tick(start).expect("a tick");
+        seat.handle_control(Offset(6), &control::Body::Tick(tick));
+        assert_eq!(seat.fence(), Some(start + FENCE));
+    }
+
+    #[test]
+    fn ticks_of_another_epoch_or_slot_open_nothing() {
+        let mut seat = won();
+        let tick = seat.tick(Instant::now()).expect("a tick");
+        for other in [Tick { epoch: 4, ..tick }, Tick { slot: 2, ..tick }] {
+            seat.handle_control(Offset(6), &control::Body::Tick(other));
+            assert_eq!(seat.fence(), None);
+        }
+    }
+
+    #[test]
+    fn a_later_claim_takes_the_seat() {
+        let mut seat = won();
+        let rival = Seat::new(Slot(1), [8; 16]);
+        let claim = control::Body::Claim(rival.claim());
+        assert_eq!(seat.handle_control(Offset(9), &claim), Some(SeatChange::Lost));
+        assert_eq!((seat.epoch(), seat.fence()), (None, None));
+        assert_eq!(seat.tick(Instant::now()), None);
+    }
+
+    #[test]
+    fn ticks_stop_when_the_log_does_not_answer() {
+        let mut seat = won();
+        let now = Instant::now();
+        let sent = std::iter::from_fn(|| seat.tick(now)).take(1_000).count();
+        assert_eq!(sent, TICKS_PENDING_MAX);
+    }
+}
