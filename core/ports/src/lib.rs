@@ -8,6 +8,7 @@ pub mod channels;
 pub mod commit;
 pub mod log;
 pub mod presence;
+pub mod reading;
 pub mod service;
 pub mod store;
 

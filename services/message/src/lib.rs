@@ -1,1 +1,10 @@
-//! Sequence, store, route: the processor of a partition
+//! Sequence, store, route: the processor of a partition, and the messages that REST sends and reads.
+//!
+//! * [`processor::run`] drives `ringside_domain::partition` over a log, a store and a committer.
+//! * [`stepwise::Stepwise`] is the committer for a log and a store that share no database.
+//! * [`messages::Messages`] is the service's contract.
+
+pub mod messages;
+mod pack;
+pub mod processor;
+pub mod stepwise;

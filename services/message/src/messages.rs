@@ -1,0 +1,210 @@
+//! The service's contract: messages that REST sends and reads.
+
+use std::time::Duration;
+
+use ringside_domain::rows::{HeadRow, Key, MessageRow, Wanted};
+use ringside_ports::log::Append;
+use ringside_ports::presence::{Account, Charge, Rate, Verdict};
+use ringside_ports::reading;
+use ringside_ports::service::{
+    ChannelSummary, HistoryRange, MessageService, Outgoing, Sent, ServiceError,
+};
+use ringside_ports::store::{MessageRange, Order};
+use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};
+use ringside_wire::records::{self, Command, Profile, command};
+
+/// How long a REST request waits for its message to be stored; the pauses between looks double.
+const STORED_LOOKS: u32 = 11;
+/// The first pause.
+const STORED_PAUSE: Duration = Duration::from_millis(1);
+
+/// Messages over a log, a store, a Directory and the limits.
+#[derive(Debug, Clone)]
+pub struct Messages<L, S, D, P> {
+    log: L,
+    store: S,
+    directory: D,
+    presence: P,
+    limits: Limits,
+}
+
+impl<L, S, D, P> Messages<L, S, D, P>
+where
+    L: Log,
+    S: MessageStore,
+    D: Channels + Accounts,
+    P: Presence,
+{
+    /// Over these engines, held to these limits.
+    pub fn new(log: L, store: S, directory: D, presence: P, limits: Limits) -> Self {
+        Self { log, store, directory, presence, limits }
+    }
+
+    async fn admit_member(&self, caller: UserId, channel: ChannelId) -> Result<(), ServiceError> {
+        let membership = self.directory.membership(&[(channel, caller)]).await?;
+        match membership.first() {
+            Some(Some(_)) => Ok(()),
+            _ => Err(ServiceError::NotAMember),
+        }
+    }
+
+    async fn charge(&self, caller: UserId, channel: ChannelId) -> Result<(), ServiceError> {
+        let charges = message_charges(&self.limits, caller, channel);
+        for verdict in self.presence.charge(&charges).await? {
+            if let Verdict::Refused { retry_after_ms } = verdict {
+                return Err(ServiceError::RateLimited { retry_after_ms });
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for what the key made until it is there, or a request has waited long enough.
+    async fn stored(&self, key: Key) -> Result<Sent, ServiceError> {
+        let wanted = Wanted { keys: vec![key], ..Wanted::default() };
+        let mut pause = STORED_PAUSE;
+        for _ in 0..STORED_LOOKS {
+            let loaded = self.store.load(&wanted).await?;
+            if let Some(made) = loaded.keys.first() {
+                let id = made.message_id;
+                let head = reading::head(&self.store, key.channel_id).await?;
+                if head.last_message_id >= id
+                    && let Some(row) = self.row(key.channel_id, id).await?
+                {
+                    return Ok(Sent::Stored(row));
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Ok(Sent::Received)
+    }
+
+    async fn row(&self, channel: ChannelId, id: MessageId) -> Result<Option<MessageRow>, ServiceError> {
+        let range = MessageRange {
+            channel_id: channel,
+            after: MessageId(id.0.saturating_sub(1)),
+            before: MessageId(id.0.saturating_add(1)),
+            limit: 1,
+            order: Order::OldestFirst,
+        };
+        Ok(self.store.messages(range).await?.into_iter().next())
+    }
+}
+
+/// What one message costs its sender and its channel.
+pub fn message_charges(limits: &Limits, user: UserId, channel: ChannelId) -> [Charge; 2] {
+    let user_rate =
+        Rate { per_minute: limits.messages_per_second.saturating_mul(60), burst: limits.messages_burst };
+    let channel_rate =
+        Rate { per_minute: limits.channel_messages_per_minute, burst: limits.channel_messages_per_minute };
+    [
+        Charge { account: Account::UserMessages(user), rate: user_rate },
+        Charge { account: Account::ChannelMessages(channel), rate: channel_rate },
+    ]
+}
+
+impl<L, S, D, P> MessageService for Messages<L, S, D, P>
+where
+    L: Log,
+    S: MessageStore,
+    D: Channels + Accounts,
+    P: Presence,
+{
+    async fn send(&self, caller: UserId, message: Outgoing) -> Result<Sent, ServiceError> {
+        self.admit_member(caller, message.channel_id).await?;
+        self.charge(caller, message.channel_id).await?;
+        let user = self.directory.users(&[caller]).await?.into_iter().next();
+        let user = user.ok_or_else(|| ServiceError::Unauthorized("This account is gone.".into()))?;
+        let key = Key { channel_id: message.channel_id, sender_id: caller, client_id: message.client_id };
+        let profile =
+            Profile { username: user.username, display_name: user.display_name, avatar_url: user.avatar_url };
+        let append = Append {
+            topic: Topic::MessagesSend,
+            partition: partition_of(message.channel_id, self.log.partitions(Topic::MessagesSend)),
+            payload: ringside_wire::encode(&send_record(key, profile, message)),
+        };
+        self.log.append(vec![append]).await?;
+        self.stored(key).await
+    }
+
+    async fn history(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+        range: HistoryRange,
+    ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
+        self.admit_member(caller, channel).await?;
+        // `after` alone asks for what follows it; everything else for the newest that there is.
+        let order = if range.after.is_some() && range.before.is_none() {
+            Order::OldestFirst
+        } else {
+            Order::NewestFirst
+        };
+        let range = MessageRange {
+            channel_id: channel,
+            after: range.after.unwrap_or(MessageId::ZERO),
+            before: range.before.unwrap_or(MessageId::MAX),
+            limit: range.limit,
+            order,
+        };
+        let mut page = reading::page(&self.store, range).await?;
+        if order == Order::OldestFirst {
+            page.messages.reverse();
+        }
+        Ok((page.messages, page.has_more))
+    }
+
+    async fn message(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+        id: MessageId,
+    ) -> Result<MessageRow, ServiceError> {
+        self.admit_member(caller, channel).await?;
+        let head = reading::head(&self.store, channel).await?;
+        let row = if id <= head.last_message_id { self.row(channel, id).await? } else { None };
+        row.ok_or_else(|| ServiceError::NotFound("There is no such message in this channel.".into()))
+    }
+
+    async fn summaries(
+        &self,
+        caller: UserId,
+        channels: &[ChannelId],
+    ) -> Result<Vec<ChannelSummary>, ServiceError> {
+        let wanted = Wanted {
+            channels: channels.to_vec(),
+            members: channels.iter().map(|channel| (*channel, caller)).collect(),
+            reads: channels.iter().map(|channel| (caller, *channel)).collect(),
+            ..Wanted::default()
+        };
+        let loaded = self.store.load(&wanted).await?;
+        let mut summaries = Vec::with_capacity(channels.len());
+        for channel in channels {
+            let empty = HeadRow::empty(*channel);
+            let head = loaded.heads.iter().find(|head| head.channel_id == *channel).unwrap_or(&empty);
+            let unread_count = reading::unread(&loaded, head, caller);
+            let last_message = match head.last_message_id.non_zero() {
+                Some(id) => self.row(*channel, id).await?,
+                None => None,
+            };
+            summaries.push(ChannelSummary { last_message, unread_count });
+        }
+        Ok(summaries)
+    }
+}
+
+fn send_record(key: Key, sender: Profile, message: Outgoing) -> Command {
+    let send = records::Send {
+        channel_id: key.channel_id.as_bytes().to_vec().into(),
+        sender_id: key.sender_id.as_bytes().to_vec().into(),
+        client_id: key.client_id.as_bytes().to_vec().into(),
+        content: message.content,
+        content_type: records::ContentType::from(message.content_type).into(),
+        reply_to: message.reply_to.map_or(0, |id| id.0),
+        metadata: message.metadata,
+        sender: Some(sender),
+        origin: None,
+    };
+    Command { body: Some(command::Body::Send(send)) }
+}

@@ -1,0 +1,178 @@
+//! The thin loop around a partition's machine: read, load, apply, commit.
+//!
+//! A failure anywhere drops the machine with all that it knows; it is opened anew from the last commit, and
+//! replays. So nothing that is half done is ever built upon.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ringside_domain::partition::{Input, Partition};
+use ringside_domain::rows::Progress;
+use ringside_ports::log::{ReadLimit, Record};
+use ringside_ports::{Committer, EngineError, Log, MessageStore};
+use ringside_types::limits::PARTITION_LAG_MAX_MS;
+use ringside_types::{Offset, PartitionId, Topic};
+use ringside_wire::records::Command;
+use tokio::sync::watch;
+
+use crate::pack::pack;
+use crate::stepwise::{GROUP, read_note};
+
+/// Records of one batch at the most.
+pub const BATCH_RECORDS_MAX: usize = 2_048;
+/// Bytes of one batch at the most, but for a single larger record.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long one read waits for a record.
+const READ_WAIT: Duration = Duration::from_secs(1);
+/// The first pause after a failure; it doubles up to [`RETRY_PAUSE_MAX`].
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause after a failure.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Why a processor stopped for good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProcessorError {
+    /// The log has records and nobody knows how far they were applied.
+    #[error(
+        "partition {0} of messages.send holds records, but neither the log nor the store knows how far they were \
+         applied. Restore the store's `partition_progress` from a backup; starting from the beginning would \
+         renumber every channel"
+    )]
+    ProgressLost(PartitionId),
+    /// The lag is longer than idempotency rows are sure to live.
+    #[error(
+        "partition {0} lags {1} h behind: idempotency rows live 72 h, so retries could no longer be told from new \
+         messages. Raise their life before you start the processor again"
+    )]
+    LagsTooFar(PartitionId, u64),
+    /// An engine refused while the partition was opened.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// What processors have done, for metrics.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Records applied.
+    pub records: AtomicU64,
+    /// Messages stored.
+    pub messages: AtomicU64,
+    /// Batches committed.
+    pub batches: AtomicU64,
+    /// Messages rejected after their acknowledgement.
+    pub rejections: AtomicU64,
+    /// Records that could not be processed.
+    pub dead: AtomicU64,
+    /// Times that a partition was opened anew after a failure.
+    pub replays: AtomicU64,
+    /// The age of the last record applied when its batch was committed, in milliseconds.
+    pub lag_ms: AtomicU64,
+}
+
+/// Finds where a partition left off. On a log that is empty it writes down the start, so that records without
+/// progress are always a loss and never a beginning: call it before anything is appended.
+pub async fn open<L: Log, S: MessageStore>(
+    partition: PartitionId,
+    log: &L,
+    store: &S,
+) -> Result<Partition, ProcessorError> {
+    let rows = store.partition(partition).await?;
+    let committed = log.committed(GROUP, Topic::MessagesSend, partition).await?;
+    let noted = committed.and_then(|commit| read_note(partition, commit.offset, &commit.metadata));
+    let later = rows.progress.into_iter().chain(noted).max_by_key(|progress| progress.offset);
+    let progress = match later {
+        Some(progress) => progress,
+        None if log.bounds(Topic::MessagesSend, partition).await?.end == Offset(0) => {
+            let start = Progress::start(partition);
+            store.write_progress(start).await?;
+            start
+        }
+        None => return Err(ProcessorError::ProgressLost(partition)),
+    };
+    Ok(Partition::open(progress, &rows.slots))
+}
+
+/// Processes a partition until `stop` turns true, opening it anew after every failure.
+pub async fn run<L: Log, S: MessageStore, C: Committer>(
+    partition: PartitionId,
+    log: L,
+    store: S,
+    committer: C,
+    counters: Arc<Counters>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), ProcessorError> {
+    let mut pause = RETRY_PAUSE;
+    loop {
+        let mut machine = open(partition, &log, &store).await?;
+        let failed = loop {
+            let turn = turn(&mut machine, &log, &store, &committer, &counters);
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                done = turn => match done {
+                    Ok(()) => pause = RETRY_PAUSE,
+                    Err(error) => break error,
+                },
+            }
+        };
+        if let ProcessorError::LagsTooFar(..) = failed {
+            return Err(failed);
+        }
+        tracing::warn!(%partition, error = %failed, "the partition stopped and replays from its last commit");
+        counters.replays.fetch_add(1, Ordering::Relaxed);
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_PAUSE_MAX),
+        }
+    }
+}
+
+/// One turn: the records that there are, applied and committed. An error means that the machine must be dropped.
+pub async fn turn<L: Log, S: MessageStore, C: Committer>(
+    machine: &mut Partition,
+    log: &L,
+    store: &S,
+    committer: &C,
+    counters: &Counters,
+) -> Result<(), ProcessorError> {
+    let Progress { partition, offset, .. } = machine.progress();
+    let limit = ReadLimit { records: BATCH_RECORDS_MAX, bytes: BATCH_BYTES_MAX };
+    let records = log.read(Topic::MessagesSend, partition, offset, limit, READ_WAIT).await?;
+    let Some(oldest) = records.first() else { return Ok(()) };
+    let lag_ms = now_ms().saturating_sub(oldest.time.0);
+    if lag_ms > PARTITION_LAG_MAX_MS {
+        return Err(ProcessorError::LagsTooFar(partition, lag_ms / 3_600_000));
+    }
+    let inputs: Vec<Input> = records.into_iter().map(input).collect();
+    let wanted = machine.wants(&inputs);
+    let mut loaded = store.load(&wanted).await?;
+    machine.absorb(&wanted, &loaded);
+    let replayed = machine.wants_replayed(&inputs);
+    if !replayed.is_empty() {
+        let made = store.load(&replayed).await?;
+        loaded.messages = made.messages;
+        loaded.changes = made.changes;
+    }
+    let batch = machine.apply(&inputs, loaded);
+    counters.records.fetch_add(inputs.len() as u64, Ordering::Relaxed);
+    counters.messages.fetch_add(batch.rows.messages.len() as u64, Ordering::Relaxed);
+    counters.rejections.fetch_add(batch.rejections.len() as u64, Ordering::Relaxed);
+    counters.dead.fetch_add(batch.dead.len() as u64, Ordering::Relaxed);
+    committer.commit(pack(partition, batch)).await?;
+    counters.batches.fetch_add(1, Ordering::Relaxed);
+    counters.lag_ms.store(now_ms().saturating_sub(inputs[inputs.len() - 1].time.0), Ordering::Relaxed);
+    Ok(())
+}
+
+fn input(record: Record) -> Input {
+    let command = ringside_wire::decode::<Command>(record.payload.clone())
+        .map_err(|error| error.to_string())
+        .and_then(|command| command.body.ok_or_else(|| "the record has no body that this version knows".into()));
+    Input { offset: record.offset, time: record.time, command, payload: record.payload }
+}
+
+/// The wall clock, for the lag alone: no decision sees it.
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
