@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
-use ringside_types::{ChannelId, ErrorCode, MessageId, SessionId, UnixMillis, UserId};
+use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
 use ringside_wire::records;
 
 /// A shard of this edge, counted from 0.
@@ -255,6 +255,14 @@ pub enum Delivery {
     Drain {
         /// The window, in milliseconds.
         window_ms: u64,
+    },
+    /// The edge holds this slot in this tenure: the origin of every record from now on. Comes before the first
+    /// `Admitted`.
+    Seated {
+        /// The slot.
+        slot: Slot,
+        /// The tenure.
+        epoch: Epoch,
     },
     /// The edge lost its slot: all connections close with `4212` now, and new ones are welcome again after.
     Fenced,
