@@ -120,7 +120,8 @@ impl<H: Handler> Reactor<H> {
                 let counters = &self.io.counters;
                 counters.receives.add(1);
                 counters.received_bytes.add(data.len() as u64);
-                if self.io.is_open(id) {
+                // A ring may say the end of the stream with an empty buffer first.
+                if self.io.is_open(id) && !data.is_empty() {
                     self.handler.received(&mut self.io, id, data);
                 } else {
                     counters.discarded_bytes.add(data.len() as u64);

@@ -228,16 +228,18 @@ impl<M: Send + 'static> Seed<M> {
         }
         let mailbox = self.startup.mailboxes[self.startup.index].clone();
         let counters = Arc::clone(&self.startup.counters);
-        let (driver, pool, backend) = driver::open(driver::Parts {
+        let opened = driver::open(driver::Parts {
             config: &self.config,
             listener: self.listener.take(),
             doorbell: mailbox.bell().event(),
         })?;
+        let backend = opened.backend;
         self.startup.backend = backend;
+        self.config.max_connections = opened.max_connections;
         let handler = make_handler(self.startup);
-        let io = Io::new(driver, &self.config, counters);
+        let io = Io::new(opened.driver, &self.config, counters);
         // Nobody listens if the spawner gave up; then the mailbox is stopped, too.
         let _ = ready.send(backend);
-        Reactor::new(io, handler, mailbox, pool, &self.config).run()
+        Reactor::new(io, handler, mailbox, opened.pool, &self.config).run()
     }
 }

@@ -5,14 +5,19 @@
 //! slot only after its [`Event::Closed`].
 
 mod poll;
+mod uring;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connection::ConnectionId;
 use crate::counters::Counters;
+use crate::{Backend, Config};
 use poll::PollDriver;
+use uring::UringDriver;
 
 /// What the kernel has to say.
 #[derive(Debug)]
@@ -54,6 +59,7 @@ pub(crate) enum ReceiveEnd {
 #[must_use]
 pub(crate) enum Lease {
     Scratch(usize),
+    Ring(ringside_uring::Lease),
 }
 
 /// The receive pool, apart from the driver, so that the handler can use a lent buffer and the
@@ -62,18 +68,24 @@ pub(crate) enum Lease {
 pub(crate) enum ReceivePool {
     /// One buffer, as a readiness loop needs no more.
     Scratch(Box<[u8]>),
+    /// The ring's.
+    Ring(ringside_uring::BufferPool),
 }
 
 impl ReceivePool {
     pub(crate) fn lent(&mut self, lease: &Lease) -> &mut [u8] {
         match (self, lease) {
             (ReceivePool::Scratch(buffer), Lease::Scratch(len)) => &mut buffer[..*len],
+            (ReceivePool::Ring(pool), Lease::Ring(lease)) => pool.lent(lease),
+            _ => unreachable!("a driver and its pool are made together"),
         }
     }
 
     pub(crate) fn give_back(&mut self, lease: Lease) {
         match (self, lease) {
-            (ReceivePool::Scratch(_), Lease::Scratch(_)) => {}
+            (ReceivePool::Ring(pool), Lease::Ring(lease)) => pool.give_back(lease),
+            (_, Lease::Scratch(_)) => {}
+            _ => unreachable!("a driver and its pool are made together"),
         }
     }
 }
@@ -81,12 +93,14 @@ impl ReceivePool {
 /// The kernel interface of a shard.
 #[derive(Debug)]
 pub(crate) enum Driver {
-    Poll(PollDriver),
+    Uring(Box<UringDriver>),
+    Poll(Box<PollDriver>),
 }
 
 macro_rules! each {
     ($self:expr, $driver:ident => $call:expr) => {
         match $self {
+            Driver::Uring($driver) => $call,
             Driver::Poll($driver) => $call,
         }
     };
@@ -130,7 +144,10 @@ impl Driver {
 
     /// The next event of this turn.
     pub(crate) fn next_event(&mut self, pool: &mut ReceivePool) -> Option<Event> {
-        each!(self, driver => driver.next_event(pool))
+        match self {
+            Driver::Uring(driver) => driver.next_event(),
+            Driver::Poll(driver) => driver.next_event(pool),
+        }
     }
 
     pub(crate) fn peer_address(&mut self, id: ConnectionId) -> Option<SocketAddr> {
@@ -140,13 +157,52 @@ impl Driver {
 
 /// What a driver is made of.
 pub(crate) struct Parts<'a> {
-    pub(crate) config: &'a crate::Config,
-    pub(crate) listener: Option<std::net::TcpListener>,
-    pub(crate) doorbell: std::sync::Arc<std::os::fd::OwnedFd>,
+    pub(crate) config: &'a Config,
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) doorbell: Arc<OwnedFd>,
 }
 
-/// Makes the driver that the configuration asks for, and says which it is.
-pub(crate) fn open(parts: Parts<'_>) -> io::Result<(Driver, ReceivePool, crate::Backend)> {
+/// A driver, ready.
+pub(crate) struct Opened {
+    pub(crate) driver: Driver,
+    pub(crate) pool: ReceivePool,
+    pub(crate) backend: Backend,
+    /// What the configuration asks for, or what the system allows.
+    pub(crate) max_connections: u32,
+}
+
+/// Makes the driver that the configuration asks for. [`Backend::Auto`] asks the kernel, and takes
+/// poll with one warning where io_uring can't be had.
+pub(crate) fn open(parts: Parts<'_>) -> io::Result<Opened> {
+    match parts.config.backend {
+        Backend::Poll => open_poll(parts),
+        Backend::Uring => {
+            let made = UringDriver::new(parts.config).map_err(io::Error::other)?;
+            open_uring(made, parts)
+        }
+        Backend::Auto => match UringDriver::new(parts.config) {
+            Ok(made) => open_uring(made, parts),
+            Err(error) => {
+                tracing::warn!("{error}; using the poll backend");
+                open_poll(parts)
+            }
+        },
+    }
+}
+
+fn open_uring(
+    (mut driver, pool, max_connections): (UringDriver, ReceivePool, u32),
+    parts: Parts<'_>,
+) -> io::Result<Opened> {
+    if max_connections < parts.config.max_connections {
+        tracing::warn!(max_connections, "RLIMIT_NOFILE allows fewer connections per shard than configured");
+    }
+    driver.attach(parts)?;
+    Ok(Opened { driver: Driver::Uring(Box::new(driver)), pool, backend: Backend::Uring, max_connections })
+}
+
+fn open_poll(parts: Parts<'_>) -> io::Result<Opened> {
+    let max_connections = parts.config.max_connections;
     let (driver, pool) = PollDriver::new(parts)?;
-    Ok((Driver::Poll(driver), pool, crate::Backend::Poll))
+    Ok(Opened { driver: Driver::Poll(Box::new(driver)), pool, backend: Backend::Poll, max_connections })
 }
