@@ -202,7 +202,7 @@ impl Io {
         let Some(entry) = self.table.find(id) else {
             return;
         };
-        if entry.phase != Phase::Open {
+        if !matches!(entry.phase, Phase::Open | Phase::Connecting) {
             return;
         }
         if entry.pending.is_empty() && entry.in_flight == 0 {

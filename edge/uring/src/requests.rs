@@ -107,7 +107,7 @@ impl Ring {
         unsafe { self.push(entry, of(Operation::Readable, descriptor)) };
     }
 
-    /// Cancels an armed receive or watch; its end follows as `ReceiveEnd::Cancelled`, after
+    /// Cancels an armed receive; its end follows as `ReceiveEnd::Cancelled`, after
     /// whatever it received before.
     ///
     /// # Panics

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // Each test file uses its part.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use ringside_reactor::{
     Backend, CloseReason, Config, ConnectionId, Handler, Io, ShardHandle, TimerKey, spawn,
 };
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
 /// Makes one test per backend out of `fn name(backend: Backend)`.
 #[macro_export]
@@ -22,6 +24,22 @@ macro_rules! over_both_backends {
             $(#[test] fn $name() { super::$name(ringside_reactor::Backend::Poll); })*
         }
     };
+}
+
+const IO_URING_SETUP: i64 = 425;
+
+/// From here on this thread, and those that it starts, get `errno` from io_uring_setup.
+pub fn forbid_io_uring(errno: rustix::io::Errno) {
+    let arch: TargetArch = std::env::consts::ARCH.try_into().expect("a known machine");
+    let filter = SeccompFilter::new(
+        BTreeMap::from([(IO_URING_SETUP, Vec::new())]),
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno.raw_os_error() as u32),
+        arch,
+    )
+    .expect("a filter");
+    let program: BpfProgram = filter.try_into().expect("a program");
+    seccompiler::apply_filter(&program).expect("the kernel filters system calls");
 }
 
 /// Longer than anything here takes: a test that waits this long has failed.
