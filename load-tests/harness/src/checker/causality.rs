@@ -11,8 +11,11 @@ use super::{Fault, Invariant, Verdict, Violation};
 /// device the order of its records decides.
 type Moment = (u64, usize);
 
+/// One stored message of a sender, with its final seq.
+type Stored<'a, 'h> = (&'a SendKey, &'a Sending<'h>, u64);
+
 pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
-    let mut by_sender: BTreeMap<(Uuid, Uuid), Vec<(&SendKey, &Sending<'_>, u64)>> = BTreeMap::new();
+    let mut by_sender: BTreeMap<(Uuid, Uuid), Vec<Stored<'_, '_>>> = BTreeMap::new();
     for (key, sending) in &index.sends {
         if let Some(&seq) = index.final_seq.get(key) {
             by_sender.entry((key.channel, key.sender)).or_default().push((key, sending, seq));
@@ -23,7 +26,7 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
     }
 }
 
-fn check_sender(sends: &[(&SendKey, &Sending<'_>, u64)], verdict: &mut Verdict) {
+fn check_sender(sends: &[Stored<'_, '_>], verdict: &mut Verdict) {
     let mut acks: Vec<(Moment, u32, u64, &SendKey)> = sends
         .iter()
         // One that was also refused may have been stored by a later attempt than the acknowledged one.

@@ -71,7 +71,7 @@ impl Reader<'_, '_> {
             }
             Event::SyncSent { channels } => self.begin(record, channels),
             Event::Page { channel, messages, reset, .. } => {
-                self.page(record, *channel, messages, *reset, verdict)
+                self.page(record, *channel, messages, *reset, verdict);
             }
             Event::SyncRefused { channel } => self.refuse(*channel),
             Event::SyncDone { channels } => self.done(record, channels, verdict),
