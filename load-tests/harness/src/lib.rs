@@ -1,11 +1,17 @@
 //! The load tool and the judge: drives a running server by its public contract alone, from outside.
 //!
-//! [`client`] speaks the contract. [`load`] measures; [`history`] and [`checker`] look for anything lost, doubled or out
-//! of order.
+//! [`client`] and [`rest`] speak the contract. [`load`] measures. [`crash`] kills a [`server`] of its own under its clients,
+//! whose [`history`] the [`checker`] judges; [`behaviours`] tries what else the
+//! contract promises. [`command`] is the command line of it all.
 
+pub mod behaviours;
 pub mod checker;
 pub mod client;
+pub mod command;
+pub mod crash;
 pub mod history;
 pub mod load;
 pub mod process;
+pub mod rest;
 pub mod seed_file;
+pub mod server;

@@ -1,34 +1,12 @@
-//! The command line of the load tool.
+//! The load tool's binary. Exit codes: 0 the server did all that it promises, 1 it did not, 2 there is no verdict.
 
-use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use ringside_load::load::{self, IdleOptions, LoadError, LoadOptions, ReportFormat};
-use serde::Serialize;
-
-/// Drives a running Ringside from outside: load, idle connections, crashes.
-#[derive(Parser)]
-#[command(name = "ringside-load", version)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// An open-loop load at a fixed rate; fails on anything lost, doubled, reordered or refused.
-    Run(LoadOptions),
-    /// Opens and holds connections, and tells what each costs.
-    Idle(IdleOptions),
-}
+use clap::Parser;
+use ringside_load::command::Command;
 
 fn main() -> ExitCode {
-    let outcome = match CommandLine::parse().command {
-        Command::Run(options) => load::run(&options).and_then(|r| print(&r, options.report, r.is_clean())),
-        Command::Idle(options) => load::idle(&options).and_then(|r| print(&r, options.report, r.is_clean())),
-    };
-    match outcome {
+    match Command::parse().run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -36,12 +14,4 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-fn print(report: &(impl Display + Serialize), format: ReportFormat, clean: bool) -> Result<bool, LoadError> {
-    match format {
-        ReportFormat::Text => println!("{report}"),
-        ReportFormat::Json => println!("{}", serde_json::to_string_pretty(report)?),
-    }
-    Ok(clean)
 }

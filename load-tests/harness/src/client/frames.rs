@@ -58,6 +58,8 @@ pub enum ServerFrame {
         code: String,
         /// The sentence for people.
         message: String,
+        /// When to try again, in ms.
+        retry_after_ms: Option<u64>,
     },
     /// Any other type.
     Other(String),
@@ -176,6 +178,7 @@ fn read(kind: &str, id: Option<String>, payload: &str) -> Result<ServerFrame, se
     struct Refusal {
         code: String,
         message: String,
+        retry_after_ms: Option<u64>,
     }
     Ok(match kind {
         "hello" => ServerFrame::Hello { user_id: serde_json::from_str::<Hello>(payload)?.user_id },
@@ -200,8 +203,8 @@ fn read(kind: &str, id: Option<String>, payload: &str) -> Result<ServerFrame, se
             ServerFrame::Goodbye { reason, retry_after_ms }
         }
         "error" => {
-            let Refusal { code, message } = serde_json::from_str(payload)?;
-            ServerFrame::Error { id, code, message }
+            let Refusal { code, message, retry_after_ms } = serde_json::from_str(payload)?;
+            ServerFrame::Error { id, code, message, retry_after_ms }
         }
         other => ServerFrame::Other(other.to_owned()),
     })

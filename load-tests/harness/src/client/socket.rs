@@ -44,6 +44,8 @@ pub struct Socket {
     stream: TcpStream,
     machine: Machine,
     out: Vec<u8>,
+    /// Bytes of `out` that the transport has taken.
+    written: usize,
     incoming: VecDeque<Incoming>,
     buffer: Box<[u8]>,
 }
@@ -57,7 +59,7 @@ impl Socket {
         let mut out = Vec::new();
         let machine = Machine::connect(&mut out, target, token, nonce);
         let buffer = vec![0; READ_BYTES].into_boxed_slice();
-        let mut socket = Self { stream, machine, out, incoming: VecDeque::new(), buffer };
+        let mut socket = Self { stream, machine, out, written: 0, incoming: VecDeque::new(), buffer };
         timeout(UPGRADE_DEADLINE, socket.upgrade()).await.map_err(|_| SocketError::Deadline)??;
         Ok(socket)
     }
@@ -80,12 +82,13 @@ impl Socket {
         self.machine.write_close(&mut self.out, code);
     }
 
-    /// Writes all that is queued.
+    /// Writes all that is queued. Safe to cancel: what was written is not written again.
     pub async fn flush(&mut self) -> Result<(), SocketError> {
-        if !self.out.is_empty() {
-            self.stream.write_all(&self.out).await?;
-            self.out.clear();
+        while self.written < self.out.len() {
+            self.written += self.stream.write(&self.out[self.written..]).await?;
         }
+        self.out.clear();
+        self.written = 0;
         Ok(())
     }
 

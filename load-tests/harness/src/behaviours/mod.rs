@@ -1,0 +1,126 @@
+//! What the contract says of limits, slow readers, drain and bad input, tried one by one on servers started for it.
+//!
+//! Each behaviour is an async function over a [`Stand`], with a time limit; a failed one says what was expected and what
+//! came.
+
+mod bad_frames;
+mod bad_handshakes;
+mod chat;
+mod drain;
+mod limits;
+mod slow_reader;
+mod stand;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use thiserror::Error;
+use tokio::time::timeout;
+
+use stand::{Failed, Stand};
+
+/// No behaviour takes longer, the half-open handshakes of ten seconds included.
+const BEHAVIOUR_DEADLINE: Duration = Duration::from_secs(90);
+
+/// `ringside-load check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckOptions {
+    /// The `ringside` binary.
+    #[arg(long)]
+    pub binary: PathBuf,
+    /// Only behaviours whose name contains one of these.
+    #[arg(long)]
+    pub only: Vec<String>,
+    /// Print the names and do nothing.
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Why nothing could be tried.
+#[derive(Debug, Error)]
+pub enum CheckError {
+    /// No behaviour has such a name.
+    #[error("no behaviour is called so; --list names them")]
+    Nothing,
+}
+
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), Failed>> + 'a>>;
+
+/// A behaviour: its name, and how it is tried.
+struct Behaviour {
+    name: &'static str,
+    attempt: fn(&Stand) -> Outcome<'_>,
+}
+
+macro_rules! behaviours {
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        [$(Behaviour {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            attempt: |stand| Box::pin($module::$name(stand)),
+        }),*]
+    };
+}
+
+fn all() -> Vec<Behaviour> {
+    behaviours![
+        chat::two_people_chat_through_a_public_client,
+        chat::retries_make_one_message,
+        limits::user_rate_has_a_burst_of_twenty,
+        limits::channel_rate_is_kept,
+        limits::sixth_connection_is_refused,
+        limits::oversize_content_is_refused,
+        slow_reader::stalled_reader_is_let_go_and_syncs_to_completeness,
+        drain::clients_are_told_and_nothing_acknowledged_is_lost,
+        drain::second_start_on_one_data_folder_is_refused,
+        bad_handshakes::malformed_requests_get_their_status,
+        bad_handshakes::bad_tokens_are_refused,
+        bad_handshakes::half_open_handshakes_time_out,
+        bad_handshakes::slow_headers_time_out,
+        bad_frames::a_header_of_one_tebibyte_is_refused_at_once,
+        bad_frames::protocol_violations_close_with_their_code,
+        bad_frames::bad_json_is_answered_and_the_connection_lives,
+        bad_frames::invalid_commands_are_answered,
+    ]
+    .into()
+}
+
+/// Tries what was asked for. True when all behave.
+pub async fn run(options: &CheckOptions) -> Result<bool, CheckError> {
+    let wanted = |behaviour: &Behaviour| {
+        options.only.is_empty() || options.only.iter().any(|part| behaviour.name.contains(part.as_str()))
+    };
+    let chosen: Vec<Behaviour> = all().into_iter().filter(wanted).collect();
+    if chosen.is_empty() {
+        return Err(CheckError::Nothing);
+    }
+    let mut failures = 0;
+    for behaviour in &chosen {
+        if options.list {
+            println!("{}", behaviour.name);
+            continue;
+        }
+        let since = Instant::now();
+        let stand = Stand::new(options.binary.clone());
+        let outcome = match &stand {
+            Ok(stand) => timeout(BEHAVIOUR_DEADLINE, (behaviour.attempt)(stand)).await,
+            Err(error) => Ok(Err(Failed(error.to_string()))),
+        };
+        let outcome =
+            outcome.unwrap_or_else(|_| Err(Failed(format!("not done within {BEHAVIOUR_DEADLINE:?}"))));
+        let seconds = since.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => println!("ok      {} ({seconds:.1} s)", behaviour.name),
+            Err(Failed(reason)) => {
+                failures += 1;
+                println!("FAILED  {} ({seconds:.1} s): {reason}", behaviour.name);
+            }
+        }
+    }
+    if !options.list {
+        println!("{} of {} behave", chosen.len() - failures, chosen.len());
+    }
+    Ok(failures == 0)
+}

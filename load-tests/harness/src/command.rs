@@ -1,0 +1,60 @@
+//! The command line: one subcommand a tool, one exit code for all of them.
+
+use std::error::Error;
+use std::fmt::Display;
+
+use clap::Parser;
+use serde::Serialize;
+
+use crate::behaviours::{self, CheckOptions};
+use crate::crash::{self, CrashOptions};
+use crate::load::{self, IdleOptions, LoadOptions, ReportFormat};
+
+/// Drives a running Ringside from outside: load, idle connections, crashes, behaviours.
+#[derive(Debug, Parser)]
+#[command(name = "ringside-load", version)]
+pub enum Command {
+    /// An open-loop load at a fixed rate; fails on anything lost, doubled, reordered or refused.
+    Run(LoadOptions),
+    /// Opens and holds connections, and tells what each costs.
+    Idle(IdleOptions),
+    /// Kills a server under its clients and judges what they saw.
+    Crash(CrashOptions),
+    /// Tries what the contract says of limits, slow readers, drain and bad input, each on a server of its own.
+    Check(CheckOptions),
+}
+
+impl Command {
+    /// Does it. True when the server did all that it promises.
+    pub fn run(self) -> Result<bool, Box<dyn Error>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        match self {
+            Self::Run(options) => {
+                let report = load::run(&options)?;
+                print(&report, options.report, report.is_clean())
+            }
+            Self::Idle(options) => {
+                let report = load::idle(&options)?;
+                print(&report, options.report, report.is_clean())
+            }
+            Self::Crash(options) => {
+                let report = runtime.block_on(crash::run(&options))?;
+                println!("{report}");
+                Ok(report.is_clean())
+            }
+            Self::Check(options) => Ok(runtime.block_on(behaviours::run(&options))?),
+        }
+    }
+}
+
+fn print(
+    report: &(impl Display + Serialize),
+    format: ReportFormat,
+    clean: bool,
+) -> Result<bool, Box<dyn Error>> {
+    match format {
+        ReportFormat::Text => println!("{report}"),
+        ReportFormat::Json => println!("{}", serde_json::to_string_pretty(report)?),
+    }
+    Ok(clean)
+}

@@ -1,0 +1,329 @@
+//! One crash test from an empty folder to the verdict.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, sleep_until};
+use uuid::Uuid;
+
+use super::agent::{Agent, Persona};
+use super::options::{CrashError, CrashOptions};
+use super::schedule::kills;
+use super::stage::{Phase, Stage, Unfinished};
+use crate::checker::{Verdict, check};
+use crate::history::{ChannelHistory, ClientHistory, FinalReading, History, Seen};
+use crate::rest::{Account, Rest, RestError};
+use crate::server::{Addresses, ServerProcess, ServerSpec};
+
+/// What is unfinished when sending ends has to come to its end within this time.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(60);
+/// And the last sync of everybody within this.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(30);
+/// A drain without clients is over as soon as it begins; this is generous.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
+const POLL: Duration = Duration::from_millis(50);
+/// Members of a group, where there are so many.
+const GROUP_SIZES: std::ops::RangeInclusive<usize> = 3..=8;
+/// Members that read each channel's final history.
+const READERS: usize = 2;
+
+/// What the crash test found.
+#[derive(Debug)]
+pub struct CrashReport {
+    /// For a replay.
+    pub seed: u64,
+    /// The checker's judgement.
+    pub verdict: Verdict,
+    /// Kills done.
+    pub kills: u32,
+    /// The slowest restart until `/ready`.
+    pub slowest_ready: Duration,
+    /// Clients that did not come to a last `sync.done`.
+    pub unsettled: usize,
+    /// Whether SIGTERM ended the server with 0 at the end.
+    pub drained: bool,
+    /// Where the histories are, if they were kept.
+    pub histories: Option<PathBuf>,
+}
+
+impl CrashReport {
+    /// Whether the server passed.
+    pub fn is_clean(&self) -> bool {
+        self.verdict.holds() && self.unsettled == 0 && self.drained && self.verdict.counts.stored > 0
+    }
+}
+
+impl fmt::Display for CrashReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.verdict.counts;
+        writeln!(
+            f,
+            "{} messages in {} attempts: {} acknowledged, {} stored, {} unknown; {} live, {} synced in {} syncs, {} resets; {} connections",
+            counts.messages,
+            counts.attempts,
+            counts.acknowledged,
+            counts.stored,
+            counts.unknown,
+            counts.live,
+            counts.synced,
+            counts.syncs,
+            counts.resets,
+            counts.connections
+        )?;
+        writeln!(
+            f,
+            "{} kills, slowest restart {:.2} s until ready",
+            self.kills,
+            self.slowest_ready.as_secs_f64()
+        )?;
+        for violation in &self.verdict.violations {
+            writeln!(f, "VIOLATION {violation}")?;
+        }
+        if self.verdict.suppressed > 0 {
+            writeln!(f, "and {} more", self.verdict.suppressed)?;
+        }
+        if self.unsettled > 0 {
+            writeln!(f, "{} clients never came to a last sync.done", self.unsettled)?;
+        }
+        if !self.drained {
+            writeln!(f, "SIGTERM did not end the server with 0")?;
+        }
+        if let Some(path) = &self.histories {
+            writeln!(f, "histories: {}", path.display())?;
+        }
+        write!(f, "seed {}: {}", self.seed, if self.is_clean() { "every invariant holds" } else { "BROKEN" })
+    }
+}
+
+/// Runs the crash test that was asked for.
+pub async fn run(options: &CrashOptions) -> Result<CrashReport, CrashError> {
+    let seed = options.seed.unwrap_or_else(|| Uuid::now_v7().as_u128() as u64 >> 16);
+    eprintln!("seed {seed}");
+    let (data_dir, temporary) = data_dir(options, seed)?;
+    let spec = ServerSpec {
+        binary: options.binary.clone(),
+        log_file: data_dir.with_extension("log"),
+        data_dir: data_dir.clone(),
+        environment: limits_off(),
+    };
+    let server = ServerProcess::start(&spec).await?;
+    let cast = Cast::gather(server.addresses.rest(), seed, options).await?;
+    eprintln!("{} users, {} channels; sending", cast.accounts.len(), cast.channels.len());
+    let mut run = Run { spec, seed, server, kills: 0, slowest_ready: Duration::ZERO };
+    let clients = run.play(&cast, options).await?;
+    let channels = cast.final_readings(run.server.addresses.rest()).await?;
+    let drained = run.drain().await?;
+    let history = History { seed, channels, clients };
+    let mut report = CrashReport {
+        seed,
+        verdict: check(&history),
+        kills: run.kills,
+        slowest_ready: run.slowest_ready,
+        unsettled: history.clients.iter().filter(|client| !client.settled).count(),
+        drained,
+        histories: None,
+    };
+    if options.keep || !report.is_clean() {
+        report.histories = Some(keep(&history, options, seed)?);
+    } else if temporary {
+        fs::remove_dir_all(&data_dir)?;
+        fs::remove_file(&run.spec.log_file)?;
+    }
+    Ok(report)
+}
+
+fn data_dir(options: &CrashOptions, seed: u64) -> Result<(PathBuf, bool), CrashError> {
+    let Some(path) = &options.data_dir else {
+        let path = std::env::temp_dir().join(format!("ringside-crash-{seed}-{}", std::process::id()));
+        fs::create_dir_all(&path)?;
+        return Ok((path, true));
+    };
+    fs::create_dir_all(path)?;
+    if fs::read_dir(path)?.next().is_some() {
+        return Err(CrashError::NotEmpty(path.clone()));
+    }
+    Ok((path.clone(), false))
+}
+
+/// The clients are few and fast: what the limits would refuse is not what is tested here.
+pub(crate) fn limits_off() -> Vec<(String, String)> {
+    let names = [
+        "MESSAGES_PER_SECOND",
+        "CHANNEL_MESSAGES_PER_MINUTE",
+        "CONNECTIONS_PER_USER",
+        "REST_PER_MINUTE",
+        "REGISTER_PER_MINUTE_PER_ADDRESS",
+    ];
+    names.iter().map(|name| (format!("RINGSIDE_LIMITS_{name}"), "0".to_owned())).collect()
+}
+
+fn keep(history: &History, options: &CrashOptions, seed: u64) -> Result<PathBuf, CrashError> {
+    let path = options
+        .history_file
+        .clone()
+        .unwrap_or_else(|| Path::new(&format!("ringside-crash-{seed}.json")).to_owned());
+    let file = std::io::BufWriter::new(fs::File::create(&path)?);
+    serde_json::to_writer(file, history)?;
+    Ok(path)
+}
+
+struct Run {
+    spec: ServerSpec,
+    seed: u64,
+    server: ServerProcess,
+    kills: u32,
+    slowest_ready: Duration,
+}
+
+impl Run {
+    /// Everything between the first message and the last sync.
+    async fn play(&mut self, cast: &Cast, options: &CrashOptions) -> Result<Vec<ClientHistory>, CrashError> {
+        let duration = Duration::from_secs_f64(options.duration.max(0.1));
+        let started = Instant::now();
+        let (phases, phase) = watch::channel(Phase::Sending);
+        let mean_pause = Duration::from_secs_f64(options.pause_ms.max(1.0) / 1000.0);
+        let stage = Stage { started, phase, target: self.server.addresses.target(), mean_pause };
+        // A kill late in the run may move its end; nobody stays for ever.
+        let slack = crate::server::READY_DEADLINE * (options.kills + 1);
+        let give_up = started + duration + slack + SETTLE_DEADLINE + LEAVE_DEADLINE;
+        let mut unfinished = Vec::new();
+        let mut clients: Vec<JoinHandle<ClientHistory>> = Vec::new();
+        for client in 0..options.clients {
+            let count = Unfinished::default();
+            unfinished.push(count.clone());
+            let agent = Agent::new(cast.persona(client), stage.clone(), count, self.seed);
+            clients.push(tokio::spawn(agent.run(give_up)));
+        }
+        for kill in kills(self.seed, options.kills, duration) {
+            sleep_until((started + kill.at).into()).await;
+            self.kill_and_restart(kill.away).await?;
+        }
+        sleep_until((started + duration).into()).await;
+        phases.send_replace(Phase::Settling);
+        let settle_until = Instant::now() + SETTLE_DEADLINE;
+        while unfinished.iter().any(|count| count.count() > 0) && Instant::now() < settle_until {
+            sleep(POLL).await;
+        }
+        let left: usize = unfinished.iter().map(Unfinished::count).sum();
+        eprintln!("{:6.1} s  sending is over, {left} messages unfinished", started.elapsed().as_secs_f64());
+        phases.send_replace(Phase::Leaving);
+        let leave_until = Instant::now() + LEAVE_DEADLINE;
+        while clients.iter().any(|client| !client.is_finished()) && Instant::now() < leave_until {
+            sleep(POLL).await;
+        }
+        let mut histories = Vec::new();
+        for client in clients {
+            histories.push(client.await.expect("a client does not panic"));
+        }
+        Ok(histories)
+    }
+
+    async fn kill_and_restart(&mut self, away: Duration) -> Result<(), CrashError> {
+        let addresses: Addresses = self.server.addresses;
+        let pid = self.server.pid();
+        self.server.kill().await?;
+        sleep(away).await;
+        self.server = ServerProcess::start_at(&self.spec, addresses).await?;
+        self.kills += 1;
+        self.slowest_ready = self.slowest_ready.max(self.server.ready_after);
+        eprintln!(
+            "kill {} of process {}, away {} ms, ready after {} ms",
+            self.kills,
+            pid.unwrap_or(0),
+            away.as_millis(),
+            self.server.ready_after.as_millis()
+        );
+        Ok(())
+    }
+
+    async fn drain(&mut self) -> Result<bool, CrashError> {
+        self.server.terminate()?;
+        Ok(self.server.await_end(DRAIN_DEADLINE).await.is_ok_and(|status| status.success()))
+    }
+}
+
+/// Users and channels of a run.
+struct Cast {
+    accounts: Vec<Account>,
+    /// Members are indices of accounts.
+    channels: Vec<(Uuid, Vec<usize>)>,
+}
+
+impl Cast {
+    /// Registers users and creates channels: two-person ones and groups by turns, and one group of all.
+    async fn gather(rest: Rest, seed: u64, options: &CrashOptions) -> Result<Self, RestError> {
+        let users = (options.clients as usize * 4 / 5).max(2);
+        let mut accounts = Vec::with_capacity(users);
+        for user in 0..users {
+            accounts.push(rest.register(&format!("crash{user:04}")).await?);
+        }
+        let mut random = SmallRng::seed_from_u64(seed ^ 0x6361_7374);
+        let mut channels = Vec::new();
+        for number in 0..options.channels as usize {
+            let members = if number + 1 == options.channels as usize {
+                (0..users).collect()
+            } else if number % 2 == 0 {
+                let first = number % users;
+                let second = (first + 1 + number / users) % users;
+                if first == second { vec![0, 1] } else { vec![first, second] }
+            } else {
+                pick(&mut random, users)
+            };
+            let kind = if members.len() == 2 { "dm" } else { "group" };
+            let others: Vec<Uuid> = members[1..].iter().map(|&member| accounts[member].user_id).collect();
+            let token = &accounts[members[0]].access_token;
+            let channel = rest.create_channel(token, kind, &format!("crash {number}"), &others).await?;
+            if channels.iter().all(|(known, _)| *known != channel) {
+                channels.push((channel, members));
+            }
+        }
+        Ok(Self { accounts, channels })
+    }
+
+    fn persona(&self, client: u32) -> Persona {
+        let user = client as usize % self.accounts.len();
+        let channels = self.channels.iter().filter(|(_, members)| members.contains(&user)).map(|(id, _)| *id);
+        Persona { client, account: self.accounts[user].clone(), channels: channels.collect() }
+    }
+
+    async fn final_readings(&self, rest: Rest) -> Result<Vec<ChannelHistory>, RestError> {
+        let mut histories = Vec::new();
+        for (channel_id, members) in &self.channels {
+            let mut readings = Vec::new();
+            for &member in members.iter().rev().take(READERS) {
+                let account = &self.accounts[member];
+                let messages = rest.history(&account.access_token, *channel_id).await?;
+                let seen = messages.into_iter().map(|message| Seen {
+                    message_id: message.message_id,
+                    seq: message.seq,
+                    client_id: message.client_id,
+                    sender: message.sender.id,
+                    content: message.content,
+                    deleted: message.deleted,
+                });
+                readings.push(FinalReading { reader: account.user_id, messages: seen.collect() });
+            }
+            let members = members.iter().map(|&member| self.accounts[member].user_id).collect();
+            histories.push(ChannelHistory { channel_id: *channel_id, members, readings });
+        }
+        Ok(histories)
+    }
+}
+
+fn pick(random: &mut SmallRng, users: usize) -> Vec<usize> {
+    let size = random.random_range(GROUP_SIZES).min(users);
+    let mut members: Vec<usize> = Vec::with_capacity(size);
+    while members.len() < size {
+        let user = random.random_range(0..users);
+        if !members.contains(&user) {
+            members.push(user);
+        }
+    }
+    members
+}
