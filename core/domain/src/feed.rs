@@ -209,6 +209,11 @@ impl Feed {
         });
     }
 
+    /// Whether there are joins or leaves to be taken.
+    pub fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     /// Takes the joins and leaves that are to be appended, in order.
     pub fn poll_turns(&mut self) -> Vec<Turn> {
         std::mem::take(&mut self.turns)

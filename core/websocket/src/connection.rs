@@ -18,12 +18,13 @@ pub enum Role {
 /// What a peer may make this end hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest message, whole or assembled, in bytes of payload. A larger one is refused when it is announced.
+    /// The largest message, whole or assembled, in bytes of payload. A larger one is refused when it is
+    /// announced.
     pub max_message_bytes: u32,
 }
 
-/// What the peer sent. Payloads are unmasked; they are lent from the input, or from the buffer of a message that
-/// spanned several, and end with the call of the sink.
+/// What the peer sent. Payloads are unmasked; they are lent from the input, or from the buffer of a message
+/// that spanned several, and end with the call of the sink.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A text message: valid UTF-8, mutable so that a parser can work in place.
@@ -34,8 +35,8 @@ pub enum Event<'a> {
     Ping(&'a [u8]),
     /// A pong, asked for or not.
     Pong(&'a [u8]),
-    /// The closing handshake, and the last event. Unless the caller sent its own close frame before, it owes one with
-    /// the same code; a server then closes the transport.
+    /// The closing handshake, and the last event. Unless the caller sent its own close frame before, it owes
+    /// one with the same code; a server then closes the transport.
     Close {
         /// A code that may appear on the wire ([`crate::is_valid_close_code`]), if there was one.
         code: Option<u16>,
@@ -46,8 +47,8 @@ pub enum Event<'a> {
 
 /// The receiving half of one WebSocket connection, either [`Role`].
 ///
-/// Vocabulary: [`Connection::receive`] is the only input; it consumes all that it is given and calls the sink for
-/// every [`Event`] in order. A [`Violation`] or a close ends the machine: what comes later is discarded.
+/// Vocabulary: [`Connection::receive`] is the only input; it consumes all that it is given and calls the sink
+/// for every [`Event`] in order. A [`Violation`] or a close ends the machine: what comes later is discarded.
 /// Sending needs no state, see [`crate::write_frame`].
 ///
 /// Events do not depend on how the transport cut the bytes.
@@ -93,9 +94,9 @@ impl Connection {
         self.partial.as_ref().map_or(0, |partial| size_of::<Partial>() + partial.capacity())
     }
 
-    /// Consumes all of `input`, which it unmasks in place, and calls `sink` for every event, in order. A frame that lies
-    /// whole in `input` is lent from there; only what spans inputs or fragments is copied, into a buffer that
-    /// goes when its message ends.
+    /// Consumes all of `input`, which it unmasks in place, and calls `sink` for every event, in order. A
+    /// frame that lies whole in `input` is lent from there; only what spans inputs or fragments is copied,
+    /// into a buffer that goes when its message ends.
     ///
     /// # Errors
     /// What the peer did wrong; events before it in the same input have been delivered.
@@ -144,8 +145,8 @@ impl Connection {
         }
     }
 
-    /// The next header, once it is whole and its payload has begun, so that a payload that comes alone in the next input
-    /// is still lent from there. Otherwise all of `rest` is kept.
+    /// The next header, once it is whole and its payload has begun, so that a payload that comes alone in the
+    /// next input is still lent from there. Otherwise all of `rest` is kept.
     #[inline]
     fn take_header(&mut self, rest: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
         let expected = self.expected();

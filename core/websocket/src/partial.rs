@@ -5,9 +5,9 @@ use crate::mask::apply_mask;
 use crate::utf8::Utf8Stream;
 use crate::violation::Violation;
 
-/// The state that a connection has only between the first and the last byte of something that one input did not
-/// hold whole. Its memory grows with the bytes that arrived, never with what was announced, and not at all with the
-/// number of fragments.
+/// The state that a connection has only between the first and the last byte of something that one input did
+/// not hold whole. Its memory grows with the bytes that arrived, never with what was announced, and not at
+/// all with the number of fragments.
 #[derive(Debug, Default)]
 pub(crate) struct Partial {
     message: Vec<u8>,
@@ -127,8 +127,8 @@ impl Partial {
         Ok(Completed::Message(message_opcode))
     }
 
-    /// Grows by doubling what is held, so that the cost per byte is constant; where the message's end is known, not
-    /// beyond it.
+    /// Grows by doubling what is held, so that the cost per byte is constant; where the message's end is
+    /// known, not beyond it.
     fn append(&mut self, piece: &[u8], following: Option<usize>) {
         let needed = self.message.len() + piece.len();
         if needed > self.message.capacity() {

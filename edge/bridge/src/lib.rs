@@ -1,1 +1,26 @@
-//! The one door between the shards and tokio
+//! The one door between the shards and tokio.
+//!
+//! ```text
+//! shards --Request--> bridge --outbound--> log
+//! shards <-Delivery-- bridge <--inbound--- log, store, Directory
+//! ```
+//! The bridge holds what an edge knows beyond its sockets: its seat, the channels it listens to, who is connected
+//! and what they are members of. All of it belongs to one task; reads and appends run beside it and report back.
+
+mod admission;
+mod bridge;
+mod config;
+mod counters;
+mod inbound;
+mod outbound;
+mod pages;
+mod post;
+mod requests;
+mod roster;
+mod routing;
+mod work;
+
+pub use bridge::{BridgeError, Engines, run};
+pub use config::{Config, REQUEST_BATCHES_MAX};
+pub use counters::Counters;
+pub use post::Post;

@@ -88,6 +88,8 @@ pub enum Completion {
     },
     /// The descriptor is closed and its name stale; nothing of it comes any more.
     Closed(Descriptor),
+    /// The watched ring of this name has something to do; watch it again.
+    RingReady(u32),
     /// The doorbell was rung and is watched again.
     Doorbell,
 }
@@ -139,7 +141,7 @@ impl Ring {
                 })
             }
             Operation::Send | Operation::Connect => self.held_finished(token, entry.result),
-            Operation::Option => {
+            Operation::Option | Operation::Shutdown => {
                 let next = self.slots.finish(descriptor);
                 self.follow(descriptor, next);
                 None
@@ -156,6 +158,7 @@ impl Ring {
                 self.push_doorbell();
                 Some(Completion::Doorbell)
             }
+            Operation::RingReady => Some(Completion::RingReady(token.slot)),
             Operation::Call | Operation::CancelAll => None,
         }
     }

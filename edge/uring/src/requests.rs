@@ -207,6 +207,33 @@ impl Ring {
         Ok(unsafe { OwnedFd::from_raw_fd(file as i32) })
     }
 
+    /// True until [`Ring::close`] is called for `descriptor`.
+    #[must_use]
+    pub fn is_open(&self, descriptor: Descriptor) -> bool {
+        self.slots.is_open(descriptor)
+    }
+
+    /// Ends our side of the stream, after what was sent; the peer's side goes on. The kernel does
+    /// this on a worker thread: not for thousands at once. Nothing follows.
+    ///
+    /// # Panics
+    /// If the descriptor is not open.
+    pub fn shutdown(&mut self, descriptor: Descriptor) {
+        self.slots.begin(descriptor);
+        let entry = opcode::Shutdown::new(Fixed(descriptor.slot), libc::SHUT_WR).build();
+        // SAFETY: the request points to nothing.
+        unsafe { self.push(entry, of(Operation::Shutdown, descriptor)) };
+    }
+
+    /// Tells once, as `RingReady(name)`, when `other`, a ring of the same thread, has completions
+    /// or deferred work. Drop this ring before the other.
+    pub fn watch_ring(&mut self, other: &Ring, name: u32) {
+        let file = Fd(other.ring.as_raw_fd());
+        let entry = opcode::PollAdd::new(file, libc::POLLIN as u32).build();
+        // SAFETY: the request points to nothing.
+        unsafe { self.push(entry, Token::new(Operation::RingReady, name, 0)) };
+    }
+
     /// Closes `descriptor`: cancels what is outstanding, waits for its last completion, closes,
     /// and then `Closed` comes. What was sent by then still reaches the peer.
     ///

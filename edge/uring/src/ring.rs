@@ -207,6 +207,16 @@ impl Ring {
         }
     }
 
+    /// True if requests wait to be submitted.
+    pub fn has_requests(&mut self) -> bool {
+        !self.ring.submission().is_empty() || !self.cancel_again.is_empty()
+    }
+
+    /// True if [`Ring::next_completion`] has something now.
+    pub fn has_completions(&mut self) -> bool {
+        !self.stash.is_empty() || !self.ring.completion().is_empty()
+    }
+
     /// Puts a request into the submission queue, submitting first if that is full.
     ///
     /// # Safety

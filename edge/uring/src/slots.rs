@@ -144,6 +144,13 @@ impl Slots {
         self.find(descriptor).is_some()
     }
 
+    /// True if requests may be made on `descriptor`.
+    pub(crate) fn is_open(&self, descriptor: Descriptor) -> bool {
+        self.slots
+            .get(descriptor.slot as usize)
+            .is_some_and(|slot| slot.generation == descriptor.generation && slot.phase == Phase::Open)
+    }
+
     /// The program wants `descriptor` closed.
     pub(crate) fn close(&mut self, descriptor: Descriptor) -> Next {
         let slot = self.require_open(descriptor);

@@ -23,6 +23,10 @@ pub(crate) enum Operation {
     Close,
     /// A socket option.
     Option,
+    /// The end of our side of the stream.
+    Shutdown,
+    /// Another ring has work.
+    RingReady,
     Doorbell,
     /// Waited for by the caller at once.
     Call,
@@ -30,7 +34,7 @@ pub(crate) enum Operation {
     CancelAll,
 }
 
-const OPERATIONS: [Operation; 13] = [
+const OPERATIONS: [Operation; 15] = [
     Operation::AcceptMulti,
     Operation::AcceptOnce,
     Operation::CancelAccept,
@@ -41,6 +45,8 @@ const OPERATIONS: [Operation; 13] = [
     Operation::Cancel,
     Operation::Close,
     Operation::Option,
+    Operation::Shutdown,
+    Operation::RingReady,
     Operation::Doorbell,
     Operation::Call,
     Operation::CancelAll,

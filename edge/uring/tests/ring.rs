@@ -440,6 +440,41 @@ fn the_doorbell_is_watched_again_after_each_ring() {
 }
 
 #[test]
+fn one_ring_wakes_for_another() {
+    let mut main = Rig::new(SMALL);
+    let mut other = Rig::new(SMALL);
+    let (mut stream, descriptor) = other.pair();
+    other.ring.receive(descriptor);
+    other.ring.wait(Some(Duration::ZERO)).expect("it works");
+    for round in 0..5u8 {
+        main.ring.watch_ring(&other.ring, 9);
+        main.assert_quiet();
+        stream.write_all(&[round]).expect("it takes it");
+        assert!(matches!(main.next(), Completion::RingReady(9)));
+        other.ring.wait(Some(Duration::ZERO)).expect("it works");
+        let Some(Completion::Received { lease, .. }) = other.ring.next_completion() else {
+            panic!("the other ring had work")
+        };
+        assert_eq!(other.read(lease), [round]);
+    }
+}
+
+#[test]
+fn our_side_of_a_stream_can_end_first() {
+    let mut rig = Rig::new(SMALL);
+    let (mut stream, descriptor) = rig.pair();
+    rig.ring.receive(descriptor);
+    rig.ring.shutdown(descriptor);
+    rig.ring.wait(Some(Duration::ZERO)).expect("it works");
+    let mut nothing = Vec::new();
+    stream.read_to_end(&mut nothing).expect("an orderly end");
+    stream.write_all(b"still heard").expect("it takes it");
+    let Completion::Received { lease, .. } = rig.next() else { panic!("no receive") };
+    assert_eq!(rig.read(lease), b"still heard");
+    rig.close(descriptor);
+}
+
+#[test]
 fn waiting_ends_with_its_time() {
     let mut rig = Rig::new(SMALL);
     let started = std::time::Instant::now();

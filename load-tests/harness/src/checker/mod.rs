@@ -17,6 +17,7 @@ mod planted;
 mod provenance;
 mod sync_suffix;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use uuid::Uuid;
@@ -24,8 +25,9 @@ use uuid::Uuid;
 use crate::history::History;
 use index::Index;
 
-/// Violations kept with their context; one broken server easily makes millions, and the first ones tell the story.
-pub const MAX_REPORTED_VIOLATIONS: usize = 200;
+/// Violations of one kind that are kept with their context; a broken server easily makes millions, and the first ones of
+/// each kind tell the story.
+pub const MAX_REPORTED_PER_FAULT: usize = 10;
 
 /// The invariants, by their number in the testing rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -175,10 +177,10 @@ pub struct Counts {
 /// The checker's judgement.
 #[derive(Debug, Default)]
 pub struct Verdict {
-    /// The first [`MAX_REPORTED_VIOLATIONS`].
+    /// The first [`MAX_REPORTED_PER_FAULT`] of each fault.
     pub violations: Vec<Violation>,
-    /// Violations found beyond those.
-    pub suppressed: u64,
+    /// How often each fault was found, those not kept included.
+    pub faults: HashMap<Fault, u64>,
     /// The amount of evidence.
     pub counts: Counts,
 }
@@ -190,10 +192,10 @@ impl Verdict {
     }
 
     fn add(&mut self, violation: Violation) {
-        if self.violations.len() < MAX_REPORTED_VIOLATIONS {
+        let found = self.faults.entry(violation.fault).or_insert(0);
+        *found += 1;
+        if *found <= MAX_REPORTED_PER_FAULT as u64 {
             self.violations.push(violation);
-        } else {
-            self.suppressed += 1;
         }
     }
 }

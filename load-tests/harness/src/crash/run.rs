@@ -85,8 +85,8 @@ impl fmt::Display for CrashReport {
         for violation in &self.verdict.violations {
             writeln!(f, "VIOLATION {violation}")?;
         }
-        if self.verdict.suppressed > 0 {
-            writeln!(f, "and {} more", self.verdict.suppressed)?;
+        if !self.verdict.holds() {
+            writeln!(f, "in all: {:?}", self.verdict.faults)?;
         }
         if self.unsettled > 0 {
             writeln!(f, "{} clients never came to a last sync.done", self.unsettled)?;

@@ -1,0 +1,270 @@
+//! The bridge's task: one tenure of the edge's slot after another.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use ringside_domain::feed::Feed;
+use ringside_domain::seat::{Seat, SeatChange, TICK_INTERVAL};
+use ringside_ports::log::{Append, Record};
+use ringside_ports::presence::Connection;
+use ringside_ports::{Accounts, Channels, EngineError, Log, MessageStore, Presence};
+use ringside_session::mail::{ConnectionRef, Delivery, ReadRequest, Request};
+use ringside_types::{Epoch, PartitionId, Topic, UnixMillis};
+use ringside_wire::records::{Control, control};
+use tokio::sync::{mpsc, watch};
+
+use crate::config::{Config, OUTBOUND_MAX};
+use crate::counters::Counters;
+use crate::inbound::follow;
+use crate::outbound::{self, Sending};
+use crate::post::{Outbox, Post};
+use crate::roster::Roster;
+use crate::work::Done;
+
+/// How long full mailboxes wait before they are tried again.
+const BACKLOG_PAUSE: Duration = Duration::from_millis(2);
+/// Batches of requests handled in one turn at the most.
+const REQUESTS_PER_TURN: usize = 64;
+
+/// What a bridge needs of the world.
+#[derive(Clone, Debug)]
+pub struct Engines<L, S, D, P> {
+    /// The log.
+    pub log: L,
+    /// The message store.
+    pub store: S,
+    /// Accounts and channels.
+    pub directory: D,
+    /// Connections and limits.
+    pub presence: P,
+}
+
+/// Why a bridge ended.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// The slot's claim was not confirmed.
+    #[error("this edge could not claim slot {slot}: {cause}")]
+    Claim {
+        /// The slot.
+        slot: u16,
+        /// In the engine's words.
+        cause: EngineError,
+    },
+    /// The configured slot does not exist.
+    #[error("slot {slot} does not exist: the log has {slots} edge slots, counted from 0")]
+    NoSuchSlot {
+        /// The slot.
+        slot: u16,
+        /// Partitions of `messages.receive`.
+        slots: u16,
+    },
+}
+
+type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// One tenure: everything in here ends with it.
+pub(crate) struct Bridge<L, S, D, P> {
+    pub(crate) engines: Engines<L, S, D, P>,
+    pub(crate) config: Config,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) seat: Seat,
+    pub(crate) epoch: Epoch,
+    pub(crate) feed: Feed,
+    pub(crate) roster: Roster,
+    pub(crate) outbox: Outbox,
+    pub(crate) sendings: mpsc::Sender<Sending>,
+    pub(crate) work: FuturesUnordered<Work>,
+    pub(crate) admissions: VecDeque<(ConnectionRef, Connection)>,
+    pub(crate) admissions_under_way: usize,
+    pub(crate) reads: VecDeque<ReadRequest>,
+    pub(crate) reads_under_way: usize,
+    pub(crate) awaiting_live: Vec<(ReadRequest, Instant)>,
+    pub(crate) awaiting_turns: VecDeque<(u64, ConnectionRef, Arc<ringside_wire::records::Profile>)>,
+    pub(crate) turns_appended: u64,
+    pub(crate) turns_under_way: Option<u64>,
+}
+
+/// Runs the bridge until `stop` turns true. `seated` tells whether the edge holds its slot.
+///
+/// # Errors
+/// The slot does not exist, or its first claim is not confirmed.
+pub async fn run<L, S, D, P>(
+    engines: Engines<L, S, D, P>,
+    config: Config,
+    post: Post,
+    mut requests: mpsc::Receiver<Vec<Request>>,
+    counters: Arc<Counters>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), BridgeError>
+where
+    L: Log,
+    S: MessageStore,
+    D: Accounts + Channels,
+    P: Presence,
+{
+    let slots = engines.log.partitions(Topic::MessagesReceive);
+    if config.slot.0 >= slots {
+        return Err(BridgeError::NoSuchSlot { slot: config.slot.0, slots });
+    }
+    let (sendings, queue) = mpsc::channel(OUTBOUND_MAX);
+    let outbound = outbound::run(
+        queue,
+        engines.log.clone(),
+        engines.presence.clone(),
+        config.limits.clone(),
+        post.clone(),
+        counters.clone(),
+    );
+    tokio::spawn(outbound);
+    loop {
+        let tenure = tenure(&engines, &config, &post, &sendings, &mut requests, &counters, &mut stop);
+        if tenure.await? == Ended::Stopped {
+            return Ok(());
+        }
+        tracing::warn!(slot = config.slot.0, "another edge claimed this slot; claiming it anew");
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Ended {
+    Stopped,
+    Lost,
+}
+
+async fn tenure<L, S, D, P>(
+    engines: &Engines<L, S, D, P>,
+    config: &Config,
+    post: &Post,
+    sendings: &mpsc::Sender<Sending>,
+    requests: &mut mpsc::Receiver<Vec<Request>>,
+    counters: &Arc<Counters>,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Ended, BridgeError>
+where
+    L: Log,
+    S: MessageStore,
+    D: Accounts + Channels,
+    P: Presence,
+{
+    let failed = |cause| BridgeError::Claim { slot: config.slot.0, cause };
+    let seat = Seat::new(config.slot, rand::random());
+    // The consumer stands at the slot's end before the first join, so that no answer is missed.
+    let receive_from = engines
+        .log
+        .bounds(Topic::MessagesReceive, config.slot.partition())
+        .await
+        .map_err(failed)?
+        .end;
+    let claim = ringside_wire::encode(&Control { body: Some(control::Body::Claim(seat.claim())) });
+    let claim = Append { topic: Topic::Control, partition: PartitionId(0), payload: claim };
+    let claimed = engines.log.append(vec![claim]).await.map_err(failed)?;
+    let epoch = Epoch(claimed[0].offset.0);
+    let mut control = follow(engines.log.clone(), Topic::Control, PartitionId(0), claimed[0].offset);
+    let mut receive =
+        follow(engines.log.clone(), Topic::MessagesReceive, config.slot.partition(), receive_from);
+    let mut bridge = Bridge {
+        engines: engines.clone(),
+        config: config.clone(),
+        counters: counters.clone(),
+        seat,
+        epoch,
+        feed: Feed::default(),
+        roster: Roster::default(),
+        outbox: Outbox::new(post.clone(), config.shards),
+        sendings: sendings.clone(),
+        work: FuturesUnordered::new(),
+        admissions: VecDeque::new(),
+        admissions_under_way: 0,
+        reads: VecDeque::new(),
+        reads_under_way: 0,
+        awaiting_live: Vec::new(),
+        awaiting_turns: VecDeque::new(),
+        turns_appended: 0,
+        turns_under_way: None,
+    };
+    counters.epoch.store(epoch.0, Ordering::Relaxed);
+    let slot = config.slot;
+    bridge.outbox.send_to_all(|| Delivery::Seated { slot, epoch });
+    let ended = bridge.turns_of_the_loop(requests, &mut control, &mut receive, stop).await;
+    counters.seated.store(0, Ordering::Relaxed);
+    if ended == Ended::Lost {
+        bridge.outbox.send_to_all(|| Delivery::Fenced);
+    }
+    while bridge.outbox.is_waiting() && ended == Ended::Lost {
+        bridge.outbox.flush();
+        tokio::time::sleep(BACKLOG_PAUSE).await;
+    }
+    Ok(ended)
+}
+
+impl<L, S, D, P> Bridge<L, S, D, P>
+where
+    L: Log,
+    S: MessageStore,
+    D: Accounts + Channels,
+    P: Presence,
+{
+    async fn turns_of_the_loop(
+        &mut self,
+        requests: &mut mpsc::Receiver<Vec<Request>>,
+        control: &mut mpsc::Receiver<Vec<Record>>,
+        receive: &mut mpsc::Receiver<Vec<Record>>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Ended {
+        let mut ticks = tokio::time::interval(TICK_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut batches = Vec::new();
+        loop {
+            let may_deliver = !self.outbox.is_full() && self.fence().is_some();
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Ended::Stopped,
+                _ = ticks.tick() => self.tick(),
+                records = control.recv() => match records {
+                    Some(records) => if self.control(records) == Some(SeatChange::Lost) { return Ended::Lost },
+                    None => return Ended::Lost,
+                },
+                records = receive.recv(), if may_deliver => match records {
+                    Some(records) => self.receive(records),
+                    None => return Ended::Lost,
+                },
+                Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
+                count = requests.recv_many(&mut batches, REQUESTS_PER_TURN) => {
+                    if count == 0 {
+                        return Ended::Stopped;
+                    }
+                    for request in batches.drain(..).flatten() {
+                        self.request(request);
+                    }
+                }
+                () = tokio::time::sleep(BACKLOG_PAUSE), if self.outbox.is_waiting() => {}
+            }
+            self.start_work();
+            self.outbox.flush();
+        }
+    }
+
+    /// Up to when channel data may be sent; `None`: not now.
+    pub(crate) fn fence(&self) -> Option<Instant> {
+        self.seat.fence().filter(|fence| *fence > Instant::now())
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if let Some(tick) = self.seat.tick(now) {
+            self.work.push(Box::pin(crate::work::tick(self.engines.clone(), tick)));
+        }
+        self.feed.handle_tick(now);
+        self.give_up_waiting(now);
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        self.outbox.send_to_all(|| Delivery::WallClock(UnixMillis(time)));
+        self.counters.users.store(self.roster.user_count() as u64, Ordering::Relaxed);
+        self.counters.channels.store(self.feed.len() as u64, Ordering::Relaxed);
+        self.counters.seated.store(u64::from(self.fence().is_some()), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,38 @@
+//! What an operator may set of a bridge, and the limits that the design fixes.
+
+use ringside_types::{Limits, Slot};
+
+/// Batches of requests from the shards that wait for the bridge at the most.
+pub const REQUEST_BATCHES_MAX: usize = 1_024;
+/// Messages on their way to the log at the most; beyond it they are answered `unavailable`.
+pub const OUTBOUND_MAX: usize = 65_536;
+/// Messages in one append at the most.
+pub const OUTBOUND_BATCH_MAX: usize = 4_096;
+/// Reads of pages under way at once: sync is admitted by budget, so that a lost edge's users don't flood the store.
+pub const READS_MAX: usize = 32;
+/// Reads that wait for their turn or for a channel's join at the most; beyond it they are refused.
+pub const READS_WAITING_MAX: usize = 65_536;
+/// Admissions under way at once.
+pub const ADMISSIONS_MAX: usize = 64;
+/// Admissions that wait at the most; beyond it handshakes get 503.
+pub const ADMISSIONS_WAITING_MAX: usize = 16_384;
+/// Changes in one page; a larger gap is answered with `reset`.
+pub const PAGE_CHANGES_MAX: usize = 4_096;
+/// Deliveries held back for a shard whose mailbox is full, before the bridge stops reading the log for all.
+pub const BACKLOG_MAX: usize = 4_096;
+/// Events in one delivery at the most.
+pub const EVENTS_BATCH_MAX: usize = 1_024;
+
+const _: () = assert!(OUTBOUND_BATCH_MAX <= OUTBOUND_MAX && READS_MAX <= READS_WAITING_MAX);
+const _: () = assert!(ADMISSIONS_MAX <= ADMISSIONS_WAITING_MAX);
+
+/// A bridge's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The slot that this edge claims.
+    pub slot: Slot,
+    /// The operator's limits.
+    pub limits: Limits,
+    /// How many shards there are.
+    pub shards: u16,
+}

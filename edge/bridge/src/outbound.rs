@@ -1,0 +1,153 @@
+//! Messages on their way to the log: limits, one append per batch, the answers.
+//!
+//! One append is under way at a time; what arrives meanwhile makes the next batch. So a sender's messages keep their
+//! order, and a busy edge pays for one durable write per batch.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use ringside_ports::log::Append;
+use ringside_ports::presence::{Account, Charge, Rate, Verdict};
+use ringside_ports::{Log, Presence};
+use ringside_session::mail::{Answer, ConnectionRef, Delivery, Outcome, ShardId};
+use ringside_types::{ChannelId, ErrorCode, Limits, Topic, UserId, partition_of};
+use tokio::sync::mpsc;
+
+use crate::config::OUTBOUND_BATCH_MAX;
+use crate::counters::{Counters, add};
+use crate::post::Post;
+
+/// A message for the log.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) connection: ConnectionRef,
+    pub(crate) frame_id: Box<str>,
+    pub(crate) user_id: UserId,
+    pub(crate) channel_id: ChannelId,
+    pub(crate) record: Bytes,
+}
+
+pub(crate) const UNAVAILABLE: Outcome = Outcome::Refused {
+    code: ErrorCode::Unavailable,
+    message: "The message was not confirmed; send it again with the same id.",
+    retry_after_ms: Some(1_000),
+};
+pub(crate) const NOT_A_MEMBER: Outcome = Outcome::Refused {
+    code: ErrorCode::NotAMember,
+    message: "You are not a member of this channel.",
+    retry_after_ms: None,
+};
+
+/// Groups answers by shard.
+#[derive(Default)]
+pub(crate) struct Answers(HashMap<ShardId, Vec<Answer>>);
+
+impl Answers {
+    pub(crate) fn add(&mut self, connection: ConnectionRef, frame_id: Box<str>, outcome: Outcome) {
+        let answer = Answer { token: connection.token, frame_id, outcome };
+        self.0.entry(connection.shard).or_default().push(answer);
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (ShardId, Delivery)> {
+        self.0.drain().map(|(shard, answers)| (shard, Delivery::Answers(answers)))
+    }
+}
+
+/// Appends what comes until the sender is gone.
+pub(crate) async fn run<L: Log, P: Presence>(
+    mut sendings: mpsc::Receiver<Sending>,
+    log: L,
+    presence: P,
+    limits: Limits,
+    post: Post,
+    counters: std::sync::Arc<Counters>,
+) {
+    let partitions = log.partitions(Topic::MessagesSend);
+    let mut batch = Vec::new();
+    while sendings.recv_many(&mut batch, OUTBOUND_BATCH_MAX).await > 0 {
+        let mut answers = Answers::default();
+        let granted = grant(&presence, &limits, std::mem::take(&mut batch), &mut answers, &counters).await;
+        if !granted.is_empty() {
+            let appends = granted.iter().map(|sending| Append {
+                topic: Topic::MessagesSend,
+                partition: partition_of(sending.channel_id, partitions),
+                payload: sending.record.clone(),
+            });
+            let outcome = match log.append(appends.collect()).await {
+                Ok(_) => {
+                    add(&counters.acknowledged, granted.len());
+                    add(&counters.appends, 1);
+                    Outcome::Acknowledged
+                }
+                Err(error) => {
+                    tracing::warn!(%error, messages = granted.len(), "the log did not confirm messages");
+                    add(&counters.unavailable, granted.len());
+                    UNAVAILABLE
+                }
+            };
+            for sending in granted {
+                answers.add(sending.connection, sending.frame_id, outcome.clone());
+            }
+        }
+        for (shard, delivery) in answers.drain() {
+            deliver(&post, shard, delivery).await;
+        }
+    }
+}
+
+/// Posts to a shard, waiting for room. Answers may overtake events; nothing relies on their order.
+async fn deliver(post: &Post, shard: ShardId, delivery: Delivery) {
+    let mut rest = vec![delivery];
+    loop {
+        rest = post(shard, rest);
+        if rest.is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+/// Takes each message's tokens; those that are refused are answered.
+async fn grant<P: Presence>(
+    presence: &P,
+    limits: &Limits,
+    batch: Vec<Sending>,
+    answers: &mut Answers,
+    counters: &Counters,
+) -> Vec<Sending> {
+    if limits.messages_per_second == 0 && limits.channel_messages_per_minute == 0 {
+        return batch;
+    }
+    let charges: Vec<Charge> = batch.iter().flat_map(|sending| charges(limits, sending)).collect();
+    // Limits may suffer when their engine does; messages never.
+    let Ok(verdicts) = presence.charge(&charges).await else { return batch };
+    let mut granted = Vec::with_capacity(batch.len());
+    for (sending, verdicts) in batch.into_iter().zip(verdicts.chunks(2)) {
+        let wait = verdicts.iter().filter_map(|verdict| match verdict {
+            Verdict::Granted { .. } => None,
+            Verdict::Refused { retry_after_ms } => Some(*retry_after_ms),
+        });
+        let Some(retry_after_ms) = wait.max() else {
+            granted.push(sending);
+            continue;
+        };
+        add(&counters.rate_limited, 1);
+        let outcome = Outcome::Refused {
+            code: ErrorCode::RateLimited,
+            message: "Too many messages; wait, then send it again with the same id.",
+            retry_after_ms: Some(retry_after_ms),
+        };
+        answers.add(sending.connection, sending.frame_id, outcome);
+    }
+    granted
+}
+
+fn charges(limits: &Limits, sending: &Sending) -> [Charge; 2] {
+    let user = Rate { per_minute: limits.messages_per_second.saturating_mul(60), burst: limits.messages_burst };
+    let channel =
+        Rate { per_minute: limits.channel_messages_per_minute, burst: limits.channel_messages_per_minute };
+    [
+        Charge { account: Account::UserMessages(sending.user_id), rate: user },
+        Charge { account: Account::ChannelMessages(sending.channel_id), rate: channel },
+    ]
+}

@@ -1,0 +1,147 @@
+//! What connections and the feed read from the store: pages for syncs, and gaps in the chain.
+
+use ringside_domain::feed::GapRange;
+use ringside_domain::rows::{HeadRow, MessageRow, Wanted};
+use ringside_domain::{effective_of, effective_of_change};
+use ringside_ports::accounts::User;
+use ringside_ports::reading;
+use ringside_ports::store::{MessageRange, Order};
+use ringside_ports::{Accounts, EngineError, MessageStore};
+use ringside_session::mail::{Page, ReadRequest};
+use ringside_types::limits::SYNC_PAGE_MAX;
+use ringside_types::{MessageId, UserId};
+use ringside_wire::records::{Effective, Profile};
+
+use crate::config::PAGE_CHANGES_MAX;
+
+/// Reads the part of a channel that a connection asks for.
+pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
+    store: &S,
+    directory: &D,
+    request: ReadRequest,
+) -> Result<Page, EngineError> {
+    let range = MessageRange {
+        channel_id: request.channel_id,
+        after: request.after,
+        before: MessageId::MAX,
+        limit: request.limit.min(SYNC_PAGE_MAX),
+        order: Order::OldestFirst,
+    };
+    let mut page = reading::page(store, range).await?;
+    let mut reset = is_too_far(store, &request, &page.head, page.messages.first()).await?;
+    let mut changes = Vec::new();
+    if let Some(after) = request.after_change
+        && !page.has_more
+        && !reset
+    {
+        reset = page.head.last_change.saturating_sub(after) > PAGE_CHANGES_MAX as u64;
+        if !reset {
+            changes = reading::changes(store, &page.head, after, PAGE_CHANGES_MAX).await?;
+        }
+    }
+    if reset {
+        let newest = MessageRange { after: MessageId::ZERO, order: Order::NewestFirst, ..range };
+        page = reading::page(store, newest).await?;
+        page.messages.reverse();
+        page.has_more = false;
+    }
+    let wanted = Wanted {
+        members: vec![(request.channel_id, request.user_id)],
+        reads: vec![(request.user_id, request.channel_id)],
+        ..Wanted::default()
+    };
+    let standing = store.load(&wanted).await?;
+    Ok(Page {
+        connection: request.connection,
+        channel_id: request.channel_id,
+        senders: senders(directory, &page.messages).await?,
+        messages: page.messages,
+        changes,
+        has_more: page.has_more,
+        reset,
+        unread_count: reading::unread(&standing, &page.head, request.user_id),
+        head: page.head,
+    })
+}
+
+/// Whether more messages are missing than a sync sends.
+async fn is_too_far<S: MessageStore>(
+    store: &S,
+    request: &ReadRequest,
+    head: &HeadRow,
+    first: Option<&MessageRow>,
+) -> Result<bool, EngineError> {
+    let limit = u64::from(request.reset_above);
+    if limit == 0 || head.last_seq <= limit {
+        return Ok(false);
+    }
+    // The page's first message tells where the client stands; where there is none, nothing is missing.
+    Ok(first.is_some_and(|first| head.last_seq + 1 - first.seq > limit))
+}
+
+/// The profiles of those who sent messages, as they are now.
+pub(crate) async fn senders<D: Accounts>(
+    directory: &D,
+    messages: &[MessageRow],
+) -> Result<Vec<(UserId, Profile)>, EngineError> {
+    let mut ids: Vec<UserId> = messages.iter().map(|row| row.sender_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(directory.users(&ids).await?.into_iter().map(|user| (user.id, profile(user))).collect())
+}
+
+pub(crate) fn profile(user: User) -> Profile {
+    Profile { username: user.username, display_name: user.display_name, avatar_url: user.avatar_url }
+}
+
+/// Reads the effective records of a gap, oldest first.
+pub(crate) async fn read_gap<S: MessageStore, D: Accounts>(
+    store: &S,
+    directory: &D,
+    range: GapRange,
+) -> Result<Vec<Effective>, EngineError> {
+    let head = reading::head(store, range.channel_id).await?;
+    let mut found = Vec::new();
+    let mut after = range.after;
+    loop {
+        let part = MessageRange {
+            channel_id: range.channel_id,
+            after,
+            before: MessageId(range.up_to.0.saturating_add(1)),
+            limit: SYNC_PAGE_MAX,
+            order: Order::OldestFirst,
+        };
+        let page = reading::page(store, part).await?;
+        let senders = senders(directory, &page.messages).await?;
+        for row in &page.messages {
+            let sender = senders.iter().find(|(id, _)| *id == row.sender_id).map(|(_, one)| one.clone());
+            found.push(effective_of(row, sender));
+            after = row.message_id;
+        }
+        if !page.has_more {
+            break;
+        }
+    }
+    let mut oldest = head.last_change;
+    while oldest > 0 {
+        let before = oldest;
+        oldest = oldest.saturating_sub(PAGE_CHANGES_MAX as u64);
+        let bounded = HeadRow { last_change: before, ..head };
+        let rows = reading::changes(store, &bounded, oldest, PAGE_CHANGES_MAX).await?;
+        for row in rows.iter().filter(|row| row.record_id > range.after && row.record_id <= range.up_to) {
+            let effective = effective_of_change(row).map_err(|invalid| EngineError::Damaged {
+                engine: "message store",
+                cause: format!("channel {}, change {}: {invalid}", row.channel_id, row.change),
+            })?;
+            found.push(effective);
+        }
+        if rows.first().is_none_or(|row| row.record_id <= range.after) {
+            break;
+        }
+    }
+    found.sort_unstable_by_key(|effective| effective.id);
+    Ok(found)
+}

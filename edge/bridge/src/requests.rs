@@ -1,0 +1,241 @@
+//! What the shards ask for, and what comes of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringside_ports::presence::Connection;
+use ringside_ports::{Accounts, Channels, EngineError, Log, MessageStore, Presence};
+use ringside_session::mail::{
+    AdmitRefusal, ConnectionRef, Delivery, Outcome, Page, ReadRequest, Request, Subscription,
+};
+use ringside_types::{ErrorCode, SessionId, UserId};
+use ringside_wire::records::Profile;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::admission::Admission;
+use crate::bridge::Bridge;
+use crate::config::{ADMISSIONS_MAX, ADMISSIONS_WAITING_MAX, READS_MAX, READS_WAITING_MAX};
+use crate::counters::add;
+use crate::outbound::{Answers, NOT_A_MEMBER, Sending, UNAVAILABLE};
+use crate::roster::Listen;
+use crate::work::{self, Done};
+
+/// A read waits so long for its channel's join to be answered.
+const JOIN_PATIENCE: Duration = Duration::from_secs(10);
+
+impl<L, S, D, P> Bridge<L, S, D, P>
+where
+    L: Log,
+    S: MessageStore,
+    D: Accounts + Channels,
+    P: Presence,
+{
+    pub(crate) fn request(&mut self, request: Request) {
+        match request {
+            Request::Admit { connection, user_id, session_id } => self.admit(connection, user_id, session_id),
+            Request::Send { connection, frame_id, user_id, channel_id, record, known_member } => {
+                let sending = Sending { connection, frame_id, user_id, channel_id, record };
+                if known_member || self.roster.is_member(user_id, channel_id) == Some(true) {
+                    self.append(sending);
+                } else {
+                    self.work.push(Box::pin(work::membership(self.engines.clone(), sending)));
+                }
+            }
+            Request::Read(read) => self.read(read),
+            Request::Closed { connection } => self.close(connection),
+        }
+    }
+
+    pub(crate) fn done(&mut self, done: Done) {
+        match done {
+            Done::Admission(connection, answer) => self.admission(connection, answer),
+            Done::Turns(number) => self.turns_confirmed(number),
+            Done::Page(request, page) => self.page(request, page),
+            Done::Gap(range, found) => self.gap_read(range, found),
+            Done::Membership(sending, Ok(true)) => self.append(sending),
+            Done::Membership(sending, Ok(false)) => self.answer(sending, NOT_A_MEMBER),
+            Done::Membership(sending, Err(_)) => self.answer(sending, UNAVAILABLE),
+            Done::Nothing => {}
+        }
+    }
+
+    /// Starts what the budgets allow.
+    pub(crate) fn start_work(&mut self) {
+        while self.admissions_under_way < ADMISSIONS_MAX
+            && let Some((asked, connection)) = self.admissions.pop_front()
+        {
+            self.admissions_under_way += 1;
+            let limit = self.config.limits.connections_per_user;
+            self.work.push(Box::pin(work::admission(self.engines.clone(), asked, connection, limit)));
+        }
+        while self.reads_under_way < READS_MAX
+            && let Some(request) = self.reads.pop_front()
+        {
+            self.reads_under_way += 1;
+            self.work.push(Box::pin(work::page(self.engines.clone(), request)));
+        }
+        if self.turns_under_way.is_none() {
+            let turns = self.feed.poll_turns();
+            if !turns.is_empty() {
+                let number = self.turns_appended + 1;
+                self.turns_under_way = Some(number);
+                let slot = self.seat.slot();
+                self.work.push(Box::pin(work::turns(self.engines.clone(), slot, self.epoch, turns, number)));
+            }
+        }
+    }
+
+    fn presence_of(&self, connection: ConnectionRef, user_id: UserId, session_id: SessionId) -> Connection {
+        // Tokens are a shard's own; the shard goes into the bits that no token reaches.
+        let number = connection.token ^ u64::from(connection.shard.0).rotate_right(16);
+        Connection { user_id, session_id, slot: self.seat.slot(), epoch: self.epoch, number }
+    }
+
+    fn admit(&mut self, connection: ConnectionRef, user_id: UserId, session_id: SessionId) {
+        if self.admissions.len() >= ADMISSIONS_WAITING_MAX {
+            self.refuse(connection, AdmitRefusal::Unavailable);
+            return;
+        }
+        self.roster.open(connection, user_id, session_id);
+        self.admissions.push_back((connection, self.presence_of(connection, user_id, session_id)));
+    }
+
+    fn refuse(&mut self, connection: ConnectionRef, reason: AdmitRefusal) {
+        self.outbox.send(connection.shard, Delivery::Refused { token: connection.token, reason });
+    }
+
+    fn admission(&mut self, connection: ConnectionRef, answer: Result<Admission, AdmitRefusal>) {
+        self.admissions_under_way -= 1;
+        let admission = match answer {
+            Ok(admission) => admission,
+            Err(reason) => {
+                // Nothing is left in Presence, so the roster alone forgets it.
+                if let Some((_, _, released)) = self.roster.close(connection) {
+                    self.listen(&released);
+                    self.refuse(connection, reason);
+                }
+                return;
+            }
+        };
+        let Some(changes) = self.roster.merge(connection, &admission.memberships) else {
+            // It closed while the engines were asked; `close` could not know that Presence would count it.
+            return;
+        };
+        self.listen(&changes);
+        self.start_work();
+        // The joins of this user are in the batch that is under way, in the one after it, or confirmed.
+        let unconfirmed = self.feed.has_turns();
+        let number = match self.turns_under_way {
+            Some(number) => number + u64::from(unconfirmed),
+            None => self.turns_appended,
+        };
+        self.awaiting_turns.push_back((number, connection, Arc::new(admission.profile)));
+        self.admit_confirmed();
+    }
+
+    fn turns_confirmed(&mut self, number: u64) {
+        self.turns_under_way = None;
+        self.turns_appended = number;
+        self.admit_confirmed();
+    }
+
+    /// Lets in those whose joins the log has.
+    fn admit_confirmed(&mut self) {
+        while let Some((number, _, _)) = self.awaiting_turns.front()
+            && *number <= self.turns_appended
+            && let Some((_, connection, profile)) = self.awaiting_turns.pop_front()
+        {
+            self.let_in(connection, profile);
+        }
+    }
+
+    fn let_in(&mut self, connection: ConnectionRef, profile: Arc<Profile>) {
+        let Some(channels) = self.roster.admit(connection) else { return };
+        let subscription =
+            |channel_id| Subscription { channel_id, last: self.feed.last(channel_id) };
+        let channels = channels.into_iter().map(subscription).collect();
+        self.outbox.send(connection.shard, Delivery::Admitted { token: connection.token, profile, channels });
+    }
+
+    fn append(&mut self, sending: Sending) {
+        match self.sendings.try_send(sending) {
+            Ok(()) => {}
+            Err(TrySendError::Full(sending) | TrySendError::Closed(sending)) => {
+                add(&self.counters.unavailable, 1);
+                self.answer(sending, UNAVAILABLE);
+            }
+        }
+    }
+
+    fn answer(&mut self, sending: Sending, outcome: Outcome) {
+        let mut answers = Answers::default();
+        answers.add(sending.connection, sending.frame_id, outcome);
+        for (shard, delivery) in answers.drain() {
+            self.outbox.send(shard, delivery);
+        }
+    }
+
+    fn read(&mut self, request: ReadRequest) {
+        if self.roster.is_member(request.user_id, request.channel_id) != Some(true) {
+            self.refuse_page(&request, ErrorCode::NotAMember);
+        } else if self.reads.len() + self.awaiting_live.len() >= READS_WAITING_MAX {
+            self.refuse_page(&request, ErrorCode::Unavailable);
+        } else if self.feed.last(request.channel_id).is_none() {
+            self.awaiting_live.push((request, Instant::now() + JOIN_PATIENCE));
+        } else {
+            self.reads.push_back(request);
+        }
+    }
+
+    /// Reads that waited for this channel's join can be made now.
+    pub(crate) fn channel_is_live(&mut self, channel_id: ringside_types::ChannelId) {
+        let waiting = self.awaiting_live.extract_if(.., |(request, _)| request.channel_id == channel_id);
+        self.reads.extend(waiting.map(|(request, _)| request));
+    }
+
+    pub(crate) fn give_up_waiting(&mut self, now: Instant) {
+        let late: Vec<_> = self.awaiting_live.extract_if(.., |(_, until)| *until <= now).collect();
+        for (request, _) in late {
+            self.refuse_page(&request, ErrorCode::Unavailable);
+        }
+    }
+
+    fn page(&mut self, request: ReadRequest, page: Result<Box<Page>, EngineError>) {
+        self.reads_under_way -= 1;
+        if self.roster.is_member(request.user_id, request.channel_id) != Some(true) {
+            return self.refuse_page(&request, ErrorCode::NotAMember);
+        }
+        let page = page.inspect_err(|error| tracing::warn!(%error, "a page could not be read"));
+        match (page, self.fence()) {
+            (Ok(page), Some(valid_until)) => {
+                add(&self.counters.pages, 1);
+                self.outbox.send(request.connection.shard, Delivery::Page { valid_until, page });
+            }
+            _ => self.refuse_page(&request, ErrorCode::Unavailable),
+        }
+    }
+
+    fn refuse_page(&mut self, request: &ReadRequest, code: ErrorCode) {
+        let (token, channel_id) = (request.connection.token, request.channel_id);
+        self.outbox.send(request.connection.shard, Delivery::PageRefused { token, channel_id, code });
+    }
+
+    fn close(&mut self, connection: ConnectionRef) {
+        let Some((user_id, session_id, released)) = self.roster.close(connection) else { return };
+        self.listen(&released);
+        let presence = self.presence_of(connection, user_id, session_id);
+        self.work.push(Box::pin(work::disconnect(self.engines.clone(), presence)));
+    }
+
+    pub(crate) fn listen(&mut self, changes: &[Listen]) {
+        let now = Instant::now();
+        for change in changes {
+            match change {
+                Listen::Hold(channel_id) => {
+                    self.feed.hold(*channel_id, now);
+                }
+                Listen::Release(channel_id) => self.feed.release(*channel_id, now),
+            }
+        }
+    }
+}

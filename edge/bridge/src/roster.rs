@@ -1,0 +1,178 @@
+//! Who is connected, and what they are members of: a machine without I/O.
+//!
+//! Memberships are versioned. A connection's list from the Directory and the changes from `control` may come in any
+//! order; of one channel the greater version counts.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ringside_ports::channels::Member;
+use ringside_session::mail::{ConnectionRef, ShardId};
+use ringside_types::{ChannelId, SessionId, UserId};
+
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    version: u64,
+    member: bool,
+}
+
+#[derive(Debug)]
+struct Connected {
+    connection: ConnectionRef,
+    session_id: SessionId,
+    admitted: bool,
+}
+
+#[derive(Debug, Default)]
+struct Online {
+    connections: Vec<Connected>,
+    standings: HashMap<ChannelId, Standing, RandomState>,
+}
+
+/// A change of what the edge must listen to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listen {
+    Hold(ChannelId),
+    Release(ChannelId),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    users: HashMap<UserId, Online, RandomState>,
+    owners: HashMap<ConnectionRef, UserId, RandomState>,
+}
+
+impl Roster {
+    /// A connection asks to be let in. From here on its user's changes are kept.
+    pub(crate) fn open(&mut self, connection: ConnectionRef, user: UserId, session_id: SessionId) {
+        self.owners.insert(connection, user);
+        let online = self.users.entry(user).or_default();
+        online.connections.push(Connected { connection, session_id, admitted: false });
+    }
+
+    /// A connection is gone; returns what nobody needs any more, and whose it was.
+    pub(crate) fn close(&mut self, connection: ConnectionRef) -> Option<(UserId, SessionId, Vec<Listen>)> {
+        let user = self.owners.remove(&connection)?;
+        let online = self.users.get_mut(&user)?;
+        let index = online.connections.iter().position(|one| one.connection == connection)?;
+        let session_id = online.connections.swap_remove(index).session_id;
+        let mut released = Vec::new();
+        if online.connections.is_empty()
+            && let Some(online) = self.users.remove(&user)
+        {
+            let held = online.standings.into_iter().filter(|(_, standing)| standing.member);
+            released.extend(held.map(|(channel, _)| Listen::Release(channel)));
+        }
+        Some((user, session_id, released))
+    }
+
+    /// The Directory's list of a connecting user; `None`: the connection is gone.
+    pub(crate) fn merge(&mut self, connection: ConnectionRef, listed: &[Member]) -> Option<Vec<Listen>> {
+        let user = *self.owners.get(&connection)?;
+        let changes = listed.iter();
+        Some(changes.filter_map(|member| self.change(user, member.channel_id, member.version, true)).collect())
+    }
+
+    /// A versioned change of one user's membership; `None`: nothing to do, for the user is not here or knows better.
+    pub(crate) fn change(
+        &mut self,
+        user: UserId,
+        channel: ChannelId,
+        version: u64,
+        member: bool,
+    ) -> Option<Listen> {
+        let online = self.users.get_mut(&user)?;
+        let standing = online.standings.entry(channel).or_insert(Standing { version: 0, member: false });
+        if version <= standing.version {
+            return None;
+        }
+        let was = std::mem::replace(standing, Standing { version, member }).member;
+        match (was, member) {
+            (false, true) => Some(Listen::Hold(channel)),
+            (true, false) => Some(Listen::Release(channel)),
+            _ => None,
+        }
+    }
+
+    /// The connection may get deliveries now; returns its user's channels. `None`: it is gone.
+    pub(crate) fn admit(&mut self, connection: ConnectionRef) -> Option<Vec<ChannelId>> {
+        let online = self.users.get_mut(self.owners.get(&connection)?)?;
+        online.connections.iter_mut().find(|one| one.connection == connection)?.admitted = true;
+        Some(online.standings.iter().filter(|(_, one)| one.member).map(|(channel, _)| *channel).collect())
+    }
+
+    /// `None`: the user is not here, or nothing is known of them and the channel.
+    pub(crate) fn is_member(&self, user: UserId, channel: ChannelId) -> Option<bool> {
+        self.users.get(&user)?.standings.get(&channel).map(|standing| standing.member)
+    }
+
+    /// The shards that have admitted connections of a user.
+    pub(crate) fn shards_of(&self, user: UserId) -> Vec<ShardId> {
+        let connections = self.users.get(&user).map_or(&[][..], |online| &online.connections);
+        let mut shards: Vec<ShardId> = Vec::new();
+        for one in connections.iter().filter(|one| one.admitted) {
+            if !shards.contains(&one.connection.shard) {
+                shards.push(one.connection.shard);
+            }
+        }
+        shards
+    }
+
+    pub(crate) fn is_online(&self, user: UserId) -> bool {
+        self.users.contains_key(&user)
+    }
+
+    pub(crate) fn user_count(&self) -> usize {
+        self.users.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringside_ports::channels::Role;
+    use ringside_types::UnixMillis;
+    use uuid::Uuid;
+
+    const USER: UserId = UserId(Uuid::from_u128(1));
+    const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(2));
+    const SESSION: SessionId = SessionId(Uuid::from_u128(3));
+    const CONNECTION: ConnectionRef = ConnectionRef { shard: ShardId(1), token: 9 };
+
+    fn listed(version: u64) -> Member {
+        let joined_at = UnixMillis(0);
+        Member { channel_id: CHANNEL, user_id: USER, role: Role::Member, joined_at, version }
+    }
+
+    #[test]
+    fn a_removal_that_overtakes_the_list_stands() {
+        let mut roster = Roster::default();
+        roster.open(CONNECTION, USER, SESSION);
+        assert_eq!(roster.change(USER, CHANNEL, 3, false), None);
+        assert_eq!(roster.merge(CONNECTION, &[listed(2)]), Some(vec![]));
+        assert_eq!(roster.admit(CONNECTION), Some(vec![]));
+        assert_eq!(roster.is_member(USER, CHANNEL), Some(false));
+    }
+
+    #[test]
+    fn channels_are_held_once_per_user_and_released_with_the_last_connection() {
+        let mut roster = Roster::default();
+        let second = ConnectionRef { token: 10, ..CONNECTION };
+        roster.open(CONNECTION, USER, SESSION);
+        assert_eq!(roster.merge(CONNECTION, &[listed(2)]), Some(vec![Listen::Hold(CHANNEL)]));
+        roster.open(second, USER, SESSION);
+        assert_eq!(roster.merge(second, &[listed(2)]), Some(vec![]));
+        assert_eq!(roster.close(CONNECTION), Some((USER, SESSION, vec![])));
+        assert_eq!(roster.close(second), Some((USER, SESSION, vec![Listen::Release(CHANNEL)])));
+        assert_eq!(roster.close(second), None);
+        assert!(!roster.is_online(USER));
+    }
+
+    #[test]
+    fn only_admitted_connections_get_mail() {
+        let mut roster = Roster::default();
+        roster.open(CONNECTION, USER, SESSION);
+        assert_eq!(roster.shards_of(USER), []);
+        roster.admit(CONNECTION);
+        assert_eq!(roster.shards_of(USER), [ShardId(1)]);
+    }
+}

@@ -1,0 +1,202 @@
+//! What the log says, and whom it concerns.
+
+use std::sync::Arc;
+
+use ringside_domain::feed::{GapRange, Output};
+use ringside_domain::seat::SeatChange;
+use ringside_ports::log::Record;
+use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_session::mail::{ChannelEvent, Delivery, Subscription};
+use ringside_types::{ChannelId, MessageId, SessionId, UserId};
+use ringside_wire::records::{
+    Control, EdgeBatch, EdgeItem, Effective, MemberAdded, Membership, MembershipKind, Revoked, control, edge_item,
+};
+use ringside_wire::{InvalidRecord, channel_id, user_id};
+
+use crate::bridge::Bridge;
+use crate::config::EVENTS_BATCH_MAX;
+use crate::counters::add;
+use crate::work;
+
+impl<L, S, D, P> Bridge<L, S, D, P>
+where
+    L: Log,
+    S: MessageStore,
+    D: Accounts + Channels,
+    P: Presence,
+{
+    /// Records of this edge's slot, in order.
+    pub(crate) fn receive(&mut self, records: Vec<Record>) {
+        let mut out = Vec::new();
+        for record in records {
+            let offset = record.offset;
+            let batch: EdgeBatch = match ringside_wire::decode(record.payload) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    tracing::error!(%error, %offset, "a record to this edge can't be read; the chain will show what it held");
+                    continue;
+                }
+            };
+            if batch.epoch != self.epoch.0 {
+                continue;
+            }
+            for item in batch.items {
+                if let Err(error) = self.item(item, &mut out) {
+                    tracing::error!(%error, %offset, "an event to this edge can't be read; the chain will show it");
+                }
+            }
+        }
+        self.hand_on(out);
+    }
+
+    fn item(&mut self, item: EdgeItem, out: &mut Vec<Output>) -> Result<(), InvalidRecord> {
+        let channel = channel_id(&item.channel_id)?;
+        match item.body {
+            Some(edge_item::Body::Effective(event)) => self.feed.handle_event(channel, event, out),
+            Some(edge_item::Body::Join(answer)) => self.feed.handle_answer(channel, &answer, out),
+            Some(edge_item::Body::Rejection(rejection)) => {
+                let sender = user_id(&rejection.sender_id)?;
+                for shard in self.roster.shards_of(sender) {
+                    let rejection = rejection.clone();
+                    self.outbox.send(shard, Delivery::Rejected { user_id: sender, rejection });
+                }
+            }
+            None => return Err(InvalidRecord::Field("body")),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn gap_read(&mut self, range: GapRange, found: Vec<Effective>) {
+        let mut out = Vec::new();
+        self.feed.handle_gap(range, found, &mut out);
+        self.hand_on(out);
+    }
+
+    /// Hands what the feed lets through to all shards: the same events, shared. Order within a channel is kept.
+    fn hand_on(&mut self, out: Vec<Output>) {
+        let mut events: Vec<ChannelEvent> = Vec::new();
+        for output in out {
+            match output {
+                Output::Deliver(channel_id, effective) => {
+                    events.push(ChannelEvent { channel_id, effective });
+                    if events.len() >= EVENTS_BATCH_MAX {
+                        self.hand_on_events(&mut events);
+                    }
+                }
+                Output::Live { channel_id, last } => {
+                    self.hand_on_events(&mut events);
+                    self.outbox.send_to_all(|| Delivery::Live { channel_id, last });
+                    self.channel_is_live(channel_id);
+                }
+                Output::ReadGap(range) => {
+                    add(&self.counters.gaps, 1);
+                    self.work.push(Box::pin(work::gap(self.engines.clone(), range)));
+                }
+            }
+        }
+        self.hand_on_events(&mut events);
+    }
+
+    fn hand_on_events(&mut self, events: &mut Vec<ChannelEvent>) {
+        if events.is_empty() {
+            return;
+        }
+        add(&self.counters.events, events.len());
+        // A gap may be read while the fence is closed: a shard that gets it late closes its connections, and nothing
+        // is lost for the clients, who sync.
+        let valid_until = self.seat.fence().unwrap_or_else(std::time::Instant::now);
+        let events: Arc<[ChannelEvent]> = std::mem::take(events).into();
+        self.outbox.send_to_all(|| Delivery::Events { valid_until, events: events.clone() });
+    }
+
+    /// Records of `control`, in order.
+    pub(crate) fn control(&mut self, records: Vec<Record>) -> Option<SeatChange> {
+        for record in records {
+            let offset = record.offset;
+            let body = ringside_wire::decode::<Control>(record.payload).map(|control| control.body);
+            let Ok(Some(body)) = body else {
+                tracing::error!(%offset, "a control record can't be read by this version; it is passed over");
+                continue;
+            };
+            if self.seat.handle_control(offset, &body) == Some(SeatChange::Lost) {
+                return Some(SeatChange::Lost);
+            }
+            let handled = match body {
+                control::Body::Membership(change) => self.membership(&change),
+                control::Body::MemberAdded(added) => self.member_added(&added),
+                control::Body::Revoked(revoked) => self.revoked(&revoked),
+                control::Body::Claim(_) | control::Body::Tick(_) => Ok(()),
+            };
+            if let Err(error) = handled {
+                tracing::error!(%error, %offset, "a control record is malformed; it is passed over");
+            }
+        }
+        None
+    }
+
+    /// A change of members, from the Directory's outbox: a removal is in force at once, an addition lets the edge
+    /// listen early.
+    fn membership(&mut self, change: &Membership) -> Result<(), InvalidRecord> {
+        let channel = channel_id(&change.channel_id)?;
+        let removed = change.kind() == MembershipKind::Removed;
+        for member in &change.members {
+            let user = user_id(&member.user_id)?;
+            let listen = self.roster.change(user, channel, change.version, !removed);
+            let Some(listen) = listen else { continue };
+            self.listen(&[listen]);
+            if removed {
+                let membership = Arc::new(change.clone());
+                for shard in self.roster.shards_of(user) {
+                    let membership = membership.clone();
+                    self.outbox.send(shard, Delivery::MemberRemoved { user_id: user, channel_id: channel, membership });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A partition's word that users are members as of a record: from there on the channel is theirs.
+    fn member_added(&mut self, added: &MemberAdded) -> Result<(), InvalidRecord> {
+        let channel = channel_id(&added.channel_id)?;
+        let Some(change) = &added.membership else { return Err(InvalidRecord::Field("membership")) };
+        let membership = Arc::new(change.clone());
+        for member in &change.members {
+            let user = user_id(&member.user_id)?;
+            if let Some(listen) = self.roster.change(user, channel, change.version, true) {
+                self.listen(&[listen]);
+            }
+            // Not a member any more: a later version has been seen.
+            if self.roster.is_member(user, channel) != Some(true) {
+                continue;
+            }
+            self.tell_added(user, channel, added, &membership);
+        }
+        Ok(())
+    }
+
+    fn tell_added(&mut self, user_id: UserId, channel_id: ChannelId, added: &MemberAdded, membership: &Arc<Membership>) {
+        let subscription = Subscription { channel_id, last: self.feed.last(channel_id) };
+        for shard in self.roster.shards_of(user_id) {
+            let delivery = Delivery::MemberAdded {
+                user_id,
+                subscription,
+                from_id: MessageId(added.from_id),
+                change: added.change,
+                membership: membership.clone(),
+            };
+            self.outbox.send(shard, delivery);
+        }
+    }
+
+    fn revoked(&mut self, revoked: &Revoked) -> Result<(), InvalidRecord> {
+        let user = user_id(&revoked.user_id)?;
+        let session_id = SessionId::from_slice(&revoked.session_id);
+        if session_id.is_none() && !revoked.session_id.is_empty() {
+            return Err(InvalidRecord::Field("session_id"));
+        }
+        for shard in self.roster.shards_of(user) {
+            self.outbox.send(shard, Delivery::SessionEnded { user_id: user, session_id });
+        }
+        Ok(())
+    }
+}

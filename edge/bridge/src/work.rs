@@ -1,0 +1,138 @@
+//! Reads and appends that run beside the bridge's task, and what they report back.
+
+use ringside_domain::feed::{GapRange, Turn};
+use ringside_ports::EngineError;
+use ringside_ports::log::Append;
+use ringside_ports::presence::Connection;
+use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest};
+use ringside_types::{Epoch, PartitionId, Slot, Topic, partition_of};
+use ringside_wire::records::{ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, command, control};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::admission::{Admission, admit};
+use crate::bridge::Engines;
+use crate::outbound::Sending;
+use crate::pages::{read_gap, read_page};
+
+/// The pause before a failed gap read or append of joins is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// What a piece of work came to.
+pub(crate) enum Done {
+    Admission(ConnectionRef, Result<Admission, AdmitRefusal>),
+    /// Joins and leaves are in the log, up to this batch of them.
+    Turns(u64),
+    Page(ReadRequest, Result<Box<Page>, EngineError>),
+    Gap(GapRange, Vec<Effective>),
+    /// The Directory's word on a sender whom the edge does not know as a member.
+    Membership(Sending, Result<bool, EngineError>),
+    Nothing,
+}
+
+pub(crate) async fn admission<L, S, D: Accounts + Channels, P: Presence>(
+    engines: Engines<L, S, D, P>,
+    asked: ConnectionRef,
+    connection: Connection,
+    limit: u32,
+) -> Done {
+    Done::Admission(asked, admit(&engines.directory, &engines.presence, connection, limit).await)
+}
+
+pub(crate) async fn disconnect<L, S, D, P: Presence>(
+    engines: Engines<L, S, D, P>,
+    connection: Connection,
+) -> Done {
+    if let Err(error) = engines.presence.disconnect(&[connection]).await {
+        tracing::warn!(%error, "a closed connection stays counted until this edge's tenure ends");
+    }
+    Done::Nothing
+}
+
+pub(crate) async fn page<L, S: MessageStore, D: Accounts, P>(
+    engines: Engines<L, S, D, P>,
+    request: ReadRequest,
+) -> Done {
+    Done::Page(request, read_page(&engines.store, &engines.directory, request).await.map(Box::new))
+}
+
+/// Reads a gap until it succeeds: nothing of the channel can be delivered before.
+pub(crate) async fn gap<L, S: MessageStore, D: Accounts, P>(
+    engines: Engines<L, S, D, P>,
+    range: GapRange,
+) -> Done {
+    loop {
+        match read_gap(&engines.store, &engines.directory, range).await {
+            Ok(found) => return Done::Gap(range, found),
+            Err(error) => {
+                tracing::warn!(%error, channel = %range.channel_id, "reading a gap failed; trying again");
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
+pub(crate) async fn membership<L, S, D: Channels, P>(
+    engines: Engines<L, S, D, P>,
+    sending: Sending,
+) -> Done {
+    let answer = engines.directory.membership(&[(sending.channel_id, sending.user_id)]).await;
+    let member = answer.map(|members| matches!(members.first(), Some(Some(_))));
+    Done::Membership(sending, member)
+}
+
+/// Appends joins and leaves until the log has them, one record for the many channels of a partition. Batches run one
+/// after the other, so that a leave never overtakes the join before it.
+pub(crate) async fn turns<L: Log, S, D, P>(
+    engines: Engines<L, S, D, P>,
+    slot: Slot,
+    epoch: Epoch,
+    turns: Vec<Turn>,
+    number: u64,
+) -> Done {
+    let appends = turn_records(slot, epoch, &turns, engines.log.partitions(Topic::MessagesSend));
+    loop {
+        match engines.log.append(appends.clone()).await {
+            Ok(_) => return Done::Turns(number),
+            Err(error) => {
+                tracing::warn!(%error, "the log did not confirm joins; trying again");
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn turn_records(slot: Slot, epoch: Epoch, turns: &[Turn], partitions: u16) -> Vec<Append> {
+    let mut per_partition: BTreeMap<u16, (Vec<ChannelTurn>, Vec<ChannelTurn>)> = BTreeMap::new();
+    for turn in turns {
+        let (joins, leaves) = per_partition.entry(partition_of(turn.channel_id, partitions).0).or_default();
+        let list = if turn.leaves { leaves } else { joins };
+        list.push(ChannelTurn { channel_id: turn.channel_id.as_bytes().to_vec().into(), n: turn.n });
+    }
+    let (slot, epoch) = (u32::from(slot.0), epoch.0);
+    let mut appends = Vec::new();
+    for (partition, (joins, leaves)) in per_partition {
+        let mut append = |body| {
+            let payload = ringside_wire::encode(&Command { body: Some(body) });
+            appends.push(Append { topic: Topic::MessagesSend, partition: PartitionId(partition), payload });
+        };
+        // A channel that left and was joined again in one batch: the leave names the lower number, and goes first.
+        if !leaves.is_empty() {
+            append(command::Body::Leaves(Leaves { slot, epoch, channels: leaves }));
+        }
+        if !joins.is_empty() {
+            append(command::Body::Joins(Joins { slot, epoch, channels: joins }));
+        }
+    }
+    appends
+}
+
+pub(crate) async fn tick<L: Log, S, D, P>(engines: Engines<L, S, D, P>, tick: Tick) -> Done {
+    let payload = ringside_wire::encode(&Control { body: Some(control::Body::Tick(tick)) });
+    let append = Append { topic: Topic::Control, partition: PartitionId(0), payload };
+    if let Err(error) = engines.log.append(vec![append]).await {
+        tracing::warn!(%error, "the log did not confirm this edge's tick");
+    }
+    Done::Nothing
+}
