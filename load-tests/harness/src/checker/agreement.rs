@@ -15,8 +15,10 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
         let seen = sighting.seen;
         let named = *by_seq.entry((sighting.channel, seen.seq)).or_insert((seen.message_id, sighting.key()));
         if named != (seen.message_id, sighting.key()) {
-            let detail =
-                format!("seq {} is message {} to one and {} to another", seen.seq, named.0, seen.message_id);
+            let detail = format!(
+                "seq {} is message {} (key {}) to one and {} (key {}) to another",
+                seen.seq, named.0, named.1.client_id, seen.message_id, seen.client_id
+            );
             verdict.add(violation(sighting, Invariant::OneMessagePerSeq, Fault::SequenceConflict, detail));
         }
         let place = *by_id.entry(seen.message_id).or_insert((sighting.channel, seen.seq));
