@@ -88,8 +88,6 @@ pub enum Completion {
     },
     /// The descriptor is closed and its name stale; nothing of it comes any more.
     Closed(Descriptor),
-    /// The watched ring of this name has something to do; watch it again.
-    RingReady(u32),
     /// The doorbell was rung and is watched again.
     Doorbell,
 }
@@ -158,7 +156,6 @@ impl Ring {
                 self.push_doorbell();
                 Some(Completion::Doorbell)
             }
-            Operation::RingReady => Some(Completion::RingReady(token.slot)),
             Operation::Call | Operation::CancelAll => None,
         }
     }

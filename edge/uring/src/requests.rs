@@ -225,13 +225,13 @@ impl Ring {
         unsafe { self.push(entry, of(Operation::Shutdown, descriptor)) };
     }
 
-    /// Tells once, as `RingReady(name)`, when `other`, a ring of the same thread, has completions
-    /// or deferred work. Drop this ring before the other.
-    pub fn watch_ring(&mut self, other: &Ring, name: u32) {
-        let file = Fd(other.ring.as_raw_fd());
-        let entry = opcode::PollAdd::new(file, libc::POLLIN as u32).build();
-        // SAFETY: the request points to nothing.
-        unsafe { self.push(entry, Token::new(Operation::RingReady, name, 0)) };
+    /// Rings `doorbell` (an eventfd) whenever this ring has completions or deferred work: for a
+    /// thread that waits on another ring.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn ring_when_ready(&mut self, doorbell: &OwnedFd) -> io::Result<()> {
+        self.ring.submitter().register_eventfd(doorbell.as_raw_fd())
     }
 
     /// Closes `descriptor`: cancels what is outstanding, waits for its last completion, closes,

@@ -25,8 +25,6 @@ pub(crate) enum Operation {
     Option,
     /// The end of our side of the stream.
     Shutdown,
-    /// Another ring has work.
-    RingReady,
     Doorbell,
     /// Waited for by the caller at once.
     Call,
@@ -34,7 +32,7 @@ pub(crate) enum Operation {
     CancelAll,
 }
 
-const OPERATIONS: [Operation; 15] = [
+const OPERATIONS: [Operation; 14] = [
     Operation::AcceptMulti,
     Operation::AcceptOnce,
     Operation::CancelAccept,
@@ -46,7 +44,6 @@ const OPERATIONS: [Operation; 15] = [
     Operation::Close,
     Operation::Option,
     Operation::Shutdown,
-    Operation::RingReady,
     Operation::Doorbell,
     Operation::Call,
     Operation::CancelAll,
