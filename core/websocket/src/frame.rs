@@ -83,8 +83,9 @@ pub(crate) enum Decoded {
 }
 
 impl Header {
-    /// Reads the header at the start of `bytes`. Every part is checked as soon as it is there, always in the same order,
-    /// so that a violation doesn't depend on how the bytes were cut and is found before anything is buffered.
+    /// Reads the header at the start of `bytes`. Every part is checked as soon as it is there, always in the
+    /// same order, so that a violation doesn't depend on how the bytes were cut and is found before anything
+    /// is buffered.
     #[inline]
     pub(crate) fn decode(bytes: &[u8], expected: Expected) -> Result<Decoded, Violation> {
         let Some(&first) = bytes.first() else { return Ok(Decoded::Incomplete { needed: 2 }) };
@@ -186,8 +187,8 @@ impl std::ops::Deref for FrameHeader {
 }
 
 /// Encodes the header of a frame with `payload_len` bytes. With a `mask` the caller masks the payload, see
-/// [`crate::apply_mask`]. A message is one frame with `fin`, or a first frame, any [`Opcode::Continuation`]s, and a
-/// last one with `fin`.
+/// [`crate::apply_mask`]. A message is one frame with `fin`, or a first frame, any [`Opcode::Continuation`]s,
+/// and a last one with `fin`.
 #[must_use]
 pub fn frame_header(fin: bool, opcode: Opcode, payload_len: usize, mask: Option<[u8; 4]>) -> FrameHeader {
     let mut bytes = [0; MAX_HEADER_BYTES];
@@ -212,8 +213,8 @@ pub fn frame_header(fin: bool, opcode: Opcode, payload_len: usize, mask: Option<
     FrameHeader { bytes, len: len as u8 }
 }
 
-/// Appends a whole frame to `out`; allocates only what `out` has to grow. A client passes a `mask` that the peer can't
-/// foresee, a server `None`.
+/// Appends a whole frame to `out`; allocates only what `out` has to grow. A client passes a `mask` that the
+/// peer can't foresee, a server `None`.
 ///
 /// # Panics
 /// If a control frame gets more than [`MAX_CONTROL_BYTES`]: the caller's mistake.

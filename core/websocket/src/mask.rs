@@ -36,7 +36,11 @@ mod tests {
         }
 
         #[test]
-        fn pieces_equal_the_whole(payload: Vec<u8>, key: [u8; 4], cuts in proptest::collection::vec(0..64_usize, 0..8)) {
+        fn pieces_equal_the_whole(
+            payload: Vec<u8>,
+            key: [u8; 4],
+            cuts in proptest::collection::vec(0..64_usize, 0..8),
+        ) {
             let mut pieces = payload.clone();
             let mut rest = &mut pieces[..];
             let mut running = key;

@@ -1,5 +1,5 @@
-//! What a connection costs in memory: nothing per frame, nothing while idle, and for a message in pieces what has arrived
-//! of it.
+//! What a connection costs in memory: nothing per frame, nothing while idle, and for a message in pieces what
+//! has arrived of it.
 
 mod record;
 
@@ -80,7 +80,8 @@ fn what_is_announced_is_not_allocated() {
 
 #[test]
 fn tiny_fragments_cost_their_bytes_and_are_released() {
-    // Autobahn 9.3.1 and 9.4.1: 4 MiB in fragments of 64 bytes, here in pieces of 1.5 KiB; and twice as much in empty ones.
+    // Autobahn 9.3.1 and 9.4.1: 4 MiB in fragments of 64 bytes, here in pieces of 1.5 KiB; and twice as much
+    // in empty ones.
     let mut bytes = frame(Role::Client, false, Opcode::Text, b"");
     for _ in 0..4 * MIB / 64 {
         bytes.extend(frame(Role::Client, false, Opcode::Continuation, &[b'*'; 64]));

@@ -19,7 +19,8 @@ fn other(role: Role) -> Role {
 fn opcode() -> impl Strategy<Value = Opcode> {
     use Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
     prop_oneof![
-        3 => Just(Continuation), 3 => Just(Text), 2 => Just(Binary), 1 => Just(Close), 2 => Just(Ping), 1 => Just(Pong)
+        3 => Just(Continuation), 3 => Just(Text), 2 => Just(Binary),
+        1 => Just(Close), 2 => Just(Ping), 1 => Just(Pong)
     ]
 }
 

@@ -1,4 +1,5 @@
-//! The opening handshake: what is accepted, what each refusal is, and that neither depends on how the bytes come.
+//! The opening handshake: what is accepted, what each refusal is, and that neither depends on how the bytes
+//! come.
 
 use proptest::prelude::*;
 use ringside_websocket::handshake::{

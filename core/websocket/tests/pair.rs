@@ -1,4 +1,5 @@
-//! A client and a server stepped against each other through byte queues: handshake, traffic, closing handshake.
+//! A client and a server stepped against each other through byte queues: handshake, traffic, closing
+//! handshake.
 
 mod record;
 

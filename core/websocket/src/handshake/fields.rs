@@ -39,8 +39,8 @@ impl<'a> Fields<'a> {
         Ok(Self { lines })
     }
 
-    /// All fields in order: name as it was written, value without the white space around it. A value may hold bytes above
-    /// ASCII (RFC 9110 §5.5).
+    /// All fields in order: name as it was written, value without the white space around it. A value may hold
+    /// bytes above ASCII (RFC 9110 §5.5).
     pub fn iter(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut rest = self.lines;
         std::iter::from_fn(move || {

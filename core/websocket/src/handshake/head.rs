@@ -40,7 +40,8 @@ struct Scanner {
 }
 
 impl Scanner {
-    /// Scans the next piece up to the end of the head; `Some(n)` says that it ends with the piece's first `n` bytes.
+    /// Scans the next piece up to the end of the head; `Some(n)` says that it ends with the piece's first `n`
+    /// bytes.
     fn scan(&mut self, piece: &[u8]) -> Result<Option<usize>, HeadError> {
         for (index, &byte) in piece.iter().enumerate() {
             if self.scanned == MAX_HEAD_BYTES {
@@ -94,7 +95,8 @@ pub(super) struct Head {
 const CRLF: &[u8] = b"\r\n";
 
 impl Head {
-    /// Takes the next piece of the transport's bytes; `Some(n)` says that the head ended with the piece's first `n`.
+    /// Takes the next piece of the transport's bytes; `Some(n)` says that the head ended with the piece's
+    /// first `n`.
     pub(super) fn receive(&mut self, piece: &[u8]) -> Result<Option<usize>, HeadError> {
         if self.scanner.position == Position::Done {
             return Ok(Some(0));
@@ -108,8 +110,8 @@ impl Head {
         self.bytes.len()
     }
 
-    /// The first line without its end, and the header lines, each with its end. Only of a head that is complete: its lines
-    /// end in CRLF, hold no other CR or LF, and a blank line ends them.
+    /// The first line without its end, and the header lines, each with its end. Only of a head that is
+    /// complete: its lines end in CRLF, hold no other CR or LF, and a blank line ends them.
     pub(super) fn split(&self) -> (&[u8], &[u8]) {
         debug_assert_eq!(self.scanner.position, Position::Done);
         let lines = &self.bytes[..self.bytes.len() - CRLF.len()];

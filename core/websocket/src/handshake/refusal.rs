@@ -84,7 +84,8 @@ impl Refusal {
         }
     }
 
-    /// The headers that the status asks for (RFC 9110 §15.5.6, §15.5.22; RFC 6455 §4.4), for [`super::write_refusal`].
+    /// The headers that the status asks for (RFC 9110 §15.5.6, §15.5.22; RFC 6455 §4.4), for
+    /// [`super::write_refusal`].
     #[must_use]
     pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {

@@ -25,8 +25,8 @@ impl RequestParser {
         self.head.len()
     }
 
-    /// Takes the next input. `None` asks for more; otherwise the request, and how many bytes of `input` belong to it: the
-    /// rest is for the [`crate::Connection`], if the answer is a 101.
+    /// Takes the next input. `None` asks for more; otherwise the request, and how many bytes of `input`
+    /// belong to it: the rest is for the [`crate::Connection`], if the answer is a 101.
     ///
     /// # Errors
     /// The refusal to answer with, as early as it is certain; the parser keeps to it.
@@ -43,8 +43,8 @@ impl RequestParser {
     }
 }
 
-/// A well-formed HTTP/1.1 request without a body, for any method and path; [`Request::upgrade`] checks the rest. In between
-/// the caller can answer 404.
+/// A well-formed HTTP/1.1 request without a body, for any method and path; [`Request::upgrade`] checks the
+/// rest. In between the caller can answer 404.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
     method: &'a str,
@@ -132,7 +132,8 @@ impl<'a> Request<'a> {
         self.fields
     }
 
-    /// The subprotocols that the client offers, in its order; what is no token is left out (and [`Request::upgrade`] refuses it).
+    /// The subprotocols that the client offers, in its order; what is no token is left out (and
+    /// [`Request::upgrade`] refuses it).
     pub fn protocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.fields.list("sec-websocket-protocol").filter(|element| is_token(element)).filter_map(ascii)
     }
@@ -146,7 +147,8 @@ impl<'a> Request<'a> {
     /// [`super::write_switching_protocols`].
     ///
     /// # Errors
-    /// In this order: another method, no upgrade to `websocket`, another version, a bad key, malformed subprotocols.
+    /// In this order: another method, no upgrade to `websocket`, another version, a bad key, malformed
+    /// subprotocols.
     pub fn upgrade(&self) -> Result<&'a str, Refusal> {
         if self.method != "GET" {
             return Err(Refusal::Method);
@@ -204,8 +206,8 @@ fn is_host(value: &[u8]) -> bool {
         && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte))
 }
 
-/// 16 bytes in base64: 22 digits and two of padding. The four bits that the last digit has too many may be anything; the
-/// RFC's own example sets them.
+/// 16 bytes in base64: 22 digits and two of padding. The four bits that the last digit has too many may be
+/// anything; the RFC's own example sets them.
 fn is_key(value: &[u8]) -> bool {
     matches!(value.split_last_chunk::<2>(), Some((digits, b"=="))
         if digits.len() == 22 && digits.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte)))

@@ -21,8 +21,9 @@ impl ResponseParser {
         Self { head: Head::default(), accept }
     }
 
-    /// Takes the next input. `None` asks for more; otherwise the head of the answer, and how many bytes of `input` belong
-    /// to it: the rest is for the [`crate::Connection`] after a 101, the body after anything else.
+    /// Takes the next input. `None` asks for more; otherwise the head of the answer, and how many bytes of
+    /// `input` belong to it: the rest is for the [`crate::Connection`] after a 101, the body after anything
+    /// else.
     ///
     /// # Errors
     /// An answer that is malformed, or a 101 that does not fit the request.

@@ -26,7 +26,8 @@ pub fn client_key(nonce: [u8; 16]) -> [u8; 24] {
     key
 }
 
-/// Appends the 101 for the `key` of [`super::Request::upgrade`]. `protocol` is one of those that the client offered.
+/// Appends the 101 for the `key` of [`super::Request::upgrade`]. `protocol` is one of those that the client
+/// offered.
 pub fn write_switching_protocols(out: &mut Vec<u8>, key: &str, protocol: Option<&str>) {
     out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
     write_field(out, "Upgrade", b"websocket");
@@ -38,8 +39,8 @@ pub fn write_switching_protocols(out: &mut Vec<u8>, key: &str, protocol: Option<
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends an answer other than 101. It always ends the connection (`Connection: close`): what the client sent
-/// behind its request is not HTTP.
+/// Appends an answer other than 101. It always ends the connection (`Connection: close`): what the client
+/// sent behind its request is not HTTP.
 ///
 /// # Panics
 /// If a header holds a control character: the caller's mistake.
@@ -61,7 +62,8 @@ pub fn write_refusal(
     out.extend_from_slice(body);
 }
 
-/// Appends the client's request for `target` (path and query) at `host` (with the port, unless it is the scheme's own).
+/// Appends the client's request for `target` (path and query) at `host` (with the port, unless it is the
+/// scheme's own).
 /// `nonce` is 16 random bytes, to be given to [`super::ResponseParser`] as well. `headers` may hold
 /// `Authorization`, `Origin`, `Sec-WebSocket-Protocol`.
 ///
