@@ -3,8 +3,8 @@
 use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MessageRow, Wanted};
 use ringside_types::{ChannelId, MessageId, UserId};
 
-use crate::store::{ChangeRange, MessageRange, MessageStore, Order};
 use crate::EngineError;
+use crate::store::{ChangeRange, MessageRange, MessageStore, Order};
 
 /// A page that was not dense is read again this many times before it counts as damage.
 pub const DENSE_TRIES: usize = 5;
@@ -32,8 +32,7 @@ pub async fn page<S: MessageStore>(store: &S, range: MessageRange) -> Result<Den
     for _ in 0..DENSE_TRIES {
         let head = head(store, range.channel_id).await?;
         let above_head = MessageId(head.last_message_id.0 + 1);
-        let bounded =
-            MessageRange { before: range.before.min(above_head), limit: range.limit + 1, ..range };
+        let bounded = MessageRange { before: range.before.min(above_head), limit: range.limit + 1, ..range };
         let mut messages = store.messages(bounded).await?;
         match gap_in(&messages, range.order) {
             None => {

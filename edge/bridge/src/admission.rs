@@ -44,7 +44,9 @@ async fn look_up<D: Accounts + Channels>(
     if directory.sessions_open(&[connection.session_id]).await?.first() != Some(&true) {
         return Ok(None);
     }
-    let Some(user) = directory.users(&[connection.user_id]).await?.into_iter().next() else { return Ok(None) };
+    let Some(user) = directory.users(&[connection.user_id]).await?.into_iter().next() else {
+        return Ok(None);
+    };
     let memberships = directory.memberships(connection.user_id, None).await?;
     Ok(Some(Admission { profile: profile(user), memberships }))
 }

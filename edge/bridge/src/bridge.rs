@@ -154,12 +154,8 @@ where
     let failed = |cause| BridgeError::Claim { slot: config.slot.0, cause };
     let seat = Seat::new(config.slot, rand::random());
     // The consumer stands at the slot's end before the first join, so that no answer is missed.
-    let receive_from = engines
-        .log
-        .bounds(Topic::MessagesReceive, config.slot.partition())
-        .await
-        .map_err(failed)?
-        .end;
+    let receive_from =
+        engines.log.bounds(Topic::MessagesReceive, config.slot.partition()).await.map_err(failed)?.end;
     let claim = ringside_wire::encode(&Control { body: Some(control::Body::Claim(seat.claim())) });
     let claim = Append { topic: Topic::Control, partition: PartitionId(0), payload: claim };
     let claimed = engines.log.append(vec![claim]).await.map_err(failed)?;

@@ -143,7 +143,8 @@ async fn grant<P: Presence>(
 }
 
 fn charges(limits: &Limits, sending: &Sending) -> [Charge; 2] {
-    let user = Rate { per_minute: limits.messages_per_second.saturating_mul(60), burst: limits.messages_burst };
+    let user =
+        Rate { per_minute: limits.messages_per_second.saturating_mul(60), burst: limits.messages_burst };
     let channel =
         Rate { per_minute: limits.channel_messages_per_minute, burst: limits.channel_messages_per_minute };
     [

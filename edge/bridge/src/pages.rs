@@ -28,7 +28,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         order: Order::OldestFirst,
     };
     let mut page = reading::page(store, range).await?;
-    let mut reset = is_too_far(store, &request, &page.head, page.messages.first()).await?;
+    let mut reset = is_too_far(&request, &page.head, page.messages.first());
     let mut changes = Vec::new();
     if let Some(after) = request.after_change
         && !page.has_more
@@ -64,19 +64,11 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     })
 }
 
-/// Whether more messages are missing than a sync sends.
-async fn is_too_far<S: MessageStore>(
-    store: &S,
-    request: &ReadRequest,
-    head: &HeadRow,
-    first: Option<&MessageRow>,
-) -> Result<bool, EngineError> {
+/// Whether more messages are missing than a sync sends. The page's first message tells where the client stands; where
+/// there is none, nothing is missing.
+fn is_too_far(request: &ReadRequest, head: &HeadRow, first: Option<&MessageRow>) -> bool {
     let limit = u64::from(request.reset_above);
-    if limit == 0 || head.last_seq <= limit {
-        return Ok(false);
-    }
-    // The page's first message tells where the client stands; where there is none, nothing is missing.
-    Ok(first.is_some_and(|first| head.last_seq + 1 - first.seq > limit))
+    limit > 0 && first.is_some_and(|first| head.last_seq + 1 - first.seq > limit)
 }
 
 /// The profiles of those who sent messages, as they are now.

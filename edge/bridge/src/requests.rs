@@ -151,8 +151,7 @@ where
 
     fn let_in(&mut self, connection: ConnectionRef, profile: Arc<Profile>) {
         let Some(channels) = self.roster.admit(connection) else { return };
-        let subscription =
-            |channel_id| Subscription { channel_id, last: self.feed.last(channel_id) };
+        let subscription = |channel_id| Subscription { channel_id, last: self.feed.last(channel_id) };
         let channels = channels.into_iter().map(subscription).collect();
         self.outbox.send(connection.shard, Delivery::Admitted { token: connection.token, profile, channels });
     }

@@ -69,7 +69,9 @@ impl Roster {
     pub(crate) fn merge(&mut self, connection: ConnectionRef, listed: &[Member]) -> Option<Vec<Listen>> {
         let user = *self.owners.get(&connection)?;
         let changes = listed.iter();
-        Some(changes.filter_map(|member| self.change(user, member.channel_id, member.version, true)).collect())
+        Some(
+            changes.filter_map(|member| self.change(user, member.channel_id, member.version, true)).collect(),
+        )
     }
 
     /// A versioned change of one user's membership; `None`: nothing to do, for the user is not here or knows better.
@@ -117,10 +119,6 @@ impl Roster {
         shards
     }
 
-    pub(crate) fn is_online(&self, user: UserId) -> bool {
-        self.users.contains_key(&user)
-    }
-
     pub(crate) fn user_count(&self) -> usize {
         self.users.len()
     }
@@ -164,7 +162,7 @@ mod tests {
         assert_eq!(roster.close(CONNECTION), Some((USER, SESSION, vec![])));
         assert_eq!(roster.close(second), Some((USER, SESSION, vec![Listen::Release(CHANNEL)])));
         assert_eq!(roster.close(second), None);
-        assert!(!roster.is_online(USER));
+        assert_eq!(roster.user_count(), 0);
     }
 
     #[test]

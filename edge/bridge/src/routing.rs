@@ -9,7 +9,8 @@ use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_session::mail::{ChannelEvent, Delivery, Subscription};
 use ringside_types::{ChannelId, MessageId, SessionId, UserId};
 use ringside_wire::records::{
-    Control, EdgeBatch, EdgeItem, Effective, MemberAdded, Membership, MembershipKind, Revoked, control, edge_item,
+    Control, EdgeBatch, EdgeItem, Effective, MemberAdded, Membership, MembershipKind, Revoked, control,
+    edge_item,
 };
 use ringside_wire::{InvalidRecord, channel_id, user_id};
 
@@ -148,7 +149,10 @@ where
                 let membership = Arc::new(change.clone());
                 for shard in self.roster.shards_of(user) {
                     let membership = membership.clone();
-                    self.outbox.send(shard, Delivery::MemberRemoved { user_id: user, channel_id: channel, membership });
+                    self.outbox.send(
+                        shard,
+                        Delivery::MemberRemoved { user_id: user, channel_id: channel, membership },
+                    );
                 }
             }
         }
@@ -174,7 +178,13 @@ where
         Ok(())
     }
 
-    fn tell_added(&mut self, user_id: UserId, channel_id: ChannelId, added: &MemberAdded, membership: &Arc<Membership>) {
+    fn tell_added(
+        &mut self,
+        user_id: UserId,
+        channel_id: ChannelId,
+        added: &MemberAdded,
+        membership: &Arc<Membership>,
+    ) {
         let subscription = Subscription { channel_id, last: self.feed.last(channel_id) };
         for shard in self.roster.shards_of(user_id) {
             let delivery = Delivery::MemberAdded {

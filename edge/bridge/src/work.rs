@@ -7,7 +7,9 @@ use ringside_ports::presence::Connection;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest};
 use ringside_types::{Epoch, PartitionId, Slot, Topic, partition_of};
-use ringside_wire::records::{ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, command, control};
+use ringside_wire::records::{
+    ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, command, control,
+};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -73,10 +75,7 @@ pub(crate) async fn gap<L, S: MessageStore, D: Accounts, P>(
     }
 }
 
-pub(crate) async fn membership<L, S, D: Channels, P>(
-    engines: Engines<L, S, D, P>,
-    sending: Sending,
-) -> Done {
+pub(crate) async fn membership<L, S, D: Channels, P>(engines: Engines<L, S, D, P>, sending: Sending) -> Done {
     let answer = engines.directory.membership(&[(sending.channel_id, sending.user_id)]).await;
     let member = answer.map(|members| matches!(members.first(), Some(Some(_))));
     Done::Membership(sending, member)

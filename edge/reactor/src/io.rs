@@ -24,6 +24,8 @@ pub(crate) enum Due {
     Linger(ConnectionId),
     /// Accepting failed a while ago: try again.
     Accept,
+    /// Look for connections that are long idle.
+    Sweep,
 }
 
 /// A shard's connections, queues and timers, as its handler sees them. A stale
@@ -110,7 +112,16 @@ impl Io {
     /// Sends what is queued, then closes; closes after `linger_ms` whatever is left. Nothing more
     /// is received. [`crate::Handler::closed`] follows, at the earliest after the current call.
     pub fn close_after_flush(&mut self, connection: ConnectionId) {
-        self.drain(connection, CloseReason::Requested);
+        self.drain(connection, CloseReason::Requested, false);
+    }
+
+    /// As [`Io::close_after_flush`], but then only our side of the stream ends, and the connection
+    /// closes when the peer ends its own, at the latest after `linger_ms`. For an answer to a peer
+    /// that may still be sending (a refused request with a body): a plain close would reset the
+    /// connection, which can destroy the answer on its way. The kernel does this on a worker
+    /// thread: not for thousands of connections at once.
+    pub fn close_after_answer(&mut self, connection: ConnectionId) {
+        self.drain(connection, CloseReason::Requested, true);
     }
 
     /// Closes and drops what is queued. [`crate::Handler::closed`] follows after the current call.
@@ -198,19 +209,57 @@ impl Io {
     }
 
     /// From now on only what is queued is sent; closes when that is done.
-    pub(crate) fn drain(&mut self, id: ConnectionId, reason: CloseReason) {
+    pub(crate) fn drain(&mut self, id: ConnectionId, reason: CloseReason, finish: bool) {
         let Some(entry) = self.table.find(id) else {
             return;
         };
-        if !matches!(entry.phase, Phase::Open | Phase::Connecting) {
-            return;
-        }
-        if entry.pending.is_empty() && entry.in_flight == 0 {
+        if entry.phase == Phase::Connecting {
             return self.doom(id, reason);
+        }
+        if entry.phase != Phase::Open {
+            return;
         }
         entry.phase = Phase::Draining;
         entry.reason = reason;
-        self.set_due(self.linger, Due::Linger(id));
+        entry.finish = finish;
+        let empty = entry.pending.is_empty() && entry.in_flight == 0;
+        if finish || !empty {
+            self.set_due(self.linger, Due::Linger(id));
+        }
+        if empty {
+            self.drained(id);
+        }
+    }
+
+    /// All is sent of a connection that is draining.
+    pub(crate) fn drained(&mut self, id: ConnectionId) {
+        let Some(entry) = self.table.find(id) else {
+            return;
+        };
+        if entry.finish {
+            entry.phase = Phase::Finishing;
+            self.driver.shutdown(id);
+        } else {
+            let reason = entry.reason;
+            self.doom(id, reason);
+        }
+    }
+
+    /// The peer ended its side.
+    pub(crate) fn peer_ended(&mut self, id: ConnectionId) {
+        let Some(entry) = self.table.find(id) else {
+            return;
+        };
+        match entry.phase {
+            Phase::Open => self.drain(id, CloseReason::PeerClosed, false),
+            // Nothing to wait for once all is sent.
+            Phase::Draining => entry.finish = false,
+            Phase::Finishing => {
+                let reason = entry.reason;
+                self.doom(id, reason);
+            }
+            Phase::Vacant | Phase::Connecting | Phase::Doomed | Phase::Closing => {}
+        }
     }
 
     /// Ends a connection; the handler is told when the current call is over.

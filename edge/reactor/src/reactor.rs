@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::connection::{CloseReason, ConnectionId};
-use crate::driver::{Event, ReceiveEnd, ReceivePool};
+use crate::driver::{Event, Lease, ReceiveEnd, ReceivePool};
 use crate::handler::Handler;
 use crate::io::{Due, Io, clock};
 use crate::mailbox::Mailbox;
@@ -14,6 +14,8 @@ use crate::table::Phase;
 
 /// Pause after accepting failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Pause between two looks for idle connections, each at a part of the table.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct Reactor<H: Handler> {
     io: Io,
@@ -24,6 +26,9 @@ pub(crate) struct Reactor<H: Handler> {
     /// turn were given back.
     to_arm: Vec<ConnectionId>,
     accept_paused: bool,
+    idle_to_watch: Duration,
+    /// The slot that was looked at last.
+    sweep_at: usize,
     send_queue_limit: usize,
     mail_per_turn: usize,
 }
@@ -43,6 +48,8 @@ impl<H: Handler> Reactor<H> {
             pool,
             to_arm: Vec::new(),
             accept_paused: false,
+            idle_to_watch: Duration::from_millis(config.idle_to_watch_ms.into()),
+            sweep_at: 0,
             send_queue_limit: config.send_queue_limit_bytes,
             mail_per_turn: config.mail_per_turn,
         }
@@ -54,6 +61,9 @@ impl<H: Handler> Reactor<H> {
     /// The kernel interface itself failed; a connection's error only ends the connection.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let counters = Arc::clone(&self.io.counters);
+        if self.io.driver.can_doze() && !self.idle_to_watch.is_zero() {
+            self.io.set_due(SWEEP_INTERVAL.min(self.idle_to_watch), Due::Sweep);
+        }
         while !self.io.stopping && !self.mailbox.bell().is_stopping() {
             self.open_doors();
             // What was appended after the flush must not wait for the kernel.
@@ -67,7 +77,7 @@ impl<H: Handler> Reactor<H> {
             waited?;
             self.io.now = clock();
             counters.turns.add(1);
-            self.take_events();
+            self.take_events()?;
             self.take_mail();
             self.take_timers();
             self.handler.turn_ended(&mut self.io);
@@ -89,21 +99,21 @@ impl<H: Handler> Reactor<H> {
         self.io.driver.accept(room);
     }
 
-    fn take_events(&mut self) {
-        while let Some(event) = self.io.driver.next_event(&mut self.pool) {
+    fn take_events(&mut self) -> io::Result<()> {
+        while let Some(event) = self.io.driver.next_event(&mut self.pool)? {
             self.take_event(event);
             self.settle();
         }
         for id in std::mem::take(&mut self.to_arm) {
-            let lives = self
-                .io
-                .table
-                .peek(id)
-                .is_some_and(|entry| matches!(entry.phase, Phase::Open | Phase::Draining));
+            let lives =
+                self.io.table.peek(id).is_some_and(|entry| {
+                    matches!(entry.phase, Phase::Open | Phase::Draining | Phase::Finishing)
+                });
             if lives {
                 self.io.driver.receive(id);
             }
         }
+        Ok(())
     }
 
     fn take_event(&mut self, event: Event) {
@@ -115,24 +125,9 @@ impl<H: Handler> Reactor<H> {
             }
             Event::AcceptFailed(errno) => self.pause_accepting(errno),
             Event::Connected(id, result) => self.connected(id, result),
-            Event::Received { id, lease, more } => {
-                let data = self.pool.lent(&lease);
-                let counters = &self.io.counters;
-                counters.receives.add(1);
-                counters.received_bytes.add(data.len() as u64);
-                // A ring may say the end of the stream with an empty buffer first.
-                if self.io.is_open(id) && !data.is_empty() {
-                    self.handler.received(&mut self.io, id, data);
-                } else {
-                    counters.discarded_bytes.add(data.len() as u64);
-                }
-                self.pool.give_back(lease);
-                if !more {
-                    self.to_arm.push(id);
-                }
-            }
+            Event::Received { id, lease, more } => self.received(id, lease, more),
             Event::ReceiveEnded(id, ReceiveEnd::Eof) => {
-                self.io.drain(id, CloseReason::PeerClosed);
+                self.io.peer_ended(id);
             }
             Event::ReceiveEnded(id, ReceiveEnd::NoBuffers) => {
                 self.io.counters.enobufs.add(1);
@@ -143,6 +138,28 @@ impl<H: Handler> Reactor<H> {
             }
             Event::Sent { id, buffer, offset, result } => self.sent(id, buffer, offset, result),
             Event::Closed(id) => self.io.table.vacate(id),
+        }
+    }
+
+    fn received(&mut self, id: ConnectionId, lease: Lease, more: bool) {
+        let data = self.pool.lent(&lease);
+        let counters = &self.io.counters;
+        counters.receives.add(1);
+        counters.received_bytes.add(data.len() as u64);
+        match self.io.table.find(id) {
+            Some(entry) if entry.phase == Phase::Open => {
+                entry.active = true;
+                entry.dozing = false;
+                // A ring may say the end of the stream with an empty buffer first.
+                if !data.is_empty() {
+                    self.handler.received(&mut self.io, id, data);
+                }
+            }
+            _ => counters.discarded_bytes.add(data.len() as u64),
+        }
+        self.pool.give_back(lease);
+        if !more {
+            self.to_arm.push(id);
         }
     }
 
@@ -217,8 +234,7 @@ impl<H: Handler> Reactor<H> {
                 dirty.push(id);
             }
         } else if entry.phase == Phase::Draining {
-            let reason = entry.reason;
-            self.io.doom(id, reason);
+            self.io.drained(id);
         }
     }
 
@@ -243,9 +259,29 @@ impl<H: Handler> Reactor<H> {
                 }
                 Due::Linger(id) => self.linger_expired(id),
                 Due::Accept => self.accept_paused = false,
+                Due::Sweep => self.sweep(),
             }
         }
         self.settle();
+    }
+
+    /// Looks at a part of the table for connections that were idle since the last look, such that
+    /// each is looked at once in `idle_to_watch_ms`.
+    fn sweep(&mut self) {
+        let Io { table, driver, .. } = &mut self.io;
+        let rounds = (self.idle_to_watch.as_millis() / SWEEP_INTERVAL.as_millis()).max(1) as usize;
+        for _ in 0..table.slots().div_ceil(rounds) {
+            self.sweep_at = (self.sweep_at + 1) % table.slots();
+            let Some((id, entry)) = table.open_at(self.sweep_at) else {
+                continue;
+            };
+            if !entry.active && !entry.dozing {
+                entry.dozing = true;
+                driver.doze(id);
+            }
+            entry.active = false;
+        }
+        self.io.set_due(SWEEP_INTERVAL.min(self.idle_to_watch), Due::Sweep);
     }
 
     fn linger_expired(&mut self, id: ConnectionId) {
@@ -272,8 +308,7 @@ impl<H: Handler> Reactor<H> {
             if buffer.is_empty() {
                 send_buffers.give(buffer);
                 if entry.phase == Phase::Draining {
-                    let reason = entry.reason;
-                    self.io.doom(id, reason);
+                    self.io.drained(id);
                 }
                 continue;
             }

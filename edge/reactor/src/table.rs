@@ -13,6 +13,8 @@ pub(crate) enum Phase {
     Open,
     /// What is queued is still sent, nothing is queued any more, what comes is dropped.
     Draining,
+    /// All is sent and our side ended; what comes is dropped until the peer ends, too.
+    Finishing,
     /// The handler is about to be told of the end.
     Doomed,
     /// The handler was told; the kernel has not yet let go of the descriptor.
@@ -31,6 +33,12 @@ pub(crate) struct Connection {
     pub(crate) phase: Phase,
     /// On the list of connections to flush.
     pub(crate) dirty: bool,
+    /// After draining: end our side, then wait for the peer's end.
+    pub(crate) finish: bool,
+    /// Something came since the last sweep.
+    pub(crate) active: bool,
+    /// The driver was told that it is long idle, and nothing came since.
+    pub(crate) dozing: bool,
     /// The handler knows of it, so it must be told of the end.
     pub(crate) opened: bool,
 }
@@ -45,6 +53,9 @@ const VACANT: Connection = Connection {
     generation: 0,
     phase: Phase::Vacant,
     dirty: false,
+    finish: false,
+    active: false,
+    dozing: false,
     opened: false,
 };
 
@@ -93,6 +104,18 @@ impl Table {
         connection.phase = Phase::Vacant;
         debug_assert!(connection.pending.capacity() == 0);
         self.occupied -= 1;
+    }
+
+    /// Slots that were ever used.
+    pub(crate) fn slots(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// The open connection in `slot`.
+    pub(crate) fn open_at(&mut self, slot: usize) -> Option<(ConnectionId, &mut Connection)> {
+        let connection = self.connections.get_mut(slot)?;
+        let id = ConnectionId::new(slot as u32, connection.generation);
+        (connection.phase == Phase::Open).then_some((id, connection))
     }
 
     /// Ids of all connections of which the handler knows.

@@ -2,10 +2,10 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 
-use ringside_reactor::{Backend, CloseReason};
+use ringside_reactor::{Backend, CloseReason, Config};
 use support::{Order, Rig, config, echo_once, read_to_end};
 
 over_both_backends!(
@@ -14,6 +14,8 @@ over_both_backends!(
     a_reset_ends_the_connection,
     closing_now_reaches_the_peer,
     a_connection_closes_once,
+    an_answer_survives_a_peer_that_still_sends,
+    a_peer_that_never_ends_is_closed_after_linger,
 );
 
 fn the_answer_arrives_after_a_half_close(backend: Backend) {
@@ -78,4 +80,31 @@ fn a_connection_closes_once(backend: Backend) {
     rig.order(Order::Push(id, 10));
     echo_once(&mut next, b"untouched");
     assert_eq!(rig.shard.counters().snapshot().closed, 1);
+}
+
+fn an_answer_survives_a_peer_that_still_sends(backend: Backend) {
+    const ANSWER: usize = 100_000;
+    let rig = Rig::with(&config(backend), false);
+    let (mut stream, id) = rig.connect_seen();
+    let mut writer = stream.try_clone().expect("a second handle");
+    let writing = std::thread::spawn(move || {
+        // A body that nobody wants: it is read and dropped, never reset.
+        writer.write_all(&vec![1; 8 << 20]).expect("it takes all");
+        writer.shutdown(Shutdown::Write).expect("half closed");
+    });
+    rig.order(Order::Push(id, ANSWER));
+    rig.order(Order::CloseAfterAnswer(id));
+    assert_eq!(read_to_end(&mut stream).len(), ANSWER);
+    writing.join().expect("no panic");
+    assert_eq!(rig.closed(), (id, CloseReason::Requested));
+    assert!(rig.shard.counters().snapshot().discarded_bytes > 0);
+}
+
+fn a_peer_that_never_ends_is_closed_after_linger(backend: Backend) {
+    let rig = Rig::new(&Config { linger_ms: 100, ..config(backend) });
+    let (mut stream, id) = rig.connect_seen();
+    rig.order(Order::CloseAfterAnswer(id));
+    let mut nothing = [0; 1];
+    assert_eq!(stream.read(&mut nothing).expect("our end"), 0);
+    assert_eq!(rig.closed(), (id, CloseReason::LingerExpired));
 }

@@ -6,9 +6,7 @@ use ringside_domain::rows::{HeadRow, Key, MessageRow, Wanted};
 use ringside_ports::log::Append;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict};
 use ringside_ports::reading;
-use ringside_ports::service::{
-    ChannelSummary, HistoryRange, MessageService, Outgoing, Sent, ServiceError,
-};
+use ringside_ports::service::{ChannelSummary, HistoryRange, MessageService, Outgoing, Sent, ServiceError};
 use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};

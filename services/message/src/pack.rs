@@ -54,7 +54,10 @@ fn per_edge(items: Vec<(Slot, Epoch, EdgeItem)>) -> Vec<Append> {
         batch.items.push(item);
         *size += bytes;
         if *size >= EDGE_RECORD_BYTES {
-            done.push(record(slot, &std::mem::replace(batch, EdgeBatch { epoch: epoch.0, items: Vec::new() })));
+            done.push(record(
+                slot,
+                &std::mem::replace(batch, EdgeBatch { epoch: epoch.0, items: Vec::new() }),
+            ));
             *size = 0;
         }
     }

@@ -166,9 +166,10 @@ pub async fn turn<L: Log, S: MessageStore, C: Committer>(
 }
 
 fn input(record: Record) -> Input {
-    let command = ringside_wire::decode::<Command>(record.payload.clone())
-        .map_err(|error| error.to_string())
-        .and_then(|command| command.body.ok_or_else(|| "the record has no body that this version knows".into()));
+    let command =
+        ringside_wire::decode::<Command>(record.payload.clone()).map_err(|error| error.to_string()).and_then(
+            |command| command.body.ok_or_else(|| "the record has no body that this version knows".into()),
+        );
     Input { offset: record.offset, time: record.time, command, payload: record.payload }
 }
 

@@ -59,7 +59,8 @@ pub(crate) enum ReceiveEnd {
 #[must_use]
 pub(crate) enum Lease {
     Scratch(usize),
-    Ring(ringside_uring::Lease),
+    /// Of the ring of this number.
+    Ring(usize, ringside_uring::Lease),
 }
 
 /// The receive pool, apart from the driver, so that the handler can use a lent buffer and the
@@ -68,22 +69,22 @@ pub(crate) enum Lease {
 pub(crate) enum ReceivePool {
     /// One buffer, as a readiness loop needs no more.
     Scratch(Box<[u8]>),
-    /// The ring's.
-    Ring(ringside_uring::BufferPool),
+    /// One per ring.
+    Rings(Vec<ringside_uring::BufferPool>),
 }
 
 impl ReceivePool {
     pub(crate) fn lent(&mut self, lease: &Lease) -> &mut [u8] {
         match (self, lease) {
             (ReceivePool::Scratch(buffer), Lease::Scratch(len)) => &mut buffer[..*len],
-            (ReceivePool::Ring(pool), Lease::Ring(lease)) => pool.lent(lease),
+            (ReceivePool::Rings(pools), Lease::Ring(ring, lease)) => pools[*ring].lent(lease),
             _ => unreachable!("a driver and its pool are made together"),
         }
     }
 
     pub(crate) fn give_back(&mut self, lease: Lease) {
         match (self, lease) {
-            (ReceivePool::Ring(pool), Lease::Ring(lease)) => pool.give_back(lease),
+            (ReceivePool::Rings(pools), Lease::Ring(ring, lease)) => pools[ring].give_back(lease),
             (_, Lease::Scratch(_)) => {}
             _ => unreachable!("a driver and its pool are made together"),
         }
@@ -117,6 +118,24 @@ impl Driver {
         each!(self, driver => driver.send(id, buffer, offset));
     }
 
+    /// A long idle connection: the driver may use less memory for it. It wakes by itself.
+    pub(crate) fn doze(&mut self, id: ConnectionId) {
+        match self {
+            Driver::Uring(driver) => driver.doze(id),
+            Driver::Poll(_) => {}
+        }
+    }
+
+    /// True if [`Driver::doze`] saves anything.
+    pub(crate) fn can_doze(&self) -> bool {
+        matches!(self, Driver::Uring(_))
+    }
+
+    /// Ends our side of the stream; the peer's goes on.
+    pub(crate) fn shutdown(&mut self, id: ConnectionId) {
+        each!(self, driver => driver.shutdown(id));
+    }
+
     /// Closes: what is in flight comes back, then [`Event::Closed`].
     pub(crate) fn close(&mut self, id: ConnectionId) {
         each!(self, driver => driver.close(id));
@@ -143,10 +162,10 @@ impl Driver {
     }
 
     /// The next event of this turn.
-    pub(crate) fn next_event(&mut self, pool: &mut ReceivePool) -> Option<Event> {
+    pub(crate) fn next_event(&mut self, pool: &mut ReceivePool) -> io::Result<Option<Event>> {
         match self {
             Driver::Uring(driver) => driver.next_event(),
-            Driver::Poll(driver) => driver.next_event(pool),
+            Driver::Poll(driver) => Ok(driver.next_event(pool)),
         }
     }
 

@@ -133,6 +133,13 @@ impl PollDriver {
         self.ready.push_back(Event::Sent { id, buffer, offset, result });
     }
 
+    pub(crate) fn shutdown(&mut self, id: ConnectionId) {
+        if let Some(stream) = self.slot(id).and_then(|slot| slot.stream.as_ref()) {
+            // The peer may be gone already; the receive says so.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
     pub(crate) fn close(&mut self, id: ConnectionId) {
         let Some(slot) = self.slot(id) else { return };
         // Dropping the stream closes it, which takes it out of the epoll set.

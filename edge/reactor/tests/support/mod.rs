@@ -76,6 +76,7 @@ pub enum Order {
     Push(ConnectionId, usize),
     CloseNow(ConnectionId),
     CloseAfterFlush(ConnectionId),
+    CloseAfterAnswer(ConnectionId),
     CloseAll,
     Connect(SocketAddr),
     Timer(Duration, u64),
@@ -133,6 +134,7 @@ impl Handler for Echo {
             }
             Order::CloseNow(id) => io.close_now(id),
             Order::CloseAfterFlush(id) => io.close_after_flush(id),
+            Order::CloseAfterAnswer(id) => io.close_after_answer(id),
             Order::CloseAll => self.open.iter().for_each(|&id| io.close_now(id)),
             Order::Connect(address) => {
                 io.connect(address).expect("room");

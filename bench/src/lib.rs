@@ -1,1 +1,0 @@
-//! In-process benches and the echo server

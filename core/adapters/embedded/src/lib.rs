@@ -1,1 +1,0 @@
-//! Log, MessageStore and Presence on one machine

@@ -1,1 +1,0 @@
-//! Sockets, websocket and session put together; the shard's topic index and fan-out

@@ -1,1 +1,0 @@
-//! Seeded time, faults and crashes against the pipeline

@@ -1,1 +1,0 @@
-//! REST over the services' contracts

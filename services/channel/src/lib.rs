@@ -1,1 +1,0 @@
-//! Channels, members and the outbox

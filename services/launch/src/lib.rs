@@ -1,1 +1,0 @@
-//! Configuration, choice of engines and the binary
