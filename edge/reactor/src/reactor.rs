@@ -285,7 +285,11 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn linger_expired(&mut self, id: ConnectionId) {
-        let draining = self.io.table.peek(id).is_some_and(|entry| entry.phase == Phase::Draining);
+        let draining = self
+            .io
+            .table
+            .peek(id)
+            .is_some_and(|entry| matches!(entry.phase, Phase::Draining | Phase::Finishing));
         if draining {
             self.io.doom(id, CloseReason::LingerExpired);
         }

@@ -53,7 +53,7 @@ pub(crate) struct UringDriver {
     parts: Vec<Part>,
     /// Slots of one part in a connection's number.
     stride: u32,
-    /// Room above which the multishot accept is used.
+    /// Room above which the multishot accept is used: the backlog, which it may take in one pass.
     plenty: u32,
     /// The doorbell was rung: the other rings may have work.
     rung: bool,
@@ -106,7 +106,7 @@ impl UringDriver {
         let driver = UringDriver {
             parts,
             stride: layout.capacity + layout.slack,
-            plenty: layout.slack,
+            plenty: config.listen_backlog,
             rung: false,
             current: 0,
         };
