@@ -62,8 +62,6 @@ pub enum CloseReason {
     LingerExpired,
     /// A connection of our own could not be made: the errno. `opened` was not called.
     ConnectFailed(i32),
-    /// The TLS handshake failed, was too slow, or a record was broken.
-    Tls,
     /// The shard stops.
     Stopping,
     /// Any other error of the socket: the errno.

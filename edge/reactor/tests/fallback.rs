@@ -31,7 +31,7 @@ fn asking_for_io_uring_where_it_is_forbidden_is_a_clear_error() {
     let error = std::thread::spawn(|| {
         forbid_io_uring(rustix::io::Errno::PERM);
         let (seen, _) = std::sync::mpsc::channel();
-        spawn(&config(Backend::Uring), None, |_| Echo { seen, echo: true, open: Vec::new() })
+        spawn(&config(Backend::Uring), None, |_| Echo { seen, echo: true, goodbye: false, open: Vec::new() })
             .expect_err("it is forbidden")
     })
     .join()

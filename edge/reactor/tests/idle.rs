@@ -12,6 +12,7 @@ over_both_backends!(
     a_dozing_connection_is_closed_from_either_side,
     a_dozing_connection_can_be_written_to,
     busy_connections_stay_awake_and_lose_nothing,
+    a_shard_without_work_sleeps,
 );
 
 fn drowsy(backend: Backend) -> Config {
@@ -70,4 +71,17 @@ fn busy_connections_stay_awake_and_lose_nothing(backend: Backend) {
             n += 1;
         }
     }
+}
+
+fn a_shard_without_work_sleeps(backend: Backend) {
+    let rig = Rig::new(&config(backend));
+    let mut streams: Vec<_> = (0..50).map(|_| rig.connect()).collect();
+    streams.iter_mut().for_each(|stream| echo_once(stream, b"hello"));
+    rig.settle();
+    rig.order(Order::Timer(Duration::from_millis(300), 0));
+    let before = rig.shard.counters().snapshot().turns;
+    rig.wait_for(|seen| (seen == support::Seen::Timer(0)).then_some(()));
+    let turns = rig.shard.counters().snapshot().turns - before;
+    // The order, the timer with its way down the wheel, perhaps a sweep.
+    assert!(turns <= 10, "{turns} turns with nothing to do");
 }

@@ -4,11 +4,12 @@ mod support;
 
 use std::io::Read;
 
-use ringside_reactor::{Backend, CloseReason, Config};
-use support::{Order, Rig, Seen, config, echo_once, read_to_end};
+use ringside_reactor::{Backend, CloseReason, Config, ConnectionId};
+use support::{Echo, GOODBYE, Order, Rig, Seen, config, echo_once, read_to_end};
 
 over_both_backends!(
     the_handler_is_told_and_then_the_connection_is_closed,
+    a_slow_reader_is_told_goodbye_behind_what_it_was_sent,
     others_are_served_meanwhile,
     a_slow_reader_gets_everything,
     close_after_flush_sends_the_rest,
@@ -23,10 +24,9 @@ fn small(backend: Backend) -> Config {
     Config { send_queue_limit_bytes: LIMIT, ..config(backend) }
 }
 
-fn the_handler_is_told_and_then_the_connection_is_closed(backend: Backend) {
-    let rig = Rig::new(&small(backend));
-    let (stream, id) = rig.connect_seen();
-    let overflowed = loop {
+/// Queues until the handler is told of the overflow.
+fn flood(rig: &Rig, id: ConnectionId) -> ConnectionId {
+    loop {
         rig.order(Order::Push(id, LIMIT / 4));
         rig.order(Order::Note(0));
         let seen = rig.wait_for(|seen| match seen {
@@ -35,10 +35,29 @@ fn the_handler_is_told_and_then_the_connection_is_closed(backend: Backend) {
             _ => None,
         });
         if let Some(id) = seen {
-            break id;
+            return id;
         }
-    };
-    assert_eq!(overflowed, id);
+    }
+}
+
+fn a_slow_reader_is_told_goodbye_behind_what_it_was_sent(backend: Backend) {
+    let (sender, seen) = std::sync::mpsc::channel();
+    let echo = Echo { seen: sender, echo: false, goodbye: true, open: Vec::new() };
+    let rig = Rig::of(&small(backend), echo, seen);
+    let (mut stream, id) = rig.connect_seen();
+    flood(&rig, id);
+    let all = read_to_end(&mut stream);
+    let (before, last) = all.split_at(all.len() - GOODBYE.len());
+    assert_eq!(last, GOODBYE);
+    // Whole appends arrived or were dropped, none in part.
+    assert!(before.iter().all(|&byte| byte == b'x') && before.len().is_multiple_of(LIMIT / 4));
+    assert_eq!(rig.closed(), (id, CloseReason::Requested));
+}
+
+fn the_handler_is_told_and_then_the_connection_is_closed(backend: Backend) {
+    let rig = Rig::new(&small(backend));
+    let (stream, id) = rig.connect_seen();
+    assert_eq!(flood(&rig, id), id);
     assert_eq!(rig.closed(), (id, CloseReason::QueueFull));
     assert_eq!(rig.shard.counters().snapshot().queue_overflows, 1);
     drop(stream);

@@ -89,6 +89,8 @@ pub enum Order {
 pub struct Echo {
     pub seen: Sender<Seen>,
     pub echo: bool,
+    /// Says goodbye to a peer that does not read.
+    pub goodbye: bool,
     pub open: Vec<ConnectionId>,
 }
 
@@ -150,10 +152,19 @@ impl Handler for Echo {
         }
     }
 
-    fn overflowed(&mut self, _io: &mut Io, connection: ConnectionId) {
+    fn overflowed(&mut self, io: &mut Io, connection: ConnectionId) {
         self.tell(Seen::Overflowed(connection));
+        if self.goodbye {
+            let queue = io.queue(connection).expect("it is open");
+            queue.clear();
+            queue.extend_from_slice(GOODBYE);
+            io.close_after_flush(connection);
+        }
     }
 }
+
+/// The last words to a peer that does not read.
+pub const GOODBYE: &[u8] = b"goodbye";
 
 /// A shard with the echo handler.
 pub struct Rig {
@@ -169,8 +180,11 @@ impl Rig {
     /// `echo`: whether what comes is sent back.
     pub fn with(config: &Config, echo: bool) -> Rig {
         let (sender, seen) = channel();
-        let shard = spawn(config, None, move |_| Echo { seen: sender, echo, open: Vec::new() })
-            .expect("the shard starts");
+        Rig::of(config, Echo { seen: sender, echo, goodbye: false, open: Vec::new() }, seen)
+    }
+
+    pub fn of(config: &Config, echo: Echo, seen: Receiver<Seen>) -> Rig {
+        let shard = spawn(config, None, move |_| echo).expect("the shard starts");
         Rig { shard, seen }
     }
 
