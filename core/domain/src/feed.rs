@@ -30,6 +30,7 @@ const _: () = assert!(JOIN_REPEAT.as_millis() < JOIN_REFRESH.as_millis());
 
 /// What a feed asks of its caller.
 #[derive(Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are Deliver; a box would allocate for each event")]
 pub enum Output {
     /// Hand this event to the shards.
     Deliver(ChannelId, Effective),

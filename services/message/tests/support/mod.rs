@@ -1,0 +1,286 @@
+//! A log and a store in memory that are not atomic with one another, and that can crash before any write.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use ringside_domain::rows::{
+    ChangeRow, HeadRow, InterestRow, KeyRow, Loaded, MembershipRow, MessageRow, Progress, ReadRow, Rows,
+    SlotRow, Wanted,
+};
+use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
+use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
+use ringside_ports::{EngineError, Log, MessageStore};
+use ringside_types::{
+    ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, Topic, UnixMillis, UserId,
+};
+
+pub type Tables = BTreeMap<String, String>;
+
+#[derive(Default)]
+struct World {
+    log: BTreeMap<(Topic, PartitionId), Vec<Record>>,
+    commits: BTreeMap<PartitionId, Commit>,
+    messages: BTreeMap<(ChannelId, MessageId), MessageRow>,
+    changes: BTreeMap<(ChannelId, u64), ChangeRow>,
+    heads: BTreeMap<ChannelId, HeadRow>,
+    members: BTreeMap<(ChannelId, UserId, MessageId), MembershipRow>,
+    interest: BTreeMap<(ChannelId, Slot, Epoch), InterestRow>,
+    slots: BTreeMap<Slot, SlotRow>,
+    keys: BTreeMap<(ChannelId, UserId, ClientId), KeyRow>,
+    reads: BTreeMap<(UserId, ChannelId), ReadRow>,
+    progress: Option<Progress>,
+    time: UnixMillis,
+    writes_before_crash: Option<usize>,
+}
+
+/// Both engines; a clone is another client of the same ones.
+#[derive(Clone)]
+pub struct Memory {
+    world: Arc<Mutex<World>>,
+    batch: usize,
+}
+
+/// Writes a row unless a later record wrote it.
+macro_rules! put {
+    ($table:expr, $key:expr, $row:expr) => {{
+        let (key, row) = ($key, $row);
+        match $table.get(&key) {
+            Some(other) if other.stamp > row.stamp => {}
+            _ => drop($table.insert(key, row)),
+        }
+    }};
+}
+
+impl Memory {
+    pub fn new(time: UnixMillis, batch: usize) -> Self {
+        let world = World { time, ..World::default() };
+        Self { world: Arc::new(Mutex::new(world)), batch }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("no test panics while it holds the world")
+    }
+
+    /// The next `writes` writes succeed, and none after them until `restart`.
+    pub fn crash_after(&self, writes: usize) {
+        self.world().writes_before_crash = Some(writes);
+    }
+
+    pub fn restart(&self) {
+        self.world().writes_before_crash = None;
+    }
+
+    /// The log's clock goes on by `ms`, or back.
+    pub fn advance(&self, ms: i64) {
+        let mut world = self.world();
+        world.time = UnixMillis(world.time.0.saturating_add_signed(ms));
+    }
+
+    pub fn records(&self, topic: Topic, partition: PartitionId) -> Vec<Record> {
+        self.world().log.get(&(topic, partition)).cloned().unwrap_or_default()
+    }
+
+    /// Every row, but for interest of epochs that are over: whether it has been deleted yet is a matter of reading.
+    pub fn tables(&self) -> Tables {
+        let world = self.world();
+        let mut tables = Tables::new();
+        let mut put = |name: &str, rows: String| drop(tables.insert(name.to_owned(), rows));
+        let current =
+            |row: &&InterestRow| world.slots.get(&row.slot).is_none_or(|slot| row.epoch >= slot.epoch);
+        put("messages", format!("{:#?}", world.messages));
+        put("changes", format!("{:#?}", world.changes));
+        put("heads", format!("{:#?}", world.heads));
+        put("members", format!("{:#?}", world.members));
+        put("interest", format!("{:#?}", world.interest.values().filter(current).collect::<Vec<_>>()));
+        put("slots", format!("{:#?}", world.slots));
+        put("keys", format!("{:#?}", world.keys));
+        put("reads", format!("{:#?}", world.reads));
+        put("progress", format!("{:#?}", world.progress));
+        tables
+    }
+}
+
+impl World {
+    fn may_write(&mut self) -> Result<(), EngineError> {
+        match &mut self.writes_before_crash {
+            Some(0) => Err(EngineError::Unavailable { engine: "memory", cause: "crashed".into() }),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Log for Memory {
+    fn partitions(&self, _: Topic) -> u16 {
+        1
+    }
+
+    async fn append(&self, records: Vec<Append>) -> Result<Vec<Position>, EngineError> {
+        let mut world = self.world();
+        world.may_write()?;
+        let time = world.time;
+        let mut append = |Append { topic, partition, payload }| {
+            let records = world.log.entry((topic, partition)).or_default();
+            let offset = Offset(records.len() as u64);
+            records.push(Record { offset, time, payload });
+            Position { offset, time }
+        };
+        Ok(records.into_iter().map(&mut append).collect())
+    }
+
+    async fn read(
+        &self,
+        topic: Topic,
+        partition: PartitionId,
+        from: Offset,
+        limit: ReadLimit,
+        _: Duration,
+    ) -> Result<Vec<Record>, EngineError> {
+        let records = self.records(topic, partition).into_iter();
+        Ok(records.skip(from.0 as usize).take(limit.records.min(self.batch)).collect())
+    }
+
+    async fn bounds(&self, topic: Topic, partition: PartitionId) -> Result<Bounds, EngineError> {
+        Ok(Bounds { start: Offset(0), end: Offset(self.records(topic, partition).len() as u64) })
+    }
+
+    async fn offset_at(&self, topic: Topic, p: PartitionId, time: UnixMillis) -> Result<Offset, EngineError> {
+        let before = self.records(topic, p).into_iter().take_while(|record| record.time < time);
+        Ok(Offset(before.count() as u64))
+    }
+
+    async fn commit(
+        &self,
+        _: &'static str,
+        _: Topic,
+        p: PartitionId,
+        commit: Commit,
+    ) -> Result<(), EngineError> {
+        let mut world = self.world();
+        world.may_write()?;
+        world.commits.insert(p, commit);
+        Ok(())
+    }
+
+    async fn committed(
+        &self,
+        _: &'static str,
+        _: Topic,
+        p: PartitionId,
+    ) -> Result<Option<Commit>, EngineError> {
+        Ok(self.world().commits.get(&p).cloned())
+    }
+}
+
+impl MessageStore for Memory {
+    async fn load(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+        let world = self.world();
+        let of = |channel: &ChannelId| wanted.channels.contains(channel);
+        let key = |row: &&KeyRow| wanted.keys.contains(&row.key);
+        Ok(Loaded {
+            heads: world.heads.values().filter(|row| of(&row.channel_id)).copied().collect(),
+            interest: world.interest.values().filter(|row| of(&row.channel_id)).copied().collect(),
+            members: world
+                .members
+                .values()
+                .filter(|row| wanted.members.contains(&(row.channel_id, row.user_id)))
+                .cloned()
+                .collect(),
+            keys: world.keys.values().filter(key).copied().collect(),
+            messages: wanted
+                .records
+                .iter()
+                .filter_map(|record| world.messages.get(record).cloned())
+                .collect(),
+            changes: world
+                .changes
+                .values()
+                .filter(|row| wanted.records.contains(&(row.channel_id, row.record_id)))
+                .cloned()
+                .collect(),
+            reads: wanted.reads.iter().filter_map(|key| world.reads.get(key).copied()).collect(),
+        })
+    }
+
+    async fn partition(&self, _: PartitionId) -> Result<PartitionRows, EngineError> {
+        let world = self.world();
+        Ok(PartitionRows { progress: world.progress, slots: world.slots.values().copied().collect() })
+    }
+
+    async fn messages(&self, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+        let world = self.world();
+        let inside = |row: &&MessageRow| {
+            row.channel_id == range.channel_id
+                && row.message_id > range.after
+                && row.message_id < range.before
+        };
+        let mut rows: Vec<MessageRow> = world.messages.values().filter(inside).cloned().collect();
+        if range.order == Order::NewestFirst {
+            rows.reverse();
+        }
+        rows.truncate(range.limit);
+        Ok(rows)
+    }
+
+    async fn changes(&self, range: ChangeRange) -> Result<Vec<ChangeRow>, EngineError> {
+        let world = self.world();
+        let keys = (range.channel_id, range.after + 1)..=(range.channel_id, range.up_to.max(range.after + 1));
+        let rows = world.changes.range(keys).map(|(_, row)| row).filter(|row| row.change <= range.up_to);
+        Ok(rows.take(range.limit).cloned().collect())
+    }
+
+    async fn write_rows(&self, _: PartitionId, rows: &Rows) -> Result<(), EngineError> {
+        let mut world = self.world();
+        world.may_write()?;
+        for key in &rows.void_interest {
+            world.interest.remove(key);
+        }
+        for row in rows.messages.iter().cloned() {
+            put!(world.messages, (row.channel_id, row.message_id), row);
+        }
+        for row in rows.changes.iter().cloned() {
+            put!(world.changes, (row.channel_id, row.change), row);
+        }
+        for row in rows.memberships.iter().cloned() {
+            put!(world.members, (row.channel_id, row.user_id, row.from_id), row);
+        }
+        for row in rows.keys.iter().copied() {
+            put!(world.keys, (row.key.channel_id, row.key.sender_id, row.key.client_id), row);
+        }
+        for row in rows.interest.iter().copied() {
+            put!(world.interest, (row.channel_id, row.slot, row.epoch), row);
+        }
+        for row in rows.slots.iter().copied() {
+            put!(world.slots, row.slot, row);
+        }
+        for row in &rows.reads {
+            let known = world.reads.entry((row.user_id, row.channel_id)).or_insert(*row);
+            if row.last_read_seq > known.last_read_seq {
+                *known = *row;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_heads(&self, heads: &[HeadRow]) -> Result<(), EngineError> {
+        let mut world = self.world();
+        world.may_write()?;
+        for row in heads.iter().copied() {
+            put!(world.heads, row.channel_id, row);
+        }
+        Ok(())
+    }
+
+    async fn write_progress(&self, progress: Progress) -> Result<(), EngineError> {
+        let mut world = self.world();
+        world.may_write()?;
+        if world.progress.is_none_or(|known| progress.offset > known.offset) {
+            world.progress = Some(progress);
+        }
+        Ok(())
+    }
+}
