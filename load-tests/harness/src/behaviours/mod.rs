@@ -1,6 +1,6 @@
 //! What the contract says of limits, slow readers, drain and bad input, tried one by one on servers started for it.
 //!
-//! Each behaviour is an async function over a [`Stand`], with a time limit; a failed one says what was expected and what
+//! Each behaviour is an async function over a `Stand`, with a time limit; a failed one says what was expected and what
 //! came.
 
 mod bad_frames;

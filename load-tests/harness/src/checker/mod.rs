@@ -1,6 +1,6 @@
 //! Invariants 1–8 of the project's testing rules, and the deletions' part of 10, decided from client histories alone.
 //!
-//! [`check`] is pure. Each invariant is a function over the same [`Index`]; a further one is another file and another line
+//! [`check`] is pure. Each invariant is a function over the same `Index`; a further one is another file and another line
 //! in [`check`]. What a client doesn't know is unknown: a send without an answer may or may not appear, and neither is a
 //! violation.
 

@@ -1,8 +1,8 @@
 //! Open-loop load: messages leave when they are due, whether or not the server keeps up, and every latency is counted
 //! from the due time (no coordinated omission).
 //!
-//! [`plan`] decides beforehand who sends what when, from a seed. Each [`worker`] thread owns its connections and one epoll
-//! loop; all threads mark what they see on one [`board`], from which [`report`] tells what was lost, doubled or
+//! `plan` decides beforehand who sends what when, from a seed. Each `worker` thread owns its connections and one epoll
+//! loop; all threads mark what they see on one `board`, from which `report` tells what was lost, doubled or
 //! reordered.
 
 mod board;
@@ -13,6 +13,7 @@ mod plan;
 mod report;
 mod run;
 mod scan;
+mod ticker;
 mod tracker;
 mod worker;
 

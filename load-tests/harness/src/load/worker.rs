@@ -11,15 +11,14 @@ use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
+use rustix::time::Timespec;
 
 use super::board::Board;
 use super::connection::{AgentConnection, EndReason};
 use super::options::LoadError;
 use super::plan::Plan;
 use super::scan::key;
+use super::ticker::{TICK, Ticker};
 use super::tracker::Tracker;
 use crate::client::Target;
 
@@ -29,8 +28,6 @@ const EVENTS_PER_WAIT: usize = 512;
 const MAX_UPGRADES_IN_FLIGHT: usize = 64;
 /// Without any connection opening for this long, opening has failed.
 const OPEN_DEADLINE: Duration = Duration::from_secs(30);
-/// How late a message may leave for want of a wake-up.
-const TICK: Duration = Duration::from_micros(250);
 /// How long the loop sleeps at most, to look whether it should stop.
 const IDLE_WAIT: Duration = Duration::from_millis(20);
 const TIMER: u64 = u64::MAX;
@@ -54,7 +51,7 @@ pub(super) struct Worker {
     assignment: Assignment,
     tracker: Tracker,
     epoll: OwnedFd,
-    timer: OwnedFd,
+    ticker: Ticker,
     connections: Vec<AgentConnection>,
     /// Numbers of the messages that this worker sends, by due time.
     sends: Vec<u32>,
@@ -73,17 +70,15 @@ impl Worker {
         let own = |number: &u32| plan.sends[*number as usize].connection % workers == worker;
         let sends = (0..plan.sends.len() as u32).filter(own).collect();
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(std::io::Error::from)?;
-        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
-            .map_err(std::io::Error::from)?;
-        // Edge-triggered: each expiry wakes once, and nobody has to read the counter.
-        epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN | EventFlags::ET)
+        let ticker = Ticker::new()?;
+        epoll::add(&epoll, &ticker, EventData::new_u64(TIMER), EventFlags::IN)
             .map_err(std::io::Error::from)?;
         let tracker = Tracker::new(Arc::clone(plan), Arc::clone(&assignment.board));
         Ok(Self {
             assignment,
             tracker,
             epoll,
-            timer,
+            ticker,
             connections: Vec::new(),
             sends,
             next_send: 0,
@@ -103,7 +98,7 @@ impl Worker {
             let sending =
                 self.assignment.board.started_at_ns().is_some() && self.next_send < self.sends.len();
             if sending != ticking {
-                self.tick(sending)?;
+                self.ticker.turn(sending)?;
                 ticking = sending;
             }
             self.send_due();
@@ -164,14 +159,6 @@ impl Worker {
     fn not_opened(&self, connection: u32, reason: &EndReason) -> LoadError {
         let user = self.assignment.plan.connections[connection as usize].username.clone();
         LoadError::Open { connection, user, reason: reason.to_string() }
-    }
-
-    fn tick(&self, on: bool) -> Result<(), LoadError> {
-        let nanoseconds = if on { TICK.as_nanos() as i64 } else { 0 };
-        let interval = Timespec { tv_sec: 0, tv_nsec: nanoseconds as _ };
-        let setting = Itimerspec { it_interval: interval, it_value: interval };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &setting).map_err(std::io::Error::from)?;
-        Ok(())
     }
 
     /// ns of the plan's time; 0 before it starts.
@@ -257,6 +244,7 @@ impl Worker {
             let data = event.data;
             let (flags, index) = (event.flags, data.u64());
             if index == TIMER {
+                self.ticker.take();
                 continue;
             }
             let index = index as usize;
