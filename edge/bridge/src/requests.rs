@@ -48,7 +48,7 @@ where
 
     pub(crate) fn done(&mut self, done: Done) {
         match done {
-            Done::Admission(connection, answer) => self.admission(connection, answer),
+            Done::Admission(asked, counted, answer) => self.admission(asked, counted, answer),
             Done::Turns(number) => self.turns_confirmed(number),
             Done::Page(request, page) => self.page(request, page),
             Done::Gap(range, found) => self.gap_read(range, found),
@@ -104,7 +104,12 @@ where
         self.outbox.send(connection.shard, Delivery::Refused { token: connection.token, reason });
     }
 
-    fn admission(&mut self, connection: ConnectionRef, answer: Result<Admission, AdmitRefusal>) {
+    fn admission(
+        &mut self,
+        connection: ConnectionRef,
+        counted: Connection,
+        answer: Result<Admission, AdmitRefusal>,
+    ) {
         self.admissions_under_way -= 1;
         let admission = match answer {
             Ok(admission) => admission,
@@ -118,7 +123,8 @@ where
             }
         };
         let Some(changes) = self.roster.merge(connection, &admission.memberships) else {
-            // It closed while the engines were asked; `close` could not know that Presence would count it.
+            // It closed while the engines were asked: `close` may have come before Presence counted it.
+            self.work.push(Box::pin(work::disconnect(self.engines.clone(), counted)));
             return;
         };
         self.listen(&changes);

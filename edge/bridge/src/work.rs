@@ -23,7 +23,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a piece of work came to.
 pub(crate) enum Done {
-    Admission(ConnectionRef, Result<Admission, AdmitRefusal>),
+    Admission(ConnectionRef, Connection, Result<Admission, AdmitRefusal>),
     /// Joins and leaves are in the log, up to this batch of them.
     Turns(u64),
     Page(ReadRequest, Result<Box<Page>, EngineError>),
@@ -39,7 +39,7 @@ pub(crate) async fn admission<L, S, D: Accounts + Channels, P: Presence>(
     connection: Connection,
     limit: u32,
 ) -> Done {
-    Done::Admission(asked, admit(&engines.directory, &engines.presence, connection, limit).await)
+    Done::Admission(asked, connection, admit(&engines.directory, &engines.presence, connection, limit).await)
 }
 
 pub(crate) async fn disconnect<L, S, D, P: Presence>(
