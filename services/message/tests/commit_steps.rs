@@ -167,7 +167,7 @@ async fn assert_edge_is_whole(memory: &Memory, seed: u64) {
                     for n in 1..=CHANNELS as u64 {
                         feed.handle_answer(
                             channel,
-                            &ringside_wire::records::JoinAnswer { n, ..answer.clone() },
+                            &ringside_wire::records::JoinAnswer { n, ..answer },
                             &mut out,
                         );
                     }
@@ -179,7 +179,7 @@ async fn assert_edge_is_whole(memory: &Memory, seed: u64) {
                 for output in std::mem::take(&mut out) {
                     match output {
                         Output::Deliver(channel, event) => {
-                            delivered.entry(channel).or_default().push(event.id)
+                            delivered.entry(channel).or_default().push(event.id);
                         }
                         Output::Live { .. } => {}
                         Output::ReadGap(range) => {
