@@ -1,0 +1,6 @@
+//! The echo server: the product's reactor and WebSocket machine with an echo behind them, for conformance suites and
+//! for measuring what a connection costs. Any path, no authentication, text and binary, product limits off.
+
+mod echo;
+
+pub use echo::{Echo, MESSAGE_BYTES_MAX};
