@@ -6,6 +6,8 @@
 pub mod accounts;
 pub mod channels;
 pub mod commit;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod log;
 pub mod presence;
 pub mod reading;

@@ -1,0 +1,48 @@
+//! What the engines have done, for metrics: plain atomics that anyone may read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Upper bounds of the histogram of write times, in microseconds; one more bucket holds all above.
+pub const WRITE_BOUNDS_US: [u64; 9] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000];
+
+/// Counts since the engine was opened.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Batches made durable, each with one sync.
+    pub batches: AtomicU64,
+    /// Requests that they answered.
+    pub requests: AtomicU64,
+    /// Records appended to the log.
+    pub records: AtomicU64,
+    /// Bytes of their payload.
+    pub record_bytes: AtomicU64,
+    /// Rows written to the store.
+    pub rows: AtomicU64,
+    /// Rows not written, for a later one was there.
+    pub stale_rows: AtomicU64,
+    /// Records of the log removed, past their time.
+    pub trimmed: AtomicU64,
+    /// Reads of the log that the tail in memory answered.
+    pub tail_reads: AtomicU64,
+    /// Reads of the log that went to the store.
+    pub cold_reads: AtomicU64,
+    /// Microseconds spent in making batches durable: writing, syncing, applying.
+    pub write_us: AtomicU64,
+    /// Batches by that time; the bounds are [`WRITE_BOUNDS_US`].
+    pub write_histogram: [AtomicU64; WRITE_BOUNDS_US.len() + 1],
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wrote(&self, took: Duration) {
+        let us = took.as_micros() as u64;
+        Self::add(&self.batches, 1);
+        Self::add(&self.write_us, us);
+        let bucket = WRITE_BOUNDS_US.partition_point(|bound| *bound < us);
+        Self::add(&self.write_histogram[bucket], 1);
+    }
+}

@@ -1,0 +1,260 @@
+//! One batch in the making: what the requests of a group write, each row once, the later stamp winning.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use bytes::Bytes;
+use fjall::{Keyspace, OwnedWriteBatch, PersistMode};
+use ringside_domain::rows::{HeadRow, Progress, Rows};
+use ringside_ports::EngineError;
+use ringside_ports::commit::CommitBatch;
+use ringside_ports::log::{Append, Commit, Position, Record};
+use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
+
+use super::counters::Counters;
+use super::{Core, Done, Work};
+use crate::tables::layout::{Builder, Reader, stamp_of};
+use crate::tables::rows::{ChangeOfRecord, Row, SlotOf, interest_key, progress_key};
+use crate::tables::{damaged, failed, get, group_key, record_key, start_key};
+
+/// Records that one trim removes at the most.
+pub(crate) const TRIM_RECORDS_MAX: usize = 4_096;
+
+/// A row to write: `None` deletes it.
+struct Write {
+    table: Keyspace,
+    rank: u64,
+    value: Option<Vec<u8>>,
+}
+
+/// What a batch adds to a partition of the log.
+struct Added {
+    next: Offset,
+    time: UnixMillis,
+    records: Vec<Record>,
+}
+
+/// A batch in the making.
+pub(super) struct Staging<'a> {
+    core: &'a Core,
+    batch: OwnedWriteBatch,
+    /// By table and key. All of a batch has one sequence number in the database, so a key must not be in it twice.
+    rows: HashMap<(u64, Vec<u8>), Write>,
+    added: HashMap<(Topic, PartitionId), Added>,
+    starts: Vec<(Topic, PartitionId, Offset)>,
+    stale: u64,
+}
+
+impl<'a> Staging<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        // Answered means durable: `fdatasync` writes the journal's data, and of its metadata what reading it back needs
+        // (its length); times are not needed. The batch has a checksum, and one that is cut off is dropped on opening.
+        let batch = core.tables.database.batch().durability(Some(PersistMode::SyncData));
+        Self { core, batch, rows: HashMap::new(), added: HashMap::new(), starts: Vec::new(), stale: 0 }
+    }
+
+    /// Takes up one request. After an error the batch must be dropped.
+    pub(super) fn stage(&mut self, work: Work) -> Result<Done, EngineError> {
+        match work {
+            Work::Append(records) => {
+                return Ok(Done { positions: self.append(records)?, ..Done::default() });
+            }
+            Work::Trim(topic, partition, before) => {
+                return Ok(Done { trimmed: self.trim(topic, partition, before)?, ..Done::default() });
+            }
+            Work::Commit(batch) => self.commit(*batch)?,
+            Work::Rows(partition, rows) => self.rows(partition, &rows)?,
+            Work::Heads(heads) => self.heads(&heads)?,
+            Work::Progress(progress) => self.progress(&progress)?,
+            Work::Group(group, topic, partition, commit) => self.group(group, topic, partition, &commit),
+        }
+        Ok(Done::default())
+    }
+
+    /// Writes the batch, syncs it, and lets readers see it.
+    pub(super) fn write(mut self) -> Result<(), EngineError> {
+        let rows = self.rows.len() as u64;
+        for ((_, key), Write { table, value, .. }) in self.rows {
+            match value {
+                Some(value) => self.batch.insert(&table, key, value),
+                None => self.batch.remove(&table, key),
+            }
+        }
+        self.batch.commit().map_err(failed)?;
+        let counters = &self.core.counters;
+        Counters::add(&counters.rows, rows);
+        Counters::add(&counters.stale_rows, self.stale);
+        for ((topic, partition), added) in self.added {
+            let bytes = added.records.iter().map(|record| record.payload.len() as u64).sum();
+            Counters::add(&counters.records, added.records.len() as u64);
+            Counters::add(&counters.record_bytes, bytes);
+            self.core.log(topic, partition)?.publish(added.records, added.time);
+        }
+        for (topic, partition, start) in self.starts {
+            let log = self.core.log(topic, partition)?;
+            Counters::add(&counters.trimmed, start.0 - log.start().0);
+            log.begin_at(start);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, records: Vec<Append>) -> Result<Vec<Position>, EngineError> {
+        let now = self.core.config.clock.now();
+        let mut positions = Vec::with_capacity(records.len());
+        for Append { topic, partition, payload } in records {
+            let added = match self.added.entry((topic, partition)) {
+                Entry::Occupied(added) => added.into_mut(),
+                Entry::Vacant(place) => {
+                    let log = self.core.log(topic, partition)?;
+                    place.insert(Added { next: log.end(), time: log.last_time(), records: Vec::new() })
+                }
+            };
+            // The log's time never steps back, whatever the clock does.
+            added.time = added.time.max(now);
+            let (offset, time) = (added.next, added.time);
+            added.next = offset.next();
+            let value = Builder::value(time.0, payload.len()).raw(&payload).done();
+            self.batch.insert(&self.core.tables.log, record_key(topic, partition, offset), value);
+            added.records.push(Record { offset, time, payload });
+            positions.push(Position { offset, time });
+        }
+        Ok(positions)
+    }
+
+    fn commit(&mut self, batch: CommitBatch) -> Result<(), EngineError> {
+        self.rows(batch.partition, &batch.rows)?;
+        self.append(batch.outside)?;
+        self.heads(&batch.heads)?;
+        self.append(batch.edges)?;
+        self.progress(&batch.progress)
+    }
+
+    fn rows(&mut self, partition: PartitionId, rows: &Rows) -> Result<(), EngineError> {
+        let tables = &self.core.tables;
+        for (channel, slot, epoch) in &rows.void_interest {
+            self.force(&tables.interest, interest_key(*channel, *slot, *epoch), None);
+        }
+        for row in &rows.messages {
+            self.put(&tables.messages, row)?;
+        }
+        for row in &rows.changes {
+            let (channel_id, record_id) = (row.channel_id, row.record_id);
+            let of_record = ChangeOfRecord { channel_id, record_id, change: row.change, stamp: row.stamp };
+            self.put(&tables.changes, row)?;
+            self.put(&tables.change_of_record, &of_record)?;
+        }
+        for row in &rows.memberships {
+            self.put(&tables.members, row)?;
+        }
+        for row in &rows.keys {
+            self.put(&tables.keys, row)?;
+        }
+        for row in &rows.interest {
+            self.put(&tables.interest, row)?;
+        }
+        for row in &rows.slots {
+            self.put(&tables.partitions, &SlotOf { partition, row: *row })?;
+        }
+        for row in &rows.reads {
+            self.put(&tables.reads, row)?;
+        }
+        Ok(())
+    }
+
+    fn heads(&mut self, heads: &[HeadRow]) -> Result<(), EngineError> {
+        heads.iter().try_for_each(|row| self.put(&self.core.tables.heads, row))
+    }
+
+    fn progress(&mut self, progress: &Progress) -> Result<(), EngineError> {
+        self.put(&self.core.tables.partitions, progress)
+    }
+
+    fn group(&mut self, group: &str, topic: Topic, partition: PartitionId, commit: &Commit) {
+        let value = Builder::value(commit.offset.0, commit.metadata.len()).raw(&commit.metadata).done();
+        self.force(&self.core.tables.places, group_key(group, topic, partition), Some(value));
+    }
+
+    /// Removes the oldest records, as far as they were appended before `before`. A processor's records stay until it
+    /// has applied them: a machine that was off for long must not forget what it acknowledged.
+    fn trim(
+        &mut self,
+        topic: Topic,
+        partition: PartitionId,
+        before: UnixMillis,
+    ) -> Result<usize, EngineError> {
+        let tables = &self.core.tables;
+        let log = self.core.log(topic, partition)?;
+        // A second trim in one batch would remove the same records again.
+        if self.starts.iter().any(|(t, p, _)| (*t, *p) == (topic, partition)) {
+            return Ok(0);
+        }
+        let (start, mut keep_from) = (log.start(), log.end());
+        if topic == Topic::MessagesSend {
+            let progress: Option<Progress> = get(&tables.partitions, &progress_key(partition))?;
+            keep_from = keep_from.min(progress.map_or(start, |progress| progress.offset));
+        }
+        if keep_from <= start {
+            return Ok(0);
+        }
+        let mut next = start;
+        let keys = record_key(topic, partition, start)..record_key(topic, partition, keep_from);
+        for pair in tables.log.range(keys).take(TRIM_RECORDS_MAX) {
+            let (key, value) = pair.into_inner().map_err(failed)?;
+            let time = stamp_of(&value).ok_or_else(|| damaged(&tables.log, &key))?;
+            if time >= before.0 {
+                break;
+            }
+            next = next.next();
+            self.batch.remove(&tables.log, key);
+        }
+        let trimmed = (next.0 - start.0) as usize;
+        if trimmed > 0 {
+            // The time is kept as well, so that an empty partition's clock doesn't step back after a restart.
+            let value = Builder::value(next.0, 8).u64(log.last_time().0).done();
+            self.force(&tables.places, start_key(topic, partition), Some(value));
+            self.starts.push((topic, partition, next));
+        }
+        Ok(trimmed)
+    }
+
+    /// Writes a row unless a later one is there.
+    fn put<R: Row>(&mut self, table: &Keyspace, row: &R) -> Result<(), EngineError> {
+        let rank = row.rank();
+        match self.rows.entry((table.id(), row.key())) {
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                if known.value.is_some() && known.rank > rank {
+                    self.stale += 1;
+                } else {
+                    (known.rank, known.value) = (rank, Some(row.value()));
+                }
+            }
+            Entry::Vacant(place) => {
+                let (_, key) = place.key();
+                let known = table.get(key).map_err(failed)?;
+                let known = known.map(|value| stamp_of(&value).ok_or_else(|| damaged(table, key)));
+                if known.transpose()?.is_some_and(|known| known > rank) {
+                    self.stale += 1;
+                } else {
+                    place.insert(Write { table: table.clone(), rank, value: Some(row.value()) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes or deletes whatever is there.
+    fn force(&mut self, table: &Keyspace, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.rows.insert((table.id(), key), Write { table: table.clone(), rank: 0, value });
+    }
+}
+
+/// Reads a record of the log back; `None`: damaged.
+pub(crate) fn read_record(key: &[u8], value: &[u8]) -> Option<Record> {
+    let mut key = Reader::key(key);
+    let (_topic, _partition, offset) = (key.u8()?, key.u16()?, key.u64()?);
+    key.end()?;
+    let (time, value) = Reader::value(value)?;
+    let payload = Bytes::copy_from_slice(value.rest());
+    Some(Record { offset: Offset(offset), time: UnixMillis(time), payload })
+}

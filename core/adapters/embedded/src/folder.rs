@@ -1,0 +1,256 @@
+//! The data folder: versioned, locked, checked when it is opened.
+//!
+//! `VERSION` holds the layout's number and the counts of partitions, and the word `new` until the database has been made:
+//! a folder that lost its database later is damaged and not new. `lock` is held by `flock` while the process lives,
+//! `store/` is the database's.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::io::Errno;
+
+use crate::config::Partitions;
+
+/// The layout of the folder that this version writes. It reads this one and, from 2 on, all before it.
+pub const FORMAT: u32 = 1;
+
+const VERSION_FILE: &str = "VERSION";
+const LOCK_FILE: &str = "lock";
+const STORE_FOLDER: &str = "store";
+/// The line of `VERSION` that says that the database was never open.
+const NEW: &str = "new";
+/// `VERSION` is a few lines; a file that is longer is not ours.
+const VERSION_BYTES_MAX: usize = 4 * 1024;
+
+/// Why a data folder can't be used. Each sentence says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds the lock.
+    #[error(
+        "the data folder {} is in use by another Ringside. Stop that one first, or start this one with another \
+         --data-dir", .0.display()
+    )]
+    Locked(PathBuf),
+    /// A later version of Ringside made or upgraded it.
+    #[error(
+        "the data folder {} was written by a newer Ringside (format {found}; this one knows up to {FORMAT}). Start \
+         that version or a later one, or restore a backup made before the upgrade", folder.display()
+    )]
+    Newer {
+        /// The folder.
+        folder: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// It holds other things.
+    #[error(
+        "{} is not a Ringside data folder: {cause}. Choose an empty folder or one that Ringside made", folder.display()
+    )]
+    Foreign {
+        /// The folder.
+        folder: PathBuf,
+        /// What doesn't fit.
+        cause: String,
+    },
+    /// It can be read and not written.
+    #[error(
+        "the data folder {} can't be written ({cause}). Check its owner and permissions, and that its file system is \
+         not mounted read-only", folder.display()
+    )]
+    ReadOnly {
+        /// The folder.
+        folder: PathBuf,
+        /// In the system's words.
+        cause: io::Error,
+    },
+    /// There is too little room.
+    #[error(
+        "the disk that holds {} has {free} bytes free and Ringside needs {needed}. Free some space, or move the folder \
+         to a larger disk", folder.display()
+    )]
+    DiskFull {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes free.
+        free: u64,
+        /// Bytes needed.
+        needed: u64,
+    },
+    /// The database in it can't be read.
+    #[error(
+        "the data in {} can't be read: {cause}. Nothing was changed. Copy the folder away before you try anything, \
+         then restore a backup", folder.display()
+    )]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong, and where.
+        cause: String,
+    },
+    /// Any other refusal of the system.
+    #[error("the data folder {} can't be opened ({cause}). Check that it exists and is a folder", folder.display())]
+    Io {
+        /// The folder.
+        folder: PathBuf,
+        /// In the system's words.
+        cause: io::Error,
+    },
+}
+
+/// A folder that is ours while this lives.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    partitions: Partitions,
+    is_new: bool,
+    /// Held by `flock`; the kernel lets go of it however the process ends.
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder, making it where it isn't there. `wished` counts for a new one only.
+    pub(crate) fn open(path: &Path, wished: Partitions, free_bytes_min: u64) -> Result<Self, OpenError> {
+        fs::create_dir_all(path).map_err(|cause| refused(path, cause))?;
+        let lock = lock(path)?;
+        let (partitions, is_new) = match read_version(path)? {
+            Some(known) => known,
+            None => {
+                refuse_foreign(path)?;
+                check_room(path, free_bytes_min)?;
+                write_version(path, wished, true)?;
+                (wished, true)
+            }
+        };
+        check_writable(path)?;
+        check_room(path, free_bytes_min)?;
+        let folder = Self { path: path.to_owned(), partitions, is_new, _lock: lock };
+        if !is_new && !folder.store().is_dir() {
+            let cause = format!("its folder {STORE_FOLDER} is missing");
+            return Err(OpenError::Damaged { folder: path.to_owned(), cause });
+        }
+        Ok(folder)
+    }
+
+    /// The database is there and open: from now on a folder without it is damaged.
+    pub(crate) fn made(&mut self) -> Result<(), OpenError> {
+        if self.is_new {
+            write_version(&self.path, self.partitions, false)?;
+            self.is_new = false;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The counts that the folder was made with.
+    pub(crate) fn partitions(&self) -> Partitions {
+        self.partitions
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path.join(STORE_FOLDER)
+    }
+}
+
+/// Bytes free for this process on the disk that holds `path`.
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let stat = statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn check_room(path: &Path, needed: u64) -> Result<(), OpenError> {
+    let free = free_bytes(path).map_err(|cause| refused(path, cause))?;
+    if free < needed { Err(OpenError::DiskFull { folder: path.to_owned(), free, needed }) } else { Ok(()) }
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    // Never truncated: the holder's file is not ours to change.
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path.join(LOCK_FILE))
+        .map_err(|cause| refused(path, cause))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(OpenError::Locked(path.to_owned())),
+        Err(errno) => Err(refused(path, errno.into())),
+    }
+}
+
+/// The counts of an existing folder, and whether its database was never open; `None`: nobody made it yet.
+fn read_version(path: &Path) -> Result<Option<(Partitions, bool)>, OpenError> {
+    let foreign = |cause: &str| OpenError::Foreign { folder: path.to_owned(), cause: cause.to_owned() };
+    let text = match fs::read(path.join(VERSION_FILE)) {
+        Ok(bytes) if bytes.len() > VERSION_BYTES_MAX => return Err(foreign("VERSION is too long")),
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| foreign("VERSION is not text"))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(refused(path, cause)),
+    };
+    let number = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    let found: u32 = number("format ").ok_or_else(|| foreign("VERSION names no format"))?;
+    if found > FORMAT {
+        return Err(OpenError::Newer { folder: path.to_owned(), found });
+    }
+    let count = |name| number(name).and_then(|count| u16::try_from(count).ok());
+    let counts = count("messages.send ").zip(count("messages.receive "));
+    let partitions = counts.map(|(messages, slots)| Partitions { messages, slots });
+    match partitions.filter(|partitions| partitions.are_valid()) {
+        Some(partitions) => Ok(Some((partitions, text.lines().any(|line| line == NEW)))),
+        None => Err(foreign("VERSION names no counts of partitions")),
+    }
+}
+
+/// Written beside, synced and renamed: a crash leaves the old file, or none, or the new one.
+fn write_version(path: &Path, partitions: Partitions, is_new: bool) -> Result<(), OpenError> {
+    let Partitions { messages, slots } = partitions;
+    let mut text = format!("format {FORMAT}\nmessages.send {messages}\nmessages.receive {slots}\n");
+    if is_new {
+        text.push_str(NEW);
+        text.push('\n');
+    }
+    let write = || -> io::Result<()> {
+        let beside = path.join("VERSION.new");
+        let mut file = File::create(&beside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, path.join(VERSION_FILE))?;
+        File::open(path)?.sync_all()
+    };
+    write().map_err(|cause| refused(path, cause))
+}
+
+/// A folder without a `VERSION` must be empty but for what a crash in the middle of making it leaves.
+fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+    for entry in fs::read_dir(path).map_err(|cause| refused(path, cause))? {
+        let name = entry.map_err(|cause| refused(path, cause))?.file_name();
+        if name != LOCK_FILE && name != "VERSION.new" && name != "lost+found" {
+            let cause = format!("it holds {} and no VERSION", name.display());
+            return Err(OpenError::Foreign { folder: path.to_owned(), cause });
+        }
+    }
+    Ok(())
+}
+
+/// A lock file that was there before opens on a read-only folder; only making a file tells.
+fn check_writable(path: &Path) -> Result<(), OpenError> {
+    let probe = path.join("VERSION.new");
+    File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|cause| refused(path, cause))
+}
+
+pub(crate) fn refused(path: &Path, cause: io::Error) -> OpenError {
+    let folder = path.to_owned();
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::ReadOnly { folder, cause }
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            OpenError::DiskFull { folder, free: 0, needed: 1 }
+        }
+        _ => OpenError::Io { folder, cause },
+    }
+}

@@ -1,0 +1,171 @@
+//! Presence in memory: gone with the process, and meant to be.
+
+pub(crate) mod bucket;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ringside_ports::presence::{Account, Charge, Connection, Verdict};
+use ringside_ports::{EngineError, Presence};
+use ringside_types::UserId;
+
+use bucket::Bucket;
+
+/// Connections known at the most; further ones are refused.
+pub const CONNECTIONS_MAX: usize = 4_000_000;
+/// Buckets kept at the most; further accounts are refused until some have rested.
+pub const BUCKETS_MAX: usize = 1_000_000;
+/// Rested buckets are looked for when the map has grown to twice what the last look left, but not below this.
+const BUCKETS_SWEEP_MIN: usize = 10_000;
+
+const _: () = assert!(BUCKETS_SWEEP_MIN < BUCKETS_MAX);
+
+/// Who is connected, and the buckets. A clone is another handle.
+#[derive(Clone)]
+pub struct MemoryPresence(Arc<Shared>);
+
+struct Shared {
+    clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    users: HashMap<UserId, Vec<Connection>>,
+    connections: usize,
+    buckets: HashMap<Account, Rested>,
+    sweep_at: usize,
+}
+
+/// A bucket, and when it may be forgotten.
+struct Rested {
+    bucket: Bucket,
+    full_at_ms: u64,
+}
+
+impl MemoryPresence {
+    /// Nobody is connected, every bucket is full; time is the monotonic clock's.
+    pub fn new() -> Self {
+        let start = Instant::now();
+        Self::with_clock(move || start.elapsed())
+    }
+
+    /// The same with another clock; it must not step back.
+    pub fn with_clock(clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Shared { clock: Box::new(clock), state: Mutex::default() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here is more than a hint: what a panic left is as good as before.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryPresence {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Presence for MemoryPresence {
+    async fn connect(&self, connection: Connection, limit: u32) -> Result<bool, EngineError> {
+        let state = &mut *self.state();
+        if state.connections >= CONNECTIONS_MAX {
+            return Err(full("connections"));
+        }
+        let known = state.users.entry(connection.user_id).or_default();
+        if known.contains(&connection) {
+            return Ok(true);
+        }
+        if limit > 0 && known.len() >= limit as usize {
+            return Ok(false);
+        }
+        known.push(connection);
+        state.connections += 1;
+        Ok(true)
+    }
+
+    async fn disconnect(&self, connections: &[Connection]) -> Result<(), EngineError> {
+        let state = &mut *self.state();
+        for connection in connections {
+            let Some(known) = state.users.get_mut(&connection.user_id) else { continue };
+            let Some(at) = known.iter().position(|one| one == connection) else { continue };
+            known.swap_remove(at);
+            state.connections -= 1;
+            if known.is_empty() {
+                state.users.remove(&connection.user_id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn connections(&self, users: &[UserId]) -> Result<Vec<Vec<Connection>>, EngineError> {
+        let state = self.state();
+        Ok(users.iter().map(|user| state.users.get(user).cloned().unwrap_or_default()).collect())
+    }
+
+    async fn charge(&self, charges: &[Charge]) -> Result<Vec<Verdict>, EngineError> {
+        let now_ms = (self.0.clock)().as_millis() as u64;
+        let mut state = self.state();
+        charges.iter().map(|charge| state.charge(charge, now_ms)).collect()
+    }
+}
+
+impl State {
+    fn charge(&mut self, Charge { account, rate }: &Charge, now_ms: u64) -> Result<Verdict, EngineError> {
+        if rate.per_minute == 0 {
+            return Ok(Bucket::full(*rate, now_ms).take(*rate, now_ms).verdict);
+        }
+        if let Some(known) = self.buckets.get_mut(account) {
+            let clocked = known.bucket.take(*rate, now_ms);
+            known.full_at_ms = clocked.full_at_ms;
+            return Ok(clocked.verdict);
+        }
+        if self.buckets.len() >= self.sweep_at.clamp(BUCKETS_SWEEP_MIN, BUCKETS_MAX) {
+            self.buckets.retain(|_, known| known.full_at_ms > now_ms);
+            self.sweep_at = self.buckets.len() * 2;
+        }
+        if self.buckets.len() >= BUCKETS_MAX {
+            return Err(full("limits"));
+        }
+        let mut bucket = Bucket::full(*rate, now_ms);
+        let clocked = bucket.take(*rate, now_ms);
+        self.buckets.insert(account.clone(), Rested { bucket, full_at_ms: clocked.full_at_ms });
+        Ok(clocked.verdict)
+    }
+}
+
+fn full(what: &str) -> EngineError {
+    EngineError::Unavailable { engine: "memory", cause: format!("the table of {what} is full") }
+}
+
+impl std::fmt::Debug for MemoryPresence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MemoryPresence")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringside_ports::presence::Rate;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[tokio::test]
+    async fn rested_buckets_are_forgotten() {
+        let now = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&now);
+        let presence =
+            MemoryPresence::with_clock(move || Duration::from_millis(clock.load(Ordering::Relaxed)));
+        let rate = Rate { per_minute: 60, burst: 1 };
+        let charge = |name: usize| Charge { account: Account::LoginFailures(name.to_string()), rate };
+        for name in 0..BUCKETS_SWEEP_MIN {
+            presence.charge(&[charge(name)]).await.expect("granted");
+        }
+        assert_eq!(presence.state().buckets.len(), BUCKETS_SWEEP_MIN);
+        now.store(1_000, Ordering::Relaxed);
+        presence.charge(&[charge(BUCKETS_SWEEP_MIN)]).await.expect("granted");
+        assert_eq!(presence.state().buckets.len(), 1, "all others were full again");
+    }
+}

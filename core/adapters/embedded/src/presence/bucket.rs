@@ -1,0 +1,128 @@
+//! A token bucket without a clock: time is an argument, in milliseconds that only rise.
+
+use ringside_ports::presence::{Rate, Verdict};
+
+/// Parts of a token: at `n` tokens a minute, `n` parts come back each millisecond, without rounding.
+const PARTS_PER_TOKEN: u64 = 60_000;
+
+/// A bucket's level. Its measures come with each question, so that a changed limit holds at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    parts: u64,
+    at_ms: u64,
+}
+
+/// A verdict, and when the bucket will be full again: from then on it knows nothing that a new one doesn't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocked {
+    /// Whether the token was granted.
+    pub verdict: Verdict,
+    /// When the bucket is full, in milliseconds.
+    pub full_at_ms: u64,
+}
+
+impl Bucket {
+    /// A rested bucket.
+    pub fn full(rate: Rate, now_ms: u64) -> Self {
+        Self { parts: capacity(rate), at_ms: now_ms }
+    }
+
+    /// Takes a token, if there is one. A time before the last one counts as the last one.
+    pub fn take(&mut self, rate: Rate, now_ms: u64) -> Clocked {
+        if rate.per_minute == 0 {
+            return Clocked { verdict: Verdict::Granted { remaining: u32::MAX }, full_at_ms: now_ms };
+        }
+        let per_ms = u64::from(rate.per_minute);
+        let elapsed = now_ms.saturating_sub(self.at_ms);
+        self.at_ms = self.at_ms.max(now_ms);
+        self.parts = self.parts.saturating_add(elapsed.saturating_mul(per_ms)).min(capacity(rate));
+        let verdict = match self.parts.checked_sub(PARTS_PER_TOKEN) {
+            Some(left) => {
+                self.parts = left;
+                Verdict::Granted { remaining: (left / PARTS_PER_TOKEN) as u32 }
+            }
+            None => Verdict::Refused { retry_after_ms: (PARTS_PER_TOKEN - self.parts).div_ceil(per_ms) },
+        };
+        let missing = capacity(rate) - self.parts;
+        Clocked { verdict, full_at_ms: self.at_ms.saturating_add(missing.div_ceil(per_ms)) }
+    }
+}
+
+/// A bucket holds at least one token, or it would never grant any.
+fn capacity(rate: Rate) -> u64 {
+    u64::from(rate.burst.max(1)) * PARTS_PER_TOKEN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn is_granted(clocked: Clocked) -> bool {
+        matches!(clocked.verdict, Verdict::Granted { .. })
+    }
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let rate = Rate { per_minute: 600, burst: 20 };
+        let mut bucket = Bucket::full(rate, 0);
+        let granted: Vec<_> = (0..20).map(|_| bucket.take(rate, 0).verdict).collect();
+        assert_eq!(granted[0], Verdict::Granted { remaining: 19 });
+        assert_eq!(granted[19], Verdict::Granted { remaining: 0 });
+        assert_eq!(bucket.take(rate, 0).verdict, Verdict::Refused { retry_after_ms: 100 });
+        assert_eq!(bucket.take(rate, 99).verdict, Verdict::Refused { retry_after_ms: 1 });
+        assert_eq!(bucket.take(rate, 100).verdict, Verdict::Granted { remaining: 0 });
+    }
+
+    #[test]
+    fn zero_a_minute_is_no_limit() {
+        let rate = Rate { per_minute: 0, burst: 0 };
+        let mut bucket = Bucket::full(rate, 0);
+        assert!((0..1_000).all(|_| is_granted(bucket.take(rate, 0))));
+    }
+
+    proptest! {
+        /// Over any window, no more than the burst and what came back meanwhile; a refusal's time is exact.
+        #[test]
+        fn never_more_than_the_rate(
+            per_minute in 1_u32..100_000,
+            burst in 0_u32..50,
+            steps in prop::collection::vec(0_u64..3_000, 1..200),
+        ) {
+            let rate = Rate { per_minute, burst };
+            let (mut bucket, mut now, mut granted) = (Bucket::full(rate, 0), 0, 0_u64);
+            for step in steps {
+                now += step;
+                let clocked = bucket.take(rate, now);
+                match clocked.verdict {
+                    Verdict::Granted { remaining } => {
+                        granted += 1;
+                        prop_assert!(remaining < burst.max(1));
+                    }
+                    Verdict::Refused { retry_after_ms } => {
+                        prop_assert!(retry_after_ms > 0);
+                        let (mut early, mut due) = (bucket, bucket);
+                        prop_assert!(!is_granted(early.take(rate, now + retry_after_ms - 1)));
+                        prop_assert!(is_granted(due.take(rate, now + retry_after_ms)));
+                    }
+                }
+                prop_assert!(granted * 60_000 <= u64::from(burst.max(1)) * 60_000 + now * u64::from(per_minute));
+                let mut rested = bucket;
+                let mut new = Bucket::full(rate, clocked.full_at_ms);
+                prop_assert_eq!(rested.take(rate, clocked.full_at_ms), new.take(rate, clocked.full_at_ms));
+            }
+        }
+
+        /// A clock that steps back gives nothing and takes nothing.
+        #[test]
+        fn time_only_rises(per_minute in 1_u32..1_000, back in 1_u64..1_000) {
+            let rate = Rate { per_minute, burst: 1 };
+            let mut bucket = Bucket::full(rate, 1_000);
+            prop_assert!(is_granted(bucket.take(rate, 1_000)));
+            prop_assert!(!is_granted(bucket.take(rate, 1_000 - back)));
+            let same = bucket;
+            bucket.take(rate, 1_000 - back);
+            prop_assert_eq!(bucket, same);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The message store: batched reads of the tables, writes through the one writer.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use ringside_domain::rows::{
+    ChangeRow, HeadRow, KeyRow, Loaded, MessageRow, Progress, ReadRow, Rows, Wanted,
+};
+use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
+use ringside_ports::{EngineError, MessageStore};
+use ringside_types::{MessageId, PartitionId};
+
+use crate::engine::{Core, Shared, Work};
+use crate::tables::expiry::is_over;
+use crate::tables::rows::{
+    ChangeOfRecord, Row, SlotOf, change_key, key_key, member_prefix, message_key, progress_key, read_key,
+    slot_prefix,
+};
+use crate::tables::{damaged, failed, get, with_prefix};
+
+/// The message store of an engine. A clone is another handle.
+#[derive(Clone)]
+pub struct EmbeddedStore(Arc<Shared>);
+
+impl EmbeddedStore {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+}
+
+impl MessageStore for EmbeddedStore {
+    async fn load(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+        if wanted.is_empty() {
+            return Ok(Loaded::default());
+        }
+        let wanted = wanted.clone();
+        self.0.core.read(move |core| load(core, &wanted)).await
+    }
+
+    async fn partition(&self, partition: PartitionId) -> Result<PartitionRows, EngineError> {
+        let read = move |core: &Core| {
+            let table = &core.tables.partitions;
+            let progress: Option<Progress> = get(table, &progress_key(partition))?;
+            let mut slots: Vec<SlotOf> = Vec::new();
+            with_prefix(table, &slot_prefix(partition), &mut slots)?;
+            Ok(PartitionRows { progress, slots: slots.into_iter().map(|slot| slot.row).collect() })
+        };
+        self.0.core.read(read).await
+    }
+
+    async fn messages(&self, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+        // Both ends are excluded; an empty range is no question for the database.
+        if range.limit == 0 || range.before.0 <= range.after.0.saturating_add(1) {
+            return Ok(Vec::new());
+        }
+        self.0.core.read(move |core| messages(core, range)).await
+    }
+
+    async fn changes(&self, range: ChangeRange) -> Result<Vec<ChangeRow>, EngineError> {
+        if range.limit == 0 || range.up_to <= range.after {
+            return Ok(Vec::new());
+        }
+        let read = move |core: &Core| {
+            let table = &core.tables.changes;
+            let keys =
+                change_key(range.channel_id, range.after + 1)..=change_key(range.channel_id, range.up_to);
+            collect(table, table.range(keys).take(range.limit))
+        };
+        self.0.core.read(read).await
+    }
+
+    async fn write_rows(&self, partition: PartitionId, rows: &Rows) -> Result<(), EngineError> {
+        self.0.submit(Work::Rows(partition, Box::new(rows.clone()))).await.map(drop)
+    }
+
+    async fn write_heads(&self, heads: &[HeadRow]) -> Result<(), EngineError> {
+        self.0.submit(Work::Heads(heads.to_vec())).await.map(drop)
+    }
+
+    async fn write_progress(&self, progress: Progress) -> Result<(), EngineError> {
+        self.0.submit(Work::Progress(progress)).await.map(drop)
+    }
+}
+
+impl std::fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EmbeddedStore")
+    }
+}
+
+/// Heads first: rows that a commit between two reads adds are above them.
+fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
+    let tables = &core.tables;
+    let mut loaded = Loaded::default();
+    for channel in each(&wanted.channels) {
+        loaded.heads.extend(get::<HeadRow>(&tables.heads, channel.as_bytes())?);
+    }
+    for channel in each(&wanted.channels) {
+        with_prefix(&tables.interest, channel.as_bytes(), &mut loaded.interest)?;
+    }
+    for (channel, user) in each(&wanted.members) {
+        with_prefix(&tables.members, &member_prefix(*channel, *user), &mut loaded.members)?;
+    }
+    let now = core.config.clock.now();
+    for key in each(&wanted.keys) {
+        let row: Option<KeyRow> = get(&tables.keys, &key_key(key))?;
+        loaded.keys.extend(row.filter(|row| !is_over(row.stamp.0, now)));
+    }
+    for (channel, record) in each(&wanted.records) {
+        let key = message_key(*channel, *record);
+        loaded.messages.extend(get::<MessageRow>(&tables.messages, &key)?);
+        if let Some(of_record) = get::<ChangeOfRecord>(&tables.change_of_record, &key)? {
+            let key = change_key(*channel, of_record.change);
+            let row: ChangeRow = get(&tables.changes, &key)?.ok_or_else(|| damaged(&tables.changes, &key))?;
+            // Another record may have taken the number since, with a later stamp.
+            loaded.changes.extend((row.record_id == *record).then_some(row));
+        }
+    }
+    for (user, channel) in each(&wanted.reads) {
+        loaded.reads.extend(get::<ReadRow>(&tables.reads, &read_key(*user, *channel))?);
+    }
+    Ok(loaded)
+}
+
+/// What is wanted twice is answered once.
+fn each<T: Eq + Hash>(wanted: &[T]) -> impl Iterator<Item = &T> {
+    let mut seen = HashSet::with_capacity(wanted.len());
+    wanted.iter().filter(move |one| seen.insert(*one))
+}
+
+fn messages(core: &Core, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+    let table = &core.tables.messages;
+    let first = MessageId(range.after.0 + 1);
+    let keys = message_key(range.channel_id, first)..message_key(range.channel_id, range.before);
+    match range.order {
+        Order::OldestFirst => collect(table, table.range(keys).take(range.limit)),
+        Order::NewestFirst => collect(table, table.range(keys).rev().take(range.limit)),
+    }
+}
+
+fn collect<R: Row>(
+    table: &fjall::Keyspace,
+    pairs: impl Iterator<Item = fjall::Guard>,
+) -> Result<Vec<R>, EngineError> {
+    pairs
+        .map(|pair| {
+            let (key, value) = pair.into_inner().map_err(failed)?;
+            R::read(&key, &value).ok_or_else(|| damaged(table, &key))
+        })
+        .collect()
+}

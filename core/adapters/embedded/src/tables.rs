@@ -1,0 +1,150 @@
+//! The tables: keyspaces of one database, so that one write batch over all of them is atomic.
+
+pub(crate) mod expiry;
+pub(crate) mod layout;
+pub(crate) mod rows;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use ringside_ports::EngineError;
+use ringside_types::{Offset, PartitionId, Topic};
+
+use crate::clock::Clock;
+use layout::Builder;
+use rows::Row;
+
+/// Bytes that a keyspace with much traffic gathers in memory before it writes a table file.
+const BUSY_MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
+/// The same of one with little.
+const QUIET_MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes of journal that a start may have to read again.
+const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Threads that flush and compact.
+const WORKERS: usize = 2;
+
+const _: () = assert!(QUIET_MEMTABLE_BYTES <= BUSY_MEMTABLE_BYTES);
+const _: () = assert!(4 * BUSY_MEMTABLE_BYTES <= JOURNAL_BYTES_MAX, "busy tables may fill at once");
+const _: () = assert!(JOURNAL_BYTES_MAX >= 64 * 1024 * 1024, "fjall's least");
+
+/// The keyspace of idempotency keys: its rows expire.
+const KEYS: &str = "keys";
+
+/// Every table.
+#[derive(Clone)]
+pub(crate) struct Tables {
+    pub(crate) database: Database,
+    /// Records of the log: (topic, partition, offset).
+    pub(crate) log: Keyspace,
+    /// Where partitions of the log begin, and what consumer groups committed.
+    pub(crate) places: Keyspace,
+    /// Progress and slots of the partitions of `messages.send`.
+    pub(crate) partitions: Keyspace,
+    pub(crate) messages: Keyspace,
+    pub(crate) changes: Keyspace,
+    /// (channel, record) -> change.
+    pub(crate) change_of_record: Keyspace,
+    pub(crate) heads: Keyspace,
+    pub(crate) members: Keyspace,
+    pub(crate) keys: Keyspace,
+    pub(crate) interest: Keyspace,
+    pub(crate) reads: Keyspace,
+}
+
+impl Tables {
+    pub(crate) fn open(path: &Path, cache_bytes: u64, clock: &Clock) -> fjall::Result<Self> {
+        let clock = clock.clone();
+        let filters = move |name: &str| -> Option<Arc<dyn fjall::compaction::filter::Factory>> {
+            (name == KEYS).then(|| Arc::new(expiry::Expired::new(clock.clone())) as _)
+        };
+        let database = Database::builder(path)
+            .cache_size(cache_bytes)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .worker_threads(WORKERS)
+            // The writer's batches sync by themselves; nothing else writes.
+            .manual_journal_persist(true)
+            .with_compaction_filter_factories(Arc::new(filters))
+            .open()?;
+        let busy = |name| {
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(BUSY_MEMTABLE_BYTES);
+            database.keyspace(name, options)
+        };
+        let quiet = |name| {
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(QUIET_MEMTABLE_BYTES);
+            database.keyspace(name, options)
+        };
+        Ok(Self {
+            log: busy("log")?,
+            places: quiet("places")?,
+            partitions: quiet("partitions")?,
+            messages: busy("messages")?,
+            changes: quiet("changes")?,
+            change_of_record: quiet("change_of_record")?,
+            heads: quiet("heads")?,
+            members: quiet("members")?,
+            keys: quiet(KEYS)?,
+            interest: quiet("interest")?,
+            reads: quiet("reads")?,
+            database,
+        })
+    }
+}
+
+/// Reads one row.
+pub(crate) fn get<R: Row>(table: &Keyspace, key: &[u8]) -> Result<Option<R>, EngineError> {
+    let Some(value) = table.get(key).map_err(failed)? else { return Ok(None) };
+    R::read(key, &value).map(Some).ok_or_else(|| damaged(table, key))
+}
+
+/// Reads the rows whose keys begin with `prefix`, in the order of their keys.
+pub(crate) fn with_prefix<R: Row>(
+    table: &Keyspace,
+    prefix: &[u8],
+    rows: &mut Vec<R>,
+) -> Result<(), EngineError> {
+    for pair in table.prefix(prefix) {
+        let (key, value) = pair.into_inner().map_err(failed)?;
+        rows.push(R::read(&key, &value).ok_or_else(|| damaged(table, &key))?);
+    }
+    Ok(())
+}
+
+/// The key of a record of the log.
+pub(crate) fn record_key(topic: Topic, partition: PartitionId, offset: Offset) -> Vec<u8> {
+    Builder::default().u8(topic as u8).u16(partition.0).u64(offset.0).done()
+}
+
+/// The key of the place where a partition of the log begins.
+pub(crate) fn start_key(topic: Topic, partition: PartitionId) -> Vec<u8> {
+    Builder::default().u8(b's').u8(topic as u8).u16(partition.0).done()
+}
+
+/// The key of what a consumer group committed.
+pub(crate) fn group_key(group: &str, topic: Topic, partition: PartitionId) -> Vec<u8> {
+    Builder::default().u8(b'g').u8(topic as u8).u16(partition.0).raw(group.as_bytes()).done()
+}
+
+/// The name of this engine in errors.
+pub(crate) const ENGINE: &str = "embedded";
+
+/// An operation of the database failed.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+pub(crate) fn failed(error: fjall::Error) -> EngineError {
+    EngineError::Unavailable { engine: ENGINE, cause: reason(&error) }
+}
+
+/// What went wrong, for people.
+pub(crate) fn reason(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Io(error) => error.to_string(),
+        fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A row can't be read.
+pub(crate) fn damaged(table: &Keyspace, key: &[u8]) -> EngineError {
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    EngineError::Damaged { engine: ENGINE, cause: format!("table `{}`, key {key}", table.name()) }
+}

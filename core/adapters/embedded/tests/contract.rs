@@ -1,0 +1,47 @@
+//! The contract suites of the ports, over the embedded engines.
+
+mod support;
+
+use std::time::Duration;
+
+use ringside_embedded::{EmbeddedCommitter, EmbeddedLog, EmbeddedStore, Engine, MemoryPresence};
+use ringside_ports::contract;
+use support::Folders;
+
+fn parts(engine: &Engine) -> (EmbeddedLog, EmbeddedStore, EmbeddedCommitter) {
+    (engine.log(), engine.store(), engine.committer())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn log() {
+    let folders = Folders::default();
+    contract::log::suite(async || folders.engine().log()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn store() {
+    let folders = Folders::default();
+    contract::store::suite(async || folders.engine().store()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn committer() {
+    let folders = Folders::default();
+    contract::committer::suite(async || parts(&folders.engine())).await;
+}
+
+/// A runtime of one thread is never held up by the engine: its writer is a thread of its own.
+#[tokio::test]
+async fn all_on_one_thread() {
+    let folders = Folders::default();
+    let suites = async {
+        contract::log::suite(async || folders.engine().log()).await;
+        contract::committer::suite(async || parts(&folders.engine())).await;
+    };
+    tokio::time::timeout(Duration::from_secs(120), suites).await.expect("no deadlock");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn presence() {
+    contract::presence::suite(async || MemoryPresence::new()).await;
+}

@@ -1,0 +1,173 @@
+//! The contract of [`Presence`].
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ringside_types::{ChannelId, Epoch, SessionId, Slot, UserId};
+use uuid::Uuid;
+
+use crate::presence::{Account, Charge, Connection, Presence, Rate, Verdict};
+
+/// Comes back so slowly that no part of the suite sees a token return.
+const SLOW: Rate = Rate { per_minute: 1, burst: 10 };
+
+/// Runs every part, each over a fresh engine.
+pub async fn suite<P: Presence>(make: impl AsyncFn() -> P) {
+    connections_come_and_go(make().await).await;
+    a_limit_of_connections_holds(make().await).await;
+    racing_connections_stop_at_the_limit(make().await).await;
+    a_bucket_grants_its_burst(make().await).await;
+    accounts_are_apart(make().await).await;
+    no_limit_is_no_limit(make().await).await;
+    tokens_come_back(make().await).await;
+    racing_charges_stop_at_the_burst(make().await).await;
+}
+
+fn user(number: u128) -> UserId {
+    UserId(Uuid::from_u128(number))
+}
+
+fn connection(user_id: UserId, number: u64) -> Connection {
+    Connection { user_id, session_id: SessionId(Uuid::from_u128(9)), slot: Slot(1), epoch: Epoch(2), number }
+}
+
+fn charge(account: Account) -> Charge {
+    Charge { account, rate: SLOW }
+}
+
+fn granted(verdicts: &[Verdict]) -> usize {
+    verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Granted { .. })).count()
+}
+
+async fn connected<P: Presence>(presence: &P, users: &[UserId]) -> Vec<HashSet<Connection>> {
+    let connections = presence.connections(users).await.expect("answers");
+    connections.into_iter().map(|of_user| of_user.into_iter().collect()).collect()
+}
+
+/// Connections are found by user in the order asked, and go one by one; unknown ones are ignored.
+pub async fn connections_come_and_go<P: Presence>(presence: P) {
+    let (one, two) = (user(1), user(2));
+    assert_eq!(connected(&presence, &[]).await, Vec::<HashSet<Connection>>::new());
+    for (of, number) in [(one, 1), (one, 2), (two, 3)] {
+        assert_eq!(presence.connect(connection(of, number), 0).await, Ok(true));
+    }
+    assert_eq!(
+        presence.connect(connection(one, 1), 0).await,
+        Ok(true),
+        "a repetition is no second connection"
+    );
+    let first: HashSet<_> = [connection(one, 1), connection(one, 2)].into();
+    let second: HashSet<_> = [connection(two, 3)].into();
+    let all = connected(&presence, &[two, user(9), one]).await;
+    assert_eq!(all, [second.clone(), HashSet::new(), first]);
+    let gone = [connection(one, 1), connection(one, 99), connection(user(9), 1)];
+    presence.disconnect(&gone).await.expect("unknown ones are ignored");
+    presence.disconnect(&[]).await.expect("nothing to do");
+    let all = connected(&presence, &[one, two]).await;
+    assert_eq!(all, [[connection(one, 2)].into(), second]);
+}
+
+/// A user has at most so many; what goes makes room.
+pub async fn a_limit_of_connections_holds<P: Presence>(presence: P) {
+    let one = user(1);
+    for (number, expected) in [(1, true), (2, true), (3, false)] {
+        assert_eq!(presence.connect(connection(one, number), 2).await, Ok(expected), "connection {number}");
+    }
+    assert_eq!(connected(&presence, &[one]).await[0].len(), 2);
+    assert_eq!(presence.connect(connection(user(2), 1), 2).await, Ok(true), "another user has their own");
+    presence.disconnect(&[connection(one, 3)]).await.expect("one that was refused is unknown");
+    assert_eq!(presence.connect(connection(one, 4), 2).await, Ok(false));
+    presence.disconnect(&[connection(one, 1)]).await.expect("disconnects");
+    assert_eq!(presence.connect(connection(one, 5), 2).await, Ok(true));
+    assert_eq!(presence.connect(connection(one, 6), 0).await, Ok(true), "0 is no limit");
+}
+
+/// Fifty connect at once where five may.
+pub async fn racing_connections_stop_at_the_limit<P: Presence>(presence: P) {
+    let racers: Vec<_> = (0..50)
+        .map(|number| {
+            let presence = presence.clone();
+            tokio::spawn(async move { presence.connect(connection(user(1), number), 5).await })
+        })
+        .collect();
+    let mut added = 0;
+    for racer in racers {
+        added += usize::from(racer.await.expect("no panic").expect("answers"));
+    }
+    assert_eq!(added, 5);
+    assert_eq!(connected(&presence, &[user(1)]).await[0].len(), 5);
+}
+
+/// A rested bucket grants its burst, then refuses and says when to come back; a refusal takes nothing.
+pub async fn a_bucket_grants_its_burst<P: Presence>(presence: P) {
+    let account = Account::UserMessages(user(1));
+    assert_eq!(presence.charge(&[]).await, Ok(Vec::new()));
+    let charges = vec![charge(account.clone()); 12];
+    let verdicts = presence.charge(&charges).await.expect("answers");
+    for (verdict, left) in verdicts.iter().zip((0..10).rev()) {
+        assert_eq!(*verdict, Verdict::Granted { remaining: left });
+    }
+    for verdict in &verdicts[10..] {
+        let Verdict::Refused { retry_after_ms } = verdict else { panic!("{verdict:?}") };
+        assert!((1..=60_000).contains(retry_after_ms), "a token a minute: {retry_after_ms} ms");
+    }
+    let more = vec![charge(account); 50];
+    assert_eq!(granted(&presence.charge(&more).await.expect("answers")), 0);
+}
+
+/// Each account has its bucket, whatever ids are alike.
+pub async fn accounts_are_apart<P: Presence>(presence: P) {
+    let id = Uuid::from_u128(7);
+    let accounts = [
+        Account::UserMessages(UserId(id)),
+        Account::UserRequests(UserId(id)),
+        Account::ChannelMessages(ChannelId(id)),
+        Account::UserMessages(user(8)),
+        Account::AddressRegistrations(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Account::AddressRegistrations(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        Account::LoginFailures("someone".into()),
+        Account::LoginFailures("someone else".into()),
+    ];
+    for account in accounts {
+        let verdicts = presence.charge(&vec![charge(account.clone()); 11]).await.expect("answers");
+        assert_eq!(granted(&verdicts), 10, "{account:?}");
+    }
+}
+
+/// A rate of 0 switches a limit off.
+pub async fn no_limit_is_no_limit<P: Presence>(presence: P) {
+    let rate = Rate { per_minute: 0, burst: 0 };
+    let charges = vec![Charge { account: Account::UserMessages(user(1)), rate }; 1_000];
+    assert_eq!(granted(&presence.charge(&charges).await.expect("answers")), 1_000);
+}
+
+/// After the time that a refusal names, there is a token.
+pub async fn tokens_come_back<P: Presence>(presence: P) {
+    let rate = Rate { per_minute: 1_200, burst: 1 };
+    let charge = [Charge { account: Account::UserMessages(user(1)), rate }];
+    let mut refusals = 0;
+    while refusals < 3 {
+        let verdicts = presence.charge(&charge).await.expect("answers");
+        let [Verdict::Refused { retry_after_ms }] = verdicts[..] else { continue };
+        assert!((1..=50).contains(&retry_after_ms), "1,200 a minute: {retry_after_ms} ms");
+        refusals += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(retry_after_ms)).await;
+        assert_eq!(granted(&presence.charge(&charge).await.expect("answers")), 1);
+    }
+}
+
+/// Two hundred ask at once where ten may.
+pub async fn racing_charges_stop_at_the_burst<P: Presence>(presence: P) {
+    let racers: Vec<_> = (0..200)
+        .map(|_| {
+            let presence = presence.clone();
+            let charge = charge(Account::LoginFailures("someone".into()));
+            tokio::spawn(async move { presence.charge(&[charge]).await.expect("answers") })
+        })
+        .collect();
+    let mut total = 0;
+    for racer in racers {
+        total += granted(&racer.await.expect("no panic"));
+    }
+    assert_eq!(total, 10);
+}
