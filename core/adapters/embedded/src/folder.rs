@@ -126,7 +126,13 @@ impl Folder {
         check_writable(path)?;
         check_room(path, free_bytes_min)?;
         let folder = Self { path: path.to_owned(), partitions, is_new, _lock: lock };
-        if !is_new && !folder.store().is_dir() {
+        if is_new {
+            // A first start that was cut short may have left a part of a database; nobody was ever answered from it.
+            match fs::remove_dir_all(folder.store()) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(refused(path, cause)),
+                _ => {}
+            }
+        } else if !folder.store().is_dir() {
             let cause = format!("its folder {STORE_FOLDER} is missing");
             return Err(OpenError::Damaged { folder: path.to_owned(), cause });
         }

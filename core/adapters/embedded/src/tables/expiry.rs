@@ -55,6 +55,8 @@ impl CompactionFilter for ExpiredAt {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Tables;
+    use super::super::layout::Builder;
     use super::*;
 
     #[test]
@@ -64,5 +66,25 @@ mod tests {
         assert!(!is_over(stamp, UnixMillis(made + IDEMPOTENCY_ROW_MS)));
         assert!(is_over(stamp, UnixMillis(made + IDEMPOTENCY_ROW_MS + 1)));
         assert!(!is_over(stamp, UnixMillis(0)), "a clock that stepped back expires nothing");
+    }
+
+    #[test]
+    fn compaction_drops_what_is_over_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let now = 1_700_000_000_000;
+        let clock = Clock::Manual(std::sync::Arc::new(now.into()));
+        let tables = Tables::open(folder.path(), 1024 * 1024, &clock).expect("opens");
+        let stamp_at = |ms: u64| Builder::value(ms * STAMPS_PER_MS, 0).done();
+        let over = stamp_at(now - IDEMPOTENCY_ROW_MS - 1);
+        for table in [&tables.keys, &tables.heads] {
+            for number in 0..100_u8 {
+                let value = if number < 60 { over.clone() } else { stamp_at(now - IDEMPOTENCY_ROW_MS) };
+                table.insert([number], value).expect("inserts");
+            }
+            table.rotate_memtable_and_wait().expect("flushes");
+            table.major_compact().expect("compacts");
+        }
+        let kept = |table: &fjall::Keyspace| table.iter().count();
+        assert_eq!((kept(&tables.keys), kept(&tables.heads)), (40, 100), "only keys expire");
     }
 }

@@ -1,8 +1,14 @@
 //! Engines over folders that go with the test.
 
-use std::sync::Mutex;
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
-use ringside_embedded::{Config, Engine};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ringside_embedded::{Config, EmbeddedLog, Engine};
+use ringside_ports::Log;
+use ringside_ports::log::{Append, ReadLimit, Record};
+use ringside_types::{Offset, PartitionId, Topic};
 use tempfile::TempDir;
 
 /// Settings for tests: little memory, and no claim on the disk's room.
@@ -20,5 +26,27 @@ impl Folders {
         let engine = Engine::open(folder.path(), config()).expect("opens");
         self.0.lock().expect("no test panics here").push(folder);
         engine
+    }
+}
+
+/// One record for a partition of `messages.send`.
+pub fn record(partition: u16, payload: impl Into<bytes::Bytes>) -> Append {
+    Append { topic: Topic::MessagesSend, partition: PartitionId(partition), payload: payload.into() }
+}
+
+/// All records of a partition from `from` on; they must be dense.
+pub async fn read_from(log: &EmbeddedLog, topic: Topic, partition: PartitionId, from: u64) -> Vec<Record> {
+    let mut records: Vec<Record> = Vec::new();
+    let limit = ReadLimit { records: 1_000, bytes: 1 << 20 };
+    loop {
+        let next = Offset(from + records.len() as u64);
+        let page = log.read(topic, partition, next, limit, Duration::ZERO).await.expect("reads");
+        if page.is_empty() {
+            return records;
+        }
+        for record in page {
+            assert_eq!(record.offset, Offset(from + records.len() as u64), "dense");
+            records.push(record);
+        }
     }
 }

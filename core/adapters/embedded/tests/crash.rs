@@ -1,0 +1,183 @@
+//! SIGKILL in the middle of it: what was answered is there, nothing is there in part.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use ringside_domain::rows::{HeadRow, MessageRow, Progress, Rows, Stamp, Wanted};
+use ringside_embedded::Engine;
+use ringside_ports::commit::CommitBatch;
+use ringside_ports::log::Append;
+use ringside_ports::store::{MessageRange, Order};
+use ringside_ports::{Committer, Log, MessageStore};
+use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, Topic, UserId};
+use ringside_wire::message::ContentType;
+use support::{config, read_from, record};
+use uuid::Uuid;
+
+const FOLDER: &str = "RINGSIDE_TEST_CRASH_FOLDER";
+const ROUNDS: usize = 8;
+const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(1));
+const PARTITION: PartitionId = PartitionId(0);
+
+/// Started by the tests below as a process of its own; by itself it does nothing.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(append_and_commit(Path::new(&folder)));
+}
+
+/// Three appenders and a committer, for ever; each line says what was answered.
+async fn append_and_commit(folder: &Path) {
+    let engine = Engine::open(folder, config()).expect("opens");
+    for appender in 1..4_u16 {
+        let log = engine.log();
+        tokio::spawn(async move {
+            let end = log.bounds(Topic::MessagesSend, PartitionId(appender)).await.expect("bounds").end.0;
+            for number in end.. {
+                let payload = vec![number as u8; (number as usize * 37) % 5_000];
+                let positions = log.append(vec![record(appender, payload)]).await.expect("appends");
+                assert_eq!(positions[0].offset, Offset(number), "nobody else appends here");
+                println!("answered {appender} {number}");
+            }
+        });
+    }
+    let (store, committer) = (engine.store(), engine.committer());
+    let progress = store.partition(PARTITION).await.expect("reads").progress;
+    for number in progress.map_or(1, |progress| progress.offset.0 + 1).. {
+        committer.commit(batch(number)).await.expect("commits");
+        println!("answered 0 {number}");
+    }
+}
+
+fn batch(number: u64) -> CommitBatch {
+    let (id, stamp) = (MessageId(number), Stamp(number));
+    let message = MessageRow {
+        channel_id: CHANNEL,
+        message_id: id,
+        prev: MessageId(number - 1),
+        seq: number,
+        change: 0,
+        client_id: ClientId(Uuid::from_u128(u128::from(number))),
+        sender_id: UserId(Uuid::from_u128(2)),
+        content: "x".repeat((number as usize * 53) % 3_000),
+        content_type: ContentType::Text,
+        metadata: String::new(),
+        reply_to: MessageId::ZERO,
+        stamp,
+    };
+    let head = HeadRow {
+        channel_id: CHANNEL,
+        last_effective_id: id,
+        last_message_id: id,
+        last_seq: number,
+        last_change: 0,
+        stamp,
+    };
+    let edge = |topic| Append { topic, partition: PARTITION, payload: number.to_be_bytes().to_vec().into() };
+    CommitBatch {
+        partition: PARTITION,
+        rows: Rows { messages: vec![message], ..Rows::default() },
+        outside: vec![edge(Topic::MessagesStored)],
+        heads: vec![head],
+        edges: vec![edge(Topic::MessagesReceive)],
+        progress: Progress { partition: PARTITION, offset: Offset(number), last: id, stamp },
+    }
+}
+
+fn start(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().expect("this test's file"))
+        .args(["--exact", "child", "--nocapture", "--test-threads", "1"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts")
+}
+
+/// Lets a child run until it has answered `answers` times, then kills it. Updates what was answered last, per writer.
+fn run_and_kill(folder: &Path, answers: usize, answered: &mut [Option<u64>; 4]) {
+    let mut child = start(folder);
+    let output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut left = answers;
+    for line in output.lines() {
+        let line = line.expect("text");
+        // The test runner writes its own words on the same line as the first answer.
+        let Some((_, answer)) = line.split_once("answered ") else { continue };
+        let (writer, number) = answer.split_once(' ').expect("two numbers");
+        let writer: usize = writer.parse().expect("a number");
+        answered[writer] = Some(number.parse().expect("a number"));
+        left = left.saturating_sub(1);
+        if left == 0 {
+            // Killed once; what is in the pipe still counts as answered.
+            child.kill().expect("kills");
+            left = usize::MAX;
+        }
+    }
+    child.wait().expect("ends");
+    assert!(left > answers, "the child ended by itself, {left} answers early");
+}
+
+async fn check(folder: &Path, answered: &[Option<u64>; 4]) {
+    let engine = Engine::open(folder, config()).expect("a killed process leaves a folder that opens");
+    let (log, store) = (engine.log(), engine.store());
+    for appender in 1..4_u16 {
+        let records = read_from(&log, Topic::MessagesSend, PartitionId(appender), 0).await;
+        for (number, record) in records.iter().enumerate() {
+            assert_eq!(record.payload, vec![number as u8; (number * 37) % 5_000]);
+        }
+        let last = answered[usize::from(appender)];
+        assert!(records.len() as u64 > last.unwrap_or(0), "{} records, {last:?} answered", records.len());
+        assert!(records.is_sorted_by_key(|record| record.time));
+    }
+    let progress = store.partition(PARTITION).await.expect("reads").progress;
+    let committed = progress.map_or(0, |progress| progress.offset.0);
+    assert!(committed >= answered[0].unwrap_or(0), "{committed} committed, {:?} answered", answered[0]);
+    let wanted = Wanted { channels: vec![CHANNEL], ..Wanted::default() };
+    let heads = store.load(&wanted).await.expect("loads").heads;
+    assert_eq!(heads.first().map_or(0, |head| head.last_seq), committed, "the head is the batch's");
+    let expected: Vec<u64> = (1..=committed).collect();
+    for topic in [Topic::MessagesStored, Topic::MessagesReceive] {
+        let records = read_from(&log, topic, PARTITION, 0).await;
+        let numbers: Vec<u64> = records.iter().map(|record| number(&record.payload)).collect();
+        assert_eq!(numbers, expected, "{topic:?} has one record of each batch");
+    }
+    let range = MessageRange {
+        channel_id: CHANNEL,
+        after: MessageId::ZERO,
+        before: MessageId::MAX,
+        limit: usize::MAX,
+        order: Order::OldestFirst,
+    };
+    let messages = store.messages(range).await.expect("reads");
+    assert_eq!(messages, expected.iter().flat_map(|number| batch(*number).rows.messages).collect::<Vec<_>>());
+}
+
+fn number(payload: &[u8]) -> u64 {
+    u64::from_be_bytes(payload.try_into().expect("eight bytes"))
+}
+
+#[tokio::test]
+async fn answered_is_there_after_sigkill() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut answered = [None; 4];
+    for round in 0..ROUNDS {
+        run_and_kill(folder.path(), 1 + round * round * 25, &mut answered);
+        check(folder.path(), &answered).await;
+    }
+    assert!(answered.iter().all(Option::is_some), "every writer was heard: {answered:?}");
+}
+
+#[tokio::test]
+async fn a_start_that_is_killed_is_started_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for delay_us in [0, 300, 1_000, 3_000, 6_000, 10_000, 20_000, 40_000] {
+        let mut child = start(folder.path());
+        std::thread::sleep(std::time::Duration::from_micros(delay_us));
+        child.kill().expect("kills");
+        child.wait().expect("ends");
+        drop(Engine::open(folder.path(), config()).expect("opens whatever the start had done"));
+    }
+}
