@@ -129,7 +129,8 @@ async fn check(folder: &Path, answered: &[Option<u64>; 4]) {
             assert_eq!(record.payload, vec![number as u8; (number * 37) % 5_000]);
         }
         let last = answered[usize::from(appender)];
-        assert!(records.len() as u64 > last.unwrap_or(0), "{} records, {last:?} answered", records.len());
+        let is_there = last.is_none_or(|last| records.len() as u64 > last);
+        assert!(is_there, "{} records, {last:?} answered", records.len());
         assert!(records.is_sorted_by_key(|record| record.time));
     }
     let progress = store.partition(PARTITION).await.expect("reads").progress;
