@@ -232,10 +232,11 @@ impl Engine {
             blocking_reads: Semaphore::new(BLOCKING_READS_MAX),
             folder: held,
         });
-        Self::start(core).map_err(|cause| refused(folder, cause))
+        let highest = staging::Highest::read(&core).map_err(damaged)?;
+        Self::start(core, highest).map_err(|cause| refused(folder, cause))
     }
 
-    fn start(core: Arc<Core>) -> std::io::Result<Self> {
+    fn start(core: Arc<Core>, highest: staging::Highest) -> std::io::Result<Self> {
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES));
         let mut shared = Shared {
@@ -248,7 +249,7 @@ impl Engine {
         };
         let writing = Arc::clone(&core);
         let writer = thread::Builder::new().name("store-writer".into());
-        shared.writer = Some(writer.spawn(move || writer::run(&writing, requests))?);
+        shared.writer = Some(writer.spawn(move || writer::run(&writing, highest, requests))?);
         let (stop, stopped) = std_mpsc::channel();
         shared.stop_sweeper = Some(stop);
         let sweeper = thread::Builder::new().name("store-sweeper".into());

@@ -83,7 +83,7 @@ impl Tables {
             change_of_record: quiet("change_of_record")?,
             heads: quiet("heads")?,
             members: quiet("members")?,
-            keys: quiet(KEYS)?,
+            keys: busy(KEYS)?,
             interest: quiet("interest")?,
             reads: quiet("reads")?,
             database,

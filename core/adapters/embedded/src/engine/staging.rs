@@ -9,12 +9,12 @@ use ringside_domain::rows::{HeadRow, Progress, Rows};
 use ringside_ports::EngineError;
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::{Append, Commit, Position, Record};
-use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
+use ringside_types::{Offset, PartitionId, Topic, UnixMillis, partition_of};
 
 use super::counters::Counters;
 use super::{Core, Done, Work};
 use crate::tables::layout::{Builder, Reader, stamp_of};
-use crate::tables::rows::{ChangeOfRecord, Row, SlotOf, interest_key, progress_key};
+use crate::tables::rows::{ChangeOfRecord, Row, SlotOf, highest_key, interest_key, progress_key};
 use crate::tables::{damaged, failed, get, group_key, record_key, start_key};
 
 /// Records that one trim removes at the most.
@@ -42,15 +42,36 @@ pub(super) struct Staging<'a> {
     rows: HashMap<(u64, Vec<u8>), Write>,
     added: HashMap<(Topic, PartitionId), Added>,
     starts: Vec<(Topic, PartitionId, Offset)>,
+    highest: &'a mut Highest,
+    /// As `highest`, with what this batch writes.
+    raised: Vec<u64>,
     stale: u64,
 }
 
+/// The highest stamp ever written to a row of each partition's channels. A row with a higher one is the latest without
+/// looking: that is every row of a processor that is not replaying, so the store is read only where it matters.
+pub(super) struct Highest(Vec<u64>);
+
+impl Highest {
+    pub(super) fn read(core: &Core) -> Result<Self, EngineError> {
+        let table = &core.tables.partitions;
+        let of = |number| {
+            let key = highest_key(PartitionId(number));
+            let value = table.get(&key).map_err(failed)?;
+            value.map_or(Ok(0), |value| stamp_of(&value).ok_or_else(|| damaged(table, &key)))
+        };
+        (0..core.partitions.messages).map(of).collect::<Result<_, _>>().map(Self)
+    }
+}
+
 impl<'a> Staging<'a> {
-    pub(super) fn new(core: &'a Core) -> Self {
+    pub(super) fn new(core: &'a Core, highest: &'a mut Highest) -> Self {
         // Answered means durable: `fdatasync` writes the journal's data, and of its metadata what reading it back needs
         // (its length); times are not needed. The batch has a checksum, and one that is cut off is dropped on opening.
         let batch = core.tables.database.batch().durability(Some(PersistMode::SyncData));
-        Self { core, batch, rows: HashMap::new(), added: HashMap::new(), starts: Vec::new(), stale: 0 }
+        let raised = highest.0.clone();
+        let (rows, added, starts) = (HashMap::new(), HashMap::new(), Vec::new());
+        Self { core, batch, rows, added, starts, highest, raised, stale: 0 }
     }
 
     /// Takes up one request. After an error the batch must be dropped.
@@ -73,6 +94,13 @@ impl<'a> Staging<'a> {
 
     /// Writes the batch, syncs it, and lets readers see it.
     pub(super) fn write(mut self) -> Result<(), EngineError> {
+        let raised = self.highest.0.iter().zip(&self.raised).zip(0..);
+        let raised: Vec<_> =
+            raised.filter(|((old, new), _)| old < new).map(|((_, new), number)| (number, *new)).collect();
+        for (number, stamp) in raised {
+            let value = Some(Builder::value(stamp, 0).done());
+            self.force(&self.core.tables.partitions, highest_key(PartitionId(number)), value);
+        }
         let rows = self.rows.len() as u64;
         for ((_, key), Write { table, value, .. }) in self.rows {
             match value {
@@ -81,6 +109,7 @@ impl<'a> Staging<'a> {
             }
         }
         self.batch.commit().map_err(failed)?;
+        self.highest.0 = self.raised;
         let counters = &self.core.counters;
         Counters::add(&counters.rows, rows);
         Counters::add(&counters.stale_rows, self.stale);
@@ -220,6 +249,12 @@ impl<'a> Staging<'a> {
     /// Writes a row unless a later one is there.
     fn put<R: Row>(&mut self, table: &Keyspace, row: &R) -> Result<(), EngineError> {
         let rank = row.rank();
+        let mut is_latest = false;
+        if let Some(channel) = row.stamped_by() {
+            let partition = usize::from(partition_of(channel, self.core.partitions.messages).0);
+            is_latest = rank > self.highest.0[partition];
+            self.raised[partition] = self.raised[partition].max(rank);
+        }
         match self.rows.entry((table.id(), row.key())) {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
@@ -231,7 +266,7 @@ impl<'a> Staging<'a> {
             }
             Entry::Vacant(place) => {
                 let (_, key) = place.key();
-                let known = table.get(key).map_err(failed)?;
+                let known = if is_latest { None } else { table.get(key).map_err(failed)? };
                 let known = known.map(|value| stamp_of(&value).ok_or_else(|| damaged(table, key)));
                 if known.transpose()?.is_some_and(|known| known > rank) {
                     self.stale += 1;

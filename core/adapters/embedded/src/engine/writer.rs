@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ringside_ports::EngineError;
 use tokio::sync::mpsc;
 
-use super::staging::Staging;
+use super::staging::{Highest, Staging};
 use super::{Core, Request, unavailable};
 use crate::engine::counters::Counters;
 use crate::folder::free_bytes;
@@ -28,7 +28,7 @@ const _: () =
     assert!(BATCH_REQUESTS_MAX <= super::QUEUE_REQUESTS_MAX && BATCH_BYTES <= super::QUEUE_BYTES_MAX);
 
 /// Writes until every sender of requests is gone.
-pub(super) fn run(core: &Core, mut requests: mpsc::Receiver<Request>) {
+pub(super) fn run(core: &Core, mut highest: Highest, mut requests: mpsc::Receiver<Request>) {
     let mut room = Room { checked: None, short_of: None };
     while let Some(first) = requests.blocking_recv() {
         let mut bytes = first.work.bytes();
@@ -41,7 +41,7 @@ pub(super) fn run(core: &Core, mut requests: mpsc::Receiver<Request>) {
         if let Some(refusal) = refusal(core, &mut room) {
             answer_all(batch, &refusal);
         } else {
-            write(core, batch);
+            write(core, &mut highest, batch);
         }
     }
 }
@@ -76,8 +76,8 @@ impl Room {
     }
 }
 
-fn write(core: &Core, batch: Vec<Request>) {
-    let mut staging = Staging::new(core);
+fn write(core: &Core, highest: &mut Highest, batch: Vec<Request>) {
+    let mut staging = Staging::new(core, highest);
     let mut answers = Vec::with_capacity(batch.len());
     let mut staged = Ok(());
     for Request { work, answer, _room } in batch {

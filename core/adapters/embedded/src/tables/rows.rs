@@ -19,6 +19,8 @@ pub(crate) trait Row: Sized {
     fn key(&self) -> Vec<u8>;
     /// What decides between two writes of one key: the greater wins, equal ones are the same.
     fn rank(&self) -> u64;
+    /// The channel whose log gives the rank as a stamp; `None`: the rank is no stamp, or of no single channel.
+    fn stamped_by(&self) -> Option<ChannelId>;
     /// Its value.
     fn value(&self) -> Vec<u8>;
     /// Reads it back; `None`: damaged.
@@ -37,6 +39,10 @@ impl Row for MessageRow {
 
     fn rank(&self) -> u64 {
         self.stamp.0
+    }
+
+    fn stamped_by(&self) -> Option<ChannelId> {
+        Some(self.channel_id)
     }
 
     fn value(&self) -> Vec<u8> {
@@ -102,6 +108,10 @@ impl Row for ChangeRow {
         self.stamp.0
     }
 
+    fn stamped_by(&self) -> Option<ChannelId> {
+        Some(self.channel_id)
+    }
+
     fn value(&self) -> Vec<u8> {
         Builder::value(self.stamp.0, 24 + self.body.len())
             .u64(self.record_id.0)
@@ -145,6 +155,10 @@ impl Row for ChangeOfRecord {
         self.stamp.0
     }
 
+    fn stamped_by(&self) -> Option<ChannelId> {
+        Some(self.channel_id)
+    }
+
     fn value(&self) -> Vec<u8> {
         Builder::value(self.stamp.0, 8).u64(self.change).done()
     }
@@ -167,6 +181,10 @@ impl Row for HeadRow {
 
     fn rank(&self) -> u64 {
         self.stamp.0
+    }
+
+    fn stamped_by(&self) -> Option<ChannelId> {
+        Some(self.channel_id)
     }
 
     fn value(&self) -> Vec<u8> {
@@ -209,6 +227,10 @@ impl Row for MembershipRow {
 
     fn rank(&self) -> u64 {
         self.stamp.0
+    }
+
+    fn stamped_by(&self) -> Option<ChannelId> {
+        Some(self.channel_id)
     }
 
     fn value(&self) -> Vec<u8> {
@@ -258,6 +280,10 @@ impl Row for KeyRow {
         self.stamp.0
     }
 
+    fn stamped_by(&self) -> Option<ChannelId> {
+        Some(self.key.channel_id)
+    }
+
     fn value(&self) -> Vec<u8> {
         Builder::value(self.stamp.0, 16).u64(self.message_id.0).u64(self.seq).done()
     }
@@ -295,6 +321,10 @@ impl Row for InterestRow {
         self.stamp.0
     }
 
+    fn stamped_by(&self) -> Option<ChannelId> {
+        Some(self.channel_id)
+    }
+
     fn value(&self) -> Vec<u8> {
         Builder::value(self.stamp.0, 16).u64(self.n).u64(self.record_id.0).done()
     }
@@ -330,6 +360,10 @@ impl Row for ReadRow {
         self.last_read_seq
     }
 
+    fn stamped_by(&self) -> Option<ChannelId> {
+        None
+    }
+
     fn value(&self) -> Vec<u8> {
         Builder::value(self.last_read_seq, 8).u64(self.last_read_id.0).done()
     }
@@ -348,6 +382,12 @@ impl Row for ReadRow {
 /// A partition's own rows share the table `partitions`: the key's first byte tells them apart.
 const PROGRESS: u8 = b'p';
 const SLOT: u8 = b's';
+const HIGHEST: u8 = b'h';
+
+/// The key of the highest stamp written to rows of a partition's channels.
+pub(crate) fn highest_key(partition: PartitionId) -> Vec<u8> {
+    Builder::default().u8(HIGHEST).u16(partition.0).done()
+}
 
 /// The key of a partition's progress.
 pub(crate) fn progress_key(partition: PartitionId) -> Vec<u8> {
@@ -361,6 +401,10 @@ impl Row for Progress {
 
     fn rank(&self) -> u64 {
         self.offset.0
+    }
+
+    fn stamped_by(&self) -> Option<ChannelId> {
+        None
     }
 
     fn value(&self) -> Vec<u8> {
@@ -397,6 +441,10 @@ impl Row for SlotOf {
 
     fn rank(&self) -> u64 {
         self.row.stamp.0
+    }
+
+    fn stamped_by(&self) -> Option<ChannelId> {
+        None
     }
 
     fn value(&self) -> Vec<u8> {
