@@ -3,6 +3,8 @@
 //! A suite takes a way to make a fresh engine; each of its parts gets one of its own and panics where the contract is
 //! broken. They run under tokio, with time as it is: no part waits for luck, only for what must come.
 
+pub mod accounts;
+pub mod channels;
 pub mod committer;
 pub mod log;
 pub mod presence;

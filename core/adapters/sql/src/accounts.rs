@@ -1,0 +1,204 @@
+//! Accounts and sessions.
+
+use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
+use ringside_ports::{Accounts, EngineError};
+use ringside_types::{SessionId, UserId};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use crate::directory::{Directory, failed};
+use crate::rows;
+
+/// Values bound in one statement at the most; SQLite's own limit is 32,766.
+pub(crate) const BOUND_MAX: usize = 1_000;
+
+/// As names and addresses are compared.
+fn folded(text: &str) -> String {
+    text.to_lowercase()
+}
+
+impl Accounts for Directory {
+    async fn create_users(&self, users: &[NewUser]) -> Result<Vec<Option<Taken>>, EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut taken = Vec::with_capacity(users.len());
+        for new in users {
+            let in_the_way = taken_by(&mut transaction, &new.user).await?;
+            if in_the_way.is_none() {
+                insert(&mut transaction, new).await?;
+            }
+            taken.push(in_the_way);
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(taken)
+    }
+
+    async fn user_by_login(&self, login: &str) -> Result<Option<(User, String)>, EngineError> {
+        let found = sqlx::query("SELECT * FROM users WHERE email_folded = ?1 OR username_folded = ?1")
+            .bind(folded(login))
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed)?;
+        found.map(|row| Ok((rows::user(&row)?, rows::text(&row, "password_hash")?))).transpose()
+    }
+
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, EngineError> {
+        let mut users = Vec::with_capacity(ids.len());
+        for part in ids.chunks(BOUND_MAX) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM users WHERE id IN (");
+            let mut list = query.separated(", ");
+            for id in part {
+                list.push_bind(id.as_bytes().to_vec());
+            }
+            query.push(")");
+            let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
+            for row in &found {
+                users.push(rows::user(row)?);
+            }
+        }
+        Ok(users)
+    }
+
+    async fn open_sessions(&self, sessions: &[NewSession]) -> Result<(), EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        for new in sessions {
+            sqlx::query("INSERT INTO sessions (id, user_id, device, created_at) VALUES (?, ?, ?, ?)")
+                .bind(new.id.as_bytes().to_vec())
+                .bind(new.user_id.as_bytes().to_vec())
+                .bind(&new.device)
+                .bind(new.created_at.0 as i64)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+            insert_token(&mut transaction, &new.refresh_hash, new.id, new.expires_at.0).await?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn exchange(&self, exchange: Exchange) -> Result<Exchanged, EngineError> {
+        // The one writer makes racers wait for one another: the second finds the token spent.
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let found = sqlx::query(
+            "SELECT t.session_id, t.expires_at, t.spent, s.user_id, s.ended FROM refresh_tokens t \
+             JOIN sessions s ON s.id = t.session_id WHERE t.hash = ?",
+        )
+        .bind(exchange.presented.to_vec())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        let Some(row) = found else { return Ok(Exchanged::Refused) };
+        let (session_id, user_id) = (rows::session_id(&row, "session_id")?, rows::user_id(&row, "user_id")?);
+        if rows::number(&row, "ended")? != 0 {
+            return Ok(Exchanged::Refused);
+        }
+        if rows::number(&row, "spent")? != 0 {
+            end(&mut transaction, session_id).await?;
+            transaction.commit().await.map_err(failed)?;
+            return Ok(Exchanged::Replayed { user_id, session_id });
+        }
+        if rows::number(&row, "expires_at")? <= exchange.now.0 {
+            return Ok(Exchanged::Refused);
+        }
+        sqlx::query("UPDATE refresh_tokens SET spent = 1 WHERE hash = ?")
+            .bind(exchange.presented.to_vec())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        insert_token(&mut transaction, &exchange.replacement, session_id, exchange.expires_at.0).await?;
+        // Tokens that have expired can't be exchanged, spent or not: nobody needs them.
+        sqlx::query("DELETE FROM refresh_tokens WHERE session_id = ? AND expires_at <= ?")
+            .bind(session_id.as_bytes().to_vec())
+            .bind(exchange.now.0 as i64)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Exchanged::Rotated { user_id, session_id })
+    }
+
+    async fn end_session(&self, refresh_hash: [u8; 32]) -> Result<Option<(UserId, SessionId)>, EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let found = sqlx::query(
+            "SELECT s.id, s.user_id FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = ?",
+        )
+        .bind(refresh_hash.to_vec())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        let Some(row) = found else { return Ok(None) };
+        let session_id = rows::session_id(&row, "id")?;
+        end(&mut transaction, session_id).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Some((rows::user_id(&row, "user_id")?, session_id)))
+    }
+
+    async fn sessions_open(&self, sessions: &[SessionId]) -> Result<Vec<bool>, EngineError> {
+        let mut open = Vec::with_capacity(sessions.len());
+        for session in sessions {
+            let found = sqlx::query("SELECT 1 FROM sessions WHERE id = ? AND ended = 0")
+                .bind(session.as_bytes().to_vec())
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(failed)?;
+            open.push(found.is_some());
+        }
+        Ok(open)
+    }
+}
+
+async fn taken_by(connection: &mut SqliteConnection, user: &User) -> Result<Option<Taken>, EngineError> {
+    for (column, text, taken) in [
+        ("SELECT 1 FROM users WHERE email_folded = ?", &user.email, Taken::Email),
+        ("SELECT 1 FROM users WHERE username_folded = ?", &user.username, Taken::Username),
+    ] {
+        let found = sqlx::query(column).bind(folded(text)).fetch_optional(&mut *connection).await;
+        if found.map_err(failed)?.is_some() {
+            return Ok(Some(taken));
+        }
+    }
+    Ok(None)
+}
+
+async fn insert(connection: &mut SqliteConnection, new: &NewUser) -> Result<(), EngineError> {
+    let user = &new.user;
+    sqlx::query(
+        "INSERT INTO users (id, email, email_folded, username, username_folded, password_hash, display_name, \
+         avatar_url, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(user.id.as_bytes().to_vec())
+    .bind(&user.email)
+    .bind(folded(&user.email))
+    .bind(&user.username)
+    .bind(folded(&user.username))
+    .bind(&new.password_hash)
+    .bind(&user.display_name)
+    .bind(&user.avatar_url)
+    .bind(user.created_at.0 as i64)
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(())
+}
+
+async fn insert_token(
+    connection: &mut SqliteConnection,
+    hash: &[u8; 32],
+    session: SessionId,
+    expires_at: u64,
+) -> Result<(), EngineError> {
+    sqlx::query("INSERT INTO refresh_tokens (hash, session_id, expires_at) VALUES (?, ?, ?)")
+        .bind(hash.to_vec())
+        .bind(session.as_bytes().to_vec())
+        .bind(expires_at as i64)
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
+
+async fn end(connection: &mut SqliteConnection, session: SessionId) -> Result<(), EngineError> {
+    sqlx::query("UPDATE sessions SET ended = 1 WHERE id = ?")
+        .bind(session.as_bytes().to_vec())
+        .execute(connection)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}

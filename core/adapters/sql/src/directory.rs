@@ -1,0 +1,77 @@
+//! Opening the database.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ringside_ports::EngineError;
+use sqlx::SqlitePool;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+/// Connections that read.
+const READERS: u32 = 4;
+/// How long a statement waits for a lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Why the database can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It was written by a later version.
+    #[error(
+        "the Directory was written by a newer version of Ringside; start that version, or restore a backup"
+    )]
+    Newer,
+    /// A migration failed.
+    #[error(
+        "the Directory can't be brought up to date: {0}. Nothing was changed; restore a backup or report this"
+    )]
+    Migration(MigrateError),
+    /// Anything else: the file can't be read or written, or is no database.
+    #[error("the Directory can't be opened: {0}. Check the data folder's owner, permissions and free space")]
+    Database(sqlx::Error),
+}
+
+/// The Directory. A clone is another handle to it.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    pub(crate) writer: SqlitePool,
+    pub(crate) readers: SqlitePool,
+}
+
+impl Directory {
+    /// Opens the database at `path`, and makes it where there is none.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        let writer = one.connect_with(options.clone()).await.map_err(OpenError::Database)?;
+        MIGRATIONS.run(&writer).await.map_err(|error| match error {
+            MigrateError::VersionMissing(_) => OpenError::Newer,
+            other => OpenError::Migration(other),
+        })?;
+        let readers = SqlitePoolOptions::new().max_connections(READERS);
+        let readers = readers.connect_with(options.read_only(true)).await.map_err(OpenError::Database)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+pub(crate) fn failed(error: sqlx::Error) -> EngineError {
+    EngineError::Unavailable { engine: "Directory", cause: error.to_string() }
+}

@@ -1,0 +1,75 @@
+//! Columns to values. What was written is what comes back; anything else is damage.
+
+use ringside_ports::EngineError;
+use ringside_ports::accounts::User;
+use ringside_ports::channels::{Channel, ChannelKind, Member, Role};
+use ringside_types::{ChannelId, SessionId, UnixMillis, UserId};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use crate::directory::failed;
+
+fn damaged(cause: impl std::fmt::Display) -> EngineError {
+    EngineError::Damaged { engine: "Directory", cause: cause.to_string() }
+}
+
+fn uuid(row: &SqliteRow, column: &str) -> Result<Uuid, EngineError> {
+    let bytes: Vec<u8> = row.try_get(column).map_err(failed)?;
+    Uuid::from_slice(&bytes).map_err(damaged)
+}
+
+pub(crate) fn user_id(row: &SqliteRow, column: &str) -> Result<UserId, EngineError> {
+    uuid(row, column).map(UserId)
+}
+
+pub(crate) fn channel_id(row: &SqliteRow, column: &str) -> Result<ChannelId, EngineError> {
+    uuid(row, column).map(ChannelId)
+}
+
+pub(crate) fn session_id(row: &SqliteRow, column: &str) -> Result<SessionId, EngineError> {
+    uuid(row, column).map(SessionId)
+}
+
+pub(crate) fn text(row: &SqliteRow, column: &str) -> Result<String, EngineError> {
+    row.try_get(column).map_err(failed)
+}
+
+pub(crate) fn number(row: &SqliteRow, column: &str) -> Result<u64, EngineError> {
+    let number: i64 = row.try_get(column).map_err(failed)?;
+    u64::try_from(number).map_err(damaged)
+}
+
+pub(crate) fn user(row: &SqliteRow) -> Result<User, EngineError> {
+    Ok(User {
+        id: user_id(row, "id")?,
+        email: text(row, "email")?,
+        username: text(row, "username")?,
+        display_name: text(row, "display_name")?,
+        avatar_url: text(row, "avatar_url")?,
+        created_at: UnixMillis(number(row, "created_at")?),
+    })
+}
+
+pub(crate) fn channel(row: &SqliteRow) -> Result<Channel, EngineError> {
+    let kind = text(row, "type")?;
+    Ok(Channel {
+        id: channel_id(row, "id")?,
+        name: text(row, "name")?,
+        kind: ChannelKind::from_name(&kind).ok_or_else(|| damaged(format!("channel type {kind:?}")))?,
+        creator_id: user_id(row, "creator_id")?,
+        description: text(row, "description")?,
+        created_at: UnixMillis(number(row, "created_at")?),
+    })
+}
+
+pub(crate) fn member(row: &SqliteRow) -> Result<Member, EngineError> {
+    let role = text(row, "role")?;
+    Ok(Member {
+        channel_id: channel_id(row, "channel_id")?,
+        user_id: user_id(row, "user_id")?,
+        role: Role::from_name(&role).ok_or_else(|| damaged(format!("role {role:?}")))?,
+        joined_at: UnixMillis(number(row, "joined_at")?),
+        version: number(row, "version")?,
+    })
+}

@@ -1,0 +1,45 @@
+//! The Directory against the contracts of its ports; every query runs here.
+
+use std::cell::RefCell;
+
+use ringside_ports::contract::{accounts, channels};
+use ringside_sql::{Directory, OpenError};
+use tempfile::TempDir;
+
+/// Makes fresh Directories, and keeps their folders.
+async fn fresh(folders: &RefCell<Vec<TempDir>>) -> Directory {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("directory.sqlite");
+    folders.borrow_mut().push(folder);
+    Directory::open(&path).await.expect("opens")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_keep_their_contract() {
+    let folders = RefCell::default();
+    accounts::suite(async || fresh(&folders).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn channels_keep_their_contract() {
+    let folders = RefCell::default();
+    channels::suite(async || fresh(&folders).await).await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("directory.sqlite");
+    for _ in 0..2 {
+        Directory::open(&path).await.expect("opens").close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_with_a_sentence() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("directory.sqlite");
+    std::fs::write(&path, vec![7; 8192]).expect("writes");
+    let refused = Directory::open(&path).await.expect_err("refuses");
+    assert!(matches!(refused, OpenError::Database(_) | OpenError::Migration(_)), "{refused}");
+}

@@ -1,0 +1,56 @@
+//! Who makes a request, and how many they have left.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use ringside_ports::presence::{Account, Charge, Rate, Verdict};
+use ringside_ports::service::UserService as _;
+
+use crate::problem::Problem;
+use crate::router::{App, Services};
+
+/// Lets a request with a good access token through, as one of the caller's requests of this minute.
+pub(crate) async fn authenticated<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let token = bearer(request.headers())
+        .ok_or_else(|| Problem::unauthorized("Send an access token: `Authorization: Bearer <token>`."))?;
+    let caller = app.services.users().verify(token).await?;
+    let limit = app.config.limits.rest_per_minute;
+    let account = Account::UserRequests(caller.user_id);
+    let remaining = charge(&app, account, Rate { per_minute: limit, burst: limit }).await?;
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    if limit > 0 {
+        let headers = response.headers_mut();
+        // A token comes back every 60 s / limit; the bucket is whole again when all that is missing is back.
+        let reset_s = u64::from(limit.saturating_sub(remaining)) * 60 / u64::from(limit);
+        headers.insert("ratelimit-limit", HeaderValue::from(limit));
+        headers.insert("ratelimit-remaining", HeaderValue::from(remaining));
+        headers.insert("ratelimit-reset", HeaderValue::from(reset_s));
+    }
+    Ok(response)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Takes one token; the number left. Limits may suffer when their engine does; requests don't.
+async fn charge<S: Services>(app: &App<S>, account: Account, rate: Rate) -> Result<u32, Problem> {
+    if rate.per_minute == 0 {
+        return Ok(0);
+    }
+    match app.services.charge(Charge { account, rate }).await {
+        Some(Verdict::Refused { retry_after_ms }) => Err(Problem::rate_limited(retry_after_ms)),
+        Some(Verdict::Granted { remaining }) => Ok(remaining),
+        None => Ok(rate.burst),
+    }
+}

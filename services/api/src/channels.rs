@@ -1,0 +1,134 @@
+//! Channels and members.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use ringside_ports::channels::ChannelKind;
+use ringside_ports::service::{
+    Caller, ChannelService as _, ChannelWish, FieldError, ListPart, MessageService as _, ServiceError,
+};
+use ringside_types::{ChannelId, UserId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::client::{JsonBody, Query, id, list_limit};
+use crate::problem::Problem;
+use crate::router::{App, Services};
+use crate::views;
+
+#[derive(Deserialize)]
+struct CreateBody {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    member_ids: Vec<UserId>,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ListQuery {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+impl ListQuery {
+    fn part(self) -> Result<ListPart, Problem> {
+        Ok(ListPart { cursor: self.cursor, limit: list_limit(self.limit)? })
+    }
+}
+
+#[derive(Deserialize)]
+struct AddBody {
+    #[serde(default)]
+    user_ids: Vec<UserId>,
+    #[serde(default)]
+    user_id: Option<UserId>,
+}
+
+pub(crate) async fn create<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    body: JsonBody,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let body: CreateBody = body.read()?;
+    let kind = ChannelKind::from_name(&body.kind).ok_or_else(|| {
+        let message = "is `dm`, `group`, `private` or `public`".into();
+        ServiceError::Invalid(vec![FieldError { field: "type", message }])
+    })?;
+    let wish = ChannelWish {
+        name: body.name.unwrap_or_default(),
+        kind,
+        member_ids: body.member_ids,
+        description: body.description.unwrap_or_default(),
+    };
+    let (channel, is_new) = app.services.channels().create(caller.user_id, wish).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(views::channel(&channel))))
+}
+
+pub(crate) async fn list<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
+    let listed = app.services.channels().list(caller.user_id, query.part()?).await?;
+    let ids: Vec<ChannelId> = listed.items.iter().map(|item| item.channel.id).collect();
+    let summaries = app.services.messages().summaries(caller.user_id, &ids).await?;
+    let mut items = Vec::with_capacity(ids.len());
+    for (mine, summary) in listed.items.iter().zip(&summaries) {
+        let last = views::messages(app.services.users(), summary.last_message.as_slice()).await?;
+        let mut item = views::channel(&mine.channel);
+        item["role"] = mine.membership.role.name().into();
+        item["unread_count"] = summary.unread_count.into();
+        item["last_message"] = last.into_iter().next().unwrap_or(Value::Null);
+        items.push(item);
+    }
+    Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
+}
+
+pub(crate) async fn channel<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Path(channel): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let channel = app.services.channels().channel(caller.user_id, id(&channel)?).await?;
+    Ok(Json(views::channel(&channel)))
+}
+
+pub(crate) async fn members<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Path(channel): Path<String>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
+    let listed = app.services.channels().members(caller.user_id, id(&channel)?, query.part()?).await?;
+    let items: Vec<Value> = listed.items.iter().map(views::member).collect();
+    Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
+}
+
+pub(crate) async fn add_members<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Path(channel): Path<String>,
+    body: JsonBody,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let AddBody { mut user_ids, user_id } = body.read()?;
+    user_ids.extend(user_id);
+    let added = app.services.channels().add_members(caller.user_id, id(&channel)?, user_ids).await?;
+    let items: Vec<Value> = added.iter().map(views::member).collect();
+    Ok((StatusCode::CREATED, Json(json!({"items": items, "next_cursor": null}))))
+}
+
+pub(crate) async fn remove_member<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Path((channel, user)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    app.services.channels().remove_member(caller.user_id, id(&channel)?, id(&user)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

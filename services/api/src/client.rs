@@ -1,0 +1,132 @@
+//! Where a request comes from, and what its body says.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use ringside_types::limits::{LIST_DEFAULT, LIST_MAX};
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+use crate::router::{App, Services};
+
+/// Bytes of a JSON body at the most: a message of the largest size, escaped.
+pub(crate) const BODY_BYTES_MAX: usize = 512 * 1024;
+
+/// The client's address: the peer's, or what a trusted proxy says of it.
+pub(crate) struct Address(pub(crate) IpAddr);
+
+impl<S: Services> FromRequestParts<Arc<App<S>>> for Address {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App<S>>) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
+        Ok(Self(forwarded(&parts.headers, peer, &app.config.trusted_proxies)))
+    }
+}
+
+/// The nearest address in `X-Forwarded-For` that is no trusted proxy; only trusted peers are believed.
+fn forwarded(headers: &HeaderMap, peer: IpAddr, trusted: &[IpAddr]) -> IpAddr {
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let mut nearest = peer;
+    for hop in hops.iter().rev() {
+        let Ok(address) = hop.parse::<IpAddr>() else { return nearest };
+        nearest = address.to_canonical();
+        if !trusted.contains(&nearest) {
+            return nearest;
+        }
+    }
+    nearest
+}
+
+/// A JSON body, read whole.
+pub(crate) struct JsonBody(pub(crate) Vec<u8>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let kind =
+            request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+        let kind = kind.split(';').next().unwrap_or("").trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            let detail = "Send the body as `Content-Type: application/json`.";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        let body: Body = request.into_body();
+        let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+            let detail = format!("The body is larger than {BODY_BYTES_MAX} bytes, or ended early.");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+        })?;
+        Ok(Self(bytes.into()))
+    }
+}
+
+impl JsonBody {
+    /// Reads the body; unknown fields are ignored.
+    pub(crate) fn read<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.0).map_err(|error| {
+            if error.is_data() {
+                let detail = format!("The body does not fit: {error}.");
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+            } else {
+                Problem::bad_request(format!("The body is not JSON: {error}."))
+            }
+        })
+    }
+}
+
+/// The query, checked by the caller.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        query.map(|query| Self(query.0)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
+}
+
+/// A list's `limit`: from 1 to 100.
+pub(crate) fn list_limit(asked: Option<usize>) -> Result<usize, Problem> {
+    match asked {
+        None => Ok(LIST_DEFAULT),
+        Some(limit) if (1..=LIST_MAX).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::bad_request(format!("`limit` is from 1 to {LIST_MAX}."))),
+    }
+}
+
+/// An id in a path: what can't be one names nothing.
+pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| Problem::not_found("There is nothing under this id."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_trusted_peers_are_believed() {
+        let peer = IpAddr::from([10, 0, 0, 1]);
+        let other = IpAddr::from([10, 0, 0, 2]);
+        let check = |line: &'static str, trusted: &[IpAddr], wanted: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", line.parse().expect("a header"));
+            assert_eq!(forwarded(&headers, peer, trusted).to_string(), wanted, "{line}");
+        };
+        check("1.1.1.1", &[], "10.0.0.1");
+        check("1.1.1.1", &[peer], "1.1.1.1");
+        check("6.6.6.6, 1.1.1.1", &[peer], "1.1.1.1");
+        check("6.6.6.6, 1.1.1.1, 10.0.0.2", &[peer, other], "1.1.1.1");
+        check("junk, 10.0.0.2", &[peer, other], "10.0.0.2");
+    }
+}

@@ -1,0 +1,18 @@
+//! REST over the services' contracts.
+//!
+//! * [`router`] builds all of it over any implementation of the contracts.
+//! * [`table::NOT_YET`] is every row of the public contract that has no handler yet: it answers 501.
+
+mod auth;
+mod channels;
+mod client;
+mod home;
+
+mod messages;
+mod problem;
+mod router;
+pub mod table;
+mod users;
+mod views;
+
+pub use router::{Config, Services, router};

@@ -1,0 +1,103 @@
+//! Messages: history, one, and sending.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use ringside_ports::service::{Caller, HistoryRange, MessageService as _, Outgoing, Sent};
+use ringside_types::{ChannelId, ClientId, MessageId};
+use ringside_wire::command::SendPayload;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::client::{JsonBody, Query, id, list_limit};
+use crate::problem::Problem;
+use crate::router::{App, Services};
+use crate::views;
+
+#[derive(Deserialize)]
+pub(crate) struct HistoryQuery {
+    before: Option<MessageId>,
+    after: Option<MessageId>,
+    around: Option<MessageId>,
+    limit: Option<usize>,
+    cursor: Option<MessageId>,
+}
+
+pub(crate) async fn history<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Path(channel): Path<String>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<Json<Value>, Problem> {
+    if query.around.is_some() {
+        let detail = "`around` is not built yet; ask with `before` and `after`.";
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail));
+    }
+    // The cursor goes on in the direction of the first answer: older, or newer where `after` alone was asked.
+    let upwards = query.after.is_some() && query.before.is_none();
+    let range = HistoryRange {
+        before: if upwards { None } else { query.cursor.or(query.before) },
+        after: if upwards { query.cursor.or(query.after) } else { query.after },
+        limit: list_limit(query.limit)?,
+    };
+    let (rows, has_more) = app.services.messages().history(caller.user_id, id(&channel)?, range).await?;
+    let end = if upwards { rows.first() } else { rows.last() };
+    let next_cursor = end.filter(|_| has_more).map(|row| row.message_id);
+    let items = views::messages(app.services.users(), &rows).await?;
+    Ok(Json(json!({"items": items, "next_cursor": next_cursor})))
+}
+
+pub(crate) async fn message<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Path((channel, message)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let row = app.services.messages().message(caller.user_id, id(&channel)?, id(&message)?).await?;
+    let mut items = views::messages(app.services.users(), &[row]).await?;
+    Ok(Json(items.pop().unwrap_or(Value::Null)))
+}
+
+pub(crate) async fn send<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Path(channel): Path<String>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let channel_id: ChannelId = id(&channel)?;
+    let client_id = idempotency_key(&headers)?;
+    let payload: SendPayload<'_> = body.read()?;
+    let send = payload
+        .validated(client_id, channel_id)
+        .map_err(|refused| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", refused.to_string()))?;
+    if send.content.len() + send.metadata.len() > app.config.limits.message_bytes as usize {
+        let detail = format!("A message holds at most {} bytes.", app.config.limits.message_bytes);
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail));
+    }
+    let outgoing = Outgoing {
+        client_id,
+        channel_id,
+        content: send.content.into_owned(),
+        content_type: send.content_type,
+        reply_to: send.reply_to,
+        metadata: send.metadata.to_owned(),
+    };
+    match app.services.messages().send(caller.user_id, outgoing).await? {
+        Sent::Stored(row) => {
+            let mut items = views::messages(app.services.users(), &[row]).await?;
+            Ok((StatusCode::CREATED, Json(items.pop().unwrap_or(Value::Null))))
+        }
+        Sent::Received => {
+            Ok((StatusCode::ACCEPTED, Json(json!({"status": "received", "client_id": client_id}))))
+        }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<ClientId, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(ClientId(Uuid::now_v7())) };
+    let key = key.to_str().ok().map(|key| key.trim_matches('"'));
+    key.and_then(|key| key.parse().ok()).ok_or_else(|| Problem::bad_request("`Idempotency-Key` is a UUID."))
+}

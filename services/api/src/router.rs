@@ -1,0 +1,156 @@
+//! All routes, over any implementation of the services' contracts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use ringside_ports::presence::{Charge, Verdict};
+use ringside_ports::service::{ChannelService, MessageService, UserService};
+use ringside_types::Limits;
+use serde_json::json;
+
+use crate::problem::Problem;
+use crate::table::NOT_YET;
+use crate::{auth, channels, home, messages, users};
+
+/// A request, its body included, must be answered in this time.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The services that the API stands on.
+pub trait Services: Send + Sync + 'static {
+    /// Accounts and sessions.
+    type Users: UserService;
+    /// Channels and members.
+    type Channels: ChannelService;
+    /// Messages.
+    type Messages: MessageService;
+
+    /// Accounts and sessions.
+    fn users(&self) -> &Self::Users;
+    /// Channels and members.
+    fn channels(&self) -> &Self::Channels;
+    /// Messages.
+    fn messages(&self) -> &Self::Messages;
+    /// Takes one token of a limit; `None`: the engine does not answer.
+    fn charge(&self, charge: Charge) -> impl Future<Output = Option<Verdict>> + Send;
+}
+
+/// What an operator sets of the API.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What users are held to.
+    pub limits: Limits,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Where clients find the edge: `ws://host:port/ws`.
+    pub edge_url: String,
+}
+
+pub(crate) struct App<S> {
+    pub(crate) services: S,
+    pub(crate) config: Config,
+}
+
+/// Builds the API.
+pub fn router<S: Services>(services: S, config: Config) -> Router {
+    let app = Arc::new(App { services, config });
+    let open = Router::new()
+        .route("/auth/register", post(users::register::<S>))
+        .route("/auth/login", post(users::login::<S>))
+        .route("/auth/refresh", post(users::refresh::<S>))
+        .route("/auth/logout", post(users::logout::<S>))
+        .route("/auth/jwks.json", get(users::jwks::<S>));
+    let guarded = Router::new()
+        .route("/users/me", get(users::me::<S>))
+        .route("/users/{id}", get(users::user::<S>))
+        .route("/channels", get(channels::list::<S>).post(channels::create::<S>))
+        .route("/channels/{id}", get(channels::channel::<S>))
+        .route("/channels/{id}/members", get(channels::members::<S>).post(channels::add_members::<S>))
+        .route("/channels/{id}/members/{user_id}", axum::routing::delete(channels::remove_member::<S>))
+        .route("/channels/{id}/messages", get(messages::history::<S>).post(messages::send::<S>))
+        .route("/channels/{id}/messages/{mid}", get(messages::message::<S>))
+        .route("/edge", get(edge::<S>))
+        .route_layer(from_fn_with_state(app.clone(), auth::authenticated::<S>));
+    let api = not_yet(open.merge(guarded)).method_not_allowed_fallback(wrong_method).fallback(nothing_here);
+    Router::new()
+        .route("/", get(home::page))
+        .route("/home.css", get(home::style))
+        .nest("/api/v1", api)
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(nothing_here)
+        .layer(from_fn(in_time))
+        .layer(from_fn(secured))
+        .with_state(app)
+}
+
+/// Adds the rows that have no handler yet.
+fn not_yet<S: Services>(mut api: Router<Arc<App<S>>>) -> Router<Arc<App<S>>> {
+    for (path, methods) in NOT_YET {
+        let mut route = MethodRouter::new();
+        for method in methods {
+            route = match *method {
+                "GET" => route.get(not_implemented),
+                "POST" => route.post(not_implemented),
+                "PUT" => route.put(not_implemented),
+                "PATCH" => route.patch(not_implemented),
+                _ => route.delete(not_implemented),
+            };
+        }
+        api = api.route(path, route);
+    }
+    api
+}
+
+async fn edge<S: Services>(State(app): State<Arc<App<S>>>) -> impl IntoResponse {
+    axum::Json(json!({"url": app.config.edge_url}))
+}
+
+async fn not_implemented() -> Problem {
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", "This part of the API is not built yet.")
+}
+
+async fn nothing_here() -> Problem {
+    Problem::not_found("There is nothing at this path.")
+}
+
+async fn wrong_method(method: Method) -> Problem {
+    let detail = format!("{method} is not allowed here; the Allow header says what is.");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail = "The request was not complete, or not done, within 30 seconds.";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).into_response()
+        }
+    }
+}
+
+/// Security headers on every answer.
+async fn secured(request: Request, next: Next) -> Response {
+    const HEADERS: [(&str, &str); 7] = [
+        ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        (
+            "content-security-policy",
+            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+        ),
+        ("x-xss-protection", "0"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}

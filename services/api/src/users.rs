@@ -1,0 +1,102 @@
+//! Accounts and sessions.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use ringside_ports::service::{Caller, Credentials, Registration, UserService as _};
+use ringside_types::UserId;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::client::{Address, JsonBody, id};
+use crate::problem::Problem;
+use crate::router::{App, Services};
+use crate::views;
+
+#[derive(Deserialize)]
+struct RegisterBody {
+    email: String,
+    username: String,
+    password: String,
+    #[serde(default)]
+    display_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LoginBody {
+    login: String,
+    password: String,
+    #[serde(default)]
+    device: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RefreshBody {
+    refresh_token: String,
+}
+
+pub(crate) async fn register<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Address(address): Address,
+    body: JsonBody,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let RegisterBody { email, username, password, display_name } = body.read()?;
+    let wish = Registration { email, username, password, display_name, address };
+    let signed = app.services.users().register(wish).await?;
+    Ok((StatusCode::CREATED, Json(views::signed_in(&signed))))
+}
+
+pub(crate) async fn login<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    body: JsonBody,
+) -> Result<Json<Value>, Problem> {
+    let LoginBody { login, password, device } = body.read()?;
+    let credentials = Credentials { login, password, device: device.unwrap_or_default() };
+    let signed = app.services.users().login(credentials).await?;
+    Ok(Json(views::signed_in(&signed)))
+}
+
+pub(crate) async fn refresh<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    body: JsonBody,
+) -> Result<Json<Value>, Problem> {
+    let body: RefreshBody = body.read()?;
+    let signed = app.services.users().refresh(&body.refresh_token).await?;
+    Ok(Json(views::signed_in(&signed)))
+}
+
+pub(crate) async fn logout<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    body: JsonBody,
+) -> Result<StatusCode, Problem> {
+    let body: RefreshBody = body.read()?;
+    app.services.users().logout(&body.refresh_token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn jwks<S: Services>(State(app): State<Arc<App<S>>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/jwk-set+json")], app.services.users().jwks())
+}
+
+pub(crate) async fn me<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, Problem> {
+    let users = app.services.users().users(&[caller.user_id]).await?;
+    let user = users.first().ok_or_else(|| Problem::unauthorized("This account is gone."))?;
+    Ok(Json(views::own_user(user)))
+}
+
+pub(crate) async fn user<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Path(user_id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let user_id: UserId = id(&user_id)?;
+    let users = app.services.users().users(&[user_id]).await?;
+    let user = users.first().ok_or_else(|| Problem::not_found("There is no such user."))?;
+    Ok(Json(views::public_user(user)))
+}

@@ -1,0 +1,277 @@
+//! The configuration: defaults, then `ringside.toml`, then the environment, then flags; the later counts.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ringside_types::Limits;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::keys::{KEYS, Kind, environment_name, nearest};
+
+/// The file that is read where no other is named.
+pub const FILE: &str = "ringside.toml";
+/// Shards of one process at the most.
+pub const SHARDS_MAX: usize = 256;
+/// A drain may take so long at the most, in seconds.
+pub const DRAIN_WINDOW_MAX_S: u64 = 600;
+
+/// All that an operator may set. Everything has a default.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// REST, and the page at `/`.
+    pub api_addr: SocketAddr,
+    /// WebSocket: `/ws`.
+    pub edge_addr: SocketAddr,
+    /// `/health`, `/ready`, `/metrics`.
+    pub admin_addr: SocketAddr,
+    /// Shards of the edge; 0: one per core.
+    pub shards: usize,
+    /// How long a drain may take, in seconds.
+    pub drain_window_s: u64,
+    /// The certificate chain in PEM; with `tls_key` it turns TLS on.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Origins that browsers may connect from, beside the API's own.
+    pub allowed_origins: Vec<String>,
+    /// The server pings a connection this often, in milliseconds.
+    pub heartbeat_interval_ms: u64,
+    /// What users are held to.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            data_dir: "ringside-data".into(),
+            api_addr: local(8080),
+            edge_addr: local(8081),
+            admin_addr: local(8082),
+            shards: 0,
+            drain_window_s: 20,
+            tls_cert: None,
+            tls_key: None,
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+            heartbeat_interval_ms: 25_000,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The named file can't be read.
+    #[error("the configuration file {} can't be read: {cause}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// Not TOML.
+    #[error("the configuration file {} is not TOML: {cause}", path.display())]
+    Syntax {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        cause: toml::de::Error,
+    },
+    /// A key that nobody knows.
+    #[error("unknown key `{key}`{}", hint(nearest))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// What it was probably meant to be.
+        nearest: Option<&'static str>,
+    },
+    /// A value that does not fit its key.
+    #[error("{from}: {cause}")]
+    Value {
+        /// Where it stands.
+        from: String,
+        /// What is wrong.
+        cause: String,
+    },
+}
+
+fn hint(nearest: &Option<&'static str>) -> String {
+    nearest.map_or_else(
+        || "; `ringside config show` lists all keys".into(),
+        |key| format!("; did you mean `{key}`?"),
+    )
+}
+
+/// Reads the configuration. `file`: the named one, which must be there; otherwise [`FILE`], if it is there.
+/// `environment` and `flags` are pairs of name and text; flags are named by their keys.
+///
+/// # Errors
+/// See [`ConfigError`]: each says what to change.
+pub fn read(
+    file: Option<&Path>,
+    environment: impl Fn(&str) -> Option<String>,
+    flags: &[(&'static str, String)],
+) -> Result<Config, ConfigError> {
+    let mut table = read_file(file)?;
+    refuse_unknown(&table, "")?;
+    for (key, kind) in KEYS {
+        let name = environment_name(key);
+        if let Some(text) = environment(&name) {
+            let value = value_of(&text, kind, &name)?;
+            set(&mut table, key, value);
+        }
+    }
+    for (key, text) in flags {
+        let kind = KEYS.iter().find(|(known, _)| known == key).map_or(Kind::Text, |(_, kind)| *kind);
+        let value = value_of(text, kind, &format!("--{}", key.replace('_', "-")))?;
+        set(&mut table, key, value);
+    }
+    let config: Config = table.try_into().map_err(|cause: toml::de::Error| ConfigError::Value {
+        from: "configuration".into(),
+        cause: cause.to_string(),
+    })?;
+    check(&config)?;
+    Ok(config)
+}
+
+fn read_file(named: Option<&Path>) -> Result<Table, ConfigError> {
+    let path = named.unwrap_or(Path::new(FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            return Ok(Table::new());
+        }
+        Err(cause) => return Err(ConfigError::Unreadable { path: path.into(), cause }),
+    };
+    text.parse().map_err(|cause| ConfigError::Syntax { path: path.into(), cause })
+}
+
+fn refuse_unknown(table: &Table, prefix: &str) -> Result<(), ConfigError> {
+    for (name, value) in table {
+        let key = format!("{prefix}{name}");
+        let is_table = KEYS.iter().any(|(known, _)| known.starts_with(&format!("{key}.")));
+        match value {
+            Value::Table(inner) if is_table => refuse_unknown(inner, &format!("{key}."))?,
+            _ if KEYS.iter().any(|(known, _)| *known == key) => {}
+            _ => return Err(ConfigError::UnknownKey { nearest: nearest(&key), key }),
+        }
+    }
+    Ok(())
+}
+
+fn value_of(text: &str, kind: Kind, from: &str) -> Result<Value, ConfigError> {
+    match kind {
+        Kind::Text => Ok(Value::String(text.into())),
+        Kind::List => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.into())).collect()))
+        }
+        Kind::Number => text.parse().map(Value::Integer).map_err(|_| ConfigError::Value {
+            from: from.into(),
+            cause: format!("`{text}` is not a whole number"),
+        }),
+    }
+}
+
+fn set(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => drop(table.insert(key.into(), value)),
+        Some((outer, inner)) => {
+            let outer = table.entry(outer).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(outer) = outer {
+                outer.insert(inner.into(), value);
+            }
+        }
+    }
+}
+
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let refuse = |from: &str, cause: &str| Err(ConfigError::Value { from: from.into(), cause: cause.into() });
+    if config.shards > SHARDS_MAX {
+        return refuse("shards", "at most 256; 0 is one per core");
+    }
+    if config.drain_window_s > DRAIN_WINDOW_MAX_S {
+        return refuse("drain_window_s", "at most 600");
+    }
+    if config.tls_cert.is_some() != config.tls_key.is_some() {
+        return refuse("tls_cert and tls_key", "one needs the other");
+    }
+    if !(1_000..=600_000).contains(&config.heartbeat_interval_ms) {
+        return refuse("heartbeat_interval_ms", "from 1000 to 600000");
+    }
+    if !(1_024..=16 * 1024 * 1024).contains(&config.limits.message_bytes) {
+        return refuse("limits.message_bytes", "from 1024 to 16777216");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), text).expect("writes");
+        file
+    }
+
+    fn refused(text: &str) -> String {
+        read(Some(file(text).path()), |_| None, &[]).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        let file = file("shards = 1\napi_addr = \"127.0.0.1:1\"\n[limits]\nmessage_bytes = 2000\n");
+        let environment = |name: &str| match name {
+            "RINGSIDE_SHARDS" => Some("2".into()),
+            "RINGSIDE_LIMITS_MESSAGES_PER_SECOND" => Some("0".into()),
+            "RINGSIDE_TRUSTED_PROXIES" => Some("127.0.0.1, ::1".into()),
+            _ => None,
+        };
+        let config = read(Some(file.path()), environment, &[("shards", "3".into())]).expect("reads");
+        assert_eq!((config.shards, config.api_addr.port()), (3, 1));
+        assert_eq!((config.limits.message_bytes, config.limits.messages_per_second), (2000, 0));
+        assert_eq!(config.limits.messages_burst, 20, "what is not set keeps its default");
+        assert_eq!(config.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn every_refusal_says_what_to_change() {
+        assert_eq!(refused("shard = 1"), "unknown key `shard`; did you mean `shards`?");
+        assert!(refused("[limits]\nmesage_bytes = 1").contains("did you mean `limits.message_bytes`?"));
+        assert!(refused("colour = 1").contains("ringside config show"));
+        assert!(refused("shards = \"many\"").contains("shards"));
+        assert!(refused("shards = 1000").contains("at most 256"));
+        assert!(refused("tls_cert = \"a.pem\"").contains("one needs the other"));
+        assert!(refused("api_addr = \"nowhere\"").contains("api_addr"));
+        assert!(refused("= 1").contains("not TOML"));
+        let missing = read(Some(Path::new("/no/such/file")), |_| None, &[]).expect_err("refuses");
+        assert!(missing.to_string().contains("can't be read"));
+        let number =
+            read(None, |name| (name == "RINGSIDE_SHARDS").then(|| "x".into()), &[]).expect_err("refuses");
+        assert!(number.to_string().contains("RINGSIDE_SHARDS"));
+    }
+
+    #[test]
+    fn every_field_has_a_key() {
+        for (key, kind) in KEYS {
+            let text = match key {
+                "api_addr" | "edge_addr" | "admin_addr" => "127.0.0.1:1",
+                "trusted_proxies" => "127.0.0.1",
+                "tls_cert" | "tls_key" => continue,
+                "heartbeat_interval_ms" | "limits.message_bytes" => "5000",
+                _ => "7",
+            };
+            assert!(value_of(text, kind, key).is_ok());
+            read(None, |name| (name == environment_name(key)).then(|| text.into()), &[]).expect(key);
+        }
+    }
+}

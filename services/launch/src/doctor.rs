@@ -1,0 +1,71 @@
+//! `ringside doctor`: what of this machine limits the number of connections.
+
+use std::fs::read_to_string;
+
+use rustix::process::{Resource, getrlimit};
+
+/// One thing that was looked at.
+#[derive(Debug)]
+pub struct Finding {
+    /// Whether it is as it should be for many connections.
+    pub good: bool,
+    /// What it is, and what to do where it is not good.
+    pub text: String,
+}
+
+/// Descriptors below which a process can't hold many connections.
+const DESCRIPTORS_WANTED: u64 = 100_000;
+/// Connections that may wait to be accepted.
+const BACKLOG_WANTED: u64 = 4_096;
+
+/// Looks at everything.
+pub fn findings() -> Vec<Finding> {
+    vec![descriptors(), io_uring(), number("/proc/sys/net/core/somaxconn", BACKLOG_WANTED), ports()]
+}
+
+fn descriptors() -> Finding {
+    let limit = getrlimit(Resource::Nofile);
+    let shown = |limit: Option<u64>| limit.map_or_else(|| "unlimited".into(), |limit| limit.to_string());
+    let good = limit.maximum.is_none_or(|maximum| maximum >= DESCRIPTORS_WANTED);
+    let text = format!(
+        "RLIMIT_NOFILE: {} (hard: {}). One io_uring ring holds as many connections; a shard opens further rings. \
+         Raise it with `ulimit -Hn` or LimitNOFILE= where it is below {DESCRIPTORS_WANTED}",
+        shown(limit.current),
+        shown(limit.maximum)
+    );
+    Finding { good, text }
+}
+
+fn io_uring() -> Finding {
+    let path = "/proc/sys/kernel/io_uring_disabled";
+    match read_to_string(path).as_deref().map(str::trim) {
+        Ok("0") => Finding { good: true, text: "io_uring: allowed".into() },
+        Ok(other) => Finding {
+            good: false,
+            text: format!(
+                "io_uring: {path} is {other}; with 0 the edge uses io_uring, else it falls back to polling"
+            ),
+        },
+        Err(_) => Finding {
+            good: false,
+            text: "io_uring: the kernel does not say; where it lacks it, the edge falls back to polling"
+                .into(),
+        },
+    }
+}
+
+fn number(path: &str, wanted: u64) -> Finding {
+    match read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok()) {
+        Some(value) => {
+            Finding { good: value >= wanted, text: format!("{path}: {value} (wanted: {wanted} or more)") }
+        }
+        None => Finding { good: false, text: format!("{path} can't be read (wanted: {wanted} or more)") },
+    }
+}
+
+fn ports() -> Finding {
+    let path = "/proc/sys/net/ipv4/ip_local_port_range";
+    let range = read_to_string(path).unwrap_or_default();
+    let range = range.split_whitespace().collect::<Vec<_>>().join("-");
+    Finding { good: true, text: format!("{path}: {range} (matters to load tools, not to a server)") }
+}

@@ -1,0 +1,50 @@
+//! Every key of the configuration: its name in `ringside.toml`, from which its name in the environment follows.
+
+/// What a key holds, so that text from the environment can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    /// Comma-separated in the environment.
+    List,
+}
+
+/// Every key; those of a table are written `table.key`.
+pub(crate) const KEYS: [(&str, Kind); 21] = [
+    ("data_dir", Kind::Text),
+    ("api_addr", Kind::Text),
+    ("edge_addr", Kind::Text),
+    ("admin_addr", Kind::Text),
+    ("shards", Kind::Number),
+    ("drain_window_s", Kind::Number),
+    ("tls_cert", Kind::Text),
+    ("tls_key", Kind::Text),
+    ("trusted_proxies", Kind::List),
+    ("allowed_origins", Kind::List),
+    ("heartbeat_interval_ms", Kind::Number),
+    ("limits.messages_per_second", Kind::Number),
+    ("limits.messages_burst", Kind::Number),
+    ("limits.channel_messages_per_minute", Kind::Number),
+    ("limits.connections_per_user", Kind::Number),
+    ("limits.rest_per_minute", Kind::Number),
+    ("limits.register_per_minute_per_address", Kind::Number),
+    ("limits.register_burst", Kind::Number),
+    ("limits.login_failures_per_minute", Kind::Number),
+    ("limits.message_bytes", Kind::Number),
+    ("limits.sync_messages", Kind::Number),
+];
+
+/// Names further from an unknown one than this many edits are no help.
+const NEAREST_EDITS_MAX: usize = 4;
+
+/// The key's name in the environment: `limits.message_bytes` is `RINGSIDE_LIMITS_MESSAGE_BYTES`.
+pub(crate) fn environment_name(key: &str) -> String {
+    format!("RINGSIDE_{}", key.replace('.', "_").to_uppercase())
+}
+
+/// The known key that an unknown one was probably meant to be.
+pub(crate) fn nearest(unknown: &str) -> Option<&'static str> {
+    let distance = |key: &str| strsim::damerau_levenshtein(unknown, key);
+    let nearest = KEYS.iter().map(|(key, _)| *key).min_by_key(|key| distance(key))?;
+    (distance(nearest) <= NEAREST_EDITS_MAX).then_some(nearest)
+}

@@ -1,0 +1,7 @@
+//! Configuration, choice of engines, and the roles of the binary `ringside`.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+mod doctor;
+mod keys;

@@ -1,0 +1,17 @@
+//! The binary `ringside`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use ringside_launch::cli::Cli;
+use ringside_launch::commands;
+
+fn main() -> ExitCode {
+    match commands::run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringside: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
