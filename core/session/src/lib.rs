@@ -1,5 +1,7 @@
-//! One connection's life, and the mail between shards and bridge.
+//! One connection's life: tokens, sync, and the mail between shards and bridge. No I/O, no clock, no randomness.
 //!
-//! Today it holds [`mail`] alone: the words that gateway and bridge share, which never import one another.
+//! * [`mail`]: what gateway and bridge tell one another, which never import each other.
+//! * [`token`]: access tokens, verified with public keys alone.
 
 pub mod mail;
+pub mod token;
