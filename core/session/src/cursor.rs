@@ -1,0 +1,133 @@
+//! Where one connection stands in one channel: live, or reading what it missed.
+//!
+//! Vocabulary: `last` is the id of the last record of the channel that the shard has seen. A live connection gets every
+//! event above its *floor*. One that reads gets none: its pages go on until they reach `last`, and it goes live in the
+//! same turn of the loop, so that nothing is between the last page and the first event. An event of a page is never
+//! delivered again as an event.
+
+use ringside_types::MessageId;
+
+/// Where a connection stands in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// It gets events above this id.
+    Live {
+        /// What a page has brought already.
+        floor: MessageId,
+    },
+    /// It gets pages.
+    Reading(Reading),
+}
+
+/// What is still to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Messages above this id.
+    pub after: MessageId,
+    /// Changes above this number; `None`: none before the head.
+    pub after_change: Option<u64>,
+    /// Whether what is read goes out as events, no longer (or never) as `sync.page`.
+    pub as_events: bool,
+}
+
+/// What a page says of how far it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageEnd {
+    /// The last message in it.
+    pub last_message: Option<MessageId>,
+    /// Whether more follow below the head.
+    pub has_more: bool,
+    /// The head's last effective record.
+    pub head: MessageId,
+    /// The head's changes.
+    pub head_change: u64,
+}
+
+impl Cursor {
+    /// Whether an event of the chain goes to the connection.
+    pub fn takes(&self, id: MessageId) -> bool {
+        matches!(self, Self::Live { floor } if id > *floor)
+    }
+
+    /// Whether the cursor says nothing that a connection which missed nothing would not do, once `last` is reached.
+    pub fn is_plain(&self, last: MessageId) -> bool {
+        matches!(self, Self::Live { floor } if *floor <= last)
+    }
+
+    /// A page has been sent. `last`: the last record of the channel that the shard has seen. Afterwards the cursor is
+    /// live, or says what to read next.
+    pub fn page_sent(&mut self, end: PageEnd, last: MessageId) {
+        let Self::Reading(reading) = self else { return };
+        if end.has_more {
+            reading.after = end.last_message.unwrap_or(reading.after);
+            return;
+        }
+        if end.head >= last {
+            *self = Self::Live { floor: end.head };
+            return;
+        }
+        // Everything up to the head has been sent, whether its last record was a message or a change.
+        reading.after = reading.after.max(end.head);
+        reading.after_change = Some(end.head_change);
+        reading.as_events = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Records 1, 2, 3 … of a channel, all of them messages; a page holds `limit`.
+    fn page(cursor: &Cursor, head: u64, limit: u64) -> Option<(Vec<u64>, PageEnd)> {
+        let Cursor::Reading(reading) = cursor else { return None };
+        let to = head.min(reading.after.0.saturating_add(limit));
+        let found: Vec<u64> = (reading.after.0 + 1..=to).collect();
+        let last_message = found.last().map(|id| MessageId(*id));
+        let end = PageEnd { last_message, has_more: to < head, head: MessageId(head), head_change: 0 };
+        Some((found, end))
+    }
+
+    proptest! {
+        /// Whatever is appended, seen by the shard, read and delivered in which order: the client has everything
+        /// once, in order, and in the end the connection is live.
+        #[test]
+        fn any_interleaving_is_whole(
+            start in 0..20_u64,
+            missed in 0..20_u64,
+            steps in prop::collection::vec((0..3_u8, 1..4_u64), 0..60),
+        ) {
+            let mut stored = start + missed;
+            let mut seen_by_shard = start + missed;
+            let reading = Reading { after: MessageId(start), after_change: None, as_events: false };
+            let mut cursor = Cursor::Reading(reading);
+            let mut got: Vec<u64> = Vec::new();
+            let mut pending: Option<(Vec<u64>, PageEnd)> = None;
+            let settle = (0..400).map(|n| (1 + (n % 2) as u8, 4));
+            for (step, amount) in steps.into_iter().chain(settle) {
+                match step {
+                    0 => stored += amount,
+                    // The shard sees events in order; none beyond the store.
+                    1 => for _ in 0..amount {
+                        if seen_by_shard < stored {
+                            seen_by_shard += 1;
+                            if cursor.takes(MessageId(seen_by_shard)) {
+                                got.push(seen_by_shard);
+                            }
+                        }
+                    },
+                    // A page is read at one time and arrives at a later one.
+                    _ => match pending.take() {
+                        None => pending = page(&cursor, stored, amount),
+                        Some((found, end)) => {
+                            got.extend(found);
+                            cursor.page_sent(end, MessageId(seen_by_shard));
+                        }
+                    },
+                }
+            }
+            prop_assert!(matches!(cursor, Cursor::Live { .. }), "it goes live in the end");
+            prop_assert_eq!(got, (start + 1..=stored).collect::<Vec<_>>());
+        }
+    }
+}
