@@ -91,4 +91,7 @@ pub trait Presence: Clone + Send + Sync + 'static {
 
     /// Takes one token from the bucket of each charge, in order. A charge that is refused takes nothing.
     fn charge(&self, charges: &[Charge]) -> impl Future<Output = Result<Vec<Verdict>, EngineError>> + Send;
+
+    /// Gives one token back to the bucket of each charge, never above its burst: what it was taken for did not count.
+    fn refund(&self, charges: &[Charge]) -> impl Future<Output = Result<(), EngineError>> + Send;
 }

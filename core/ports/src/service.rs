@@ -198,7 +198,8 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
         id: ChannelId,
         part: ListPart,
     ) -> impl Future<Output = Result<Listed<Member>, ServiceError>> + Send;
-    /// Adds members; for admins and owners (anyone may add themselves to a public channel). Returns the members now.
+    /// Adds members; for admins and owners (anyone may add themselves to a public channel). Returns the memberships
+    /// of those named, as they are now.
     fn add_members(
         &self,
         caller: UserId,

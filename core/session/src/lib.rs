@@ -2,9 +2,11 @@
 //!
 //! * [`cursor`]: where a connection stands in a channel; [`heartbeat`]: pings, silence, expiry.
 //! * [`mail`]: what gateway and bridge tell one another, which never import each other.
+//! * [`reader`]: what it still has to read of its channels: syncs, and channels joined late.
 //! * [`token`]: access tokens, verified with public keys alone.
 
 pub mod cursor;
 pub mod heartbeat;
 pub mod mail;
+pub mod reader;
 pub mod token;

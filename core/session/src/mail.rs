@@ -84,10 +84,8 @@ pub struct ReadRequest {
 /// A part of a channel, read from the store: dense, and nothing above the head.
 #[derive(Debug)]
 pub struct Page {
-    /// The connection.
-    pub connection: ConnectionRef,
-    /// The channel.
-    pub channel_id: ChannelId,
+    /// What was asked for: a page that the connection no longer waits for is dropped.
+    pub request: ReadRequest,
     /// Oldest first.
     pub messages: Vec<MessageRow>,
     /// Who sent them, without repetition.

@@ -1,5 +1,7 @@
 //! Access tokens: JWTs signed with Ed25519 (RFC 7519, RFC 8037), verified with public keys alone.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use ringside_types::{SessionId, UnixMillis, UserId};
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub const ISSUER: &str = "ringside";
 /// The `typ` claim of an access token.
 pub const ACCESS: &str = "access";
+/// Bytes of an Ed25519 public key (RFC 8032 section 5.1.5).
+const PUBLIC_KEY_BYTES: usize = 32;
 /// A token longer than this is none.
 pub const TOKEN_BYTES_MAX: usize = 4_096;
 
@@ -81,9 +85,14 @@ impl Verifier {
     /// Trusts these keys and no other, whatever a token's header says.
     ///
     /// # Errors
-    /// A key's `x` is not base64url.
+    /// A key's `x` is not the base64url of 32 bytes.
     pub fn new(keys: &[PublicKey]) -> Result<Self, TokenError> {
         let key = |key: &PublicKey| {
+            // Verifying with a key of another length would panic.
+            let bytes = URL_SAFE_NO_PAD.decode(&key.x).map_err(|_| TokenError::Invalid)?;
+            if bytes.len() != PUBLIC_KEY_BYTES {
+                return Err(TokenError::Invalid);
+            }
             let decoding = DecodingKey::from_ed_components(&key.x).map_err(|_| TokenError::Invalid)?;
             Ok((key.id.clone(), decoding))
         };
@@ -123,8 +132,6 @@ impl Verifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use ed25519_dalek::pkcs8::EncodePrivateKey as _;
     use jsonwebtoken::{EncodingKey, Header};
     use serde_json::{Value, json};
@@ -209,6 +216,14 @@ mod tests {
         ];
         for (name, token) in attacks {
             assert_eq!(verifier().verify(&token, NOW), Err(TokenError::Invalid), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_length_is_refused() {
+        for x in ["AAAA", "", "*", &"A".repeat(44)] {
+            let key = PublicKey { id: "short".into(), x: x.into() };
+            assert!(Verifier::new(&[key]).is_err(), "{x}");
         }
     }
 

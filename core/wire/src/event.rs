@@ -146,8 +146,9 @@ pub struct MemberChanged<'a> {
     pub role: &'a str,
     /// Who did it.
     pub actor_id: UserId,
-    /// The change's number in the channel.
-    pub change: u64,
+    /// The change's number in the channel; absent for the one who was removed, whom the change is not for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<u64>,
 }
 
 /// The payload of `sync.page`.

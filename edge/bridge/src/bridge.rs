@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use foldhash::fast::RandomState;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use hashbrown::HashMap;
 use ringside_domain::feed::Feed;
 use ringside_domain::seat::{Seat, SeatChange, TICK_INTERVAL};
 use ringside_ports::log::{Append, Record};
 use ringside_ports::presence::Connection;
 use ringside_ports::{Accounts, Channels, EngineError, Log, MessageStore, Presence};
 use ringside_session::mail::{ConnectionRef, Delivery, ReadRequest, Request};
-use ringside_types::{Epoch, PartitionId, Topic, UnixMillis};
+use ringside_types::{ChannelId, Epoch, PartitionId, Topic, UnixMillis, UserId};
 use ringside_wire::records::{Control, control};
 use tokio::sync::{mpsc, watch};
 
@@ -79,6 +81,8 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) outbox: Outbox,
     pub(crate) sendings: mpsc::Sender<Sending>,
     pub(crate) work: FuturesUnordered<Work>,
+    /// Messages of senders whom the Directory is asked about: what they send meanwhile waits behind, in order.
+    pub(crate) checking: HashMap<(UserId, ChannelId), Vec<Sending>, RandomState>,
     pub(crate) admissions: VecDeque<(ConnectionRef, Connection)>,
     pub(crate) admissions_under_way: usize,
     pub(crate) reads: VecDeque<ReadRequest>,
@@ -174,6 +178,7 @@ where
         outbox: Outbox::new(post.clone(), config.shards),
         sendings: sendings.clone(),
         work: FuturesUnordered::new(),
+        checking: HashMap::default(),
         admissions: VecDeque::new(),
         admissions_under_way: 0,
         reads: VecDeque::new(),

@@ -18,6 +18,8 @@ pub const ADMISSIONS_MAX: usize = 64;
 pub const ADMISSIONS_WAITING_MAX: usize = 16_384;
 /// Changes in one page; a larger gap is answered with `reset`.
 pub const PAGE_CHANGES_MAX: usize = 4_096;
+/// Bytes of contents and metadata in one page, but for its last message.
+pub const PAGE_BYTES_MAX: usize = 128 * 1024;
 /// Deliveries held back for a shard whose mailbox is full, before the bridge stops reading the log for all.
 pub const BACKLOG_MAX: usize = 4_096;
 /// Events in one delivery at the most.

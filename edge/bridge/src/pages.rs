@@ -12,7 +12,7 @@ use ringside_types::limits::SYNC_PAGE_MAX;
 use ringside_types::{MessageId, UserId};
 use ringside_wire::records::{Effective, Profile};
 
-use crate::config::PAGE_CHANGES_MAX;
+use crate::config::{PAGE_BYTES_MAX, PAGE_CHANGES_MAX};
 
 /// Reads the part of a channel that a connection asks for.
 pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
@@ -28,6 +28,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         order: Order::OldestFirst,
     };
     let mut page = reading::page(store, range).await?;
+    cut(&mut page, Order::OldestFirst);
     let mut reset = is_too_far(&request, &page.head, page.messages.first());
     let mut changes = Vec::new();
     if let Some(after) = request.after_change
@@ -42,6 +43,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     if reset {
         let newest = MessageRange { after: MessageId::ZERO, order: Order::NewestFirst, ..range };
         page = reading::page(store, newest).await?;
+        cut(&mut page, Order::NewestFirst);
         page.messages.reverse();
         page.has_more = false;
     }
@@ -52,8 +54,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     };
     let standing = store.load(&wanted).await?;
     Ok(Page {
-        connection: request.connection,
-        channel_id: request.channel_id,
+        request,
         senders: senders(directory, &page.messages).await?,
         messages: page.messages,
         changes,
@@ -62,6 +63,19 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         unread_count: reading::unread(&standing, &page.head, request.user_id),
         head: page.head,
     })
+}
+
+/// Cuts a page to its limit of bytes, at least one message long: what is behind follows with the next page.
+fn cut(page: &mut reading::DensePage, order: Order) {
+    let mut bytes = 0;
+    let fits = page.messages.iter().take_while(|row| {
+        let before = bytes;
+        bytes += row.content.len() + row.metadata.len();
+        before < PAGE_BYTES_MAX
+    });
+    let count = fits.count();
+    page.has_more |= count < page.messages.len() && order == Order::OldestFirst;
+    page.messages.truncate(count);
 }
 
 /// Whether more messages are missing than a sync sends. The page's first message tells where the client stands; where

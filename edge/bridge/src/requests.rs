@@ -8,7 +8,7 @@ use ringside_ports::{Accounts, Channels, EngineError, Log, MessageStore, Presenc
 use ringside_session::mail::{
     AdmitRefusal, ConnectionRef, Delivery, Outcome, Page, ReadRequest, Request, Subscription,
 };
-use ringside_types::{ErrorCode, SessionId, UserId};
+use ringside_types::{ChannelId, ErrorCode, SessionId, UserId};
 use ringside_wire::records::Profile;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -34,12 +34,7 @@ where
         match request {
             Request::Admit { connection, user_id, session_id } => self.admit(connection, user_id, session_id),
             Request::Send { connection, frame_id, user_id, channel_id, record, known_member } => {
-                let sending = Sending { connection, frame_id, user_id, channel_id, record };
-                if known_member || self.roster.is_member(user_id, channel_id) == Some(true) {
-                    self.append(sending);
-                } else {
-                    self.work.push(Box::pin(work::membership(self.engines.clone(), sending)));
-                }
+                self.send(Sending { connection, frame_id, user_id, channel_id, record }, known_member);
             }
             Request::Read(read) => self.read(read),
             Request::Closed { connection } => self.close(connection),
@@ -52,9 +47,7 @@ where
             Done::Turns(number) => self.turns_confirmed(number),
             Done::Page(request, page) => self.page(request, page),
             Done::Gap(range, found) => self.gap_read(range, found),
-            Done::Membership(sending, Ok(true)) => self.append(sending),
-            Done::Membership(sending, Ok(false)) => self.answer(sending, NOT_A_MEMBER),
-            Done::Membership(sending, Err(_)) => self.answer(sending, UNAVAILABLE),
+            Done::Membership(user, channel, answer) => self.checked(user, channel, answer),
             Done::Nothing => {}
         }
     }
@@ -156,10 +149,38 @@ where
     }
 
     fn let_in(&mut self, connection: ConnectionRef, profile: Arc<Profile>) {
+        if self.roster.is_revoked(connection) {
+            self.refuse(connection, AdmitRefusal::SessionEnded);
+            return self.close(connection);
+        }
         let Some(channels) = self.roster.admit(connection) else { return };
         let subscription = |channel_id| Subscription { channel_id, last: self.feed.last(channel_id) };
         let channels = channels.into_iter().map(subscription).collect();
         self.outbox.send(connection.shard, Delivery::Admitted { token: connection.token, profile, channels });
+    }
+
+    /// A message of someone whom the edge knows as a member goes on; otherwise the Directory is asked.
+    fn send(&mut self, sending: Sending, known_member: bool) {
+        let key = (sending.user_id, sending.channel_id);
+        if let Some(before) = self.checking.get_mut(&key) {
+            return before.push(sending);
+        }
+        if known_member || self.roster.is_member(key.0, key.1) == Some(true) {
+            return self.append(sending);
+        }
+        self.checking.insert(key, vec![sending]);
+        self.work.push(Box::pin(work::membership(self.engines.clone(), key.0, key.1)));
+    }
+
+    fn checked(&mut self, user: UserId, channel: ChannelId, answer: Result<bool, EngineError>) {
+        let is_member = answer.ok();
+        for sending in self.checking.remove(&(user, channel)).unwrap_or_default() {
+            match is_member {
+                Some(true) => self.append(sending),
+                Some(false) => self.answer(sending, NOT_A_MEMBER),
+                None => self.answer(sending, UNAVAILABLE),
+            }
+        }
     }
 
     fn append(&mut self, sending: Sending) {
@@ -193,7 +214,7 @@ where
     }
 
     /// Reads that waited for this channel's join can be made now.
-    pub(crate) fn channel_is_live(&mut self, channel_id: ringside_types::ChannelId) {
+    pub(crate) fn channel_is_live(&mut self, channel_id: ChannelId) {
         let waiting = self.awaiting_live.extract_if(.., |(request, _)| request.channel_id == channel_id);
         self.reads.extend(waiting.map(|(request, _)| request));
     }

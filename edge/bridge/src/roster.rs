@@ -20,6 +20,8 @@ struct Connected {
     connection: ConnectionRef,
     session_id: SessionId,
     admitted: bool,
+    /// Its session ended before it was admitted.
+    revoked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ impl Roster {
     pub(crate) fn open(&mut self, connection: ConnectionRef, user: UserId, session_id: SessionId) {
         self.owners.insert(connection, user);
         let online = self.users.entry(user).or_default();
-        online.connections.push(Connected { connection, session_id, admitted: false });
+        online.connections.push(Connected { connection, session_id, admitted: false, revoked: false });
     }
 
     /// A connection is gone; returns what nobody needs any more, and whose it was.
@@ -100,6 +102,22 @@ impl Roster {
         let online = self.users.get_mut(self.owners.get(&connection)?)?;
         online.connections.iter_mut().find(|one| one.connection == connection)?.admitted = true;
         Some(online.standings.iter().filter(|(_, one)| one.member).map(|(channel, _)| *channel).collect())
+    }
+
+    /// A session of a user ended (`None`: all of them): those of its connections that wait to be admitted won't be.
+    pub(crate) fn revoke(&mut self, user: UserId, session: Option<SessionId>) {
+        let Some(online) = self.users.get_mut(&user) else { return };
+        for one in online.connections.iter_mut().filter(|one| !one.admitted) {
+            one.revoked |= session.is_none_or(|session| session == one.session_id);
+        }
+    }
+
+    /// Whether a connection's session ended while it waited.
+    pub(crate) fn is_revoked(&self, connection: ConnectionRef) -> bool {
+        let online = self.owners.get(&connection).and_then(|user| self.users.get(user));
+        online.is_some_and(|online| {
+            online.connections.iter().any(|one| one.connection == connection && one.revoked)
+        })
     }
 
     /// `None`: the user is not here, or nothing is known of them and the channel.
@@ -172,5 +190,15 @@ mod tests {
         assert_eq!(roster.shards_of(USER), []);
         roster.admit(CONNECTION);
         assert_eq!(roster.shards_of(USER), [ShardId(1)]);
+    }
+
+    #[test]
+    fn a_session_that_ends_while_its_connection_waits_keeps_it_out() {
+        let mut roster = Roster::default();
+        roster.open(CONNECTION, USER, SESSION);
+        roster.revoke(USER, Some(SessionId(Uuid::from_u128(99))));
+        assert!(!roster.is_revoked(CONNECTION), "another session");
+        roster.revoke(USER, Some(SESSION));
+        assert!(roster.is_revoked(CONNECTION));
     }
 }

@@ -204,6 +204,7 @@ where
         if session_id.is_none() && !revoked.session_id.is_empty() {
             return Err(InvalidRecord::Field("session_id"));
         }
+        self.roster.revoke(user, session_id);
         for shard in self.roster.shards_of(user) {
             self.outbox.send(shard, Delivery::SessionEnded { user_id: user, session_id });
         }

@@ -6,7 +6,7 @@ use ringside_ports::log::Append;
 use ringside_ports::presence::Connection;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest};
-use ringside_types::{Epoch, PartitionId, Slot, Topic, partition_of};
+use ringside_types::{ChannelId, Epoch, PartitionId, Slot, Topic, UserId, partition_of};
 use ringside_wire::records::{
     ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, command, control,
 };
@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use crate::admission::{Admission, admit};
 use crate::bridge::Engines;
-use crate::outbound::Sending;
 use crate::pages::{read_gap, read_page};
 
 /// The pause before a failed gap read or append of joins is tried again.
@@ -29,7 +28,7 @@ pub(crate) enum Done {
     Page(ReadRequest, Result<Box<Page>, EngineError>),
     Gap(GapRange, Vec<Effective>),
     /// The Directory's word on a sender whom the edge does not know as a member.
-    Membership(Sending, Result<bool, EngineError>),
+    Membership(UserId, ChannelId, Result<bool, EngineError>),
     Nothing,
 }
 
@@ -75,10 +74,13 @@ pub(crate) async fn gap<L, S: MessageStore, D: Accounts, P>(
     }
 }
 
-pub(crate) async fn membership<L, S, D: Channels, P>(engines: Engines<L, S, D, P>, sending: Sending) -> Done {
-    let answer = engines.directory.membership(&[(sending.channel_id, sending.user_id)]).await;
-    let member = answer.map(|members| matches!(members.first(), Some(Some(_))));
-    Done::Membership(sending, member)
+pub(crate) async fn membership<L, S, D: Channels, P>(
+    engines: Engines<L, S, D, P>,
+    user: UserId,
+    channel: ChannelId,
+) -> Done {
+    let answer = engines.directory.membership(&[(channel, user)]).await;
+    Done::Membership(user, channel, answer.map(|members| matches!(members.first(), Some(Some(_)))))
 }
 
 /// Appends joins and leaves until the log has them, one record for the many channels of a partition. Batches run one

@@ -1,6 +1,7 @@
 //! A shard's limits. Every queue, pool and table of the reactor is sized here.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Which kernel interface a shard uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub struct Config {
     pub mailbox_capacity: usize,
     /// Mails handled in one turn, so that sockets are not starved.
     pub mail_per_turn: usize,
+    /// TLS for accepted connections; `None`: none.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Default for Config {
@@ -104,6 +107,7 @@ impl Default for Config {
             linger_ms: LINGER_MS,
             mailbox_capacity: MAILBOX_CAPACITY,
             mail_per_turn: MAIL_PER_TURN,
+            tls: None,
         }
     }
 }

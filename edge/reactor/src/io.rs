@@ -47,6 +47,7 @@ pub struct Io {
     pub(crate) max_connections: usize,
     pub(crate) accepting: bool,
     pub(crate) stopping: bool,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
 }
 
 impl Io {
@@ -66,6 +67,7 @@ impl Io {
             max_connections: config.max_connections as usize,
             accepting: config.listen.is_some(),
             stopping: false,
+            tls: config.tls.clone(),
         }
     }
 
@@ -222,7 +224,12 @@ impl Io {
         entry.phase = Phase::Draining;
         entry.reason = reason;
         entry.finish = finish;
-        let empty = entry.pending.is_empty() && entry.in_flight == 0;
+        // TLS has its own last word.
+        let empty = entry.pending.is_empty() && entry.in_flight == 0 && entry.tls.is_none();
+        if entry.tls.is_some() && !entry.dirty {
+            entry.dirty = true;
+            self.dirty.push(id);
+        }
         if finish || !empty {
             self.set_due(self.linger, Due::Linger(id));
         }
@@ -277,6 +284,7 @@ impl Io {
 }
 
 /// The one place at which a shard reads the clock.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub(crate) fn clock() -> Instant {
     Instant::now()
 }

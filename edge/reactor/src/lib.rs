@@ -8,8 +8,6 @@
 //! Two backends speak to the kernel, io_uring and poll (epoll through mio). The handler can't tell
 //! them apart; [`Backend::Auto`] asks the kernel at start. The vocabulary is in `README.md`.
 
-mod asleep;
-mod atomic;
 mod config;
 mod connection;
 mod counters;
@@ -22,6 +20,7 @@ mod reactor;
 mod send_buffers;
 mod shard;
 mod table;
+mod tls;
 pub mod wheel;
 
 pub use config::{Backend, Config, ConfigError};

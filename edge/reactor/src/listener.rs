@@ -54,6 +54,7 @@ fn new_socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+#[expect(clippy::disallowed_methods, reason = "before the shards start, on the thread that starts them")]
 fn bind_alone(address: SocketAddr) -> io::Result<Socket> {
     let give_up = Instant::now() + BIND_RETRY;
     loop {
@@ -69,6 +70,7 @@ fn bind_alone(address: SocketAddr) -> io::Result<Socket> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests are no shards")]
 mod tests {
     use std::net::Ipv4Addr;
 

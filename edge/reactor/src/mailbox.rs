@@ -1,5 +1,8 @@
 //! Mail from other threads to a shard: a bounded queue, and a doorbell that is rung once per batch.
 
+mod asleep;
+mod atomic;
+
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -7,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::asleep::Asleep;
+use self::asleep::Asleep;
 
 /// The mailbox is full; the mail comes back.
 #[derive(Debug)]

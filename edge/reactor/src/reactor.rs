@@ -11,6 +11,7 @@ use crate::handler::Handler;
 use crate::io::{Due, Io, clock};
 use crate::mailbox::Mailbox;
 use crate::table::Phase;
+use crate::tls::{Received, Session};
 
 /// Pause after accepting failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -22,6 +23,8 @@ pub(crate) struct Reactor<H: Handler> {
     handler: H,
     mailbox: Mailbox<H::Mail>,
     pool: ReceivePool,
+    /// What a TLS connection's bytes say.
+    plain: Vec<u8>,
     /// Connections whose receive ended though they go on: armed again after the buffers of this
     /// turn were given back.
     to_arm: Vec<ConnectionId>,
@@ -46,6 +49,7 @@ impl<H: Handler> Reactor<H> {
             handler,
             mailbox,
             pool,
+            plain: Vec::new(),
             to_arm: Vec::new(),
             accept_paused: false,
             idle_to_watch: Duration::from_millis(config.idle_to_watch_ms.into()),
@@ -121,7 +125,7 @@ impl<H: Handler> Reactor<H> {
             Event::Accepted(id) => {
                 self.io.table.occupy(id, Phase::Open);
                 self.io.counters.accepted.add(1);
-                self.open(id);
+                self.open(id, true);
             }
             Event::AcceptFailed(errno) => self.pause_accepting(errno),
             Event::Connected(id, result) => self.connected(id, result),
@@ -151,7 +155,9 @@ impl<H: Handler> Reactor<H> {
                 entry.active = true;
                 entry.dozing = false;
                 // A ring may say the end of the stream with an empty buffer first.
-                if !data.is_empty() {
+                if entry.tls.is_some() {
+                    received_tls(&mut self.io, &mut self.handler, &mut self.plain, id, data);
+                } else if !data.is_empty() {
                     self.handler.received(&mut self.io, id, data);
                 }
             }
@@ -163,12 +169,21 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    fn open(&mut self, id: ConnectionId) {
+    fn open(&mut self, id: ConnectionId, accepted: bool) {
         let Some(entry) = self.io.table.find(id) else {
             return;
         };
         entry.phase = Phase::Open;
         entry.opened = true;
+        if let Some(config) = self.io.tls.as_ref().filter(|_| accepted) {
+            match Session::new(config) {
+                Ok(session) => entry.tls = Some(Box::new(session)),
+                Err(error) => {
+                    tracing::error!(%error, "a TLS connection could not be begun");
+                    self.io.doom(id, CloseReason::Error(0));
+                }
+            }
+        }
         let counters = &self.io.counters;
         counters.connections.set(counters.connections.value() + 1);
         self.io.driver.receive(id);
@@ -185,7 +200,7 @@ impl<H: Handler> Reactor<H> {
         match result {
             Ok(()) => {
                 self.io.counters.connected.add(1);
-                self.open(id);
+                self.open(id, false);
             }
             Err(errno) => self.io.doom(id, CloseReason::ConnectFailed(errno)),
         }
@@ -228,12 +243,13 @@ impl<H: Handler> Reactor<H> {
             return driver.send(id, buffer, offset + sent);
         }
         send_buffers.give(buffer);
-        if !entry.pending.is_empty() {
+        let draining = entry.phase == Phase::Draining;
+        if !entry.pending.is_empty() || entry.tls.as_ref().is_some_and(|tls| tls.owes(draining)) {
             if !entry.dirty {
                 entry.dirty = true;
                 dirty.push(id);
             }
-        } else if entry.phase == Phase::Draining {
+        } else if draining {
             self.io.drained(id);
         }
     }
@@ -308,7 +324,21 @@ impl<H: Handler> Reactor<H> {
             if !matches!(entry.phase, Phase::Open | Phase::Draining) || entry.in_flight > 0 {
                 continue;
             }
-            let buffer = std::mem::take(&mut entry.pending);
+            let mut buffer = std::mem::take(&mut entry.pending);
+            if let Some(tls) = &mut entry.tls {
+                let plain = std::mem::replace(&mut buffer, send_buffers.take());
+                let sealed = tls.seal(&plain, &mut buffer);
+                if entry.phase == Phase::Draining {
+                    tls.say_goodbye(&mut buffer);
+                }
+                send_buffers.give(plain);
+                if let Err(error) = sealed {
+                    tracing::debug!(%error, "a TLS connection ends");
+                    send_buffers.give(buffer);
+                    self.io.doom(id, CloseReason::Reset);
+                    continue;
+                }
+            }
             if buffer.is_empty() {
                 send_buffers.give(buffer);
                 if entry.phase == Phase::Draining {
@@ -366,5 +396,35 @@ impl<H: Handler> Reactor<H> {
             self.io.doom(id, CloseReason::Stopping);
         }
         self.settle();
+    }
+}
+
+/// Bytes of a TLS connection: the handler gets what they say.
+fn received_tls<H: Handler>(
+    io: &mut Io,
+    handler: &mut H,
+    plain: &mut Vec<u8>,
+    id: ConnectionId,
+    data: &mut [u8],
+) {
+    let Some(entry) = io.table.find(id) else { return };
+    let Some(tls) = &mut entry.tls else { return };
+    plain.clear();
+    let received = tls.receive(data, plain);
+    if !tls.wire.is_empty() && !entry.dirty {
+        entry.dirty = true;
+        io.dirty.push(id);
+    }
+    if !plain.is_empty() {
+        handler.received(io, id, plain);
+    }
+    match received {
+        Ok(Received::More) => {}
+        Ok(Received::Ended) => io.peer_ended(id),
+        Err(error) => {
+            tracing::debug!(%error, "a TLS connection ends");
+            // The alert is all that is still said.
+            io.drain(id, CloseReason::Reset, true);
+        }
     }
 }

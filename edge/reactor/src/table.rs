@@ -1,6 +1,7 @@
 //! What the reactor knows of each connection.
 
 use crate::connection::{CloseReason, ConnectionId};
+use crate::tls::Session;
 
 /// Where a connection is in its life. It only moves down this list, and from the end to the top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) struct Connection {
     pub(crate) dozing: bool,
     /// The handler knows of it, so it must be told of the end.
     pub(crate) opened: bool,
+    /// Present where the shard's listener speaks TLS.
+    pub(crate) tls: Option<Box<Session>>,
 }
 
 const CONNECTION_BYTES_LIMIT: usize = 96;
@@ -57,6 +60,7 @@ const VACANT: Connection = Connection {
     active: false,
     dozing: false,
     opened: false,
+    tls: None,
 };
 
 /// All connections of a shard, by slot.
@@ -102,6 +106,7 @@ impl Table {
         let connection = self.find(id).expect("a driver closes only what the table holds");
         assert!(connection.phase == Phase::Closing, "closed by a driver that was not asked to");
         connection.phase = Phase::Vacant;
+        connection.tls = None;
         debug_assert!(connection.pending.capacity() == 0);
         self.occupied -= 1;
     }

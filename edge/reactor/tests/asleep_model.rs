@@ -1,7 +1,7 @@
 //! The mailbox's sleep protocol under loom: every interleaving the memory model allows, on the
 //! very source that the reactor uses.
 
-#[path = "../src/asleep.rs"]
+#[path = "../src/mailbox/asleep.rs"]
 #[allow(unreachable_pub, dead_code)]
 mod asleep;
 

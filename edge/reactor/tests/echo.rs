@@ -1,5 +1,7 @@
 //! What is sent comes back, whole and in order, from one and from many connections.
 
+#![expect(clippy::disallowed_methods, reason = "tests are no shards")]
+
 mod support;
 
 use std::io::{Read, Write};

@@ -1,5 +1,7 @@
 //! The fallback to poll is told in one line of the log.
 
+#![expect(clippy::disallowed_types, reason = "tests are no shards")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

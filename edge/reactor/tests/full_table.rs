@@ -1,5 +1,7 @@
 //! A full table drops nobody: accepting stops before it and goes on after closes.
 
+#![expect(clippy::disallowed_methods, reason = "tests are no shards")]
+
 mod support;
 
 use ringside_reactor::{Backend, Config};

@@ -1,5 +1,7 @@
 //! A connection that is long idle is only watched; it wakes as if nothing had been.
 
+#![expect(clippy::disallowed_methods, reason = "tests are no shards")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Timers fire once, in order of time, never early; a waiting shard wakes for them.
 
+#![expect(clippy::disallowed_methods, reason = "tests are no shards")]
+
 mod support;
 
 use std::time::{Duration, Instant};

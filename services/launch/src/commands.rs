@@ -1,8 +1,7 @@
 //! What each command does.
 
 use crate::cli::{Cli, Command, ConfigCommand};
-use crate::config::{self, Config};
-use crate::doctor;
+use crate::{config, doctor, logging, seed, up};
 
 /// Anything that ends a command: a sentence that says what to do.
 pub type Failure = Box<dyn std::error::Error>;
@@ -15,7 +14,11 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     let read =
         || config::read(cli.flags.config.as_deref(), |name| std::env::var(name).ok(), &cli.flags.given());
     match &cli.command {
-        None | Some(Command::Up) => up(&read()?),
+        None | Some(Command::Up) => {
+            let config = read()?;
+            logging::start();
+            up::run(&config)
+        }
         Some(Command::Config { what }) => {
             let config = read()?;
             match what {
@@ -24,7 +27,12 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             }
             Ok(())
         }
-        Some(Command::Seed { .. }) => Err("`seed` is not built yet".into()),
+        Some(Command::Seed { users, channels, members }) => {
+            let wish = seed::Wish { users: *users, channels: *channels, members: *members };
+            let path = seed::run(&read()?, &wish)?;
+            println!("{} users, {} channels: tokens and passwords are in {}", users, channels, path.display());
+            Ok(())
+        }
         Some(Command::Doctor) => {
             for finding in doctor::findings() {
                 println!("{} {}", if finding.good { "ok  " } else { "look" }, finding.text);
@@ -38,8 +46,4 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         )
         .into()),
     }
-}
-
-fn up(_: &Config) -> Result<(), Failure> {
-    Err("`up` is not built yet".into())
 }

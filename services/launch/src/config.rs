@@ -13,6 +13,8 @@ use crate::keys::{KEYS, Kind, environment_name, nearest};
 pub const FILE: &str = "ringside.toml";
 /// Shards of one process at the most.
 pub const SHARDS_MAX: usize = 256;
+/// Connections of one process at the most.
+pub const CONNECTIONS_MAX: u32 = 1 << 22;
 /// A drain may take so long at the most, in seconds.
 pub const DRAIN_WINDOW_MAX_S: u64 = 600;
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub admin_addr: SocketAddr,
     /// Shards of the edge; 0: one per core.
     pub shards: usize,
+    /// Connections of this process at the most.
+    pub max_connections: u32,
     /// How long a drain may take, in seconds.
     pub drain_window_s: u64,
     /// The certificate chain in PEM; with `tls_key` it turns TLS on.
@@ -40,6 +44,10 @@ pub struct Config {
     pub trusted_proxies: Vec<IpAddr>,
     /// Origins that browsers may connect from, beside the API's own.
     pub allowed_origins: Vec<String>,
+    /// Where clients find the edge, where that is not `edge_addr`: `wss://chat.example.org/ws`.
+    pub edge_url: Option<String>,
+    /// How the edge speaks to the kernel.
+    pub backend: Backend,
     /// The server pings a connection this often, in milliseconds.
     pub heartbeat_interval_ms: u64,
     /// What users are held to.
@@ -55,14 +63,56 @@ impl Default for Config {
             edge_addr: local(8081),
             admin_addr: local(8082),
             shards: 0,
+            max_connections: 100_000,
             drain_window_s: 20,
             tls_cert: None,
             tls_key: None,
             trusted_proxies: Vec::new(),
             allowed_origins: Vec::new(),
+            edge_url: None,
+            backend: Backend::Auto,
             heartbeat_interval_ms: 25_000,
             limits: Limits::default(),
         }
+    }
+}
+
+/// How the edge speaks to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// io_uring where the kernel allows it, else polling.
+    Auto,
+    /// io_uring, or no start.
+    Uring,
+    /// epoll.
+    Poll,
+}
+
+impl From<Backend> for ringside_reactor::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Auto => Self::Auto,
+            Backend::Uring => Self::Uring,
+            Backend::Poll => Self::Poll,
+        }
+    }
+}
+
+impl Config {
+    /// Origins that browsers may connect from: the API's own, given where it listens, and those that are allowed.
+    pub fn origins(&self, api: SocketAddr) -> Vec<String> {
+        let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
+        let hosts = ["127.0.0.1".to_owned(), "localhost".to_owned(), "[::1]".to_owned(), bracketed(api.ip())];
+        let own = hosts.into_iter().map(|host| format!("{scheme}://{host}:{}", api.port()));
+        own.chain(self.allowed_origins.iter().cloned()).collect()
+    }
+}
+
+fn bracketed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
 
@@ -198,6 +248,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.shards > SHARDS_MAX {
         return refuse("shards", "at most 256; 0 is one per core");
     }
+    if !(1..=CONNECTIONS_MAX).contains(&config.max_connections) {
+        return refuse("max_connections", "from 1 to 4194304");
+    }
     if config.drain_window_s > DRAIN_WINDOW_MAX_S {
         return refuse("drain_window_s", "at most 600");
     }
@@ -267,6 +320,7 @@ mod tests {
                 "api_addr" | "edge_addr" | "admin_addr" => "127.0.0.1:1",
                 "trusted_proxies" => "127.0.0.1",
                 "tls_cert" | "tls_key" => continue,
+                "backend" => "poll",
                 "heartbeat_interval_ms" | "limits.message_bytes" => "5000",
                 _ => "7",
             };

@@ -10,17 +10,20 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 21] = [
+pub(crate) const KEYS: [(&str, Kind); 24] = [
     ("data_dir", Kind::Text),
     ("api_addr", Kind::Text),
     ("edge_addr", Kind::Text),
     ("admin_addr", Kind::Text),
     ("shards", Kind::Number),
+    ("max_connections", Kind::Number),
     ("drain_window_s", Kind::Number),
     ("tls_cert", Kind::Text),
     ("tls_key", Kind::Text),
     ("trusted_proxies", Kind::List),
     ("allowed_origins", Kind::List),
+    ("edge_url", Kind::Text),
+    ("backend", Kind::Text),
     ("heartbeat_interval_ms", Kind::Number),
     ("limits.messages_per_second", Kind::Number),
     ("limits.messages_burst", Kind::Number),

@@ -5,3 +5,7 @@ pub mod commands;
 pub mod config;
 mod doctor;
 mod keys;
+mod logging;
+mod seed;
+mod tls;
+mod up;

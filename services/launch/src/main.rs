@@ -6,6 +6,9 @@ use clap::Parser as _;
 use ringside_launch::cli::Cli;
 use ringside_launch::commands;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match commands::run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -110,6 +110,18 @@ impl Presence for MemoryPresence {
         let mut state = self.state();
         charges.iter().map(|charge| state.charge(charge, now_ms)).collect()
     }
+
+    async fn refund(&self, charges: &[Charge]) -> Result<(), EngineError> {
+        let now_ms = (self.0.clock)().as_millis() as u64;
+        let mut state = self.state();
+        for Charge { account, rate } in charges {
+            // A bucket that is not here is full.
+            if let Some(known) = state.buckets.get_mut(account) {
+                known.full_at_ms = known.bucket.give(*rate, now_ms);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl State {

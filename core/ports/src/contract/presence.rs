@@ -21,6 +21,8 @@ pub async fn suite<P: Presence>(make: impl AsyncFn() -> P) {
     no_limit_is_no_limit(make().await).await;
     tokens_come_back(make().await).await;
     racing_charges_stop_at_the_burst(make().await).await;
+    a_refund_is_a_token_again(make().await).await;
+    refunds_stop_at_the_burst(make().await).await;
 }
 
 fn user(number: u128) -> UserId {
@@ -170,4 +172,31 @@ pub async fn racing_charges_stop_at_the_burst<P: Presence>(presence: P) {
         total += granted(&racer.await.expect("no panic"));
     }
     assert_eq!(total, 10);
+}
+
+/// A token that was given back is there for the next, and for no other account.
+pub async fn a_refund_is_a_token_again<P: Presence>(presence: P) {
+    let (one, other) = (Account::LoginFailures("someone".into()), Account::LoginFailures("another".into()));
+    presence.refund(&[]).await.expect("nothing to do");
+    for account in [&one, &other] {
+        let spent = presence.charge(&vec![charge(account.clone()); 10]).await.expect("answers");
+        assert_eq!(granted(&spent), 10);
+    }
+    let back = vec![charge(one.clone()); 3];
+    presence.refund(&back).await.expect("answers");
+    let verdicts = presence.charge(&vec![charge(one); 5]).await.expect("answers");
+    assert_eq!(granted(&verdicts), 3);
+    assert_eq!(verdicts[0], Verdict::Granted { remaining: 2 });
+    assert_eq!(granted(&presence.charge(&[charge(other)]).await.expect("answers")), 0);
+}
+
+/// A rested bucket, one that was never asked, and one without a limit take nothing more.
+pub async fn refunds_stop_at_the_burst<P: Presence>(presence: P) {
+    let account = Account::LoginFailures("someone".into());
+    presence.refund(&vec![charge(account.clone()); 5]).await.expect("an unknown bucket is full");
+    presence.charge(&[charge(account.clone())]).await.expect("answers");
+    presence.refund(&vec![charge(account.clone()); 5]).await.expect("answers");
+    assert_eq!(granted(&presence.charge(&vec![charge(account.clone()); 12]).await.expect("answers")), 10);
+    let unlimited = Charge { account, rate: Rate { per_minute: 0, burst: 0 } };
+    presence.refund(&[unlimited]).await.expect("answers");
 }

@@ -33,9 +33,7 @@ impl Bucket {
             return Clocked { verdict: Verdict::Granted { remaining: u32::MAX }, full_at_ms: now_ms };
         }
         let per_ms = u64::from(rate.per_minute);
-        let elapsed = now_ms.saturating_sub(self.at_ms);
-        self.at_ms = self.at_ms.max(now_ms);
-        self.parts = self.parts.saturating_add(elapsed.saturating_mul(per_ms)).min(capacity(rate));
+        self.fill(rate, now_ms);
         let verdict = match self.parts.checked_sub(PARTS_PER_TOKEN) {
             Some(left) => {
                 self.parts = left;
@@ -43,8 +41,31 @@ impl Bucket {
             }
             None => Verdict::Refused { retry_after_ms: (PARTS_PER_TOKEN - self.parts).div_ceil(per_ms) },
         };
+        Clocked { verdict, full_at_ms: self.full_at_ms(rate) }
+    }
+
+    /// Gives a token back, never above the burst; returns when the bucket will be full again, in milliseconds.
+    pub fn give(&mut self, rate: Rate, now_ms: u64) -> u64 {
+        if rate.per_minute == 0 {
+            return now_ms;
+        }
+        self.fill(rate, now_ms);
+        self.parts = self.parts.saturating_add(PARTS_PER_TOKEN).min(capacity(rate));
+        self.full_at_ms(rate)
+    }
+
+    /// Adds what came back since the last time.
+    fn fill(&mut self, rate: Rate, now_ms: u64) {
+        let elapsed = now_ms.saturating_sub(self.at_ms);
+        self.at_ms = self.at_ms.max(now_ms);
+        let back = elapsed.saturating_mul(u64::from(rate.per_minute));
+        self.parts = self.parts.saturating_add(back).min(capacity(rate));
+    }
+
+    /// The rate is not 0.
+    fn full_at_ms(&self, rate: Rate) -> u64 {
         let missing = capacity(rate) - self.parts;
-        Clocked { verdict, full_at_ms: self.at_ms.saturating_add(missing.div_ceil(per_ms)) }
+        self.at_ms.saturating_add(missing.div_ceil(u64::from(rate.per_minute)))
     }
 }
 
@@ -79,6 +100,17 @@ mod tests {
         let rate = Rate { per_minute: 0, burst: 0 };
         let mut bucket = Bucket::full(rate, 0);
         assert!((0..1_000).all(|_| is_granted(bucket.take(rate, 0))));
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_and_never_above_the_burst() {
+        let rate = Rate { per_minute: 600, burst: 2 };
+        let mut bucket = Bucket::full(rate, 0);
+        assert_eq!(bucket.give(rate, 0), 0, "full as it was");
+        assert_eq!(bucket, Bucket::full(rate, 0));
+        assert!((0..2).all(|_| is_granted(bucket.take(rate, 0))) && !is_granted(bucket.take(rate, 0)));
+        assert_eq!(bucket.give(rate, 50), 100, "half a token came back meanwhile");
+        assert!(is_granted(bucket.take(rate, 50)) && !is_granted(bucket.take(rate, 50)));
     }
 
     proptest! {

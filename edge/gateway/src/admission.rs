@@ -1,0 +1,162 @@
+//! From the first byte to `hello`.
+
+use std::sync::Arc;
+
+use ringside_reactor::{ConnectionId, Io};
+use ringside_session::heartbeat::Heartbeat;
+use ringside_session::mail::{AdmitRefusal, Request, Subscription};
+use ringside_websocket::handshake::RequestParser;
+use ringside_websocket::{Connection, Limits, Role};
+use ringside_wire::event::{Event, Hello, HelloLimits};
+use ringside_wire::records::Profile;
+
+use crate::config::EARLY_BYTES_MAX;
+use crate::connection::{Admitting, Client, Open, Phase};
+use crate::counters::{add, set};
+use crate::frames;
+use crate::gateway::Gateway;
+use crate::handshake::{Accepted, Refused, judge};
+
+impl Gateway {
+    /// Bytes of a request.
+    pub(crate) fn handshake(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        mut parser: Box<RequestParser>,
+        data: &[u8],
+    ) {
+        let time = self.time(io);
+        let judged = match parser.receive(data) {
+            Ok(None) => return self.table.put(connection, Phase::Handshake(parser)),
+            Ok(Some((request, consumed))) => judge(&request, &self.config.origins, &self.verifier, time)
+                .map(|accepted| (accepted, &data[consumed..])),
+            Err(refusal) => Err(Refused::Request(refusal)),
+        };
+        match judged {
+            Ok(_) if self.draining => self.refuse(io, connection, &Refused::Draining),
+            Ok(_) if self.outgoing.is_full() => self.refuse(io, connection, &Refused::Unavailable),
+            Ok((accepted, early)) => self.ask(io, connection, accepted, early),
+            Err(refused) => self.refuse(io, connection, &refused),
+        }
+    }
+
+    fn ask(&mut self, io: &mut Io, connection: ConnectionId, accepted: Accepted, early: &[u8]) {
+        let Accepted { claims, answer } = accepted;
+        let (user_id, session_id) = (claims.sub, claims.sid);
+        let admitting = Box::new(Admitting { claims, answer, early: Vec::new() });
+        let request = Request::Admit { connection: self.reference(connection), user_id, session_id };
+        self.outgoing.push(request);
+        self.early(io, connection, admitting, early);
+    }
+
+    /// Bytes behind the request: kept, unread, until the answer is given.
+    pub(crate) fn early(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        mut admitting: Box<Admitting>,
+        data: &[u8],
+    ) {
+        let fits = admitting.early.len() + data.len() <= EARLY_BYTES_MAX;
+        if fits {
+            admitting.early.extend_from_slice(data);
+        }
+        self.table.put(connection, Phase::Admitting(admitting));
+        if !fits {
+            self.refuse(io, connection, &Refused::EarlyBytes);
+        }
+    }
+
+    /// Answers a handshake with anything but 101.
+    pub(crate) fn refuse(&mut self, io: &mut Io, connection: ConnectionId, refused: &Refused) {
+        add(&self.counters.refused, 1);
+        if let Some(Phase::Admitting(_)) = self.table.take(connection) {
+            let connection = self.reference(connection);
+            self.outgoing.push(Request::Closed { connection });
+        }
+        if let Some(queue) = io.queue(connection) {
+            refused.write(queue);
+        }
+        io.close_after_answer(connection);
+    }
+
+    /// The bridge's no.
+    pub(crate) fn refused(&mut self, io: &mut Io, connection: ConnectionId, reason: AdmitRefusal) {
+        let refused = match reason {
+            AdmitRefusal::TooManyConnections => Refused::TooManyConnections,
+            AdmitRefusal::SessionEnded => Refused::SessionEnded,
+            AdmitRefusal::Unavailable => Refused::Unavailable,
+        };
+        self.refuse(io, connection, &refused);
+    }
+
+    /// The bridge's yes: 101, `hello`, and from here on the user's channels.
+    pub(crate) fn admitted(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        profile: Arc<Profile>,
+        channels: Vec<Subscription>,
+    ) {
+        let phase = match self.table.take(connection) {
+            Some(Phase::Admitting(admitting)) => admitting,
+            Some(other) => return self.table.put(connection, other),
+            None => return,
+        };
+        if self.draining {
+            self.table.put(connection, Phase::Admitting(phase));
+            return self.refuse(io, connection, &Refused::Draining);
+        }
+        let Admitting { claims, answer, mut early } = *phase;
+        add(&self.counters.upgraded, 1);
+        set(&self.counters.open, self.counters.open_now() + 1);
+        let profile = self.index.connect(claims.sub, connection, profile);
+        for Subscription { channel_id, last } in channels {
+            self.index.join(claims.sub, channel_id, last);
+        }
+        let time = self.time(io);
+        let interval = std::time::Duration::from_millis(self.config.heartbeat_interval_ms);
+        let heartbeat = Heartbeat::new(interval, rand::random(), io.now(), claims.expires_at());
+        self.set_timer(io, connection, heartbeat.next(io.now(), time));
+        let client = Client {
+            user_id: claims.sub,
+            session_id: claims.sid,
+            profile,
+            heartbeat,
+            reader: None,
+            commands: 0,
+            ending: false,
+        };
+        let limits = Limits { max_message_bytes: self.config.limits.message_bytes };
+        let mut open = Box::new(Open { machine: Connection::new(Role::Server, limits), client });
+        if let Some(queue) = io.queue(connection) {
+            queue.extend_from_slice(&answer);
+        }
+        self.say_hello(io, connection, &open.client);
+        self.frames(io, connection, &mut open, &mut early);
+        self.table.put(connection, Phase::Open(open));
+    }
+
+    fn say_hello(&mut self, io: &mut Io, connection: ConnectionId, client: &Client) {
+        let server_time = self.time(io);
+        let (slot, epoch) = self.seat.unwrap_or_default();
+        let limits = &self.config.limits;
+        let hello = Hello {
+            connection_id: format!("{slot}-{epoch}-{}-{:x}", self.shard.0, connection.to_u64()),
+            user_id: client.user_id,
+            heartbeat_interval_ms: self.config.heartbeat_interval_ms,
+            server_time,
+            limits: HelloLimits {
+                message_bytes: limits.message_bytes,
+                messages_per_second: limits.messages_per_second,
+                channel_messages_per_minute: limits.channel_messages_per_minute,
+                connections_per_user: limits.connections_per_user,
+                sync_messages: limits.sync_messages,
+            },
+        };
+        if let Some(queue) = io.queue(connection) {
+            frames::write(queue, &mut self.scratch, None, &Event::Hello(hello));
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What clients send: frames, and the commands in them.
+
+use ringside_reactor::{ConnectionId, Io};
+use ringside_session::mail::{Answer, Outcome, Request};
+use ringside_session::reader::Wish;
+use ringside_session::token::TokenError;
+use ringside_types::{CloseCode, ErrorCode};
+use ringside_websocket::{Opcode, write_close, write_frame};
+use ringside_wire::command::{Command, Envelope, Send, Sync};
+use ringside_wire::event::{Ack, AuthOk, Event};
+use ringside_wire::message::ContentType;
+use ringside_wire::records::{self, Origin, command};
+
+use crate::config::CONNECTION_COMMANDS_MAX;
+use crate::connection::{Client, Open};
+use crate::counters::add;
+use crate::frames;
+use crate::gateway::Gateway;
+
+impl Gateway {
+    /// Bytes of an open connection.
+    pub(crate) fn frames(&mut self, io: &mut Io, connection: ConnectionId, open: &mut Open, data: &mut [u8]) {
+        let Open { machine, client } = open;
+        client.heartbeat.heard(io.now());
+        let received = machine.receive(data, &mut |event| self.frame(io, connection, client, event));
+        if let Err(violation) = received {
+            self.fail(io, connection, client, violation.close_code());
+        }
+    }
+
+    fn frame(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &mut Client,
+        event: ringside_websocket::Event<'_>,
+    ) {
+        use ringside_websocket::Event::{Binary, Close, Ping, Pong, Text};
+        match event {
+            // After our own close frame only the peer's is of interest.
+            Text(_) | Binary(_) | Ping(_) | Pong(_) if client.ending => {}
+            Text(text) => self.text(io, connection, client, text),
+            Binary(_) => self.fail(io, connection, client, CloseCode::Unsupported as u16),
+            Ping(payload) => {
+                if let Some(queue) = io.queue(connection) {
+                    write_frame(queue, Opcode::Pong, payload, None);
+                }
+            }
+            Pong(_) => {}
+            Close { code, .. } => {
+                if !client.ending
+                    && let Some(queue) = io.queue(connection)
+                {
+                    write_close(queue, code, "", None);
+                }
+                client.ending = true;
+                io.close_after_flush(connection);
+            }
+        }
+    }
+
+    fn text(&mut self, io: &mut Io, connection: ConnectionId, client: &mut Client, text: &[u8]) {
+        add(&self.counters.frames_in, 1);
+        let envelope = match Envelope::read(text) {
+            Ok(envelope) => envelope,
+            Err(refused) => return self.error(io, connection, None, refused.code, &refused.message, None),
+        };
+        let id = envelope.id.as_deref();
+        match Command::read(&envelope) {
+            Ok(Command::Send(send)) => self.send(io, connection, client, id, send),
+            Ok(Command::Sync(sync)) => self.sync(io, connection, client, id, sync),
+            Ok(Command::Auth(token)) => self.auth(io, connection, client, id, &token),
+            Ok(Command::Ping(payload)) => self.answer(io, connection, id, &Event::Pong(payload)),
+            Err(refused) => self.error(io, connection, id, refused.code, &refused.message, None),
+        }
+    }
+
+    fn send(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &mut Client,
+        id: Option<&str>,
+        send: Send<'_>,
+    ) {
+        let Some((slot, epoch)) = self.seat.filter(|_| !self.outgoing.is_full()) else {
+            let sentence = "The server can't take the message now; send it again with the same id.";
+            return self.error(io, connection, id, ErrorCode::Unavailable, sentence, Some(1_000));
+        };
+        if client.commands >= CONNECTION_COMMANDS_MAX {
+            let sentence = "Too many messages of this connection wait to be acknowledged.";
+            return self.error(io, connection, id, ErrorCode::RateLimited, sentence, Some(1_000));
+        }
+        client.commands += 1;
+        add(&self.counters.sends, 1);
+        let known_member = self.index.is_member(client.user_id, send.channel_id);
+        let channel_id = send.channel_id;
+        let record = records::Send {
+            channel_id: channel_id.as_bytes().to_vec().into(),
+            sender_id: client.user_id.as_bytes().to_vec().into(),
+            client_id: send.client_id.as_bytes().to_vec().into(),
+            content: send.content.into_owned(),
+            content_type: content_type(send.content_type).into(),
+            reply_to: send.reply_to.map_or(0, |id| id.0),
+            metadata: send.metadata.to_owned(),
+            sender: Some(records::Profile::clone(&client.profile)),
+            origin: Some(Origin { slot: u32::from(slot.0), epoch: epoch.0 }),
+        };
+        let record = ringside_wire::encode(&records::Command { body: Some(command::Body::Send(record)) });
+        self.outgoing.push(Request::Send {
+            connection: self.reference(connection),
+            frame_id: id.unwrap_or_default().into(),
+            user_id: client.user_id,
+            channel_id,
+            record,
+            known_member,
+        });
+    }
+
+    fn sync(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &mut Client,
+        id: Option<&str>,
+        sync: Sync,
+    ) {
+        let wish = Wish { frame_id: id.map(Into::into), channels: sync.channels, limit: sync.limit };
+        if !client.reader.get_or_insert_default().offer(wish) {
+            let sentence = "Too many syncs wait; send the next one after a sync.done.";
+            return self.error(io, connection, id, ErrorCode::RateLimited, sentence, Some(1_000));
+        }
+        self.read(io, connection, client);
+    }
+
+    /// A fresh token of the connection's own session: the connection lives on.
+    fn auth(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &mut Client,
+        id: Option<&str>,
+        token: &str,
+    ) {
+        let time = self.time(io);
+        let verified = self.verifier.verify(token, time);
+        let refusal = match &verified {
+            Ok(claims) if claims.sub == client.user_id && claims.sid == client.session_id => None,
+            Ok(_) => Some("The access token belongs to another session; reconnect with it.".to_owned()),
+            Err(error @ (TokenError::Invalid | TokenError::Expired)) => Some(error.to_string()),
+        };
+        if let Some(sentence) = refusal {
+            return self.error(io, connection, id, ErrorCode::Forbidden, &sentence, None);
+        }
+        let Ok(claims) = verified else { return };
+        client.heartbeat.renew(claims.expires_at());
+        self.set_timer(io, connection, client.heartbeat.next(io.now(), time));
+        self.answer(io, connection, id, &Event::AuthOk(AuthOk { expires_at: claims.expires_at() }));
+    }
+
+    /// What came of commands.
+    pub(crate) fn answers(&mut self, io: &mut Io, answers: Vec<Answer>) {
+        for Answer { token, frame_id, outcome } in answers {
+            let connection = ConnectionId::from_u64(token);
+            let Some(client) = self.table.client(connection) else { continue };
+            client.commands = client.commands.saturating_sub(1);
+            if client.ending {
+                continue;
+            }
+            match outcome {
+                Outcome::Acknowledged => {
+                    self.answer(io, connection, Some(&frame_id), &Event::Ack(Ack::RECEIVED));
+                }
+                Outcome::Refused { code, message, retry_after_ms } => {
+                    self.error(io, connection, Some(&frame_id), code, message, retry_after_ms);
+                }
+            }
+        }
+    }
+
+    /// Queues an event as the answer to the command `id`.
+    pub(crate) fn answer(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        id: Option<&str>,
+        event: &Event<'_>,
+    ) {
+        if let Some(queue) = io.queue(connection) {
+            frames::write(queue, &mut self.scratch, id, event);
+        }
+    }
+
+    /// Queues `error`.
+    pub(crate) fn error(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        id: Option<&str>,
+        code: ErrorCode,
+        sentence: &str,
+        retry_after_ms: Option<u64>,
+    ) {
+        add(&self.counters.errors, 1);
+        let payload = ringside_wire::event::ErrorPayload { code, message: sentence, retry_after_ms };
+        self.answer(io, connection, id, &Event::Error(payload));
+    }
+}
+
+fn content_type(kind: ContentType) -> records::ContentType {
+    kind.into()
+}

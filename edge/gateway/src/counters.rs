@@ -1,0 +1,61 @@
+//! What a gateway has done, for metrics. Written by the shard alone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts since the start, and gauges as they stand.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: AtomicU64,)*
+        }
+
+        impl Counters {
+            /// Connections past their handshake, now.
+            pub fn open_now(&self) -> u64 {
+                self.open.load(Ordering::Relaxed)
+            }
+
+            /// Every figure with its name.
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.load(Ordering::Relaxed)),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Gauge: connections past their handshake.
+    open,
+    /// Gauge: channels with members here.
+    channels,
+    /// Handshakes answered with 101.
+    upgraded,
+    /// Handshakes refused.
+    refused,
+    /// Text messages received.
+    frames_in,
+    /// Messages handed to the bridge.
+    sends,
+    /// Commands refused.
+    errors,
+    /// Events taken from the bridge.
+    events,
+    /// Frames queued for members: deliveries / events is the fan-out.
+    deliveries,
+    /// Pages sent.
+    pages,
+    /// Connections let go for being slow.
+    slow_consumers,
+    /// Connections that went silent.
+    silent,
+}
+
+pub(crate) fn add(counter: &AtomicU64, by: u64) {
+    // There is one writer: no locked instruction is needed.
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+pub(crate) fn set(counter: &AtomicU64, value: u64) {
+    counter.store(value, Ordering::Relaxed);
+}

@@ -1,0 +1,215 @@
+//! What the bridge tells: answers, events, pages, and ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringside_reactor::{ConnectionId, Io};
+use ringside_session::cursor::{Cursor, Reading};
+use ringside_session::mail::{ChannelEvent, Delivery, Subscription};
+use ringside_types::{ChannelId, CloseCode, ErrorCode, MessageId, SessionId, UserId};
+use ringside_wire::client_id;
+use ringside_wire::event::{Event, GoodbyeReason, Rejected};
+use ringside_wire::records::{Membership, Rejection};
+
+use crate::config::DRAINED_PER_MS;
+use crate::connection::Phase;
+use crate::counters::add;
+use crate::frames;
+use crate::gateway::Gateway;
+use crate::handshake::Refused;
+
+impl Gateway {
+    pub(crate) fn deliver(&mut self, io: &mut Io, delivery: Delivery) {
+        let at = ConnectionId::from_u64;
+        match delivery {
+            Delivery::Admitted { token, profile, channels } => {
+                self.admitted(io, at(token), profile, channels);
+            }
+            Delivery::Refused { token, reason } => self.refused(io, at(token), reason),
+            Delivery::Answers(answers) => self.answers(io, answers),
+            Delivery::Events { valid_until, events } => self.events(io, valid_until, &events),
+            Delivery::Live { channel_id, last } => {
+                if let Some(channel) = self.index.channel(channel_id) {
+                    channel.last.get_or_insert(last);
+                }
+            }
+            Delivery::Page { valid_until, page } if io.now() < valid_until => self.page(io, &page),
+            Delivery::Page { .. } => self.fenced(io),
+            Delivery::Fenced => {
+                self.seat = None;
+                self.fenced(io);
+            }
+            Delivery::PageRefused { token, channel_id, code } => {
+                self.page_refused(io, at(token), channel_id, code);
+            }
+            Delivery::Rejected { user_id, rejection } => self.rejected(io, user_id, &rejection),
+            Delivery::MemberAdded { user_id, subscription, from_id, change, membership } => {
+                self.member_added(io, user_id, subscription, from_id, change, &membership);
+            }
+            Delivery::MemberRemoved { user_id, channel_id, membership } => {
+                self.member_removed(io, user_id, channel_id, &membership);
+            }
+            Delivery::SessionEnded { user_id, session_id } => self.session_ended(io, user_id, session_id),
+            Delivery::Drain { window_ms } => self.drain(io, window_ms),
+            Delivery::Seated { slot, epoch } => self.seat = Some((slot, epoch)),
+            Delivery::WallClock(_) => {}
+        }
+    }
+
+    /// Events of channels: encoded once, queued to every connection of every member.
+    fn events(&mut self, io: &mut Io, valid_until: Instant, events: &[ChannelEvent]) {
+        if io.now() >= valid_until {
+            return self.fenced(io);
+        }
+        for ChannelEvent { channel_id, effective } in events {
+            let Self { index, encoded, scratch, counters, .. } = self;
+            encoded.clear();
+            let mut failed = None;
+            let mut deliveries = 0;
+            index.fan_out(*channel_id, MessageId(effective.id), |connection| {
+                if encoded.is_empty() && failed.is_none() {
+                    failed = frames::write_effective(encoded, scratch, *channel_id, effective).err();
+                }
+                if let Some(queue) = io.queue(connection) {
+                    queue.extend_from_slice(encoded);
+                    deliveries += 1;
+                }
+            });
+            if let Some(error) = failed {
+                tracing::error!(%error, channel = %channel_id, id = effective.id, "an event can't be shown to clients");
+            }
+            add(&counters.events, 1);
+            add(&counters.deliveries, deliveries);
+        }
+    }
+
+    fn rejected(&mut self, io: &mut Io, user: UserId, rejection: &Rejection) {
+        let Ok(client_id) = client_id(&rejection.client_id) else { return };
+        let message = "The message was not stored: you were no longer a member of the channel.";
+        let event = Event::Rejected(Rejected { client_id, code: &rejection.code, message });
+        self.tell(io, user, &[event]);
+    }
+
+    /// Queues events to every connection of a user.
+    fn tell(&mut self, io: &mut Io, user: UserId, events: &[Event<'_>]) {
+        self.encoded.clear();
+        for event in events {
+            frames::write(&mut self.encoded, &mut self.scratch, None, event);
+        }
+        for connection in self.index.connections(user) {
+            if let Some(queue) = io.queue(*connection) {
+                queue.extend_from_slice(&self.encoded);
+            }
+        }
+    }
+
+    /// A user who is connected became a member: every connection of theirs starts where the membership does.
+    fn member_added(
+        &mut self,
+        io: &mut Io,
+        user: UserId,
+        subscription: Subscription,
+        from_id: MessageId,
+        change: u64,
+        membership: &Arc<Membership>,
+    ) {
+        let Subscription { channel_id, last } = subscription;
+        if !self.index.join(user, channel_id, last) {
+            return;
+        }
+        match frames::membership_events(channel_id, membership, Some(user), Some(change)) {
+            Ok(events) => self.tell(io, user, &events),
+            Err(error) => tracing::error!(%error, channel = %channel_id, "a membership can't be shown"),
+        }
+        let connections = self.index.connections(user).to_vec();
+        let Some(channel) = self.index.channel(channel_id) else { return };
+        // Where the shard has not yet seen what is above the membership's own record, all of that comes live.
+        let comes_live = channel.last.is_some_and(|last| last <= from_id);
+        let reading = Reading { after: from_id, after_change: Some(change), as_events: true };
+        for connection in &connections {
+            let cursor = if comes_live { Cursor::Live { floor: from_id } } else { Cursor::Reading(reading) };
+            channel.set_cursor(*connection, cursor);
+        }
+        if !comes_live {
+            for connection in connections {
+                self.read_later(io, connection, channel_id);
+            }
+        }
+    }
+
+    /// From here on not one more event of the channel goes to the user.
+    fn member_removed(
+        &mut self,
+        io: &mut Io,
+        user: UserId,
+        channel: ChannelId,
+        membership: &Arc<Membership>,
+    ) {
+        if !self.index.leave(user, channel) {
+            return;
+        }
+        for connection in self.index.connections(user).to_vec() {
+            self.drop_read(io, connection, channel, ErrorCode::NotAMember);
+        }
+        match frames::membership_events(channel, membership, Some(user), None) {
+            Ok(events) => self.tell(io, user, &events),
+            Err(error) => tracing::error!(%error, %channel, "a membership can't be shown"),
+        }
+    }
+
+    fn session_ended(&mut self, io: &mut Io, user: UserId, session: Option<SessionId>) {
+        for connection in self.index.connections(user).to_vec() {
+            let ended = self
+                .table
+                .client(connection)
+                .is_some_and(|client| session.is_none_or(|session| session == client.session_id));
+            if ended {
+                self.silence(io, connection, GoodbyeReason::Policy, CloseCode::SignedOut);
+            }
+        }
+    }
+
+    /// Lets a connection go such that not one more event reaches it: nothing that is queued is sent any more, but for
+    /// what the kernel has.
+    fn silence(&mut self, io: &mut Io, connection: ConnectionId, reason: GoodbyeReason, code: CloseCode) {
+        if let Some(client) = self.table.client(connection) {
+            let user = client.user_id;
+            self.index.disconnect(user, connection);
+        }
+        if let Some(queue) = io.queue(connection) {
+            queue.clear();
+        }
+        self.let_go_by_id(io, connection, reason, code);
+    }
+
+    /// The slot is lost, or may be: nothing that was learned in its name may be said any more.
+    fn fenced(&mut self, io: &mut Io) {
+        for connection in self.table.ids() {
+            match self.table.take(connection) {
+                Some(Phase::Open(open)) => {
+                    self.table.put(connection, Phase::Open(open));
+                    self.silence(io, connection, GoodbyeReason::Draining, CloseCode::Draining);
+                }
+                Some(Phase::Admitting(admitting)) => {
+                    self.table.put(connection, Phase::Admitting(admitting));
+                    self.refuse(io, connection, &Refused::Unavailable);
+                }
+                Some(other) => self.table.put(connection, other),
+                None => {}
+            }
+        }
+    }
+
+    /// Lets everybody go, spread over as much of the window as their number asks for.
+    fn drain(&mut self, io: &mut Io, window_ms: u64) {
+        self.draining = true;
+        let connections = self.table.ids();
+        let spread_ms = (connections.len() as u64 / DRAINED_PER_MS).min(window_ms / 2) + 1;
+        for connection in connections {
+            if self.table.client(connection).is_some_and(|client| !client.ending) {
+                let after = Duration::from_millis(rand::random_range(0..spread_ms));
+                self.set_timer(io, connection, after);
+            }
+        }
+    }
+}

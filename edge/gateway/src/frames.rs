@@ -1,0 +1,93 @@
+//! Frames as bytes: JSON, and the WebSocket header before it.
+
+use ringside_types::{ChannelId, CloseCode, MessageId, UnixMillis, UserId};
+use ringside_websocket::{Opcode, write_close, write_frame};
+use ringside_wire::event::{self, ChannelChanged, ChannelView, Event, Goodbye, GoodbyeReason, MemberChanged};
+use ringside_wire::records::{Effective, Membership, MembershipKind, effective};
+use ringside_wire::{InvalidRecord, message, user_id};
+
+use crate::config::RETRY_AFTER_MS;
+
+/// Appends an event as one text frame.
+pub(crate) fn write(out: &mut Vec<u8>, scratch: &mut Vec<u8>, id: Option<&str>, event: &Event<'_>) {
+    scratch.clear();
+    event::write(scratch, id, event);
+    write_frame(out, Opcode::Text, scratch, None);
+}
+
+/// Appends `goodbye` and the close frame. `spread` jitters when the client comes back.
+pub(crate) fn write_goodbye(out: &mut Vec<u8>, reason: GoodbyeReason, code: CloseCode, spread: u64) {
+    let retry_after_ms = RETRY_AFTER_MS + spread % RETRY_AFTER_MS;
+    write(out, &mut Vec::new(), None, &Event::Goodbye(Goodbye { reason, retry_after_ms }));
+    write_close(out, Some(code as u16), "", None);
+}
+
+/// Appends the frames of an effective record: one for a message, one for each member of a change.
+pub(crate) fn write_effective(
+    out: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+    channel_id: ChannelId,
+    effective: &Effective,
+) -> Result<(), InvalidRecord> {
+    match &effective.event {
+        Some(effective::Event::Message(new)) => {
+            let message = message::from_record(channel_id, MessageId(effective.id), effective.seq, new)?;
+            write(out, scratch, None, &Event::MessageNew(&message));
+        }
+        _ => {
+            for event in change_events(channel_id, effective)? {
+                write(out, scratch, None, &event);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The events of a record that made a change.
+pub(crate) fn change_events(
+    channel_id: ChannelId,
+    effective: &Effective,
+) -> Result<Vec<Event<'_>>, InvalidRecord> {
+    match &effective.event {
+        Some(effective::Event::Membership(change)) => {
+            membership_events(channel_id, change, None, Some(effective.change))
+        }
+        Some(effective::Event::Message(_)) | None => Err(InvalidRecord::Field("event")),
+    }
+}
+
+/// The events of a change of members: of all whom it names, or of one.
+pub(crate) fn membership_events<'a>(
+    channel_id: ChannelId,
+    change: &'a Membership,
+    only: Option<UserId>,
+    number: Option<u64>,
+) -> Result<Vec<Event<'a>>, InvalidRecord> {
+    let actor_id = user_id(&change.actor_id)?;
+    if change.kind() == MembershipKind::Created {
+        let channel = change.channel.as_ref().ok_or(InvalidRecord::Field("channel"))?;
+        let channel = ChannelView {
+            id: channel_id,
+            name: &channel.name,
+            kind: &channel.r#type,
+            creator_id: user_id(&channel.creator_id)?,
+            description: &channel.description,
+            created_at: UnixMillis(channel.created_at_ms),
+        };
+        let change = number.unwrap_or_default();
+        return Ok(vec![Event::ChannelCreated(ChannelChanged { channel, actor_id, change })]);
+    }
+    let mut events = Vec::new();
+    for member in &change.members {
+        let user_id = user_id(&member.user_id)?;
+        if only.is_some_and(|only| only != user_id) {
+            continue;
+        }
+        let member = MemberChanged { channel_id, user_id, role: &member.role, actor_id, change: number };
+        events.push(match change.kind() {
+            MembershipKind::Removed => Event::MemberRemoved(member),
+            _ => Event::MemberAdded(member),
+        });
+    }
+    Ok(events)
+}

@@ -1,0 +1,132 @@
+//! Who may connect: the request's path, origin and token.
+
+use ringside_session::token::{Claims, TokenError, Verifier};
+use ringside_types::UnixMillis;
+use ringside_websocket::handshake::{Refusal, Request, write_refusal, write_switching_protocols};
+use serde_json::json;
+
+/// The subprotocol that the server selects, where a client offers it.
+pub(crate) const PROTOCOL: &str = "ringside.v1";
+const BEARER_PREFIX: &str = "bearer.";
+const PATH: &str = "/ws";
+
+/// Why a handshake is refused.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Request(Refusal),
+    Path,
+    Origin,
+    NoToken,
+    Token(TokenError),
+    TooManyConnections,
+    SessionEnded,
+    Unavailable,
+    Draining,
+    Timeout,
+    EarlyBytes,
+}
+
+/// A request that may be upgraded, once the bridge lets it in.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) claims: Claims,
+    /// The answer 101, ready to be sent.
+    pub(crate) answer: Vec<u8>,
+}
+
+/// Judges a request, in the order of the contract: version before token.
+pub(crate) fn judge(
+    request: &Request<'_>,
+    origins: &[String],
+    verifier: &Verifier,
+    now: UnixMillis,
+) -> Result<Accepted, Refused> {
+    if request.path() != PATH {
+        return Err(Refused::Path);
+    }
+    let key = request.upgrade().map_err(Refused::Request)?;
+    // Absent is accepted: tokens are never ambient, so only a browser's page is held to the list.
+    if let Some(origin) = request.origin()
+        && !origins.iter().any(|allowed| allowed == origin)
+    {
+        return Err(Refused::Origin);
+    }
+    let mut protocols = request.protocols();
+    let offers_protocol = protocols.any(|offered| offered == PROTOCOL);
+    let token = bearer(request).ok_or(Refused::NoToken)?;
+    let claims = verifier.verify(token, now).map_err(Refused::Token)?;
+    let mut answer = Vec::new();
+    write_switching_protocols(&mut answer, key, offers_protocol.then_some(PROTOCOL));
+    Ok(Accepted { claims, answer })
+}
+
+fn bearer<'a>(request: &'a Request<'_>) -> Option<&'a str> {
+    if let Some(text) = request.authorization() {
+        let (scheme, token) = text.split_once(' ')?;
+        return scheme.eq_ignore_ascii_case("bearer").then_some(token.trim());
+    }
+    request.protocols().find_map(|offered| offered.strip_prefix(BEARER_PREFIX))
+}
+
+impl Refused {
+    fn parts(&self) -> (u16, &'static str, String) {
+        let own = |status, code, text: &str| (status, code, text.to_owned());
+        match self {
+            Self::Request(refusal) => {
+                let code = match refusal.status() {
+                    405 => "method_not_allowed",
+                    426 => "upgrade_required",
+                    431 => "headers_too_large",
+                    _ => "bad_request",
+                };
+                (refusal.status(), code, refusal.to_string())
+            }
+            Self::Path => own(404, "not_found", "Connect to /ws."),
+            Self::Origin => own(403, "forbidden", "Pages of this origin may not connect here."),
+            Self::NoToken => own(401, "unauthorized", "Send an access token with the handshake."),
+            Self::Token(error) => own(401, "unauthorized", &error.to_string()),
+            Self::SessionEnded => own(401, "unauthorized", "This session has ended; sign in again."),
+            Self::TooManyConnections => {
+                own(429, "rate_limited", "You have as many connections as are allowed; close one.")
+            }
+            Self::Unavailable => own(503, "unavailable", "The server can't let you in now; try again soon."),
+            Self::Draining => own(503, "unavailable", "This edge is stopping; connect to another."),
+            Self::Timeout => own(408, "request_timeout", "The handshake was not complete within 10 seconds."),
+            Self::EarlyBytes => own(400, "bad_request", "Wait for the answer before you send frames."),
+        }
+    }
+
+    /// Appends the answer.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let (status, code, detail) = self.parts();
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        match self {
+            Self::Request(refusal) => headers.extend(refusal.headers()),
+            Self::TooManyConnections | Self::Unavailable | Self::Draining => {
+                headers.push(("Retry-After", "2"));
+            }
+            _ if status == 401 => headers.push(("WWW-Authenticate", "Bearer")),
+            _ => {}
+        }
+        let title = match status {
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            408 => "Request Timeout",
+            426 => "Upgrade Required",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            _ => "Service Unavailable",
+        };
+        let body = json!({
+            "type": format!("urn:ringside:problem:{code}"),
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        });
+        write_refusal(out, status, &headers, "application/problem+json", body.to_string().as_bytes());
+    }
+}

@@ -1,0 +1,305 @@
+//! Who of this shard is in which channel: users with their connections, channels with their members.
+//!
+//! A channel's *cursors* are those of connections that don't simply get every event: most have none. Users and channels
+//! name one another by small numbers; each membership knows its place in the channel's list, so that leaving is not a
+//! search.
+
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ringside_reactor::ConnectionId;
+use ringside_session::cursor::Cursor;
+use ringside_types::{ChannelId, MessageId, UserId};
+use ringside_wire::records::Profile;
+use slab::Slab;
+
+#[derive(Debug)]
+struct User {
+    profile: Arc<Profile>,
+    connections: Vec<ConnectionId>,
+    memberships: Vec<Membership>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Membership {
+    channel: u32,
+    /// In the channel's list of members.
+    place: u32,
+}
+
+/// A channel that has members here.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) id: ChannelId,
+    /// The last record handed on; `None`: the edge's join is not answered yet.
+    pub(crate) last: Option<MessageId>,
+    members: Vec<u32>,
+    cursors: Vec<(ConnectionId, Cursor)>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    users: Slab<User>,
+    user_keys: HashMap<UserId, u32, RandomState>,
+    channels: Slab<Channel>,
+    channel_keys: HashMap<ChannelId, u32, RandomState>,
+}
+
+impl Index {
+    /// A connection of a user came in; returns the profile that their connections share.
+    pub(crate) fn connect(
+        &mut self,
+        id: UserId,
+        connection: ConnectionId,
+        profile: Arc<Profile>,
+    ) -> Arc<Profile> {
+        let Self { users, user_keys, .. } = self;
+        let key = *user_keys.entry(id).or_insert_with(|| {
+            let user = User { profile: profile.clone(), connections: Vec::new(), memberships: Vec::new() };
+            users.insert(user) as u32
+        });
+        let user = &mut users[key as usize];
+        user.profile = profile;
+        user.connections.push(connection);
+        user.profile.clone()
+    }
+
+    /// A connection is gone; the last one takes the user's memberships with it.
+    pub(crate) fn disconnect(&mut self, id: UserId, connection: ConnectionId) {
+        let Some(&key) = self.user_keys.get(&id) else { return };
+        let user = &mut self.users[key as usize];
+        user.connections.retain(|one| *one != connection);
+        let is_last = user.connections.is_empty();
+        let channels: Vec<u32> = user.memberships.iter().map(|membership| membership.channel).collect();
+        for channel in channels {
+            self.channels[channel as usize].cursors.retain(|(of, _)| *of != connection);
+            if is_last {
+                self.leave_key(key, channel);
+            }
+        }
+        if is_last {
+            self.users.remove(key as usize);
+            self.user_keys.remove(&id);
+        }
+    }
+
+    /// A user who is here is a member; false: known already, or not here. `last` counts for a channel that is new here.
+    pub(crate) fn join(&mut self, user: UserId, channel: ChannelId, last: Option<MessageId>) -> bool {
+        let Some(&user_key) = self.user_keys.get(&user) else { return false };
+        let channels = &mut self.channels;
+        let channel_key = *self.channel_keys.entry(channel).or_insert_with(|| {
+            channels.insert(Channel { id: channel, last, members: Vec::new(), cursors: Vec::new() }) as u32
+        });
+        let user = &mut self.users[user_key as usize];
+        if user.memberships.iter().any(|membership| membership.channel == channel_key) {
+            return false;
+        }
+        let members = &mut self.channels[channel_key as usize].members;
+        user.memberships.push(Membership { channel: channel_key, place: members.len() as u32 });
+        members.push(user_key);
+        true
+    }
+
+    /// A user is a member no longer; false: was none here.
+    pub(crate) fn leave(&mut self, user: UserId, channel: ChannelId) -> bool {
+        let keys = (self.user_keys.get(&user), self.channel_keys.get(&channel));
+        let (Some(&user_key), Some(&channel_key)) = keys else { return false };
+        let User { connections, .. } = &self.users[user_key as usize];
+        self.channels[channel_key as usize].cursors.retain(|(of, _)| !connections.contains(of));
+        self.leave_key(user_key, channel_key)
+    }
+
+    fn leave_key(&mut self, user_key: u32, channel_key: u32) -> bool {
+        let memberships = &mut self.users[user_key as usize].memberships;
+        let Some(at) = memberships.iter().position(|membership| membership.channel == channel_key) else {
+            return false;
+        };
+        let place = memberships.swap_remove(at).place;
+        let channel = &mut self.channels[channel_key as usize];
+        channel.members.swap_remove(place as usize);
+        if let Some(&moved) = channel.members.get(place as usize) {
+            let memberships = &mut self.users[moved as usize].memberships;
+            let moved = memberships.iter_mut().find(|membership| membership.channel == channel_key);
+            moved.expect("a member of the list knows the channel").place = place;
+        }
+        if channel.members.is_empty() {
+            let id = self.channels.remove(channel_key as usize).id;
+            self.channel_keys.remove(&id);
+        }
+        true
+    }
+
+    pub(crate) fn is_member(&self, user: UserId, channel: ChannelId) -> bool {
+        let keys = (self.user_keys.get(&user), self.channel_keys.get(&channel));
+        let (Some(&user), Some(&channel)) = keys else { return false };
+        self.users[user as usize].memberships.iter().any(|membership| membership.channel == channel)
+    }
+
+    pub(crate) fn channel(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.channels.get_mut(*self.channel_keys.get(&id)? as usize)
+    }
+
+    /// The connections of a user.
+    pub(crate) fn connections(&self, user: UserId) -> &[ConnectionId] {
+        self.user_keys.get(&user).map_or(&[], |key| &self.users[*key as usize].connections)
+    }
+
+    /// Calls `deliver` for every connection that takes the event `id` of a channel, which becomes its last.
+    pub(crate) fn fan_out(
+        &mut self,
+        channel: ChannelId,
+        id: MessageId,
+        mut deliver: impl FnMut(ConnectionId),
+    ) {
+        let Some(&key) = self.channel_keys.get(&channel) else { return };
+        let channel = &mut self.channels[key as usize];
+        // Before the join's answer nothing is due; what is known already was delivered.
+        if channel.last.is_none_or(|last| id <= last) {
+            return;
+        }
+        channel.last = Some(id);
+        for user in &channel.members {
+            for connection in &self.users[*user as usize].connections {
+                let cursor = channel.cursors.iter().find(|(of, _)| of == connection);
+                if cursor.is_none_or(|(_, cursor)| cursor.takes(id)) {
+                    deliver(*connection);
+                }
+            }
+        }
+        channel.cursors.retain(|(_, cursor)| !cursor.is_plain(id));
+    }
+
+    pub(crate) fn channel_count(&self) -> usize {
+        self.channels.len()
+    }
+}
+
+impl Channel {
+    /// The cursor of a connection that does not simply get every event.
+    pub(crate) fn cursor(&mut self, connection: ConnectionId) -> Option<&mut Cursor> {
+        self.cursors.iter_mut().find(|(of, _)| *of == connection).map(|(_, cursor)| cursor)
+    }
+
+    /// Sets a connection's cursor.
+    pub(crate) fn set_cursor(&mut self, connection: ConnectionId, cursor: Cursor) {
+        let plain = self.last.is_some_and(|last| cursor.is_plain(last));
+        self.cursors.retain(|(of, _)| *of != connection);
+        if !plain {
+            self.cursors.push((connection, cursor));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringside_session::cursor::Reading;
+    use uuid::Uuid;
+
+    fn user(number: u128) -> UserId {
+        UserId(Uuid::from_u128(number))
+    }
+
+    fn channel(number: u128) -> ChannelId {
+        ChannelId(Uuid::from_u128(100 + number))
+    }
+
+    fn connection(number: u64) -> ConnectionId {
+        ConnectionId::from_u64(1 << 32 | number)
+    }
+
+    fn reached(index: &mut Index, of: ChannelId, id: u64) -> Vec<u64> {
+        let mut reached = Vec::new();
+        index.fan_out(of, MessageId(id), |one| reached.push(u64::from(one.slot())));
+        reached.sort_unstable();
+        reached
+    }
+
+    /// Users 1, 2 and 3 with a connection each, and a second one of user 3, all in channel 1.
+    fn peopled() -> Index {
+        let mut index = Index::default();
+        for (of, number) in [(1, 1), (2, 2), (3, 3), (3, 4)] {
+            index.connect(user(of), connection(number), Arc::default());
+            index.join(user(of), channel(1), Some(MessageId(10)));
+        }
+        index
+    }
+
+    #[test]
+    fn an_event_goes_once_to_every_connection_of_every_member() {
+        let mut index = peopled();
+        assert_eq!(reached(&mut index, channel(1), 11), [1, 2, 3, 4]);
+        assert!(reached(&mut index, channel(1), 11).is_empty(), "known");
+        assert!(reached(&mut index, channel(2), 12).is_empty(), "unknown channel");
+    }
+
+    #[test]
+    fn who_left_or_disconnected_gets_nothing_and_nobody_else_loses_anything() {
+        let mut index = peopled();
+        assert!(index.leave(user(1), channel(1)) && !index.leave(user(1), channel(1)));
+        assert_eq!(reached(&mut index, channel(1), 11), [2, 3, 4]);
+        index.disconnect(user(3), connection(3));
+        assert_eq!(reached(&mut index, channel(1), 12), [2, 4]);
+        index.disconnect(user(3), connection(4));
+        assert!(!index.is_member(user(3), channel(1)) && index.is_member(user(2), channel(1)));
+        index.disconnect(user(2), connection(2));
+        assert_eq!(index.channel_count(), 0);
+    }
+
+    #[test]
+    fn a_reading_connection_gets_no_events_and_a_floor_holds_back_what_was_read() {
+        let mut index = peopled();
+        let known = index.channel(channel(1)).expect("known");
+        let reading = Reading { after: MessageId(3), after_change: None, as_events: false };
+        known.set_cursor(connection(1), Cursor::Reading(reading));
+        known.set_cursor(connection(2), Cursor::Live { floor: MessageId(12) });
+        assert_eq!(reached(&mut index, channel(1), 12), [3, 4]);
+        assert_eq!(reached(&mut index, channel(1), 13), [2, 3, 4]);
+        assert!(index.channel(channel(1)).expect("known").cursor(connection(2)).is_none(), "plain again");
+    }
+
+    #[test]
+    fn nothing_is_due_before_the_join_is_answered() {
+        let mut index = Index::default();
+        index.connect(user(1), connection(1), Arc::default());
+        index.join(user(1), channel(1), None);
+        assert!(reached(&mut index, channel(1), 5).is_empty());
+        index.channel(channel(1)).expect("known").last = Some(MessageId(5));
+        assert_eq!(reached(&mut index, channel(1), 6), [1]);
+    }
+
+    /// Random joins, leaves and ends against a plain model.
+    #[test]
+    fn any_sequence_agrees_with_a_model() {
+        use std::collections::BTreeSet;
+        let mut index = Index::default();
+        let mut model: BTreeSet<(u128, u128)> = BTreeSet::new();
+        let mut here: BTreeSet<u128> = BTreeSet::new();
+        let mut state = 7_u64;
+        for step in 0..20_000_u64 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (who, which) = (u128::from(state >> 33) % 9, u128::from(state >> 50) % 5);
+            match (state >> 60) % 4 {
+                0 if here.insert(who) => {
+                    index.connect(user(who), connection(who as u64), Arc::default());
+                }
+                1 if here.contains(&who) => {
+                    assert_eq!(
+                        index.join(user(who), channel(which), Some(MessageId(0))),
+                        model.insert((which, who))
+                    );
+                }
+                2 => assert_eq!(index.leave(user(who), channel(which)), model.remove(&(which, who))),
+                3 if state.is_multiple_of(5) && here.remove(&who) => {
+                    index.disconnect(user(who), connection(who as u64));
+                    model.retain(|(_, member)| *member != who);
+                }
+                _ => {}
+            }
+            let expected: Vec<u64> =
+                model.iter().filter(|(of, _)| *of == which).map(|(_, who)| *who as u64).collect();
+            assert_eq!(reached(&mut index, channel(which), step + 1), expected, "step {step}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Sockets, websocket and session put together; the shard's index of channels, and fan-out.
+//!
+//! [`Gateway`] is a reactor's handler: one per shard, no locks. It asks the bridge by [`HandOver`], and is told by
+//! mail. Everything that it knows of a channel it knows from the bridge, in the order of the chain.
+
+mod admission;
+mod commands;
+mod config;
+mod connection;
+mod counters;
+mod deliveries;
+mod frames;
+mod gateway;
+mod handshake;
+mod index;
+mod outgoing;
+mod syncing;
+
+pub use config::Config;
+pub use counters::Counters;
+pub use gateway::Gateway;
+pub use outgoing::HandOver;

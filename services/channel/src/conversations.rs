@@ -1,0 +1,189 @@
+//! The service's contract: channels and their members.
+//!
+//! Every change is written to the Directory, taken to the log by the relay, and only then answered.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ringside_ports::channels::{Channel, ChannelKind, Created, ListRange, Member, MemberChange, Role};
+use ringside_ports::service::{
+    ChannelService, ChannelWish, FieldError, ListPart, Listed, MyChannel, ServiceError,
+};
+use ringside_ports::{Accounts, Channels};
+use ringside_types::limits::LIST_MAX;
+use ringside_types::{ChannelId, UnixMillis, UserId};
+use uuid::Uuid;
+
+use crate::permissions::{Target, may_add, may_remove};
+use crate::relay::Relay;
+use crate::wish::channel_of;
+
+/// People added in one request at the most.
+pub const ADD_MEMBERS_MAX: usize = 100;
+/// Unknown users that an error names at the most.
+const UNKNOWN_NAMED_MAX: usize = 3;
+
+/// Channels and members over a Directory, and the relay of its outbox.
+#[derive(Clone, Debug)]
+pub struct Conversations<D> {
+    directory: D,
+    relay: Relay,
+}
+
+/// A channel that the caller sees, and what they are in it.
+struct Seen {
+    channel: Channel,
+    role: Option<Role>,
+}
+
+impl<D: Accounts + Channels> Conversations<D> {
+    /// Over this Directory; the relay's task must run over the same one.
+    pub fn new(directory: D, relay: Relay) -> Self {
+        Self { directory, relay }
+    }
+
+    async fn role(&self, channel: ChannelId, user: UserId) -> Result<Option<Role>, ServiceError> {
+        let membership = self.directory.membership(&[(channel, user)]).await?;
+        Ok(membership.into_iter().next().flatten().map(|member| member.role))
+    }
+
+    /// A channel that the caller may know of. Any other is not found, whether it exists or not.
+    async fn seen(&self, caller: UserId, id: ChannelId) -> Result<Seen, ServiceError> {
+        let hidden = || ServiceError::NotFound("There is no such channel, or you are not in it.".into());
+        let channel = self.directory.channels(&[id]).await?.into_iter().next().ok_or_else(hidden)?;
+        let role = self.role(id, caller).await?;
+        if role.is_none() && channel.kind != ChannelKind::Public {
+            return Err(hidden());
+        }
+        Ok(Seen { channel, role })
+    }
+
+    /// Refuses users that there are not.
+    async fn known(&self, field: &'static str, users: &[UserId]) -> Result<(), ServiceError> {
+        let found = self.directory.users(users).await?;
+        let unknown = users.iter().filter(|user| found.iter().all(|one| one.id != **user));
+        let named: Vec<String> = unknown.take(UNKNOWN_NAMED_MAX).map(ToString::to_string).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let message = format!("names users that there are; these are unknown: {}", named.join(", "));
+        Err(ServiceError::Invalid(vec![FieldError { field, message }]))
+    }
+
+    async fn known_caller(&self, caller: UserId) -> Result<(), ServiceError> {
+        match self.directory.users(&[caller]).await?.first() {
+            Some(_) => Ok(()),
+            None => Err(ServiceError::Unauthorized("This account is gone.".into())),
+        }
+    }
+}
+
+impl<D: Accounts + Channels> ChannelService for Conversations<D> {
+    async fn create(&self, caller: UserId, wish: ChannelWish) -> Result<(Channel, bool), ServiceError> {
+        let new = channel_of(caller, wish, ChannelId(Uuid::now_v7()), now())?;
+        self.known_caller(caller).await?;
+        let others: Vec<UserId> = new.members[1..].iter().map(|(user, _)| *user).collect();
+        self.known("member_ids", &others).await?;
+        let created = self.directory.create_channels(std::slice::from_ref(&new)).await?;
+        match created.into_iter().next() {
+            Some(Created::Existing(id)) => {
+                // Its maker may not have been answered yet.
+                self.relay.publish(id).await?;
+                let found = self.directory.channels(&[id]).await?.into_iter().next();
+                let unconfirmed = || ServiceError::Unavailable("the DM is not confirmed".into());
+                Ok((found.ok_or_else(unconfirmed)?, false))
+            }
+            _ => {
+                self.relay.publish(new.channel.id).await?;
+                Ok((new.channel, true))
+            }
+        }
+    }
+
+    async fn channel(&self, caller: UserId, id: ChannelId) -> Result<Channel, ServiceError> {
+        Ok(self.seen(caller, id).await?.channel)
+    }
+
+    async fn list(&self, caller: UserId, part: ListPart) -> Result<Listed<MyChannel>, ServiceError> {
+        let limit = part.limit.clamp(1, LIST_MAX);
+        let range = ListRange { before: cursor(part.cursor)?, limit: limit + 1 };
+        let memberships = self.directory.memberships(caller, Some(range)).await?;
+        let listed = listed(memberships, limit, |membership| membership.channel_id.to_string());
+        let ids: Vec<ChannelId> = listed.items.iter().map(|membership| membership.channel_id).collect();
+        let channels = self.directory.channels(&ids).await?;
+        let mine = |membership: Member| {
+            let channel = channels.iter().find(|channel| channel.id == membership.channel_id)?.clone();
+            Some(MyChannel { channel, membership })
+        };
+        Ok(Listed {
+            items: listed.items.into_iter().filter_map(mine).collect(),
+            next_cursor: listed.next_cursor,
+        })
+    }
+
+    async fn members(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        part: ListPart,
+    ) -> Result<Listed<Member>, ServiceError> {
+        let after = cursor(part.cursor)?;
+        if self.seen(caller, id).await?.role.is_none() {
+            return Err(ServiceError::NotAMember);
+        }
+        let limit = part.limit.clamp(1, LIST_MAX);
+        let members = self.directory.members(id, after, limit + 1).await?;
+        Ok(listed(members, limit, |member| member.user_id.to_string()))
+    }
+
+    async fn add_members(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        mut users: Vec<UserId>,
+    ) -> Result<Vec<Member>, ServiceError> {
+        users.sort_unstable();
+        users.dedup();
+        if !(1..=ADD_MEMBERS_MAX).contains(&users.len()) {
+            let message = format!("names 1 to {ADD_MEMBERS_MAX} users");
+            return Err(ServiceError::Invalid(vec![FieldError { field: "user_ids", message }]));
+        }
+        let Seen { channel, role } = self.seen(caller, id).await?;
+        may_add(channel.kind, role, users[..] == [caller])?;
+        self.known("user_ids", &users).await?;
+        let add = MemberChange::Add(users.iter().map(|user| (*user, Role::Member)).collect());
+        self.directory.change_members(id, caller, add, now()).await?;
+        self.relay.publish(id).await?;
+        let pairs: Vec<(ChannelId, UserId)> = users.into_iter().map(|user| (id, user)).collect();
+        Ok(self.directory.membership(&pairs).await?.into_iter().flatten().collect())
+    }
+
+    async fn remove_member(&self, caller: UserId, id: ChannelId, user: UserId) -> Result<(), ServiceError> {
+        // A change on its way decides who is a member: a retry must not be told so before the log is.
+        self.relay.publish(id).await?;
+        let Seen { channel, role } = self.seen(caller, id).await?;
+        let target = if user == caller { Target::Oneself } else { Target::Other(self.role(id, user).await?) };
+        may_remove(channel.kind, role, target)?;
+        self.directory.change_members(id, caller, MemberChange::Remove(vec![user]), now()).await?;
+        self.relay.publish(id).await
+    }
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    UnixMillis(since.map_or(0, |since| since.as_millis() as u64))
+}
+
+/// A cursor is the id that ended the part before.
+fn cursor<T: std::str::FromStr>(text: Option<String>) -> Result<Option<T>, ServiceError> {
+    let invalid =
+        |_| ServiceError::BadRequest("`cursor` is not from an earlier answer; leave it out.".into());
+    text.map(|text| text.parse().map_err(invalid)).transpose()
+}
+
+/// A part of a list, from one item more than it may hold.
+fn listed<T>(mut items: Vec<T>, limit: usize, cursor_of: impl Fn(&T) -> String) -> Listed<T> {
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = items.last().filter(|_| has_more).map(cursor_of);
+    Listed { items, next_cursor }
+}

@@ -1,0 +1,138 @@
+//! What a new channel must look like.
+
+use ringside_ports::channels::{Channel, ChannelKind, NewChannel, Role};
+use ringside_ports::service::{ChannelWish, FieldError, ServiceError};
+use ringside_types::limits::{
+    CHANNEL_CREATE_MEMBERS_MAX, CHANNEL_DESCRIPTION_BYTES_MAX, CHANNEL_NAME_BYTES_MAX,
+};
+use ringside_types::{ChannelId, UnixMillis, UserId};
+
+/// The channel to make, its creator the owner; or all that is wrong with the wish.
+pub(crate) fn channel_of(
+    creator: UserId,
+    wish: ChannelWish,
+    id: ChannelId,
+    created_at: UnixMillis,
+) -> Result<NewChannel, ServiceError> {
+    let ChannelWish { name, kind, mut member_ids, description } = wish;
+    // A DM has no name of its own: one that is given is passed over.
+    let name = if kind == ChannelKind::Dm { String::new() } else { name.trim().to_owned() };
+    let named_oneself = member_ids.contains(&creator);
+    member_ids.sort_unstable();
+    member_ids.dedup();
+    member_ids.retain(|member| *member != creator);
+    let wrong: Vec<FieldError> = [
+        wrong_name(kind, &name).map(|message| ("name", message)),
+        wrong_members(kind, &member_ids, named_oneself).map(|message| ("member_ids", message)),
+        wrong_description(&description).map(|message| ("description", message)),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|(field, message)| FieldError { field, message })
+    .collect();
+    if !wrong.is_empty() {
+        return Err(ServiceError::Invalid(wrong));
+    }
+    let others = member_ids.into_iter().map(|member| (member, Role::Member));
+    let members = std::iter::once((creator, Role::Owner)).chain(others).collect();
+    Ok(NewChannel {
+        channel: Channel { id, name, kind, creator_id: creator, description, created_at },
+        members,
+    })
+}
+
+fn wrong_name(kind: ChannelKind, name: &str) -> Option<String> {
+    match kind {
+        ChannelKind::Private | ChannelKind::Public if name.is_empty() => {
+            return Some("is needed for a private or public channel".into());
+        }
+        _ => {}
+    }
+    let is_valid = name.len() <= CHANNEL_NAME_BYTES_MAX && !name.chars().any(char::is_control);
+    (!is_valid).then(|| format!("has {CHANNEL_NAME_BYTES_MAX} bytes at the most, and no control characters"))
+}
+
+/// `others` are the members but the creator, each once.
+fn wrong_members(kind: ChannelKind, others: &[UserId], named_oneself: bool) -> Option<String> {
+    if kind == ChannelKind::Dm && others.len() != 1 {
+        let alone = if others.is_empty() && named_oneself { "; there is no DM with oneself" } else { "" };
+        return Some(format!("names one other user for a DM{alone}"));
+    }
+    let is_too_many = others.len() >= CHANNEL_CREATE_MEMBERS_MAX;
+    is_too_many.then(|| {
+        format!(
+            "makes {CHANNEL_CREATE_MEMBERS_MAX} members at the most, with its creator; add further ones later"
+        )
+    })
+}
+
+fn wrong_description(description: &str) -> Option<String> {
+    let is_out_of_place = |one: char| one.is_control() && !matches!(one, '\n' | '\r' | '\t');
+    let is_valid =
+        description.len() <= CHANNEL_DESCRIPTION_BYTES_MAX && !description.chars().any(is_out_of_place);
+    (!is_valid).then(|| {
+        format!(
+            "has {CHANNEL_DESCRIPTION_BYTES_MAX} bytes at the most, and no control characters but line breaks"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn user(number: u128) -> UserId {
+        UserId(Uuid::from_u128(number))
+    }
+
+    fn made(kind: ChannelKind, name: &str, members: &[u128]) -> Result<NewChannel, Vec<&'static str>> {
+        let member_ids = members.iter().map(|number| user(*number)).collect();
+        let wish = ChannelWish { name: name.into(), kind, member_ids, description: "line\nline".into() };
+        channel_of(user(1), wish, ChannelId(Uuid::from_u128(9)), UnixMillis(1)).map_err(|error| match error {
+            ServiceError::Invalid(fields) => fields.into_iter().map(|field| field.field).collect(),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn each_kind_has_its_fields() {
+        use ChannelKind::{Dm, Group, Private, Public};
+        let check = |kind, name: &str, members: &[u128], wrong: &[&str]| {
+            let answer = made(kind, name, members).err().unwrap_or_default();
+            assert_eq!(answer, wrong, "{kind:?} {name:?} {members:?}");
+        };
+        check(Dm, "", &[2], &[]);
+        check(Dm, " ", &[2, 2, 1], &[]);
+        check(Dm, "name", &[2], &[]);
+        check(Dm, "", &[], &["member_ids"]);
+        check(Dm, "", &[1], &["member_ids"]);
+        check(Dm, "", &[2, 3], &["member_ids"]);
+        check(Dm, "name", &[], &["member_ids"]);
+        check(Group, "", &[2, 3], &[]);
+        check(Group, "a\0b", &[], &["name"]);
+        check(Private, "name", &[], &[]);
+        for kind in [Private, Public] {
+            check(kind, " \t", &[2], &["name"]);
+        }
+        check(Public, &"é".repeat(100), &[], &[]);
+        check(Public, &"é".repeat(101), &[], &["name"]);
+        let many: Vec<u128> = (1..=1_001).collect();
+        check(Group, "", &many[..1_000], &[]);
+        check(Group, "", &many[1..1_000], &[]);
+        check(Group, "", &many, &["member_ids"]);
+    }
+
+    #[test]
+    fn the_creator_owns_it_and_everyone_is_in_it_once() {
+        let made = made(ChannelKind::Group, " name ", &[3, 2, 3, 1]).expect("valid");
+        assert_eq!(made.channel.name, "name");
+        assert_eq!(made.members, [(user(1), Role::Owner), (user(2), Role::Member), (user(3), Role::Member)]);
+    }
+
+    #[test]
+    fn a_description_has_its_bounds() {
+        assert_eq!(wrong_description(&"x".repeat(4_000)), None);
+        assert!(wrong_description(&"x".repeat(4_001)).is_some() && wrong_description("\u{1b}[1m").is_some());
+    }
+}

@@ -1,0 +1,121 @@
+//! `ringside up`: all roles in one process, on embedded engines.
+//!
+//! Started from the engines up, stopped from the sockets down.
+
+mod edge;
+mod engines;
+mod http;
+mod metrics;
+mod pipeline;
+mod services;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch as latch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::commands::Failure;
+use crate::config::Config;
+use crate::tls;
+
+use edge::Edge;
+use engines::EngineFailure;
+pub(crate) use engines::{DataFolder, now};
+pub(crate) use pipeline::Pipeline;
+
+/// Requests under way get this long to end once the sockets are drained.
+const REQUESTS_END: Duration = Duration::from_secs(5);
+
+/// Runs until it is told to stop, or an engine fails.
+///
+/// # Errors
+/// The sentence to print: why it could not start, or had to stop.
+pub fn run(config: &Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = serve(&runtime, config);
+    // Whatever still runs has been told to stop; a thread that hangs on a disk must not keep the process.
+    runtime.shutdown_timeout(REQUESTS_END);
+    outcome
+}
+
+fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
+    let (stop, stopping) = latch::channel(false);
+    // Ports are taken before the data folder is touched: the commonest mistake is found first.
+    let tls = tls::read(config)?;
+    let acceptor = tls.clone().map(TlsAcceptor::from);
+    let api = runtime.block_on(http::Server::bind("API", "api_addr", config.api_addr, acceptor))?;
+    let admin = runtime.block_on(http::Server::bind("admin port", "admin_addr", config.admin_addr, None))?;
+    let folder = DataFolder::open(runtime, &config.data_dir)?;
+    let pipeline = runtime.block_on(Pipeline::start(&folder, &stopping))?;
+    let edge = Edge::start(runtime, config, api.address(), tls, &folder, &stopping)?;
+    let ready = watch::Readiness::new(edge.seated());
+    let registry = Arc::new(metrics::registry(&folder, &pipeline, &edge, &ready));
+    let services = services::Services::new(config, &folder, &pipeline);
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let public = api.address();
+        api.serve(ringside_api::router(services, api_config(config, &edge)), stopping.clone());
+        admin.serve(watch::routes(ready.clone(), registry), stopping.clone());
+        announce(config, public, &edge);
+        let outcome = tokio::select! {
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopping: connections are let go first");
+                ready.drain();
+                edge.drain(Duration::from_secs(config.drain_window_s), &mut signals).await;
+                Ok(())
+            }
+            cause = folder.failed() => Err(EngineFailure(cause).into()),
+            cause = pipeline.failed() => Err(cause.into()),
+            cause = edge.failed() => Err(cause),
+        };
+        stop.send_replace(true);
+        pipeline.stopped().await;
+        outcome
+    })
+}
+
+fn api_config(config: &Config, edge: &Edge) -> ringside_api::Config {
+    ringside_api::Config {
+        limits: config.limits.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        edge_url: edge.url(config),
+    }
+}
+
+/// Says where to point a browser: on stdout, in plain words.
+fn announce(config: &Config, api: std::net::SocketAddr, edge: &Edge) {
+    let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
+    println!("Ringside is up: {scheme}://{api}/ in a browser, {} for WebSocket clients", edge.url(config));
+    tracing::info!(
+        api = %api,
+        edge = %edge.address(),
+        backend = ?edge.backend(),
+        shards = edge.shards(),
+        data = %config.data_dir.display(),
+        "ringside is up"
+    );
+}
+
+/// SIGTERM and SIGINT.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for either; its name.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The shards, and the bridge between them and everything else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ringside_bridge::{BridgeError, Engines, Post, REQUEST_BATCHES_MAX};
+use ringside_gateway::{Gateway, HandOver};
+use ringside_reactor::{Backend, ShardHandle};
+use ringside_session::mail::{Delivery, Request, ShardId};
+use ringside_session::token::Verifier;
+use ringside_types::Slot;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_rustls::rustls::ServerConfig;
+
+use super::Signals;
+use super::engines::{DataFolder, now};
+use crate::commands::Failure;
+use crate::config::Config;
+
+/// How often a drain looks whether it is over.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// Bytes that wait for one connection at the most: the largest page with its JSON, twice.
+const SEND_QUEUE_LIMIT_BYTES: usize = 2 * 1024 * 1024;
+
+/// A running edge.
+pub(super) struct Edge {
+    shards: Vec<ShardHandle<Delivery>>,
+    gateways: Vec<Arc<ringside_gateway::Counters>>,
+    bridge_counters: Arc<ringside_bridge::Counters>,
+    bridge: Mutex<JoinHandle<Result<(), BridgeError>>>,
+    post: Post,
+    address: SocketAddr,
+}
+
+impl Edge {
+    /// Binds the port, starts the shards, then the bridge.
+    pub(super) fn start(
+        runtime: &Runtime,
+        config: &Config,
+        api: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        folder: &DataFolder,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Self, Failure> {
+        let count = if config.shards > 0 { config.shards } else { ringside_reactor::core_ids().len().max(1) };
+        let (requests, asked) = mpsc::channel::<Vec<Request>>(REQUEST_BATCHES_MAX);
+        let gateways: Vec<Arc<ringside_gateway::Counters>> = (0..count).map(|_| Arc::default()).collect();
+        let shards = start_shards(config, api, tls, folder, count, &gateways, hand_over(requests))?;
+        let address = shards.first().and_then(ShardHandle::address).unwrap_or(config.edge_addr);
+        let mailboxes: Vec<_> = shards.iter().map(|shard| shard.mailbox().clone()).collect();
+        let post: Post = Arc::new(move |shard: ShardId, mail: Vec<Delivery>| {
+            mailboxes[usize::from(shard.0)].try_send_batch(mail)
+        });
+        let bridge_counters = Arc::<ringside_bridge::Counters>::default();
+        let engines = Engines {
+            log: folder.engine.log(),
+            store: folder.engine.store(),
+            directory: folder.directory.clone(),
+            presence: folder.presence.clone(),
+        };
+        let settings =
+            ringside_bridge::Config { slot: Slot(0), limits: config.limits.clone(), shards: count as u16 };
+        let run = ringside_bridge::run(
+            engines,
+            settings,
+            post.clone(),
+            asked,
+            bridge_counters.clone(),
+            stop.clone(),
+        );
+        let bridge = Mutex::new(runtime.spawn(run));
+        Ok(Self { shards, gateways, bridge_counters, bridge, post, address })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn backend(&self) -> Backend {
+        self.shards.first().map_or(Backend::Auto, ShardHandle::backend)
+    }
+
+    pub(super) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// The bridge's counters: `seated` says whether channel data may be sent.
+    pub(super) fn seated(&self) -> Arc<ringside_bridge::Counters> {
+        self.bridge_counters.clone()
+    }
+
+    /// Each shard's counters: the reactor's and the gateway's.
+    pub(super) fn counters(
+        &self,
+    ) -> impl Iterator<Item = (Arc<ringside_reactor::Counters>, Arc<ringside_gateway::Counters>)> {
+        self.shards.iter().map(|shard| shard.counters().clone()).zip(self.gateways.iter().cloned())
+    }
+
+    /// Where clients find it.
+    pub(super) fn url(&self, config: &Config) -> String {
+        let scheme = if config.tls_cert.is_some() { "wss" } else { "ws" };
+        config.edge_url.clone().unwrap_or_else(|| format!("{scheme}://{}/ws", self.address))
+    }
+
+    /// Waits until the bridge has ended by itself; says why.
+    pub(super) async fn failed(&self) -> Failure {
+        match (&mut *self.bridge.lock().await).await {
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) => "the bridge ended".into(),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Lets every connection go, within the window; a second signal ends it at once.
+    pub(super) async fn drain(&self, window: Duration, signals: &mut Signals) {
+        let until = Instant::now() + window;
+        for number in 0..self.shards.len() {
+            let mut mail = vec![Delivery::Drain { window_ms: window.as_millis() as u64 }];
+            while !mail.is_empty() && Instant::now() < until {
+                mail = (self.post)(ShardId(number as u16), mail);
+            }
+        }
+        while self.open() > 0 && Instant::now() < until {
+            tokio::select! {
+                _ = signals.next() => return,
+                () = tokio::time::sleep(DRAIN_POLL) => {}
+            }
+        }
+        if self.open() > 0 {
+            tracing::warn!(open = self.open(), "the drain window is over");
+        }
+    }
+
+    fn open(&self) -> u64 {
+        self.gateways.iter().map(|counters| counters.open.load(Ordering::Relaxed)).sum()
+    }
+}
+
+fn hand_over(requests: mpsc::Sender<Vec<Request>>) -> HandOver {
+    Arc::new(move |batch| {
+        requests.try_send(batch).map_err(|refused| match refused {
+            TrySendError::Full(batch) | TrySendError::Closed(batch) => batch,
+        })
+    })
+}
+
+fn start_shards(
+    config: &Config,
+    api: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    folder: &DataFolder,
+    count: usize,
+    counters: &[Arc<ringside_gateway::Counters>],
+    hand_over: HandOver,
+) -> Result<Vec<ShardHandle<Delivery>>, Failure> {
+    let verifier = Arc::new(Verifier::new(&folder.keys.public())?);
+    let settings = Arc::new(ringside_gateway::Config {
+        limits: config.limits.clone(),
+        heartbeat_interval_ms: config.heartbeat_interval_ms,
+        origins: config.origins(api),
+    });
+    let reactor = ringside_reactor::Config {
+        backend: config.backend.into(),
+        listen: Some(config.edge_addr),
+        // The kernel spreads connections unevenly: each shard may have half as many again as its share.
+        max_connections: (config.max_connections / count as u32 * 3 / 2 + 1).min(config.max_connections),
+        send_queue_limit_bytes: SEND_QUEUE_LIMIT_BYTES,
+        tls,
+        ..ringside_reactor::Config::default()
+    };
+    let counters = counters.to_vec();
+    let make = move |startup: ringside_reactor::Startup<Delivery>| {
+        let shard = ShardId(startup.index as u16);
+        Gateway::new(settings, shard, verifier, counters[startup.index].clone(), hand_over, now())
+    };
+    ringside_reactor::spawn_shards(&reactor, count, make).map_err(|error| -> Failure {
+        format!(
+            "the edge can't listen on {}: {error}. Stop what uses the port, or choose another with --edge-addr",
+            config.edge_addr
+        )
+        .into()
+    })
+}

@@ -1,0 +1,66 @@
+//! The data folder and the engines in it.
+
+use std::path::{Path, PathBuf};
+
+use ringside_embedded::{Engine, MemoryPresence};
+use ringside_sql::Directory;
+use ringside_types::UnixMillis;
+use ringside_user::SigningKeys;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::runtime::Runtime;
+
+use crate::commands::Failure;
+
+const DIRECTORY_FILE: &str = "directory.sqlite";
+const KEYS_FOLDER: &str = "keys";
+
+/// An embedded engine that writes no more.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the data folder can't be written any more: {0}. Nothing acknowledged is lost. Mend the disk, then start Ringside again"
+)]
+pub(super) struct EngineFailure(pub(super) String);
+
+/// Everything that lives in one data folder, and what lives in memory beside it.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    /// Log, store and committer.
+    pub(crate) engine: Engine,
+    /// Accounts and channels.
+    pub(crate) directory: Directory,
+    /// Connections and limits.
+    pub(crate) presence: MemoryPresence,
+    /// The keys that sign access tokens.
+    pub(crate) keys: Arc<SigningKeys>,
+}
+
+impl DataFolder {
+    /// Opens the folder, or makes it. Holds its lock while this lives.
+    ///
+    /// # Errors
+    /// The sentence that says what to do.
+    pub(crate) fn open(runtime: &Runtime, path: &Path) -> Result<Self, Failure> {
+        let engine = Engine::open(path, ringside_embedded::Config::default())?;
+        let directory = runtime.block_on(Directory::open(&path.join(DIRECTORY_FILE)))?;
+        let keys = SigningKeys::open(&path.join(KEYS_FOLDER), now())?;
+        let presence = MemoryPresence::new();
+        Ok(Self { path: path.to_owned(), engine, directory, presence, keys: Arc::new(keys) })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until a write has failed; says why.
+    pub(super) async fn failed(&self) -> String {
+        self.engine.failed().await
+    }
+}
+
+/// The wall clock.
+pub(crate) fn now() -> UnixMillis {
+    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
+}

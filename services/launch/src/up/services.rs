@@ -1,0 +1,64 @@
+//! The services that the API stands on, in process.
+
+use ringside_channel::Conversations;
+use ringside_embedded::{EmbeddedLog, EmbeddedStore, MemoryPresence};
+use ringside_message::messages::Messages;
+use ringside_ports::Presence as _;
+use ringside_ports::presence::{Charge, Verdict};
+use ringside_sql::Directory;
+use ringside_user::Users;
+
+use super::engines::DataFolder;
+use super::pipeline::Pipeline;
+use crate::config::Config;
+
+type Embedded = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
+
+/// All of them, over the embedded engines.
+pub(super) struct Services {
+    users: Users<Directory, MemoryPresence, EmbeddedLog>,
+    channels: Conversations<Directory>,
+    messages: Embedded,
+    presence: MemoryPresence,
+}
+
+impl Services {
+    pub(super) fn new(config: &Config, folder: &DataFolder, pipeline: &Pipeline) -> Self {
+        let DataFolder { engine, directory, presence, keys, .. } = folder;
+        let (directory, presence, limits) = (directory.clone(), presence.clone(), config.limits.clone());
+        Self {
+            users: Users::new(
+                directory.clone(),
+                presence.clone(),
+                engine.log(),
+                keys.clone(),
+                limits.clone(),
+            ),
+            channels: Conversations::new(directory.clone(), pipeline.relay.clone()),
+            messages: Messages::new(engine.log(), engine.store(), directory, presence.clone(), limits),
+            presence,
+        }
+    }
+}
+
+impl ringside_api::Services for Services {
+    type Users = Users<Directory, MemoryPresence, EmbeddedLog>;
+    type Channels = Conversations<Directory>;
+    type Messages = Embedded;
+
+    fn users(&self) -> &Self::Users {
+        &self.users
+    }
+
+    fn channels(&self) -> &Self::Channels {
+        &self.channels
+    }
+
+    fn messages(&self) -> &Self::Messages {
+        &self.messages
+    }
+
+    async fn charge(&self, charge: Charge) -> Option<Verdict> {
+        self.presence.charge(&[charge]).await.ok()?.first().copied()
+    }
+}

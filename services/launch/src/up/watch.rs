@@ -1,0 +1,70 @@
+//! What an operator and an orchestrator look at: `/health`, `/ready`, `/metrics`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+
+/// Whether all of it answers.
+#[derive(Clone)]
+pub(super) struct Readiness {
+    bridge: Arc<ringside_bridge::Counters>,
+    draining: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    /// Ready once the bridge holds its slot: then log, store and shards have answered.
+    pub(super) fn new(bridge: Arc<ringside_bridge::Counters>) -> Self {
+        Self { bridge, draining: Arc::default() }
+    }
+
+    /// From now on nobody is to be sent here.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn missing(&self) -> Option<&'static str> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Some("draining");
+        }
+        (self.bridge.seated.load(Ordering::Relaxed) == 0).then_some("the edge does not hold its slot")
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.missing().is_none()
+    }
+}
+
+#[derive(Clone)]
+struct Shown {
+    ready: Readiness,
+    registry: Arc<Registry>,
+}
+
+/// The admin port's routes.
+pub(super) fn routes(ready: Readiness, registry: Arc<Registry>) -> Router {
+    Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(readiness))
+        .route("/metrics", get(metrics))
+        .with_state(Shown { ready, registry })
+}
+
+async fn readiness(State(shown): State<Shown>) -> (StatusCode, String) {
+    match shown.ready.missing() {
+        None => (StatusCode::OK, "ready\n".into()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
+    let mut text = String::new();
+    // Writing into a string can't fail.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &shown.registry);
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}

@@ -1,0 +1,85 @@
+//! The limits of registering and signing in.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ringside_ports::Presence;
+use ringside_ports::presence::{Account, Charge, Rate, Verdict};
+use ringside_ports::service::ServiceError;
+use ringside_types::Limits;
+
+use crate::registration::EMAIL_BYTES_MAX;
+
+/// Bytes that tell one login from another in its limit; no account's login is longer.
+const LOGIN_KEY_BYTES_MAX: usize = EMAIL_BYTES_MAX;
+
+/// What a registration from this address costs.
+pub(crate) fn of_registration(limits: &Limits, address: IpAddr) -> Charge {
+    let rate = Rate { per_minute: limits.register_per_minute_per_address, burst: limits.register_burst };
+    Charge { account: Account::AddressRegistrations(network(address)), rate }
+}
+
+/// What a failed login costs. `login` is folded as the Directory folds it, so that no spelling has a limit of its own.
+pub(crate) fn of_failed_login(limits: &Limits, login: &str) -> Charge {
+    let per_minute = limits.login_failures_per_minute;
+    let mut key = login.to_lowercase();
+    key.truncate(key.floor_char_boundary(LOGIN_KEY_BYTES_MAX));
+    Charge { account: Account::LoginFailures(key), rate: Rate { per_minute, burst: per_minute } }
+}
+
+/// Whoever has one IPv6 address has the 2^64 of its network, so the network is what counts.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Takes the token. When the engine fails, limits suffer, not requests.
+pub(crate) async fn charge<P: Presence>(presence: &P, charge: &Charge) -> Result<(), ServiceError> {
+    match presence.charge(std::slice::from_ref(charge)).await {
+        Ok(verdicts) => match verdicts.first() {
+            Some(Verdict::Refused { retry_after_ms }) => {
+                Err(ServiceError::RateLimited { retry_after_ms: *retry_after_ms })
+            }
+            _ => Ok(()),
+        },
+        Err(error) => {
+            tracing::warn!(%error, "a limit was not held: its engine did not answer");
+            Ok(())
+        }
+    }
+}
+
+/// Gives the token back.
+pub(crate) async fn refund<P: Presence>(presence: &P, charge: &Charge) {
+    if let Err(error) = presence.refund(std::slice::from_ref(charge)).await {
+        tracing::warn!(%error, "a sign-in counts as a failed one: the limits' engine did not answer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_network_has_one_limit() {
+        let check = |one: &str, other: &str, are_same: bool| {
+            let [one, other] = [one, other].map(|text| network(text.parse().expect("an address")));
+            assert_eq!(one == other, are_same, "{one} {other}");
+        };
+        check("192.0.2.1", "192.0.2.2", false);
+        check("192.0.2.1", "::ffff:192.0.2.1", true);
+        check("2001:db8::1", "2001:db8::ffff:0:0:1", true);
+        check("2001:db8::1", "2001:db8:0:1::1", false);
+    }
+
+    #[test]
+    fn one_login_has_one_limit_however_it_is_spelled() {
+        let limits = Limits::default();
+        let account = |login: &str| of_failed_login(&limits, login).account;
+        assert_eq!(account("ADA@Example.org"), account("ada@example.ORG"));
+        assert_ne!(account("ada"), account("bob"));
+        let long = "ü".repeat(1_000);
+        assert_eq!(account(&long), account(&format!("{long}x")), "bounded, and cut between characters");
+    }
+}

@@ -1,0 +1,135 @@
+//! Limits of registering and of failed logins; without their engine, requests go on.
+
+mod support;
+
+use ringside_ports::presence::{Charge, Connection, Verdict};
+use ringside_ports::service::{ServiceError, UserService as _};
+use ringside_ports::{EngineError, Presence};
+use ringside_types::{Limits, UserId};
+use support::{PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
+use tokio::task::JoinSet;
+
+fn failures(login_failures_per_minute: u32) -> Limits {
+    Limits { login_failures_per_minute, ..Limits::default() }
+}
+
+fn is_limited<T>(answer: &Result<T, ServiceError>) -> bool {
+    matches!(answer, Err(ServiceError::RateLimited { retry_after_ms: 1.. }))
+}
+
+#[tokio::test]
+async fn failures_are_limited_whether_the_account_exists_or_not() {
+    let scene = Scene::new().await;
+    let users = scene.users_with(failures(2));
+    registered(&users, "ada").await;
+    for login in ["ada", "nobody"] {
+        for spelling in [login.to_owned(), login.to_uppercase()] {
+            assert!(is_unauthorized(&users.login(credentials(&spelling, "wrong password")).await));
+        }
+        for password in ["wrong password", PASSWORD] {
+            assert!(
+                is_limited(&users.login(credentials(login, password)).await),
+                "{login}, the right one too"
+            );
+        }
+    }
+    users.login(credentials("ada@example.org", PASSWORD)).await.expect("what was typed is what is counted");
+}
+
+#[tokio::test]
+async fn successes_do_not_count() {
+    let scene = Scene::new().await;
+    let users = scene.users_with(failures(2));
+    registered(&users, "ada").await;
+    assert!(is_unauthorized(&users.login(credentials("ada", "wrong password")).await));
+    for _ in 0..4 {
+        users.login(credentials("ada", PASSWORD)).await.expect("signs in");
+    }
+    assert!(is_unauthorized(&users.login(credentials("ada", "wrong password")).await));
+    assert!(is_limited(&users.login(credentials("ada", PASSWORD)).await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_at_once_are_limited_like_guesses_in_a_row() {
+    let scene = Scene::new().await;
+    let users = scene.users_with(failures(3));
+    registered(&users, "ada").await;
+    let mut guesses = JoinSet::new();
+    for guess in 0..30 {
+        let users = users.clone();
+        guesses.spawn(async move { users.login(credentials("ada", &format!("password {guess}"))).await });
+    }
+    let answers = guesses.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| is_unauthorized(answer)).count(), 3);
+    assert_eq!(answers.iter().filter(|answer| is_limited(answer)).count(), 27);
+}
+
+#[tokio::test]
+async fn registrations_are_limited_by_address() {
+    let scene = Scene::new().await;
+    let limits = Limits { register_per_minute_per_address: 1, register_burst: 2, ..Limits::default() };
+    let users = scene.users_with(limits);
+    for username in ["ada", "bob"] {
+        let mut invalid = registration(username);
+        invalid.password = "short".into();
+        assert!(matches!(users.register(invalid).await, Err(ServiceError::Invalid(_))), "costs nothing");
+        registered(&users, username).await;
+    }
+    assert!(is_limited(&users.register(registration("eve")).await));
+    let mut elsewhere = registration("eve");
+    elsewhere.address = [192, 0, 2, 2].into();
+    users.register(elsewhere).await.expect("another address has its own");
+}
+
+#[tokio::test]
+async fn zero_is_no_limit() {
+    let scene = Scene::new().await;
+    let limits = Limits { register_per_minute_per_address: 0, register_burst: 0, ..failures(0) };
+    let users = scene.users_with(limits);
+    registered(&users, "ada").await;
+    registered(&users, "bob").await;
+    for _ in 0..3 {
+        assert!(is_unauthorized(&users.login(credentials("ada", "wrong password")).await));
+    }
+}
+
+/// An engine that is gone.
+#[derive(Clone)]
+struct Gone;
+
+fn gone<T>() -> Result<T, EngineError> {
+    Err(EngineError::Unavailable { engine: "test", cause: "gone".into() })
+}
+
+impl Presence for Gone {
+    async fn connect(&self, _: Connection, _: u32) -> Result<bool, EngineError> {
+        gone()
+    }
+
+    async fn disconnect(&self, _: &[Connection]) -> Result<(), EngineError> {
+        gone()
+    }
+
+    async fn connections(&self, _: &[UserId]) -> Result<Vec<Vec<Connection>>, EngineError> {
+        gone()
+    }
+
+    async fn charge(&self, _: &[Charge]) -> Result<Vec<Verdict>, EngineError> {
+        gone()
+    }
+
+    async fn refund(&self, _: &[Charge]) -> Result<(), EngineError> {
+        gone()
+    }
+}
+
+#[tokio::test]
+async fn without_their_engine_limits_suffer_and_requests_do_not() {
+    let scene = Scene::new().await;
+    let users = scene.users_over(Gone, scene.log.clone(), failures(1));
+    registered(&users, "ada").await;
+    for _ in 0..2 {
+        assert!(is_unauthorized(&users.login(credentials("ada", "wrong password")).await));
+        users.login(credentials("ada", PASSWORD)).await.expect("signs in");
+    }
+}

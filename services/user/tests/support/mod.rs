@@ -1,0 +1,102 @@
+//! The service over real engines in folders that go with the test.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ringside_embedded::{Config, EmbeddedLog, Engine, MemoryPresence};
+use ringside_ports::log::ReadLimit;
+use ringside_ports::service::{Credentials, Registration, ServiceError, SignedIn, UserService as _};
+use ringside_ports::{Log, Presence};
+use ringside_sql::Directory;
+use ringside_types::{Limits, Offset, PartitionId, SessionId, Topic, UnixMillis, UserId};
+use ringside_user::{SigningKeys, Users};
+use ringside_wire::records::{Control, control};
+use tempfile::TempDir;
+
+pub const PASSWORD: &str = "correct horse";
+
+/// A data folder with its engines.
+pub struct Scene {
+    pub directory: Directory,
+    pub log: EmbeddedLog,
+    pub presence: MemoryPresence,
+    pub folder: TempDir,
+}
+
+impl Scene {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config =
+            Config { tail_bytes: 256 * 1024, cache_bytes: 8 << 20, free_bytes_min: 0, ..Config::default() };
+        let log = Engine::open(&folder.path().join("log"), config).expect("opens").log();
+        let directory = Directory::open(&folder.path().join("directory.sqlite")).await.expect("opens");
+        // Its time stands still: no token comes back while a slow machine hashes.
+        let presence = MemoryPresence::with_clock(|| Duration::ZERO);
+        Self { directory, log, presence, folder }
+    }
+
+    pub fn users(&self) -> Users<Directory, MemoryPresence, EmbeddedLog> {
+        self.users_with(Limits::default())
+    }
+
+    pub fn users_with(&self, limits: Limits) -> Users<Directory, MemoryPresence, EmbeddedLog> {
+        self.users_over(self.presence.clone(), self.log.clone(), limits)
+    }
+
+    pub fn users_over<P: Presence, L: Log>(
+        &self,
+        presence: P,
+        log: L,
+        limits: Limits,
+    ) -> Users<Directory, P, L> {
+        let keys = keys(&self.folder.path().join("keys"));
+        Users::new(self.directory.clone(), presence, log, keys, limits)
+    }
+
+    /// The sessions that `control` says have been revoked.
+    pub async fn revoked(&self) -> Vec<(UserId, SessionId)> {
+        let limit = ReadLimit { records: 10_000, bytes: 1 << 20 };
+        let read = self.log.read(Topic::Control, PartitionId(0), Offset(0), limit, Duration::ZERO);
+        let records = read.await.expect("reads");
+        let revoked = records.into_iter().map(|record| {
+            let control: Control = ringside_wire::decode(record.payload).expect("a Control record");
+            let Some(control::Body::Revoked(revoked)) = control.body else { panic!("{control:?}") };
+            let session_id = SessionId::from_slice(&revoked.session_id).expect("an id");
+            (UserId::from_slice(&revoked.user_id).expect("an id"), session_id)
+        });
+        revoked.collect()
+    }
+}
+
+pub fn keys(folder: &Path) -> Arc<SigningKeys> {
+    Arc::new(SigningKeys::open(folder, now()).expect("opens"))
+}
+
+pub fn now() -> UnixMillis {
+    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64)
+}
+
+pub fn registration(username: &str) -> Registration {
+    Registration {
+        email: format!("{username}@example.org"),
+        username: username.into(),
+        password: PASSWORD.into(),
+        display_name: None,
+        address: [192, 0, 2, 1].into(),
+    }
+}
+
+pub fn credentials(login: &str, password: &str) -> Credentials {
+    Credentials { login: login.into(), password: password.into(), device: "telephone".into() }
+}
+
+pub async fn registered<P: Presence, L: Log>(users: &Users<Directory, P, L>, username: &str) -> SignedIn {
+    users.register(registration(username)).await.expect("registers")
+}
+
+pub fn is_unauthorized<T>(answer: &Result<T, ServiceError>) -> bool {
+    matches!(answer, Err(ServiceError::Unauthorized(_)))
+}
