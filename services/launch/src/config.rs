@@ -32,7 +32,7 @@ pub struct Config {
     pub admin_addr: SocketAddr,
     /// Shards of the edge; 0: one per core.
     pub shards: usize,
-    /// Connections of this process at the most.
+    /// Connections of this process at the most; 0: as many as RLIMIT_NOFILE lets one ring of each shard hold.
     pub max_connections: u32,
     /// How long a drain may take, in seconds.
     pub drain_window_s: u64,
@@ -63,7 +63,7 @@ impl Default for Config {
             edge_addr: local(8081),
             admin_addr: local(8082),
             shards: 0,
-            max_connections: 100_000,
+            max_connections: 0,
             drain_window_s: 20,
             tls_cert: None,
             tls_key: None,
@@ -248,8 +248,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.shards > SHARDS_MAX {
         return refuse("shards", "at most 256; 0 is one per core");
     }
-    if !(1..=CONNECTIONS_MAX).contains(&config.max_connections) {
-        return refuse("max_connections", "from 1 to 4194304");
+    if config.max_connections > CONNECTIONS_MAX {
+        return refuse("max_connections", "at most 4194304; 0 is as many as RLIMIT_NOFILE allows");
     }
     if config.drain_window_s > DRAIN_WINDOW_MAX_S {
         return refuse("drain_window_s", "at most 600");

@@ -57,10 +57,9 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let public = api.address();
+        announce(config, &api, &admin, &edge);
         api.serve(ringside_api::router(services, api_config(config, &edge)), stopping.clone());
         admin.serve(watch::routes(ready.clone(), registry), stopping.clone());
-        announce(config, public, &edge);
         let outcome = tokio::select! {
             name = signals.next() => {
                 tracing::info!(signal = name, "stopping: connections are let go first");
@@ -87,12 +86,14 @@ fn api_config(config: &Config, edge: &Edge) -> ringside_api::Config {
 }
 
 /// Says where to point a browser: on stdout, in plain words.
-fn announce(config: &Config, api: std::net::SocketAddr, edge: &Edge) {
+fn announce(config: &Config, api: &http::Server, admin: &http::Server, edge: &Edge) {
+    let api = api.address();
     let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     println!("Ringside is up: {scheme}://{api}/ in a browser, {} for WebSocket clients", edge.url(config));
     tracing::info!(
         api = %api,
         edge = %edge.address(),
+        admin = %admin.address(),
         backend = ?edge.backend(),
         shards = edge.shards(),
         data = %config.data_dir.display(),

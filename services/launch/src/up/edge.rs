@@ -11,6 +11,7 @@ use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::mail::{Delivery, Request, ShardId};
 use ringside_session::token::Verifier;
 use ringside_types::Slot;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -20,8 +21,10 @@ use tokio_rustls::rustls::ServerConfig;
 use super::Signals;
 use super::engines::{DataFolder, now};
 use crate::commands::Failure;
-use crate::config::Config;
+use crate::config::{CONNECTIONS_MAX, Config};
 
+/// Descriptors kept free for everything but connections: those that wait to be accepted, files, the API.
+const OTHER_DESCRIPTORS: u32 = 2_048;
 /// How often a drain looks whether it is over.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// Bytes that wait for one connection at the most: the largest page with its JSON, twice.
@@ -149,6 +152,25 @@ fn hand_over(requests: mpsc::Sender<Vec<Request>>) -> HandOver {
     })
 }
 
+/// Connections of one shard at the most.
+fn shard_connections(wished: u32, shards: u32, descriptors: u32) -> u32 {
+    if wished == 0 {
+        return descriptors.saturating_sub(OTHER_DESCRIPTORS).clamp(1, CONNECTIONS_MAX);
+    }
+    // The kernel spreads connections unevenly: each shard may have half as many again as its share.
+    (wished / shards * 3 / 2 + 1).min(wished)
+}
+
+/// Raises the soft limit of descriptors to the hard one, which is what a ring's table may hold; returns it.
+fn raise_descriptor_limit() -> u32 {
+    let limit = getrlimit(Resource::Nofile);
+    if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).is_err() {
+        tracing::warn!("RLIMIT_NOFILE could not be raised to its hard limit");
+    }
+    let now = getrlimit(Resource::Nofile).current;
+    now.map_or(u32::MAX, |limit| u32::try_from(limit).unwrap_or(u32::MAX))
+}
+
 fn start_shards(
     config: &Config,
     api: SocketAddr,
@@ -167,8 +189,7 @@ fn start_shards(
     let reactor = ringside_reactor::Config {
         backend: config.backend.into(),
         listen: Some(config.edge_addr),
-        // The kernel spreads connections unevenly: each shard may have half as many again as its share.
-        max_connections: (config.max_connections / count as u32 * 3 / 2 + 1).min(config.max_connections),
+        max_connections: shard_connections(config.max_connections, count as u32, raise_descriptor_limit()),
         send_queue_limit_bytes: SEND_QUEUE_LIMIT_BYTES,
         tls,
         ..ringside_reactor::Config::default()

@@ -1,0 +1,213 @@
+//! Starts the binary on free ports, and speaks just enough HTTP to look at it.
+
+#![allow(dead_code)] // Each test file uses its part.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(10);
+
+pub fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// The binary, without anything of our own environment that it would read.
+fn binary(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringside"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RINGSIDE_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    binary(arguments, environment).output().expect("it runs")
+}
+
+fn up(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = binary(&["up"], environment);
+    command.arg("--data-dir").arg(data);
+    let any_port = "127.0.0.1:0";
+    let defaults =
+        [("--api-addr", any_port), ("--edge-addr", any_port), ("--admin-addr", any_port), ("--shards", "1")];
+    for (flag, value) in defaults.iter().filter(|(flag, _)| !arguments.contains(flag)) {
+        command.args([flag, value]);
+    }
+    command.args(arguments);
+    command
+}
+
+/// What it said when it would not start.
+#[derive(Debug)]
+pub struct Refusal(String);
+
+impl Refusal {
+    pub fn says(&self, part: &str) -> bool {
+        self.0.contains(part)
+    }
+}
+
+/// A start that must fail: with an exit code of its own and one sentence, not with a panic.
+pub fn refused(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Refusal {
+    let mut child = up(data, arguments, environment)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let since = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child") {
+            break status;
+        }
+        if since.elapsed() > PATIENCE {
+            child.kill().expect("it ends");
+            panic!("it started with {arguments:?} {environment:?}");
+        }
+        std::thread::sleep(POLL);
+    };
+    let mut words = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut words).expect("text");
+    assert_eq!(status.code(), Some(2), "{words}");
+    assert!(!words.contains("panicked"), "{words}");
+    Refusal(words)
+}
+
+/// Threads that this one starts, and their processes, are refused io_uring.
+pub fn without_io_uring<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    const IO_URING_SETUP: i64 = 425;
+    std::thread::scope(|scope| {
+        let filtered = scope.spawn(|| {
+            let arch: TargetArch = std::env::consts::ARCH.try_into().expect("a known machine");
+            let filter = SeccompFilter::new(
+                BTreeMap::from([(IO_URING_SETUP, Vec::new())]),
+                SeccompAction::Allow,
+                SeccompAction::Errno(rustix::io::Errno::PERM.raw_os_error() as u32),
+                arch,
+            );
+            let program: BpfProgram = filter.expect("a filter").try_into().expect("a program");
+            seccompiler::apply_filter(&program).expect("the kernel filters system calls");
+            act()
+        });
+        filtered.join().expect("no panic")
+    })
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    log: PathBuf,
+    /// Keeps the log's folder.
+    _folder: TempDir,
+    up: Value,
+}
+
+impl Server {
+    /// Starts it on free ports and waits until it is ready.
+    pub fn start(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let folder = folder();
+        let log = folder.path().join("log");
+        let stderr = std::fs::File::create(&log).expect("a log");
+        let child =
+            up(data, arguments, environment).stdout(Stdio::null()).stderr(stderr).spawn().expect("it runs");
+        let mut server = Self { child, log, _folder: folder, up: Value::Null };
+        server.wait("is up", |server| {
+            let log = server.log();
+            let line = log.lines().find(|line| line.contains("ringside is up"));
+            line.map(|line| server.up = serde_json::from_str(line).expect("a line of JSON")).is_some()
+        });
+        server.wait("is ready", |server| server.get_admin("/ready").0 == 200);
+        server
+    }
+
+    fn wait(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> bool) {
+        let since = Instant::now();
+        while !done(self) {
+            let ended = self.child.try_wait().expect("a child");
+            assert!(ended.is_none(), "it ended before it {what}: {}", self.log());
+            assert!(since.elapsed() < PATIENCE, "it {what} not in time: {}", self.log());
+            std::thread::sleep(POLL);
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).expect("a log")
+    }
+
+    fn field(&self, name: &str) -> &str {
+        self.up["fields"][name].as_str().expect("a field of the line")
+    }
+
+    pub fn backend(&self) -> &str {
+        self.field("backend")
+    }
+
+    pub fn address(&self, of: &str) -> SocketAddr {
+        self.field(of).parse().expect("an address")
+    }
+
+    pub fn get_admin(&self, path: &str) -> (u16, String) {
+        get(self.address("admin"), path, "")
+    }
+
+    pub fn get_api(&self, path: &str) -> (u16, String) {
+        get(self.address("api"), path, "")
+    }
+
+    pub fn get_api_as(&self, path: &str, token: &str) -> (u16, String) {
+        get(self.address("api"), path, &format!("Authorization: Bearer {token}\r\n"))
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().expect("it ends");
+        self.child.wait().expect("a child");
+    }
+
+    /// SIGTERM, to the end.
+    pub fn stop(mut self) -> ExitStatus {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a pid");
+        kill_process(pid, Signal::TERM).expect("it lives");
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(since.elapsed() < PATIENCE, "it does not stop: {}", self.log());
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A server that has ended can't be killed, and needs not be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).expect("it takes it");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, body.to_owned())
+}
