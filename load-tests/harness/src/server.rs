@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
@@ -52,6 +53,22 @@ impl Addresses {
     pub fn rest(&self) -> Rest {
         Rest::at(self.api)
     }
+}
+
+/// Which server the tools start.
+#[derive(Clone, Debug, Args)]
+pub struct ServerOptions {
+    /// The `ringside` binary.
+    #[arg(long)]
+    pub binary: PathBuf,
+    /// A variable of its environment, like RINGSIDE_BACKEND=poll; may be given several times.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    pub environment: Vec<(String, String)>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a variable is NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// How a server is started.

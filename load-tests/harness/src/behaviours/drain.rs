@@ -29,7 +29,7 @@ struct Fate {
 
 pub(super) async fn clients_are_told_and_nothing_acknowledged_is_lost(stand: &Stand) -> Result<(), Failed> {
     let mut spec = stand.spec(&[]);
-    spec.environment = limits_off();
+    spec.environment.extend(limits_off());
     let mut server = ServerProcess::start(&spec).await?;
     let accounts = register(&server, CLIENTS).await?;
     let others: Vec<Uuid> = accounts[1..].iter().map(|account| account.user_id).collect();

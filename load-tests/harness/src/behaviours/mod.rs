@@ -12,7 +12,6 @@ mod slow_reader;
 mod stand;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use clap::Args;
 use thiserror::Error;
 use tokio::time::timeout;
 
+use crate::server::ServerOptions;
 use stand::{Failed, Stand};
 
 /// No behaviour takes longer, the half-open handshakes of ten seconds included.
@@ -28,9 +28,9 @@ const BEHAVIOUR_DEADLINE: Duration = Duration::from_secs(90);
 /// `ringside-load check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckOptions {
-    /// The `ringside` binary.
-    #[arg(long)]
-    pub binary: PathBuf,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerOptions,
     /// Only behaviours whose name contains one of these.
     #[arg(long)]
     pub only: Vec<String>,
@@ -103,7 +103,7 @@ pub async fn run(options: &CheckOptions) -> Result<bool, CheckError> {
             continue;
         }
         let since = Instant::now();
-        let stand = Stand::new(options.binary.clone());
+        let stand = Stand::new(options.server.clone());
         let outcome = match &stand {
             Ok(stand) => timeout(BEHAVIOUR_DEADLINE, (behaviour.attempt)(stand)).await,
             Err(error) => Ok(Err(Failed(error.to_string()))),

@@ -15,7 +15,7 @@ const CONTENT_BYTES: usize = 16 * 1024;
 
 pub(super) async fn stalled_reader_is_let_go_and_syncs_to_completeness(stand: &Stand) -> Result<(), Failed> {
     let mut spec = stand.spec(&[]);
-    spec.environment = limits_off();
+    spec.environment.extend(limits_off());
     let server = crate::server::ServerProcess::start(&spec).await?;
     let (first, second, channel) = pair(&server).await?;
     let target = server.addresses.target();

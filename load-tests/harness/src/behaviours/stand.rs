@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use uuid::Uuid;
 
 use crate::client::{Incoming, ServerFrame, Socket, SocketError, Target, parse};
 use crate::rest::Account;
-use crate::server::{ServerProcess, ServerSpec};
+use crate::server::{ServerOptions, ServerProcess, ServerSpec};
 
 /// What a client waits for comes within this time.
 pub(super) const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
@@ -34,13 +33,13 @@ pub(super) fn expect(condition: bool, otherwise: impl FnOnce() -> String) -> Res
 
 /// A data folder and the way to start servers on it.
 pub(super) struct Stand {
-    binary: PathBuf,
+    server: ServerOptions,
     folder: TempDir,
 }
 
 impl Stand {
-    pub(super) fn new(binary: PathBuf) -> io::Result<Self> {
-        Ok(Self { binary, folder: tempfile::tempdir()? })
+    pub(super) fn new(server: ServerOptions) -> io::Result<Self> {
+        Ok(Self { server, folder: tempfile::tempdir()? })
     }
 
     /// How a server is started here, with these limits (`messages_per_second` …) changed.
@@ -49,10 +48,10 @@ impl Stand {
             (format!("RINGSIDE_LIMITS_{}", name.to_ascii_uppercase()), value.to_string())
         };
         ServerSpec {
-            binary: self.binary.clone(),
+            binary: self.server.binary.clone(),
             data_dir: self.folder.path().join("data"),
             log_file: self.folder.path().join("server.log"),
-            environment: limits.iter().map(variable).collect(),
+            environment: self.server.environment.iter().cloned().chain(limits.iter().map(variable)).collect(),
         }
     }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use thiserror::Error;
 
 use crate::rest::RestError;
-use crate::server::ServerError;
+use crate::server::{ServerError, ServerOptions};
 
 /// Clients of one crash test; more would be a load test.
 pub const MAX_CLIENTS: u32 = 1000;
@@ -17,9 +17,9 @@ pub const MAX_CHANNELS: u32 = 1000;
 /// `ringside-load crash`.
 #[derive(Clone, Debug, Args)]
 pub struct CrashOptions {
-    /// The `ringside` binary.
-    #[arg(long)]
-    pub binary: PathBuf,
+    /// The server.
+    #[command(flatten)]
+    pub server: ServerOptions,
     /// A folder that is empty or not there yet; without it, a temporary one that goes after success.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,

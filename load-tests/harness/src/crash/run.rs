@@ -107,10 +107,10 @@ pub async fn run(options: &CrashOptions) -> Result<CrashReport, CrashError> {
     eprintln!("seed {seed}");
     let (data_dir, temporary) = data_dir(options, seed)?;
     let spec = ServerSpec {
-        binary: options.binary.clone(),
+        binary: options.server.binary.clone(),
         log_file: data_dir.with_extension("log"),
         data_dir: data_dir.clone(),
-        environment: limits_off(),
+        environment: options.server.environment.iter().cloned().chain(limits_off()).collect(),
     };
     let server = ServerProcess::start(&spec).await?;
     let cast = Cast::gather(server.addresses.rest(), seed, options).await?;

@@ -9,6 +9,7 @@ use clap::Parser;
 use miniature::Mischief;
 use ringside_load::checker::Fault;
 use ringside_load::crash::{self, CrashOptions, CrashReport};
+use ringside_load::server::ServerOptions;
 
 const ARGUMENTS: &str = "MINIATURE_ARGUMENTS";
 const MISCHIEF: &str = "MINIATURE_MISCHIEF";
@@ -44,7 +45,7 @@ fn server(folder: &Path, mischief: Mischief) -> PathBuf {
 fn crash(mischief: Mischief) -> CrashReport {
     let folder = tempfile::tempdir().expect("a folder");
     let options = CrashOptions {
-        binary: server(folder.path(), mischief),
+        server: ServerOptions { binary: server(folder.path(), mischief), environment: Vec::new() },
         data_dir: Some(folder.path().join("data")),
         seed: Some(11),
         clients: 10,
