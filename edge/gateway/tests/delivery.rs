@@ -1,0 +1,241 @@
+//! What a connection gets, and in which order: events, pages, memberships, and the moment between them.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ringside_reactor::Backend;
+use ringside_session::mail::{Answer, Delivery, Outcome, Request, Subscription};
+use ringside_types::{ErrorCode, MessageId};
+use ringside_wire::records::{Member, Membership, MembershipKind};
+use serde_json::json;
+use support::{CHANNEL, OTHER, Stand, event, frame, is_silent, live, new_ids, page, say, user};
+
+over_both_backends!(
+    members_get_events_once_and_in_order,
+    a_send_carries_who_and_where_and_is_answered_by_its_id,
+    a_sync_is_pages_then_done_then_events,
+    what_comes_live_while_a_page_is_read_is_read_on,
+    a_sync_of_a_foreign_channel_is_refused_and_the_others_go_on,
+    a_page_of_an_earlier_sync_is_dropped,
+    a_new_member_starts_where_the_membership_does,
+    who_was_removed_gets_not_one_more_event,
+    a_rejection_reaches_every_connection_of_the_sender,
+);
+
+fn members_get_events_once_and_in_order(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut one, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let (mut two, _) = stand.connect(2, &[live(CHANNEL, 10)]);
+    let (mut outsider, _) = stand.connect(3, &[live(OTHER, 10)]);
+    stand.events(CHANNEL, &[9, 10, 11, 12, 12, 11, 13]);
+    for client in [&mut one, &mut two] {
+        assert_eq!(new_ids(client, 3), [11, 12, 13]);
+        assert!(is_silent(client));
+    }
+    assert!(is_silent(&mut outsider));
+    assert_eq!(stand.counters.deliveries.load(Ordering::Relaxed), 6);
+}
+
+fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, connection) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let id = uuid::Uuid::from_u128(77).to_string();
+    say(
+        &mut client,
+        &json!({"type": "message.send", "id": id, "payload": {"channel_id": CHANNEL, "content": "hi"}}),
+    );
+    let Request::Send { frame_id, user_id, channel_id, record, known_member, .. } = stand.request() else {
+        panic!("not a send");
+    };
+    assert_eq!((&*frame_id, user_id, channel_id, known_member), (&*id, user(1), CHANNEL, true));
+    let record: ringside_wire::records::Command = ringside_wire::decode(record).expect("a record");
+    let Some(ringside_wire::records::command::Body::Send(send)) = record.body else { panic!("not a send") };
+    assert_eq!(
+        (send.content.as_str(), send.origin.map(|origin| (origin.slot, origin.epoch))),
+        ("hi", Some((3, 9)))
+    );
+    let answer = |outcome| Answer { token: connection.token, frame_id: id.clone().into(), outcome };
+    let refused =
+        Outcome::Refused { code: ErrorCode::RateLimited, message: "Slow down.", retry_after_ms: Some(5) };
+    stand.post(Delivery::Answers(vec![answer(Outcome::Acknowledged), answer(refused)]));
+    let ack = frame(&mut client);
+    assert_eq!((&ack["type"], &ack["id"]), (&json!("message.ack"), &json!(id)));
+    let error = frame(&mut client);
+    assert_eq!((&error["id"], &error["payload"]["code"]), (&json!(id), &json!("rate_limited")));
+}
+
+fn sync(client: &mut support::Client, channels: &serde_json::Value) {
+    say(client, &json!({"type": "sync", "id": "s", "payload": {"channels": channels, "limit": 2}}));
+}
+
+fn a_sync_is_pages_then_done_then_events(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 13)]);
+    sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
+    let first = stand.read_request();
+    assert_eq!((first.after, first.limit), (MessageId(10), 2));
+    stand.events(CHANNEL, &[14]);
+    stand.page(page(first, 11..13, 14, true));
+    let second = stand.read_request();
+    assert_eq!(second.after, MessageId(12));
+    stand.page(page(second, 13..15, 14, false));
+    let pages = [frame(&mut client), frame(&mut client)];
+    assert_eq!(pages[0]["payload"]["messages"][1]["message_id"], "12", "{}", pages[0]);
+    assert_eq!(
+        (&pages[0]["payload"]["has_more"], &pages[1]["payload"]["has_more"]),
+        (&json!(true), &json!(false))
+    );
+    let done = frame(&mut client);
+    assert_eq!((&done["type"], &done["id"]), (&json!("sync.done"), &json!("s")));
+    let channel = &done["payload"]["channels"][0];
+    assert_eq!((&channel["last_message_id"], &channel["unread_count"]), (&json!("14"), &json!(2)));
+    stand.events(CHANNEL, &[15]);
+    assert_eq!(new_ids(&mut client, 1), [15], "14 came in a page, and only there");
+}
+
+fn what_comes_live_while_a_page_is_read_is_read_on(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 11)]);
+    sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
+    let first = stand.read_request();
+    // The page is read at a head of 11; before it arrives, 12 and 13 come live.
+    stand.events(CHANNEL, &[12, 13]);
+    stand.page(page(first, 11..12, 11, false));
+    let second = stand.read_request();
+    assert_eq!(second.after, MessageId(11));
+    stand.page(page(second, 12..14, 13, false));
+    assert_eq!(frame(&mut client)["type"], "sync.page");
+    assert_eq!(new_ids(&mut client, 2), [12, 13]);
+    assert_eq!(frame(&mut client)["type"], "sync.done");
+    stand.events(CHANNEL, &[14]);
+    assert_eq!(new_ids(&mut client, 1), [14]);
+}
+
+fn a_sync_of_a_foreign_channel_is_refused_and_the_others_go_on(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let wish = json!([
+        {"channel_id": OTHER, "last_message_id": null},
+        {"channel_id": CHANNEL, "last_message_id": "10"},
+        {"channel_id": CHANNEL, "last_message_id": "10"},
+    ]);
+    sync(&mut client, &wish);
+    let error = frame(&mut client);
+    assert_eq!((&error["id"], &error["payload"]["code"]), (&json!("s"), &json!("not_a_member")));
+    let read = stand.read_request();
+    stand.page(page(read, 11..11, 10, false));
+    assert_eq!(frame(&mut client)["type"], "sync.page");
+    let done = frame(&mut client);
+    assert_eq!(done["payload"]["channels"].as_array().map(Vec::len), Some(1), "{done}");
+    assert!(stand.nothing_is_asked());
+}
+
+fn a_page_of_an_earlier_sync_is_dropped(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 12)]);
+    sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
+    let read = stand.read_request();
+    // A page of something else that was asked for before.
+    let stale = ringside_session::mail::ReadRequest { after: MessageId(4), ..read };
+    stand.page(page(stale, 5..7, 12, true));
+    stand.page(page(read, 11..13, 12, false));
+    let page = frame(&mut client);
+    assert_eq!(page["payload"]["messages"][0]["message_id"], "11", "{page}");
+    assert_eq!(frame(&mut client)["type"], "sync.done");
+}
+
+fn membership(kind: MembershipKind, number: u128) -> Arc<Membership> {
+    Arc::new(Membership {
+        channel_id: CHANNEL.as_bytes().to_vec().into(),
+        version: 5,
+        actor_id: user(9).as_bytes().to_vec().into(),
+        kind: kind.into(),
+        channel: None,
+        members: vec![Member { user_id: user(number).as_bytes().to_vec().into(), role: "member".into() }],
+    })
+}
+
+fn a_new_member_starts_where_the_membership_does(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut joiner, _) = stand.connect(2, &[]);
+    let added = |last| Delivery::MemberAdded {
+        user_id: user(2),
+        subscription: Subscription { channel_id: CHANNEL, last },
+        from_id: MessageId(20),
+        change: 3,
+        membership: membership(MembershipKind::Added, 2),
+    };
+    stand.post(added(None));
+    let told = frame(&mut joiner);
+    assert_eq!((&told["type"], &told["payload"]["change"]), (&json!("channel.member_added"), &json!(3)));
+    let read = stand.read_request();
+    assert_eq!((read.after, read.after_change), (MessageId(20), Some(3)));
+    stand.post(Delivery::Live { channel_id: CHANNEL, last: MessageId(22) });
+    stand.events(CHANNEL, &[23]);
+    stand.page(page(read, 21..24, 23, false));
+    assert_eq!(new_ids(&mut joiner, 3), [21, 22, 23], "what was before the join's answer is read");
+    stand.post(added(Some(MessageId(23))));
+    stand.events(CHANNEL, &[24]);
+    assert_eq!(new_ids(&mut joiner, 1), [24], "a repeated word changes nothing");
+    // Where the shard stands below the membership, what is above it comes live.
+    let (mut late, _) = stand.connect(4, &[]);
+    stand.post(Delivery::MemberAdded {
+        user_id: user(4),
+        subscription: live(CHANNEL, 24),
+        from_id: MessageId(25),
+        change: 4,
+        membership: membership(MembershipKind::Added, 4),
+    });
+    stand.events(CHANNEL, &[25, 26]);
+    assert_eq!(frame(&mut late)["type"], "channel.member_added");
+    assert_eq!(new_ids(&mut late, 1), [26], "its own record is not news");
+}
+
+fn who_was_removed_gets_not_one_more_event(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let (mut other, _) = stand.connect(2, &[live(CHANNEL, 10)]);
+    sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "9"}]));
+    let read = stand.read_request();
+    stand.post(Delivery::MemberRemoved {
+        user_id: user(1),
+        channel_id: CHANNEL,
+        membership: membership(MembershipKind::Removed, 1),
+    });
+    stand.page(page(read, 10..11, 10, false));
+    stand.events(CHANNEL, &[11]);
+    let error = frame(&mut client);
+    assert_eq!(error["payload"]["code"], "not_a_member", "{error}");
+    let done = frame(&mut client);
+    assert_eq!(
+        (&done["type"], done["payload"]["channels"].as_array().map(Vec::len)),
+        (&json!("sync.done"), Some(0))
+    );
+    let told = frame(&mut client);
+    assert_eq!(told["type"], "channel.member_removed", "{told}");
+    assert!(told["payload"].get("change").is_none(), "the change is not for them: {told}");
+    assert!(is_silent(&mut client));
+    assert_eq!(new_ids(&mut other, 1), [11]);
+}
+
+fn a_rejection_reaches_every_connection_of_the_sender(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut phone, _) = stand.connect(1, &[]);
+    let (mut laptop, _) = stand.connect(1, &[]);
+    let event = event(5, 4);
+    let rejection = ringside_wire::records::Rejection {
+        sender_id: user(1).as_bytes().to_vec().into(),
+        client_id: uuid::Uuid::from_u128(event.id.into()).as_bytes().to_vec().into(),
+        code: "not_a_member".into(),
+    };
+    stand.post(Delivery::Rejected { user_id: user(1), rejection });
+    for client in [&mut phone, &mut laptop] {
+        let frame = frame(client);
+        assert_eq!(
+            (&frame["type"], &frame["payload"]["code"]),
+            (&json!("message.rejected"), &json!("not_a_member"))
+        );
+    }
+}
