@@ -44,7 +44,10 @@ pub enum Event<'a> {
     AuthOk(AuthOk),
     /// The answer to `ping`.
     #[serde(rename = "pong")]
-    Pong(Option<&'a RawValue>),
+    Pong(&'a RawValue),
+    /// The answer to a `ping` without a payload.
+    #[serde(rename = "pong")]
+    BarePong,
     /// Before a close that the server starts.
     #[serde(rename = "goodbye")]
     Goodbye(Goodbye),
@@ -276,6 +279,6 @@ mod tests {
             text(Some("x"), &Event::Error(error)),
             r#"{"id":"x","type":"error","payload":{"code":"rate_limited","message":"Slow down.","retry_after_ms":7}}"#
         );
-        assert_eq!(text(None, &Event::Pong(None)), r#"{"type":"pong","payload":null}"#);
+        assert_eq!(text(None, &Event::BarePong), r#"{"type":"pong"}"#);
     }
 }

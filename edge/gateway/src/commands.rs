@@ -70,7 +70,10 @@ impl Gateway {
             Ok(Command::Send(send)) => self.send(io, connection, client, id, send),
             Ok(Command::Sync(sync)) => self.sync(io, connection, client, id, sync),
             Ok(Command::Auth(token)) => self.auth(io, connection, client, id, &token),
-            Ok(Command::Ping(payload)) => self.answer(io, connection, id, &Event::Pong(payload)),
+            Ok(Command::Ping(payload)) => {
+                let pong = payload.map_or(Event::BarePong, Event::Pong);
+                self.answer(io, connection, id, &pong);
+            }
             Err(refused) => self.error(io, connection, id, refused.code, &refused.message, None),
         }
     }
