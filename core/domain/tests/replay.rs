@@ -1,0 +1,180 @@
+//! Whatever is in the log, however it is cut into batches, and wherever the process dies: the tables are those of an
+//! undisturbed run, every record keeps its id, and no edge lacks an event.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
+use ringside_types::{ChannelId, ClientId, RINGSIDE_EPOCH_MS, UnixMillis, UserId};
+use ringside_wire::records::{
+    ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, Send, command,
+};
+use support::{Death, Outcome, Record, Tables, run};
+use uuid::Uuid;
+
+const CHANNELS: u128 = 2;
+const USERS: u128 = 3;
+/// Few, so that retries are common.
+const CLIENT_IDS: u128 = 5;
+const HOUR_MS: u64 = 3_600_000;
+
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    Send { channel: u128, user: u128, client: u128 },
+    Membership { channel: u128, user: u128, removed: bool, old_version: bool },
+    Join { channel: u128, slot: u32, epoch: u64, n: u64 },
+    Leave { channel: u128, slot: u32, epoch: u64, n: u64 },
+    EpochDead { slot: u32, epoch: u64 },
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let channel = 0..CHANNELS;
+    let user = 0..USERS;
+    let turn = (0..CHANNELS, 0..2_u32, 1..4_u64, 1..4_u64);
+    prop_oneof![
+        8 => (channel.clone(), user.clone(), 0..CLIENT_IDS)
+            .prop_map(|(channel, user, client)| Wish::Send { channel, user, client }),
+        4 => (channel, user, any::<bool>(), prop::bool::weighted(0.2)).prop_map(
+            |(channel, user, removed, old_version)| Wish::Membership { channel, user, removed, old_version }
+        ),
+        2 => turn.clone().prop_map(|(channel, slot, epoch, n)| Wish::Join { channel, slot, epoch, n }),
+        1 => turn.prop_map(|(channel, slot, epoch, n)| Wish::Leave { channel, slot, epoch, n }),
+        1 => (0..2_u32, 1..4_u64).prop_map(|(slot, epoch)| Wish::EpochDead { slot, epoch }),
+    ]
+}
+
+/// Steps of the log's clock: it stands, runs, jumps a day, and steps back.
+fn steps() -> impl Strategy<Value = i64> {
+    prop_oneof![6 => 0..3_i64, 2 => -50..50_i64, 1 => Just(25 * HOUR_MS as i64)]
+}
+
+fn log() -> impl Strategy<Value = Vec<Record>> {
+    prop::collection::vec((wish(), steps()), 1..60).prop_map(|wishes| {
+        let (mut time, mut versions) = (RINGSIDE_EPOCH_MS + 1_000_000, BTreeMap::new());
+        let record = |(wish, step): (Wish, i64)| {
+            time = time.saturating_add_signed(step);
+            Record { time: UnixMillis(time), body: body(wish, &mut versions) }
+        };
+        wishes.into_iter().map(record).collect()
+    })
+}
+
+fn id(number: u128) -> Vec<u8> {
+    Uuid::from_u128(number).as_bytes().to_vec()
+}
+
+fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>) -> command::Body {
+    let turns = |channel: u128, n| vec![ChannelTurn { channel_id: id(channel).into(), n }];
+    match wish {
+        Wish::Send { channel, user, client } => command::Body::Send(Send {
+            channel_id: id(channel).into(),
+            sender_id: id(user).into(),
+            client_id: id(client).into(),
+            content: format!("{user} says {client}"),
+            ..Send::default()
+        }),
+        Wish::Membership { channel, user, removed, old_version } => {
+            let version = versions.entry(channel).or_insert(0);
+            if !old_version {
+                *version += 1;
+            }
+            let kind = if removed { MembershipKind::Removed } else { MembershipKind::Added };
+            command::Body::Membership(Membership {
+                channel_id: id(channel).into(),
+                version: *version,
+                actor_id: id(9).into(),
+                kind: kind.into(),
+                channel: None,
+                members: vec![Member { user_id: id(user).into(), role: "member".into() }],
+            })
+        }
+        Wish::Join { channel, slot, epoch, n } => {
+            command::Body::Joins(Joins { slot, epoch, channels: turns(channel, n) })
+        }
+        Wish::Leave { channel, slot, epoch, n } => {
+            command::Body::Leaves(Leaves { slot, epoch, channels: turns(channel, n) })
+        }
+        Wish::EpochDead { slot, epoch } => command::Body::EpochDead(EpochDead { slot, epoch }),
+    }
+}
+
+fn deaths() -> impl Strategy<Value = Vec<Option<Death>>> {
+    let death =
+        prop_oneof![Just(Death::Rows), Just(Death::Heads), Just(Death::Edges), Just(Death::Progress),];
+    prop::collection::vec(prop::option::weighted(0.4, death), 0..40)
+}
+
+/// Counters have no holes, and rows agree with their heads.
+fn is_dense(tables: &Tables) {
+    let mut seqs: BTreeMap<ChannelId, u64> = BTreeMap::new();
+    for row in tables.messages.values() {
+        let seq = seqs.entry(row.channel_id).or_insert(0);
+        *seq += 1;
+        assert_eq!(row.seq, *seq, "messages are numbered without holes, in the order of their ids");
+    }
+    let mut changes: BTreeMap<ChannelId, u64> = BTreeMap::new();
+    for row in tables.changes.values() {
+        let change = changes.entry(row.channel_id).or_insert(0);
+        *change += 1;
+        assert_eq!(row.change, *change);
+    }
+    for head in tables.heads.values() {
+        assert_eq!(head.last_seq, seqs.get(&head.channel_id).copied().unwrap_or(0));
+        assert_eq!(head.last_change, changes.get(&head.channel_id).copied().unwrap_or(0));
+    }
+}
+
+/// Of one key's messages each is more than the window after the one before.
+fn is_exactly_once(tables: &Tables) {
+    let mut last: BTreeMap<(ChannelId, UserId, ClientId), UnixMillis> = BTreeMap::new();
+    for row in tables.messages.values() {
+        let time = row.message_id.time();
+        let key = (row.channel_id, row.sender_id, row.client_id);
+        if let Some(before) = last.insert(key, time) {
+            assert!(time.since(before) > IDEMPOTENCY_WINDOW_MS, "{key:?} twice within a day");
+        }
+    }
+}
+
+/// Who sent was a member as of the record, and everyone who was and sent first is stored.
+fn membership_decides(log: &[Record], outcome: &Outcome) {
+    for (offset, record) in log.iter().enumerate() {
+        let command::Body::Send(send) = &record.body else { continue };
+        let id = outcome.ids[&(offset as u64)];
+        let channel = ringside_wire::channel_id(&send.channel_id).expect("an id");
+        let sender = ringside_wire::user_id(&send.sender_id).expect("an id");
+        let rows = outcome.tables.memberships.values();
+        let is_member =
+            rows.filter(|row| row.channel_id == channel && row.user_id == sender).any(|row| row.holds_at(id));
+        if outcome.tables.messages.contains_key(&(channel, id)) {
+            assert!(is_member, "a message of someone who was no member");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_death_and_any_batches_make_the_same_tables(
+        log in log(),
+        sizes in prop::collection::vec(1..12_usize, 1..8),
+        deaths in deaths(),
+    ) {
+        let undisturbed = run(&log, &[1], &[]);
+        is_dense(&undisturbed.tables);
+        is_exactly_once(&undisturbed.tables);
+        membership_decides(&log, &undisturbed);
+        let disturbed = run(&log, &sizes, &deaths);
+        prop_assert_eq!(&disturbed.ids, &undisturbed.ids);
+        for due in undisturbed.due_events() {
+            prop_assert!(disturbed.events.contains(&due), "an edge lacks {due:?}");
+        }
+        prop_assert_eq!(
+            disturbed.tables.without_void_interest(),
+            undisturbed.tables.without_void_interest()
+        );
+    }
+}
