@@ -1,10 +1,11 @@
 //! What a processor remembers of its channels between batches, bounded: the store has it all.
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_types::{ChannelId, Epoch, MessageId, Slot, UserId};
 
-use crate::rows::{HeadRow, InterestRow, MembershipRow};
+use crate::rows::{ChangeRow, HeadRow, InterestRow, MembershipRow, Stamp};
 
 /// Channels remembered at the most.
 pub(crate) const CHANNELS_MAX: usize = 65_536;
@@ -85,6 +86,28 @@ impl ChannelState {
     /// Whether `user` is a member as the record `id` sees it.
     pub(crate) fn is_member(&self, user: UserId, id: MessageId) -> bool {
         self.intervals.get(&user).is_some_and(|intervals| intervals.iter().any(|row| row.holds_at(id)))
+    }
+
+    /// The role of `user` as the record `id` sees it; `None`: no member.
+    pub(crate) fn role_at(&self, user: UserId, id: MessageId) -> Option<&str> {
+        let intervals = self.intervals.get(&user)?;
+        intervals.iter().find(|row| row.holds_at(id)).map(|row| row.role.as_str())
+    }
+
+    /// The row of a change that the record `id` makes; the head is taken further.
+    pub(crate) fn change(&mut self, id: MessageId, stamp: Stamp, body: Bytes) -> ChangeRow {
+        let head = self.head;
+        let row = ChangeRow {
+            channel_id: head.channel_id,
+            change: head.last_change + 1,
+            record_id: id,
+            prev: head.last_effective_id,
+            seq: head.last_seq,
+            body,
+            stamp,
+        };
+        self.head = HeadRow { last_effective_id: id, last_change: row.change, stamp, ..head };
+        row
     }
 
     /// The Directory's last version of this user's membership that the record `id` sees.

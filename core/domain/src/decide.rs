@@ -3,16 +3,16 @@
 use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
 use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, Slot, UserId};
 use ringside_wire::records::{
-    self, ChangeBody, EdgeItem, Effective, JoinAnswer, MemberAdded, Membership, MembershipKind, NewMessage,
-    Rejection, Send, StoredItem, change_body, command, edge_item, effective,
+    self, ChangeBody, JoinAnswer, MemberAdded, Membership, MembershipKind, Origin, Rejection, Send,
+    StoredItem, change_body, command, edge_item,
 };
 use ringside_wire::{InvalidRecord, channel_id, client_id, encode, user_id};
 
 use crate::cache::ChannelState;
+use crate::events::{effective_of, effective_of_change, item, record_head, route};
 use crate::partition::{Batch, Input, Known, Partition};
-use crate::rows::{
-    ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, ReadRow, SlotRow, Stamp,
-};
+use crate::rows::{HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, ReadRow, SlotRow, Stamp};
+use crate::window::Window;
 
 impl Key {
     /// The key of a send record.
@@ -27,7 +27,7 @@ impl Key {
 
 impl Partition {
     /// Decides the record that `progress` has just been moved to.
-    pub(crate) fn decide(&mut self, input: &Input, known: &Known, batch: &mut Batch) {
+    pub(crate) fn decide(&mut self, input: &Input, known: &mut Known, batch: &mut Batch) {
         let (id, stamp) = (self.progress.last, self.progress.stamp);
         let decided = match &input.command {
             Ok(command::Body::Send(send)) => self.send(id, stamp, send, known, batch),
@@ -35,6 +35,7 @@ impl Partition {
             Ok(command::Body::Joins(joins)) => self.joins(id, stamp, joins, batch),
             Ok(command::Body::Leaves(leaves)) => self.leaves(stamp, leaves, batch),
             Ok(command::Body::EpochDead(dead)) => self.epoch_dead(stamp, dead, batch),
+            Ok(command::Body::Amend(amend)) => self.amend(id, stamp, amend, known, batch),
             Err(reason) => {
                 batch.dead.push(dead(input, reason.clone()));
                 Ok(())
@@ -50,7 +51,7 @@ impl Partition {
         id: MessageId,
         stamp: Stamp,
         send: &Send,
-        known: &Known,
+        known: &mut Known,
         batch: &mut Batch,
     ) -> Result<(), InvalidRecord> {
         let key = Key::of(send)?;
@@ -63,11 +64,12 @@ impl Partition {
             }
             return Ok(());
         }
-        if is_duplicate(&self.window, known, &key, id) {
+        let previous = made_below(&self.window, known, &key, id);
+        if is_duplicate(previous, id) {
             return Ok(());
         }
         if !channel.is_member(key.sender_id, id) {
-            reject(send, key, batch);
+            reject(send.origin, key, ErrorCode::NotAMember, batch);
             return Ok(());
         }
         let row = message_row(&channel.head, id, stamp, send, key);
@@ -76,13 +78,14 @@ impl Partition {
         let effective = effective_of(&row, send.sender.clone());
         route(&self.slots, channel, key.channel_id, &effective, batch);
         batch.stored.push(StoredItem { channel_id: send.channel_id.clone(), effective: Some(effective) });
-        batch.rows.keys.push(KeyRow { key, message_id: id, seq: row.seq, stamp });
+        batch.rows.keys.push(KeyRow::new(key, id, previous, row.seq, stamp));
         batch.rows.reads.push(ReadRow {
             user_id: key.sender_id,
             channel_id: key.channel_id,
             last_read_id: id,
             last_read_seq: row.seq,
         });
+        known.made(&row);
         batch.rows.messages.push(row);
         self.window.remember(key, id);
         Ok(())
@@ -102,7 +105,7 @@ impl Partition {
         let channel = self.cache.channel(channel_id);
         if id <= channel.head.last_effective_id {
             if let Some(row) = known.changes.get(&id) {
-                route(&self.slots, channel, channel_id, &effective_of_change(row)?, batch);
+                route(&self.slots, channel, channel_id, &effective_of_change(row, None, None)?, batch);
             }
             return Ok(());
         }
@@ -119,17 +122,8 @@ impl Partition {
         }
         let membership = Membership { members: effective_members, ..record.clone() };
         let body = ChangeBody { event: Some(change_body::Event::Membership(membership.clone())) };
-        let row = ChangeRow {
-            channel_id,
-            change: channel.head.last_change + 1,
-            record_id: id,
-            prev: channel.head.last_effective_id,
-            seq: channel.head.last_seq,
-            body: encode(&body),
-            stamp,
-        };
-        channel.head = HeadRow { last_effective_id: id, last_change: row.change, stamp, ..channel.head };
-        route(&self.slots, channel, channel_id, &effective_of_change(&row)?, batch);
+        let row = channel.change(id, stamp, encode(&body));
+        route(&self.slots, channel, channel_id, &effective_of_change(&row, None, None)?, batch);
         if record.kind() != MembershipKind::Removed {
             batch.added.push(MemberAdded {
                 channel_id: record.channel_id.clone(),
@@ -232,11 +226,15 @@ impl Partition {
     }
 }
 
-/// Whether the key made a message by a record below this one, within 24 h. Keys of records at or above it are not
-/// seen.
-fn is_duplicate(window: &crate::window::Window, known: &Known, key: &Key, id: MessageId) -> bool {
-    let made = window.message_of(key).or_else(|| known.keys.get(key).map(|row| row.message_id));
-    made.is_some_and(|made| made < id && id.time().since(made.time()) <= IDEMPOTENCY_WINDOW_MS)
+/// What the key made by a record below this one. Keys of records at or above it are not seen.
+pub(crate) fn made_below(window: &Window, known: &Known, key: &Key, id: MessageId) -> Option<MessageId> {
+    let recent = window.message_of(key).filter(|made| *made < id);
+    recent.or_else(|| known.keys.get(key).and_then(|row| row.made_below(id)))
+}
+
+/// Whether what a key made is recent enough for a record to be its repetition.
+pub(crate) fn is_duplicate(made: Option<MessageId>, id: MessageId) -> bool {
+    made.is_some_and(|made| id.time().since(made.time()) <= IDEMPOTENCY_WINDOW_MS)
 }
 
 fn message_row(head: &HeadRow, id: MessageId, stamp: Stamp, send: &Send, key: Key) -> MessageRow {
@@ -252,6 +250,8 @@ fn message_row(head: &HeadRow, id: MessageId, stamp: Stamp, send: &Send, key: Ke
         content_type: send.content_type().into(),
         metadata: send.metadata.clone(),
         reply_to: MessageId(send.reply_to),
+        edited_record: MessageId::ZERO,
+        deleted_record: MessageId::ZERO,
         stamp,
     }
 }
@@ -294,82 +294,17 @@ fn interval(
     }
 }
 
-fn reject(send: &Send, key: Key, batch: &mut Batch) {
-    let Some(origin) = &send.origin else { return };
+/// Tells the edge that a request came from why it has no effect. Nobody else is told, and nothing is remembered.
+pub(crate) fn reject(origin: Option<Origin>, key: Key, code: ErrorCode, batch: &mut Batch) {
+    let Some(origin) = origin else { return };
     let Ok(slot) = u16::try_from(origin.slot) else { return };
     let rejection = Rejection {
-        sender_id: send.sender_id.clone(),
-        client_id: send.client_id.clone(),
-        code: ErrorCode::NotAMember.name().to_owned(),
+        sender_id: key.sender_id.as_bytes().to_vec().into(),
+        client_id: key.client_id.as_bytes().to_vec().into(),
+        code: code.name().to_owned(),
     };
     let item = item(key.channel_id, edge_item::Body::Rejection(rejection));
     batch.rejections.push((Slot(slot), Epoch(origin.epoch), item));
-}
-
-/// Sends an event to every edge that listens to the channel in its slot's present tenure.
-fn route(
-    slots: &hashbrown::HashMap<Slot, Epoch, foldhash::fast::RandomState>,
-    channel: &ChannelState,
-    channel_id: ChannelId,
-    event: &Effective,
-    batch: &mut Batch,
-) {
-    for row in &channel.interest {
-        let listens = row.record_id != MessageId::ZERO;
-        if listens && slots.get(&row.slot) == Some(&row.epoch) {
-            let item = item(channel_id, edge_item::Body::Effective(event.clone()));
-            batch.edges.push((row.slot, row.epoch, item));
-        }
-    }
-}
-
-/// The event of a message's row, with the sender as the caller knows them.
-pub fn effective_of(row: &MessageRow, sender: Option<records::Profile>) -> Effective {
-    let message = NewMessage {
-        client_id: row.client_id.as_bytes().to_vec().into(),
-        sender_id: row.sender_id.as_bytes().to_vec().into(),
-        sender,
-        content: row.content.clone(),
-        content_type: records::ContentType::from(row.content_type).into(),
-        reply_to: row.reply_to.0,
-        metadata: row.metadata.clone(),
-    };
-    Effective {
-        id: row.message_id.0,
-        prev: row.prev.0,
-        seq: row.seq,
-        change: row.change,
-        event: Some(effective::Event::Message(message)),
-    }
-}
-
-/// The event of a change's row.
-pub fn effective_of_change(row: &ChangeRow) -> Result<Effective, InvalidRecord> {
-    let body: ChangeBody = ringside_wire::decode(row.body.clone())?;
-    let event = match body.event {
-        Some(change_body::Event::Membership(membership)) => effective::Event::Membership(membership),
-        None => return Err(InvalidRecord::Field("event")),
-    };
-    Ok(Effective {
-        id: row.record_id.0,
-        prev: row.prev.0,
-        seq: row.seq,
-        change: row.change,
-        event: Some(event),
-    })
-}
-
-fn record_head(head: &HeadRow) -> records::Head {
-    records::Head {
-        last_effective_id: head.last_effective_id.0,
-        last_message_id: head.last_message_id.0,
-        last_seq: head.last_seq,
-        last_change: head.last_change,
-    }
-}
-
-fn item(channel: ChannelId, body: edge_item::Body) -> EdgeItem {
-    EdgeItem { channel_id: channel.as_bytes().to_vec().into(), body: Some(body) }
 }
 
 fn seat_of(slot: u32, epoch: u64) -> Result<(Slot, Epoch), InvalidRecord> {

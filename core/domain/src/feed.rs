@@ -130,21 +130,24 @@ impl Feed {
     }
 
     /// The answer to a join. That of an earlier `n` is ignored.
+    ///
+    /// The chain begins at the join, or at the head where nothing is between: so `last` is always an effective record,
+    /// which a reader of the store can reach.
     pub fn handle_answer(&mut self, channel_id: ChannelId, answer: &JoinAnswer, out: &mut Vec<Output>) {
         let Some(listening) = self.channels.get_mut(&channel_id) else { return };
         if listening.n != answer.n {
             return;
         }
+        let head = answer.head.as_ref().map_or(0, |head| head.last_effective_id);
         let last = match listening.last {
             Some(last) => last,
             None => {
-                let last = MessageId(answer.joined_id);
+                let last = MessageId(answer.joined_id.min(head));
                 listening.last = Some(last);
                 out.push(Output::Live { channel_id, last });
                 last
             }
         };
-        let head = answer.head.as_ref().map_or(0, |head| head.last_effective_id);
         if MessageId(head) > last && listening.held.is_none() {
             listening.held = Some(Vec::new());
             out.push(Output::ReadGap(GapRange { channel_id, after: last, up_to: MessageId(head) }));
@@ -247,7 +250,7 @@ mod tests {
         let mut feed = Feed::default();
         assert_eq!(feed.hold(CHANNEL, Instant::now()), None);
         let mut out = Vec::new();
-        feed.handle_answer(CHANNEL, &answer(1, last, 0), &mut out);
+        feed.handle_answer(CHANNEL, &answer(1, last + 1, last), &mut out);
         assert_eq!(out, [Output::Live { channel_id: CHANNEL, last: MessageId(last) }]);
         feed
     }
@@ -272,6 +275,17 @@ mod tests {
         assert_eq!(out, [Output::ReadGap(range)]);
         feed.handle_gap(range, vec![event(11, 9), event(13, 11)], &mut out);
         assert_eq!(ids(&out), [11, 13, 14, 15]);
+    }
+
+    #[test]
+    fn a_quiet_channel_begins_at_its_head() {
+        let mut feed = Feed::default();
+        feed.hold(CHANNEL, Instant::now());
+        let mut out = Vec::new();
+        feed.handle_answer(CHANNEL, &answer(1, 10, 7), &mut out);
+        assert_eq!(feed.last(CHANNEL), Some(MessageId(7)), "a reader that has read up to the head is there");
+        feed.handle_event(CHANNEL, event(12, 7), &mut out);
+        assert_eq!(ids(&out), [12]);
     }
 
     #[test]

@@ -7,12 +7,14 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: time comes with the record or as an argument.
 
+mod amend;
 mod cache;
 mod decide;
+mod events;
 pub mod feed;
 pub mod partition;
 pub mod rows;
 pub mod seat;
 mod window;
 
-pub use decide::{effective_of, effective_of_change};
+pub use events::{edited_message, effective_of, effective_of_change};

@@ -8,6 +8,7 @@
 //! wants_replayed(&inputs)      ... and of records that were applied before
 //! apply(inputs, Loaded) -> Batch
 //! ```
+//! `Loaded` of the last call is what both wishes brought.
 //!
 //! Everything in a batch is a function of the partition's records. A record applied again writes the same bytes, and
 //! a batch whose commit failed is forgotten with the whole `Partition`, which is opened anew from the store.
@@ -20,7 +21,8 @@ use ringside_wire::records::{self, EdgeItem, MemberAdded, command};
 
 use crate::cache::Cache;
 use crate::rows::{
-    ChangeRow, HeadRow, Key, KeyRow, Loaded, MessageRow, Progress, Rows, SlotRow, Stamp, Wanted,
+    ChangeRow, HeadRow, Key, KeyRow, Loaded, MessageRow, PinRow, Progress, ReactionRow, Rows, SlotRow, Stamp,
+    Wanted,
 };
 use crate::window::Window;
 
@@ -74,6 +76,47 @@ pub(crate) struct Known {
     pub(crate) keys: HashMap<Key, KeyRow, RandomState>,
     pub(crate) messages: HashMap<MessageId, MessageRow, RandomState>,
     pub(crate) changes: HashMap<MessageId, ChangeRow, RandomState>,
+    pub(crate) reactions: HashMap<(MessageId, String), Vec<ReactionRow>, RandomState>,
+    pub(crate) pins: HashMap<MessageId, Vec<PinRow>, RandomState>,
+    /// Messages that amendments of this batch name.
+    amended: HashSet<MessageId, RandomState>,
+}
+
+impl Known {
+    fn new(inputs: &[Input], loaded: Loaded) -> Self {
+        let amended = inputs.iter().filter_map(|input| match &input.command {
+            Ok(command::Body::Amend(amend)) => Some(MessageId(amend.message_id)),
+            _ => None,
+        });
+        let mut known = Self {
+            keys: loaded.keys.into_iter().map(|row| (row.key, row)).collect(),
+            messages: loaded.messages.into_iter().map(|row| (row.message_id, row)).collect(),
+            changes: loaded.changes.into_iter().map(|row| (row.record_id, row)).collect(),
+            amended: amended.collect(),
+            ..Self::default()
+        };
+        // What two records want may come twice.
+        for row in loaded.reactions {
+            let rows = known.reactions.entry((row.message_id, row.emoji.clone())).or_default();
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+        for row in loaded.pins {
+            let rows = known.pins.entry(row.message_id).or_default();
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+        known
+    }
+
+    /// A message of this batch, which a later record of it may amend.
+    pub(crate) fn made(&mut self, row: &MessageRow) {
+        if self.amended.contains(&row.message_id) {
+            self.messages.entry(row.message_id).or_insert_with(|| row.clone());
+        }
+    }
 }
 
 impl Partition {
@@ -109,6 +152,9 @@ impl Partition {
                 if !self.cache.knows_member(channel, user) && members.insert((channel, user)) {
                     wanted.members.push((channel, user));
                 }
+            }
+            if let command::Body::Amend(amend) = body {
+                want_amended(amend, &mut wanted);
             }
             if let Some(key) = key_of(body)
                 && self.window.message_of(&key).is_none()
@@ -149,8 +195,14 @@ impl Partition {
         let mut last = self.progress.last;
         for input in inputs {
             last = MessageId::following(last, input.time, self.progress.partition);
-            let Ok(command::Body::Send(_) | command::Body::Membership(_)) = &input.command else { continue };
             let Ok(body) = &input.command else { continue };
+            let makes_records = matches!(
+                body,
+                command::Body::Send(_) | command::Body::Membership(_) | command::Body::Amend(_)
+            );
+            if !makes_records {
+                continue;
+            }
             for channel in channels_of(body) {
                 if self.cache.head(channel).is_some_and(|head| last <= head.last_effective_id) {
                     wanted.records.push((channel, last));
@@ -165,11 +217,7 @@ impl Partition {
     /// # Panics
     /// When the records are not the ones that follow, or what they want was not absorbed: a fault of the caller.
     pub fn apply(&mut self, inputs: &[Input], loaded: Loaded) -> Batch {
-        let known = Known {
-            keys: loaded.keys.into_iter().map(|row| (row.key, row)).collect(),
-            messages: loaded.messages.into_iter().map(|row| (row.message_id, row)).collect(),
-            changes: loaded.changes.into_iter().map(|row| (row.record_id, row)).collect(),
-        };
+        let mut known = Known::new(inputs, loaded);
         let mut batch = Batch::default();
         batch.rows.void_interest = std::mem::take(&mut self.void_interest);
         for input in inputs {
@@ -181,7 +229,7 @@ impl Partition {
                 last: MessageId::following(last, input.time, partition),
                 stamp: Stamp((stamp.0 + 1).max(input.time.0 * 1_000)),
             };
-            self.decide(input, &known, &mut batch);
+            self.decide(input, &mut known, &mut batch);
         }
         self.collect_heads(&mut batch);
         batch.progress = Some(self.progress);
@@ -208,6 +256,7 @@ fn channels_of(body: &command::Body) -> Vec<ChannelId> {
     match body {
         command::Body::Send(send) => one(&send.channel_id),
         command::Body::Membership(membership) => one(&membership.channel_id),
+        command::Body::Amend(amend) => one(&amend.channel_id),
         command::Body::Joins(records::Joins { channels, .. })
         | command::Body::Leaves(records::Leaves { channels, .. }) => {
             channels.iter().filter_map(|turn| ChannelId::from_slice(&turn.channel_id)).collect()
@@ -221,6 +270,7 @@ fn members_of(body: &command::Body) -> Vec<(ChannelId, UserId)> {
         |channel: &[u8], user: &[u8]| Some((ChannelId::from_slice(channel)?, UserId::from_slice(user)?));
     match body {
         command::Body::Send(send) => pair(&send.channel_id, &send.sender_id).into_iter().collect(),
+        command::Body::Amend(amend) => pair(&amend.channel_id, &amend.sender_id).into_iter().collect(),
         command::Body::Membership(membership) => {
             let members = membership.members.iter();
             members.filter_map(|member| pair(&membership.channel_id, &member.user_id)).collect()
@@ -230,6 +280,23 @@ fn members_of(body: &command::Body) -> Vec<(ChannelId, UserId)> {
 }
 
 fn key_of(body: &command::Body) -> Option<Key> {
-    let command::Body::Send(send) = body else { return None };
-    Key::of(send).ok()
+    match body {
+        command::Body::Send(send) => Key::of(send).ok(),
+        command::Body::Amend(amend) => Key::of_amend(amend).ok(),
+        _ => None,
+    }
+}
+
+/// The message that an amendment names, and what it decides by.
+fn want_amended(amend: &records::Amend, wanted: &mut Wanted) {
+    let Some(channel) = ChannelId::from_slice(&amend.channel_id) else { return };
+    let target = MessageId(amend.message_id);
+    wanted.records.push((channel, target));
+    match &amend.change {
+        Some(records::amend::Change::Reaction(reaction)) => {
+            wanted.reactions.push((channel, target, reaction.emoji.clone()));
+        }
+        Some(records::amend::Change::Pinned(_)) => wanted.pins.push((channel, target)),
+        _ => {}
+    }
 }

@@ -36,8 +36,65 @@ pub struct MessageRow {
     pub metadata: String,
     /// The message that it answers; [`MessageId::ZERO`]: none.
     pub reply_to: MessageId,
+    /// The record of its last edit; [`MessageId::ZERO`]: none.
+    pub edited_record: MessageId,
+    /// The record that deleted it; [`MessageId::ZERO`]: none. What it said is gone from the row then.
+    pub deleted_record: MessageId,
     /// The record that wrote the row.
     pub stamp: Stamp,
+}
+
+impl MessageRow {
+    /// Whether the message is there as the record `id` sees it: made and not deleted by records below it.
+    pub fn is_there_at(&self, id: MessageId) -> bool {
+        self.message_id < id && (self.deleted_record == MessageId::ZERO || self.deleted_record >= id)
+    }
+
+    /// Whether it has been deleted.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted_record != MessageId::ZERO
+    }
+}
+
+/// An interval in which a user's reaction stands. Table `reactions`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReactionRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+    /// What.
+    pub emoji: String,
+    /// Whose.
+    pub user_id: UserId,
+    /// Stands for records above this one.
+    pub from_id: MessageId,
+    /// Up to this record; [`MessageId::ZERO`]: still.
+    pub to_id: MessageId,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+/// An interval in which a message is pinned. Table `pins`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PinRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+    /// Pinned for records above this one.
+    pub from_id: MessageId,
+    /// Up to this record; [`MessageId::ZERO`]: still.
+    pub to_id: MessageId,
+    /// Who pinned it.
+    pub actor_id: UserId,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+/// Whether an interval is in force as the record `id` sees it: by records below it alone.
+pub fn holds_at(from_id: MessageId, to_id: MessageId, id: MessageId) -> bool {
+    from_id < id && (to_id == MessageId::ZERO || to_id >= id)
 }
 
 /// A change of a channel. Table `channel_changes`.
@@ -116,7 +173,7 @@ pub struct MembershipRow {
 impl MembershipRow {
     /// Whether the user is a member as the record `id` sees it: by records below it alone.
     pub fn holds_at(&self, id: MessageId) -> bool {
-        self.from_id < id && (self.to_id == MessageId::ZERO || self.to_id >= id)
+        holds_at(self.from_id, self.to_id, id)
     }
 }
 
@@ -131,17 +188,32 @@ pub struct Key {
     pub client_id: ClientId,
 }
 
-/// The message that a key made. Table `idempotency`; rows live 72 h.
+/// What a key made. Table `idempotency`; rows live 72 h.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyRow {
     /// The key.
     pub key: Key,
-    /// The message.
+    /// The record of the message (or change) that it made last,
     pub message_id: MessageId,
+    /// and of the one that it made before, more than 24 h earlier; [`MessageId::ZERO`]: none. A replay decides by it
+    /// what lies between the two.
+    pub previous: MessageId,
     /// Its position in the channel.
     pub seq: u64,
     /// The record that wrote the row.
     pub stamp: Stamp,
+}
+
+impl KeyRow {
+    /// The row of a key that makes something by the record `id`, having made `previous` before.
+    pub fn new(key: Key, id: MessageId, previous: Option<MessageId>, seq: u64, stamp: Stamp) -> Self {
+        Self { key, message_id: id, previous: previous.unwrap_or_default(), seq, stamp }
+    }
+
+    /// What the key had made as the record `id` sees it.
+    pub fn made_below(&self, id: MessageId) -> Option<MessageId> {
+        [self.message_id, self.previous].into_iter().find(|made| *made < id && *made != MessageId::ZERO)
+    }
 }
 
 /// An edge that has members of a channel. Table `channel_interest`.
@@ -208,10 +280,14 @@ impl Progress {
 /// The rows of the first commit step.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Rows {
-    /// New messages.
+    /// New messages, and messages that were edited or deleted (the same key again).
     pub messages: Vec<MessageRow>,
     /// New changes.
     pub changes: Vec<ChangeRow>,
+    /// Reactions that stand, and reactions that ended (the same key again).
+    pub reactions: Vec<ReactionRow>,
+    /// Pins that stand, and pins that ended.
+    pub pins: Vec<PinRow>,
     /// Intervals opened, and intervals closed (the same key again).
     pub memberships: Vec<MembershipRow>,
     /// Keys that made messages.
@@ -235,8 +311,14 @@ pub struct Wanted {
     pub members: Vec<(ChannelId, UserId)>,
     /// What these keys stand for.
     pub keys: Vec<Key>,
-    /// What these records made, for a replay.
+    /// What these records made: for a replay, and the messages that an amendment names.
     pub records: Vec<(ChannelId, MessageId)>,
+    /// All intervals of this emoji on these messages.
+    pub reactions: Vec<(ChannelId, MessageId, String)>,
+    /// All intervals in which these messages are pinned.
+    pub pins: Vec<(ChannelId, MessageId)>,
+    /// All intervals in which any message of these channels is pinned.
+    pub pinned: Vec<ChannelId>,
     /// How far these users have read.
     pub reads: Vec<(UserId, ChannelId)>,
 }
@@ -248,6 +330,9 @@ impl Wanted {
             && self.members.is_empty()
             && self.keys.is_empty()
             && self.records.is_empty()
+            && self.reactions.is_empty()
+            && self.pins.is_empty()
+            && self.pinned.is_empty()
             && self.reads.is_empty()
     }
 }
@@ -267,6 +352,10 @@ pub struct Loaded {
     pub messages: Vec<MessageRow>,
     /// Changes among the wanted records.
     pub changes: Vec<ChangeRow>,
+    /// Reactions.
+    pub reactions: Vec<ReactionRow>,
+    /// Pins.
+    pub pins: Vec<PinRow>,
     /// Read cursors.
     pub reads: Vec<ReadRow>,
 }

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
-use ringside_types::{ChannelId, ClientId, RINGSIDE_EPOCH_MS, UnixMillis, UserId};
+use ringside_types::{ChannelId, ClientId, MessageId, RINGSIDE_EPOCH_MS, UnixMillis, UserId};
 use ringside_wire::records::{
-    ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, Send, command,
+    Amend, ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, Reaction, Send, amend,
+    command,
 };
-use support::{Death, Outcome, Record, Tables, run};
+use support::{Death, Outcome, PARTITION, Record, Tables, run};
 use uuid::Uuid;
 
 const CHANNELS: u128 = 2;
@@ -22,11 +23,64 @@ const HOUR_MS: u64 = 3_600_000;
 
 #[derive(Clone, Copy, Debug)]
 enum Wish {
-    Send { channel: u128, user: u128, client: u128 },
-    Membership { channel: u128, user: u128, removed: bool, old_version: bool },
-    Join { channel: u128, slot: u32, epoch: u64, n: u64 },
-    Leave { channel: u128, slot: u32, epoch: u64, n: u64 },
-    EpochDead { slot: u32, epoch: u64 },
+    Send {
+        channel: u128,
+        user: u128,
+        client: u128,
+    },
+    Membership {
+        channel: u128,
+        user: u128,
+        removed: bool,
+        old_version: bool,
+    },
+    Join {
+        channel: u128,
+        slot: u32,
+        epoch: u64,
+        n: u64,
+    },
+    Leave {
+        channel: u128,
+        slot: u32,
+        epoch: u64,
+        n: u64,
+    },
+    EpochDead {
+        slot: u32,
+        epoch: u64,
+    },
+    /// Of a record before it, whatever that was.
+    Amend {
+        channel: u128,
+        user: u128,
+        client: u128,
+        back: usize,
+        how: How,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Edit,
+    Delete,
+    React { removed: bool },
+    Pin { pinned: bool },
+}
+
+fn how() -> impl Strategy<Value = How> {
+    prop_oneof![
+        3 => Just(How::Edit),
+        1 => Just(How::Delete),
+        3 => any::<bool>().prop_map(|removed| How::React { removed }),
+        2 => any::<bool>().prop_map(|pinned| How::Pin { pinned }),
+    ]
+}
+
+fn amend() -> impl Strategy<Value = Wish> {
+    // Client ids of their own, so that some are retries and few collide with messages.
+    (0..CHANNELS, 0..USERS, CLIENT_IDS..CLIENT_IDS * 4, 1..12_usize, how())
+        .prop_map(|(channel, user, client, back, how)| Wish::Amend { channel, user, client, back, how })
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
@@ -42,6 +96,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         2 => turn.clone().prop_map(|(channel, slot, epoch, n)| Wish::Join { channel, slot, epoch, n }),
         1 => turn.prop_map(|(channel, slot, epoch, n)| Wish::Leave { channel, slot, epoch, n }),
         1 => (0..2_u32, 1..4_u64).prop_map(|(slot, epoch)| Wish::EpochDead { slot, epoch }),
+        8 => amend(),
     ]
 }
 
@@ -53,9 +108,13 @@ fn steps() -> impl Strategy<Value = i64> {
 fn log() -> impl Strategy<Value = Vec<Record>> {
     prop::collection::vec((wish(), steps()), 1..60).prop_map(|wishes| {
         let (mut time, mut versions) = (RINGSIDE_EPOCH_MS + 1_000_000, BTreeMap::new());
+        let mut ids: Vec<MessageId> = Vec::new();
         let record = |(wish, step): (Wish, i64)| {
             time = time.saturating_add_signed(step);
-            Record { time: UnixMillis(time), body: body(wish, &mut versions) }
+            let record = Record { time: UnixMillis(time), body: body(wish, &mut versions, &ids) };
+            let last = ids.last().copied().unwrap_or_default();
+            ids.push(MessageId::following(last, record.time, PARTITION));
+            record
         };
         wishes.into_iter().map(record).collect()
     })
@@ -65,7 +124,7 @@ fn id(number: u128) -> Vec<u8> {
     Uuid::from_u128(number).as_bytes().to_vec()
 }
 
-fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>) -> command::Body {
+fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>, ids: &[MessageId]) -> command::Body {
     let turns = |channel: u128, n| vec![ChannelTurn { channel_id: id(channel).into(), n }];
     match wish {
         Wish::Send { channel, user, client } => command::Body::Send(Send {
@@ -97,6 +156,24 @@ fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>) -> command::Body {
             command::Body::Leaves(Leaves { slot, epoch, channels: turns(channel, n) })
         }
         Wish::EpochDead { slot, epoch } => command::Body::EpochDead(EpochDead { slot, epoch }),
+        Wish::Amend { channel, user, client, back, how } => {
+            let change = match how {
+                How::Edit => amend::Change::Content(format!("{user} means {client}")),
+                How::Delete => amend::Change::Deleted(true),
+                How::React { removed } => amend::Change::Reaction(Reaction { emoji: "+1".into(), removed }),
+                How::Pin { pinned } => amend::Change::Pinned(pinned),
+            };
+            let target = ids.len().checked_sub(back).map_or(MessageId::MAX, |place| ids[place]);
+            command::Body::Amend(Amend {
+                channel_id: id(channel).into(),
+                sender_id: id(user).into(),
+                client_id: id(client).into(),
+                message_id: target.0,
+                sender: None,
+                origin: None,
+                change: Some(change),
+            })
+        }
     }
 }
 

@@ -74,6 +74,13 @@ pub trait MessageStore: Clone + Send + Sync + 'static {
         range: MessageRange,
     ) -> impl Future<Output = Result<Vec<MessageRow>, EngineError>> + Send;
 
+    /// Messages of a channel that answer the message `to`. Unlike those of a channel they are not dense.
+    fn replies(
+        &self,
+        to: MessageId,
+        range: MessageRange,
+    ) -> impl Future<Output = Result<Vec<MessageRow>, EngineError>> + Send;
+
     /// Changes of a channel.
     fn changes(&self, range: ChangeRange)
     -> impl Future<Output = Result<Vec<ChangeRow>, EngineError>> + Send;

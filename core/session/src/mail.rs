@@ -92,6 +92,8 @@ pub struct Page {
     pub senders: Vec<(UserId, records::Profile)>,
     /// Oldest first, with the last page only.
     pub changes: Vec<ChangeRow>,
+    /// The messages that those changes edited, as they are.
+    pub edited: Vec<MessageRow>,
     /// Whether more messages follow below the head.
     pub has_more: bool,
     /// Whether the gap was too large: this is the newest page alone.

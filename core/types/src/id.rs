@@ -1,12 +1,22 @@
 //! Identifiers of things that people and clients make: UUIDs, one type for each kind of thing.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
+
+/// Characters of a UUID as it is written here (RFC 9562 section 4).
+const HYPHENATED_BYTES: usize = 36;
+
+/// The text is no UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an id is a UUID: 36 characters, like 0190a000-0000-7000-8000-000000000001")]
+pub struct ParseIdError;
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -35,10 +45,19 @@ macro_rules! uuid_id {
         }
 
         impl std::str::FromStr for $name {
-            type Err = uuid::Error;
+            type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Uuid::try_parse(text).map(Self)
+                // Other spellings of a UUID would make one id of several texts.
+                let parsed = if text.len() == HYPHENATED_BYTES { Uuid::try_parse(text).ok() } else { None };
+                parsed.map(Self).ok_or(ParseIdError)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
@@ -60,3 +79,25 @@ uuid_id!(
     /// One signed-in device: the family that its refresh tokens belong to.
     SessionId
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_is_read() {
+        let text = "0190a000-0000-7000-8000-000000000001";
+        let id: UserId = text.parse().expect("an id");
+        assert_eq!(
+            (id.to_string(), serde_json::to_string(&id).expect("JSON")),
+            (text.into(), format!("\"{text}\""))
+        );
+        for other in
+            ["0190a00000007000800000000000000 1", "{0190a000-0000-7000-8000-000000000001}", "", "0190a000"]
+        {
+            assert!(other.parse::<UserId>().is_err(), "{other}");
+        }
+        let compact = text.replace('-', "");
+        assert!(serde_json::from_str::<UserId>(&format!("\"{compact}\"")).is_err());
+    }
+}

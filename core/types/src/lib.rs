@@ -10,7 +10,7 @@ mod snowflake;
 mod time;
 
 pub use code::{CloseCode, ErrorCode};
-pub use id::{ChannelId, ClientId, SessionId, UserId};
+pub use id::{ChannelId, ClientId, ParseIdError, SessionId, UserId};
 pub use limits::Limits;
 pub use place::{Epoch, Offset, PartitionId, Slot, Topic, partition_of};
 pub use snowflake::{MessageId, ParseMessageIdError, RINGSIDE_EPOCH_MS};

@@ -1,6 +1,6 @@
 //! Limits: those that an operator sets (`[limits]`), and those that the design fixes.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Partitions of `messages.send` at the most: what the partition bits of an id can tell apart.
 pub const PARTITIONS_MAX: u16 = 1024;
@@ -10,6 +10,10 @@ pub const CHANNEL_CREATE_MEMBERS_MAX: usize = 1_000;
 pub const CHANNEL_NAME_BYTES_MAX: usize = 200;
 /// Bytes of a channel's description.
 pub const CHANNEL_DESCRIPTION_BYTES_MAX: usize = 4_000;
+/// Bytes of a reaction's emoji: the longest sequences of today have 35.
+pub const EMOJI_BYTES_MAX: usize = 64;
+/// Users named in `reaction.updated`.
+pub const REACTION_USERS_SHOWN: usize = 20;
 /// How deep a JSON frame may nest.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Channels in one `sync` frame.
@@ -34,10 +38,15 @@ pub const ACCESS_TOKEN_LIFE_S: u64 = 15 * 60;
 pub const REFRESH_TOKEN_LIFE_S: u64 = 7 * 24 * 60 * 60;
 
 const _: () = assert!(IDEMPOTENCY_WINDOW_MS + PARTITION_LAG_MAX_MS <= IDEMPOTENCY_ROW_MS);
+// A key's row knows the last two that it made: no replay is as long as the three that would be needed to lose one.
+const _: () = assert!(PARTITION_LAG_MAX_MS <= 2 * IDEMPOTENCY_WINDOW_MS);
 const _: () = assert!(SYNC_PAGE_DEFAULT <= SYNC_PAGE_MAX && LIST_DEFAULT <= LIST_MAX);
 
+/// Bytes of one client message where the operator sets no limit.
+pub const MESSAGE_BYTES_CEILING: u32 = 16 * 1024 * 1024;
+
 /// What an operator may set under `[limits]`; 0 switches a limit off.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Messages a second of one user, in the long run.
@@ -60,6 +69,13 @@ pub struct Limits {
     pub message_bytes: u32,
     /// A sync gap above this many messages is answered with `reset`.
     pub sync_messages: u32,
+}
+
+impl Limits {
+    /// Bytes of one client message at the most, also where the limit is off.
+    pub fn message_bytes_max(&self) -> u32 {
+        if self.message_bytes == 0 { MESSAGE_BYTES_CEILING } else { self.message_bytes }
+    }
 }
 
 impl Default for Limits {

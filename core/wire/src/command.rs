@@ -12,6 +12,7 @@ use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::amendment::{Amend, Change, EditPayload, EmojiPayload, Target};
 use crate::depth;
 use crate::message::ContentType;
 
@@ -58,6 +59,10 @@ impl<'a> Envelope<'a> {
                 "The frame nests deeper than {JSON_DEPTH_MAX} levels."
             )));
         }
+        // A derived reader would take an array for an object.
+        if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err(Refused::bad_request("The frame is not an envelope: a JSON object with a `type`."));
+        }
         let envelope: Self = serde_json::from_slice(text).map_err(|error| {
             Refused::bad_request(format!(
                 "The frame is not an envelope {{\"type\": string, \"id\"?: string, \"payload\"?: object}}: {error}."
@@ -78,6 +83,8 @@ impl<'a> Envelope<'a> {
 pub enum Command<'a> {
     /// `message.send`.
     Send(Send<'a>),
+    /// `message.edit`, `message.delete`, `reaction.add`, `reaction.remove`.
+    Amend(Amend<'a>),
     /// `sync`.
     Sync(Sync),
     /// `auth`: a fresh access token.
@@ -181,6 +188,9 @@ impl<'a> Command<'a> {
     pub fn read(envelope: &Envelope<'a>) -> Result<Self, Refused> {
         match envelope.kind.as_ref() {
             "message.send" => read_send(envelope).map(Self::Send),
+            "message.edit" | "message.delete" | "reaction.add" | "reaction.remove" => {
+                read_amend(envelope).map(Self::Amend)
+            }
             "sync" => read_sync(envelope).map(Self::Sync),
             "auth" => {
                 let payload: AuthPayload<'a> = read_payload(envelope)?;
@@ -198,7 +208,8 @@ impl<'a> Command<'a> {
 fn read_payload<'a, T: Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, Refused> {
     let payload = envelope
         .payload
-        .ok_or_else(|| Refused::bad_request(format!("{} needs a `payload`.", envelope.kind)))?;
+        .filter(|payload| payload.get().starts_with('{'))
+        .ok_or_else(|| Refused::bad_request(format!("{} needs a `payload`: an object.", envelope.kind)))?;
     serde_json::from_str(payload.get())
         .map_err(|error| Refused::bad_request(format!("The payload of {}: {error}.", envelope.kind)))
 }
@@ -213,6 +224,20 @@ fn read_send<'a>(envelope: &Envelope<'a>) -> Result<Send<'a>, Refused> {
     let channel_id =
         payload.channel_id.ok_or_else(|| Refused::bad_request("message.send needs a `channel_id`."))?;
     payload.validated(client_id, channel_id)
+}
+
+fn read_amend<'a>(envelope: &Envelope<'a>) -> Result<Amend<'a>, Refused> {
+    let Target { channel_id, message_id } = read_payload(envelope)?;
+    let change = match envelope.kind.as_ref() {
+        "message.edit" => Change::Edit(read_payload::<EditPayload<'a>>(envelope)?.content),
+        "message.delete" => Change::Delete,
+        kind => {
+            let emoji = read_payload::<EmojiPayload<'a>>(envelope)?.emoji;
+            Change::React { emoji, removed: kind == "reaction.remove" }
+        }
+    };
+    let client_id = envelope.id.as_deref().and_then(|id| id.parse().ok());
+    Ok(Amend { client_id, channel_id, message_id, change: change.validated()? })
 }
 
 fn read_sync(envelope: &Envelope<'_>) -> Result<Sync, Refused> {
@@ -254,8 +279,20 @@ mod tests {
         check(&send(r#"{"content":"hi"}"#), Err(BadRequest));
         check(&send(r#"[]"#), Err(BadRequest));
         check(r#"{"type":"message.send","payload":{}}"#, Err(BadRequest));
+        let amend = |kind: &str, rest: &str| {
+            format!(r#"{{"type":"{kind}","payload":{{"channel_id":"{id}","message_id":"7"{rest}}}}}"#)
+        };
+        check(&amend("message.edit", r#","content":"better""#), Ok(()));
+        check(&amend("message.edit", r#","content":"""#), Err(BadRequest));
+        check(&amend("message.edit", ""), Err(BadRequest));
+        check(&amend("message.delete", ""), Ok(()));
+        check(&amend("reaction.add", r#","emoji":"👍""#), Ok(()));
+        check(&amend("reaction.remove", r#","emoji":" ""#), Err(BadRequest));
+        check(r#"{"type":"message.delete","payload":{"message_id":"7"}}"#, Err(BadRequest));
         check(r#"{"type":"ping"}"#, Ok(()));
         check(r#"{"type":"ping","payload":[1,2]}"#, Ok(()));
+        check(r#"["ping","x",{}]"#, Err(BadRequest));
+        check(&format!(r#"{{"type":"message.send","id":"{id}","payload":["{id}","hi"]}}"#), Err(BadRequest));
         check(r#"{"type":"nonsense"}"#, Err(UnknownType));
         check(r#"{"type":7}"#, Err(BadRequest));
         check("[]", Err(BadRequest));

@@ -6,6 +6,7 @@ use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId, UnixMillis, User
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::amendment::{Deleted, PinChanged, ReactionUpdated, Updated};
 use crate::message::Message;
 
 /// A frame that the server sends, without its `id`.
@@ -24,6 +25,21 @@ pub enum Event<'a> {
     /// A new message.
     #[serde(rename = "message.new")]
     MessageNew(&'a Message<'a>),
+    /// A message was edited.
+    #[serde(rename = "message.updated")]
+    MessageUpdated(Box<Updated<'a>>),
+    /// A message was deleted.
+    #[serde(rename = "message.deleted")]
+    MessageDeleted(Deleted),
+    /// Somebody reacted to a message, or took it back.
+    #[serde(rename = "reaction.updated")]
+    ReactionUpdated(ReactionUpdated<'a>),
+    /// A message was pinned.
+    #[serde(rename = "message.pinned")]
+    MessagePinned(PinChanged),
+    /// A message is pinned no longer.
+    #[serde(rename = "message.unpinned")]
+    MessageUnpinned(PinChanged),
     /// A channel was made, the caller being in it.
     #[serde(rename = "channel.created")]
     ChannelCreated(ChannelChanged<'a>),

@@ -3,6 +3,7 @@
 //! [`command`] reads what clients send, [`event`] writes what they are sent, [`records`] is what the log
 //! holds. The client protocol is JSON in WebSocket text messages; records are protobuf.
 
+pub mod amendment;
 pub mod command;
 mod depth;
 pub mod event;

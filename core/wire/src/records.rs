@@ -5,7 +5,7 @@
 
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Command {
-    #[prost(oneof = "command::Body", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "command::Body", tags = "1, 2, 3, 4, 5, 6")]
     pub body: ::core::option::Option<command::Body>,
 }
 /// Nested message and enum types in `Command`.
@@ -22,6 +22,8 @@ pub mod command {
         Membership(super::Membership),
         #[prost(message, tag = "5")]
         EpochDead(super::EpochDead),
+        #[prost(message, tag = "6")]
+        Amend(super::Amend),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -48,6 +50,51 @@ pub struct Send {
     /// where a rejection goes; absent for REST
     #[prost(message, optional, tag = "9")]
     pub origin: ::core::option::Option<Origin>,
+}
+/// A change of a message that is there: by its sender, or by whoever may.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Amend {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub channel_id: ::prost::bytes::Bytes,
+    /// who asks
+    #[prost(bytes = "bytes", tag = "2")]
+    pub sender_id: ::prost::bytes::Bytes,
+    /// their own id of the request: its idempotency key
+    #[prost(bytes = "bytes", tag = "3")]
+    pub client_id: ::prost::bytes::Bytes,
+    #[prost(fixed64, tag = "4")]
+    pub message_id: u64,
+    /// who asks, as they were then
+    #[prost(message, optional, tag = "5")]
+    pub sender: ::core::option::Option<Profile>,
+    #[prost(message, optional, tag = "6")]
+    pub origin: ::core::option::Option<Origin>,
+    #[prost(oneof = "amend::Change", tags = "7, 8, 9, 10")]
+    pub change: ::core::option::Option<amend::Change>,
+}
+/// Nested message and enum types in `Amend`.
+pub mod amend {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Change {
+        /// an edit
+        #[prost(string, tag = "7")]
+        Content(::prost::alloc::string::String),
+        /// always true
+        #[prost(bool, tag = "8")]
+        Deleted(bool),
+        #[prost(message, tag = "9")]
+        Reaction(super::Reaction),
+        /// false: unpinned
+        #[prost(bool, tag = "10")]
+        Pinned(bool),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reaction {
+    #[prost(string, tag = "1")]
+    pub emoji: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub removed: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Profile {
@@ -184,7 +231,7 @@ pub struct Effective {
     /// the channel's, after this record
     #[prost(uint64, tag = "4")]
     pub change: u64,
-    #[prost(oneof = "effective::Event", tags = "5, 6")]
+    #[prost(oneof = "effective::Event", tags = "5, 6, 7")]
     pub event: ::core::option::Option<effective::Event>,
 }
 /// Nested message and enum types in `Effective`.
@@ -195,6 +242,8 @@ pub mod effective {
         Message(super::NewMessage),
         #[prost(message, tag = "6")]
         Membership(super::Membership),
+        #[prost(message, tag = "7")]
+        Amended(super::Amended),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -213,6 +262,58 @@ pub struct NewMessage {
     pub reply_to: u64,
     #[prost(string, tag = "7")]
     pub metadata: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Amended {
+    #[prost(fixed64, tag = "1")]
+    pub message_id: u64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub actor_id: ::prost::bytes::Bytes,
+    #[prost(oneof = "amended::Change", tags = "3, 4, 5, 6")]
+    pub change: ::core::option::Option<amended::Change>,
+}
+/// Nested message and enum types in `Amended`.
+pub mod amended {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Change {
+        #[prost(message, tag = "3")]
+        Edited(super::Edited),
+        /// always true
+        #[prost(bool, tag = "4")]
+        Deleted(bool),
+        #[prost(message, tag = "5")]
+        Reacted(super::Reacted),
+        /// false: unpinned
+        #[prost(bool, tag = "6")]
+        Pinned(bool),
+    }
+}
+/// In the store it is empty, so that no content outlives its message; on the way to edges and clients it holds the message
+/// as it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Edited {
+    #[prost(message, optional, tag = "1")]
+    pub message: ::core::option::Option<NewMessage>,
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    #[prost(uint64, tag = "3")]
+    pub edited_at_ms: u64,
+    /// since then
+    #[prost(bool, tag = "4")]
+    pub deleted: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reacted {
+    #[prost(string, tag = "1")]
+    pub emoji: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub removed: bool,
+    /// of this emoji on the message, after the change
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    /// the first of them
+    #[prost(bytes = "bytes", repeated, tag = "4")]
+    pub users: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct JoinAnswer {
@@ -328,7 +429,7 @@ pub struct Revoked {
 /// The body of a row of channel_changes.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ChangeBody {
-    #[prost(oneof = "change_body::Event", tags = "1")]
+    #[prost(oneof = "change_body::Event", tags = "1, 2")]
     pub event: ::core::option::Option<change_body::Event>,
 }
 /// Nested message and enum types in `ChangeBody`.
@@ -337,6 +438,8 @@ pub mod change_body {
     pub enum Event {
         #[prost(message, tag = "1")]
         Membership(super::Membership),
+        #[prost(message, tag = "2")]
+        Amended(super::Amended),
     }
 }
 // ---- messages.dead ----

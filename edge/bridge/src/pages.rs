@@ -1,8 +1,8 @@
 //! What connections and the feed read from the store: pages for syncs, and gaps in the chain.
 
 use ringside_domain::feed::GapRange;
-use ringside_domain::rows::{HeadRow, MessageRow, Wanted};
-use ringside_domain::{effective_of, effective_of_change};
+use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Wanted};
+use ringside_domain::{edited_message, effective_of, effective_of_change};
 use ringside_ports::accounts::User;
 use ringside_ports::reading;
 use ringside_ports::store::{MessageRange, Order};
@@ -10,6 +10,7 @@ use ringside_ports::{Accounts, EngineError, MessageStore};
 use ringside_session::mail::{Page, ReadRequest};
 use ringside_types::limits::SYNC_PAGE_MAX;
 use ringside_types::{MessageId, UserId};
+use ringside_wire::InvalidRecord;
 use ringside_wire::records::{Effective, Profile};
 
 use crate::config::{PAGE_BYTES_MAX, PAGE_CHANGES_MAX};
@@ -53,11 +54,13 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         ..Wanted::default()
     };
     let standing = store.load(&wanted).await?;
+    let edited = edited(store, &changes).await?;
     Ok(Page {
         request,
-        senders: senders(directory, &page.messages).await?,
+        senders: senders(directory, page.messages.iter().chain(&edited)).await?,
         messages: page.messages,
         changes,
+        edited,
         has_more: page.has_more,
         reset,
         unread_count: reading::unread(&standing, &page.head, request.user_id),
@@ -88,15 +91,34 @@ fn is_too_far(request: &ReadRequest, head: &HeadRow, first: Option<&MessageRow>)
 /// The profiles of those who sent messages, as they are now.
 pub(crate) async fn senders<D: Accounts>(
     directory: &D,
-    messages: &[MessageRow],
+    messages: impl Iterator<Item = &MessageRow>,
 ) -> Result<Vec<(UserId, Profile)>, EngineError> {
-    let mut ids: Vec<UserId> = messages.iter().map(|row| row.sender_id).collect();
+    let mut ids: Vec<UserId> = messages.map(|row| row.sender_id).collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     Ok(directory.users(&ids).await?.into_iter().map(|user| (user.id, profile(user))).collect())
+}
+
+/// The messages that these changes edited, as they are.
+async fn edited<S: MessageStore>(store: &S, changes: &[ChangeRow]) -> Result<Vec<MessageRow>, EngineError> {
+    let mut records = Vec::new();
+    for row in changes {
+        let id = edited_message(row).map_err(|invalid| damaged(row, &invalid))?;
+        records.extend(id.map(|id| (row.channel_id, id)));
+    }
+    Ok(store.load(&Wanted { records, ..Wanted::default() }).await?.messages)
+}
+
+fn damaged(row: &ChangeRow, invalid: &InvalidRecord) -> EngineError {
+    let cause = format!("channel {}, change {}: {invalid}", row.channel_id, row.change);
+    EngineError::Damaged { engine: "message store", cause }
+}
+
+fn profile_of(senders: &[(UserId, Profile)], message: &MessageRow) -> Option<Profile> {
+    senders.iter().find(|(id, _)| *id == message.sender_id).map(|(_, profile)| profile.clone())
 }
 
 pub(crate) fn profile(user: User) -> Profile {
@@ -121,10 +143,9 @@ pub(crate) async fn read_gap<S: MessageStore, D: Accounts>(
             order: Order::OldestFirst,
         };
         let page = reading::page(store, part).await?;
-        let senders = senders(directory, &page.messages).await?;
+        let senders = senders(directory, page.messages.iter()).await?;
         for row in &page.messages {
-            let sender = senders.iter().find(|(id, _)| *id == row.sender_id).map(|(_, one)| one.clone());
-            found.push(effective_of(row, sender));
+            found.push(effective_of(row, profile_of(&senders, row)));
             after = row.message_id;
         }
         if !page.has_more {
@@ -137,12 +158,19 @@ pub(crate) async fn read_gap<S: MessageStore, D: Accounts>(
         oldest = oldest.saturating_sub(PAGE_CHANGES_MAX as u64);
         let bounded = HeadRow { last_change: before, ..head };
         let rows = reading::changes(store, &bounded, oldest, PAGE_CHANGES_MAX).await?;
-        for row in rows.iter().filter(|row| row.record_id > range.after && row.record_id <= range.up_to) {
-            let effective = effective_of_change(row).map_err(|invalid| EngineError::Damaged {
-                engine: "message store",
-                cause: format!("channel {}, change {}: {invalid}", row.channel_id, row.change),
-            })?;
-            found.push(effective);
+        let missing: Vec<ChangeRow> = rows
+            .iter()
+            .filter(|row| row.record_id > range.after && row.record_id <= range.up_to)
+            .cloned()
+            .collect();
+        let edited = edited(store, &missing).await?;
+        let senders = senders(directory, edited.iter()).await?;
+        for row in &missing {
+            let id = edited_message(row).map_err(|invalid| damaged(row, &invalid))?;
+            let message = id.and_then(|id| edited.iter().find(|message| message.message_id == id));
+            let sender = message.and_then(|message| profile_of(&senders, message));
+            let effective = effective_of_change(row, message, sender);
+            found.push(effective.map_err(|invalid| damaged(row, &invalid))?);
         }
         if rows.first().is_none_or(|row| row.record_id <= range.after) {
             break;

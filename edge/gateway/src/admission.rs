@@ -128,7 +128,7 @@ impl Gateway {
             commands: 0,
             ending: false,
         };
-        let limits = Limits { max_message_bytes: self.config.limits.message_bytes };
+        let limits = Limits { max_message_bytes: self.config.limits.message_bytes_max() };
         let mut open = Box::new(Open { machine: Connection::new(Role::Server, limits), client });
         if let Some(queue) = io.queue(connection) {
             queue.extend_from_slice(&answer);
@@ -148,7 +148,7 @@ impl Gateway {
             heartbeat_interval_ms: self.config.heartbeat_interval_ms,
             server_time,
             limits: HelloLimits {
-                message_bytes: limits.message_bytes,
+                message_bytes: limits.message_bytes_max(),
                 messages_per_second: limits.messages_per_second,
                 channel_messages_per_minute: limits.channel_messages_per_minute,
                 connections_per_user: limits.connections_per_user,

@@ -4,8 +4,9 @@ use ringside_reactor::{ConnectionId, Io};
 use ringside_session::mail::{Answer, Outcome, Request};
 use ringside_session::reader::Wish;
 use ringside_session::token::TokenError;
-use ringside_types::{CloseCode, ErrorCode};
+use ringside_types::{ChannelId, CloseCode, ErrorCode};
 use ringside_websocket::{Opcode, write_close, write_frame};
+use ringside_wire::amendment::Amend;
 use ringside_wire::command::{Command, Envelope, Send, Sync};
 use ringside_wire::event::{Ack, AuthOk, Event};
 use ringside_wire::message::ContentType;
@@ -68,6 +69,7 @@ impl Gateway {
         let id = envelope.id.as_deref();
         match Command::read(&envelope) {
             Ok(Command::Send(send)) => self.send(io, connection, client, id, send),
+            Ok(Command::Amend(amend)) => self.amend(io, connection, client, id, amend),
             Ok(Command::Sync(sync)) => self.sync(io, connection, client, id, sync),
             Ok(Command::Auth(token)) => self.auth(io, connection, client, id, &token),
             Ok(Command::Ping(payload)) => {
@@ -86,17 +88,7 @@ impl Gateway {
         id: Option<&str>,
         send: Send<'_>,
     ) {
-        let Some((slot, epoch)) = self.seat.filter(|_| !self.outgoing.is_full()) else {
-            let sentence = "The server can't take the message now; send it again with the same id.";
-            return self.error(io, connection, id, ErrorCode::Unavailable, sentence, Some(1_000));
-        };
-        if client.commands >= CONNECTION_COMMANDS_MAX {
-            let sentence = "Too many messages of this connection wait to be acknowledged.";
-            return self.error(io, connection, id, ErrorCode::RateLimited, sentence, Some(1_000));
-        }
-        client.commands += 1;
-        add(&self.counters.sends, 1);
-        let known_member = self.index.is_member(client.user_id, send.channel_id);
+        let Some(origin) = self.admit_command(io, connection, client, id) else { return };
         let channel_id = send.channel_id;
         let record = records::Send {
             channel_id: channel_id.as_bytes().to_vec().into(),
@@ -107,16 +99,72 @@ impl Gateway {
             reply_to: send.reply_to.map_or(0, |id| id.0),
             metadata: send.metadata.to_owned(),
             sender: Some(records::Profile::clone(&client.profile)),
-            origin: Some(Origin { slot: u32::from(slot.0), epoch: epoch.0 }),
+            origin: Some(origin),
         };
-        let record = ringside_wire::encode(&records::Command { body: Some(command::Body::Send(record)) });
+        self.hand_over(connection, client, id, channel_id, command::Body::Send(record));
+    }
+
+    fn amend(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &mut Client,
+        id: Option<&str>,
+        amend: Amend<'_>,
+    ) {
+        let Some(origin) = self.admit_command(io, connection, client, id) else { return };
+        // Without a key of the client's own a retry is a request of its own.
+        let client_id = amend.client_id.map_or_else(rand::random, |id| *id.as_bytes());
+        let record = records::Amend {
+            channel_id: amend.channel_id.as_bytes().to_vec().into(),
+            sender_id: client.user_id.as_bytes().to_vec().into(),
+            client_id: client_id.to_vec().into(),
+            message_id: amend.message_id.0,
+            sender: Some(records::Profile::clone(&client.profile)),
+            origin: Some(origin),
+            change: Some(amend.change.into_record()),
+        };
+        self.hand_over(connection, client, id, amend.channel_id, command::Body::Amend(record));
+    }
+
+    /// Whether one more command of the connection can go to the log, and what says where it came from.
+    fn admit_command(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &mut Client,
+        id: Option<&str>,
+    ) -> Option<Origin> {
+        let Some((slot, epoch)) = self.seat.filter(|_| !self.outgoing.is_full()) else {
+            let sentence = "The server can't take the message now; send it again with the same id.";
+            self.error(io, connection, id, ErrorCode::Unavailable, sentence, Some(1_000));
+            return None;
+        };
+        if client.commands >= CONNECTION_COMMANDS_MAX {
+            let sentence = "Too many messages of this connection wait to be acknowledged.";
+            self.error(io, connection, id, ErrorCode::RateLimited, sentence, Some(1_000));
+            return None;
+        }
+        client.commands += 1;
+        add(&self.counters.sends, 1);
+        Some(Origin { slot: u32::from(slot.0), epoch: epoch.0 })
+    }
+
+    fn hand_over(
+        &mut self,
+        connection: ConnectionId,
+        client: &Client,
+        id: Option<&str>,
+        channel_id: ChannelId,
+        body: command::Body,
+    ) {
         self.outgoing.push(Request::Send {
             connection: self.reference(connection),
             frame_id: id.unwrap_or_default().into(),
             user_id: client.user_id,
             channel_id,
-            record,
-            known_member,
+            record: ringside_wire::encode(&records::Command { body: Some(body) }),
+            known_member: self.index.is_member(client.user_id, channel_id),
         });
     }
 

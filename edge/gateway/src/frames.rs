@@ -2,8 +2,10 @@
 
 use ringside_types::{ChannelId, CloseCode, MessageId, UnixMillis, UserId};
 use ringside_websocket::{Opcode, write_close, write_frame};
+use ringside_wire::amendment::{Deleted, PinChanged, ReactionUpdated, Updated};
 use ringside_wire::event::{self, ChannelChanged, ChannelView, Event, Goodbye, GoodbyeReason, MemberChanged};
-use ringside_wire::records::{Effective, Membership, MembershipKind, effective};
+use ringside_wire::message::Message;
+use ringside_wire::records::{Amended, Effective, Membership, MembershipKind, Reacted, amended, effective};
 use ringside_wire::{InvalidRecord, message, user_id};
 
 use crate::config::RETRY_AFTER_MS;
@@ -52,7 +54,43 @@ pub(crate) fn change_events(
         Some(effective::Event::Membership(change)) => {
             membership_events(channel_id, change, None, Some(effective.change))
         }
+        Some(effective::Event::Amended(amended)) => Ok(vec![amended_event(channel_id, effective, amended)?]),
         Some(effective::Event::Message(_)) | None => Err(InvalidRecord::Field("event")),
+    }
+}
+
+/// The event of a message that was amended.
+fn amended_event<'a>(
+    channel_id: ChannelId,
+    effective: &Effective,
+    amended: &'a Amended,
+) -> Result<Event<'a>, InvalidRecord> {
+    let (message_id, change) = (MessageId(amended.message_id), effective.change);
+    let actor_id = user_id(&amended.actor_id)?;
+    match amended.change.as_ref().ok_or(InvalidRecord::Field("change"))? {
+        amended::Change::Edited(edited) => {
+            let new = edited.message.as_ref().ok_or(InvalidRecord::Field("message"))?;
+            let message = message::from_record(channel_id, message_id, edited.seq, new)?;
+            let edited_at = (edited.edited_at_ms > 0).then_some(UnixMillis(edited.edited_at_ms));
+            let message = Message { edited_at, deleted: edited.deleted, ..message };
+            Ok(Event::MessageUpdated(Box::new(Updated { message, change })))
+        }
+        amended::Change::Deleted(_) => {
+            let deleted_at = MessageId(effective.id).time();
+            Ok(Event::MessageDeleted(Deleted { channel_id, message_id, deleted_at, change }))
+        }
+        amended::Change::Reacted(Reacted { emoji, removed, count, users }) => {
+            let users = users.iter().map(|user| user_id(user)).collect::<Result<_, _>>()?;
+            let op = if *removed { "remove" } else { "add" };
+            let (count, user_id) = (*count, actor_id);
+            let reaction =
+                ReactionUpdated { channel_id, message_id, emoji, count, users, user_id, op, change };
+            Ok(Event::ReactionUpdated(reaction))
+        }
+        amended::Change::Pinned(pinned) => {
+            let pin = PinChanged { channel_id, message_id, actor_id, change };
+            Ok(if *pinned { Event::MessagePinned(pin) } else { Event::MessageUnpinned(pin) })
+        }
     }
 }
 

@@ -65,7 +65,9 @@ fn bearer<'a>(request: &'a Request<'_>) -> Option<&'a str> {
         let (scheme, token) = text.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then_some(token.trim());
     }
-    request.protocols().find_map(|offered| offered.strip_prefix(BEARER_PREFIX))
+    // A browser's token counts only beside the protocol that is then selected.
+    let offers_protocol = request.protocols().any(|offered| offered == PROTOCOL);
+    request.protocols().find_map(|offered| offered.strip_prefix(BEARER_PREFIX)).filter(|_| offers_protocol)
 }
 
 impl Refused {

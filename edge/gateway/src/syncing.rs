@@ -1,6 +1,7 @@
 //! Pages: asked for one after the other, sent as `sync.page` or, where nobody asked, as events.
 
-use ringside_domain::{effective_of, effective_of_change};
+use ringside_domain::rows::ChangeRow;
+use ringside_domain::{edited_message, effective_of, effective_of_change};
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::cursor::{Cursor, PageEnd, Reading};
 use ringside_session::mail::{Page, ReadRequest, Request};
@@ -235,11 +236,12 @@ fn write_sync_page(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Res
             reply_to: row.reply_to.non_zero(),
             metadata: metadata(&row.metadata),
             created_at: row.message_id.time(),
-            edited_at: None,
-            deleted: false,
+            edited_at: row.edited_record.non_zero().map(MessageId::time),
+            deleted: row.is_deleted(),
         })
         .collect();
-    let rows: Vec<Effective> = page.changes.iter().map(effective_of_change).collect::<Result<_, _>>()?;
+    let rows: Vec<Effective> =
+        page.changes.iter().map(|row| change_of(page, row)).collect::<Result<_, _>>()?;
     let mut changes = Vec::with_capacity(rows.len());
     for row in &rows {
         changes.extend(frames::change_events(channel_id, row)?);
@@ -255,13 +257,21 @@ fn write_as_events(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Res
     let messages = page.messages.iter().map(|row| effective_of(row, sender(page, row.sender_id).cloned()));
     let mut events: Vec<Effective> = messages.collect();
     for row in &page.changes {
-        events.push(effective_of_change(row)?);
+        events.push(change_of(page, row)?);
     }
     events.sort_unstable_by_key(|event| event.id);
     for event in &events {
         frames::write_effective(out, scratch, page.request.channel_id, event)?;
     }
     Ok(())
+}
+
+/// A change as an event: an edit says the message as it is.
+fn change_of(page: &Page, row: &ChangeRow) -> Result<Effective, InvalidRecord> {
+    let edited = edited_message(row)?;
+    let message = edited.and_then(|id| page.edited.iter().find(|message| message.message_id == id));
+    let profile = message.and_then(|message| sender(page, message.sender_id)).cloned();
+    effective_of_change(row, message, profile)
 }
 
 fn sender(page: &Page, id: UserId) -> Option<&Profile> {

@@ -38,7 +38,10 @@ pub(crate) async fn authenticated<S: Services>(
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    // Of two nobody knows which one counts.
+    let (line, None) = (lines.next()?, lines.next()) else { return None };
+    let text = line.to_str().ok()?;
     let (scheme, token) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
@@ -49,7 +52,9 @@ async fn charge<S: Services>(app: &App<S>, account: Account, rate: Rate) -> Resu
         return Ok(0);
     }
     match app.services.charge(Charge { account, rate }).await {
-        Some(Verdict::Refused { retry_after_ms }) => Err(Problem::rate_limited(retry_after_ms)),
+        Some(Verdict::Refused { retry_after_ms }) => {
+            Err(Problem::rate_limited(retry_after_ms).of_limit(rate.per_minute))
+        }
         Some(Verdict::Granted { remaining }) => Ok(remaining),
         None => Ok(rate.burst),
     }

@@ -73,8 +73,8 @@ pub(crate) async fn send<S: Services>(
     let send = payload
         .validated(client_id, channel_id)
         .map_err(|refused| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", refused.to_string()))?;
-    if send.content.len() + send.metadata.len() > app.config.limits.message_bytes as usize {
-        let detail = format!("A message holds at most {} bytes.", app.config.limits.message_bytes);
+    if send.content.len() + send.metadata.len() > app.config.limits.message_bytes_max() as usize {
+        let detail = format!("A message holds at most {} bytes.", app.config.limits.message_bytes_max());
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail));
     }
     let outgoing = Outgoing {

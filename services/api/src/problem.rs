@@ -13,11 +13,13 @@ pub(crate) struct Problem {
     detail: String,
     fields: Vec<FieldError>,
     retry_after_ms: Option<u64>,
+    /// The limit that was reached, per minute.
+    limit: Option<u32>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), fields: Vec::new(), retry_after_ms: None }
+        Self { status, code, detail: detail.into(), fields: Vec::new(), retry_after_ms: None, limit: None }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -36,6 +38,16 @@ impl Problem {
         let detail = "Too many requests; try again later.";
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
         Self { retry_after_ms: Some(retry_after_ms), ..problem }
+    }
+
+    /// Names the limit that was reached, for the `RateLimit-*` headers.
+    pub(crate) fn of_limit(self, per_minute: u32) -> Self {
+        Self { limit: Some(per_minute), ..self }
+    }
+
+    /// The same, where it is a limit that was reached.
+    pub(crate) fn of_limit_if_limited(self, per_minute: u32) -> Self {
+        if self.status == StatusCode::TOO_MANY_REQUESTS { self.of_limit(per_minute) } else { self }
     }
 
     fn body(&self) -> Value {
@@ -63,7 +75,13 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(ms) = self.retry_after_ms {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1)));
+            let seconds = ms.div_ceil(1_000).max(1);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert("ratelimit-remaining", HeaderValue::from(0));
+            headers.insert("ratelimit-reset", HeaderValue::from(seconds));
+        }
+        if let Some(limit) = self.limit {
+            headers.insert("ratelimit-limit", HeaderValue::from(limit));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -129,7 +129,7 @@ async fn in_time(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => {
             let detail = "The request was not complete, or not done, within 30 seconds.";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).into_response()
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail).into_response()
         }
     }
 }

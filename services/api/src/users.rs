@@ -46,7 +46,13 @@ pub(crate) async fn register<S: Services>(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let RegisterBody { email, username, password, display_name } = body.read()?;
     let wish = Registration { email, username, password, display_name, address };
-    let signed = app.services.users().register(wish).await?;
+    let limit = app.config.limits.register_per_minute_per_address;
+    let signed = app
+        .services
+        .users()
+        .register(wish)
+        .await
+        .map_err(|error| Problem::from(error).of_limit_if_limited(limit))?;
     Ok((StatusCode::CREATED, Json(views::signed_in(&signed))))
 }
 
@@ -56,7 +62,13 @@ pub(crate) async fn login<S: Services>(
 ) -> Result<Json<Value>, Problem> {
     let LoginBody { login, password, device } = body.read()?;
     let credentials = Credentials { login, password, device: device.unwrap_or_default() };
-    let signed = app.services.users().login(credentials).await?;
+    let limit = app.config.limits.login_failures_per_minute;
+    let signed = app
+        .services
+        .users()
+        .login(credentials)
+        .await
+        .map_err(|error| Problem::from(error).of_limit_if_limited(limit))?;
     Ok(Json(views::signed_in(&signed)))
 }
 

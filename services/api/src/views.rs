@@ -4,7 +4,7 @@ use ringside_domain::rows::MessageRow;
 use ringside_ports::accounts::User;
 use ringside_ports::channels::{Channel, Member};
 use ringside_ports::service::{ServiceError, SignedIn, UserService};
-use ringside_types::UserId;
+use ringside_types::{MessageId, UserId};
 use ringside_wire::message::{Message, Sender, metadata};
 use serde_json::{Value, json};
 
@@ -89,8 +89,8 @@ fn message(row: &MessageRow, sender: Option<&User>) -> Value {
         reply_to: row.reply_to.non_zero(),
         metadata: metadata(&row.metadata),
         created_at: row.message_id.time(),
-        edited_at: None,
-        deleted: false,
+        edited_at: row.edited_record.non_zero().map(MessageId::time),
+        deleted: row.is_deleted(),
     };
     serde_json::to_value(message).expect("a message serializes")
 }

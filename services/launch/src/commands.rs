@@ -1,7 +1,7 @@
 //! What each command does.
 
 use crate::cli::{Cli, Command, ConfigCommand};
-use crate::{config, doctor, logging, seed, up};
+use crate::{config, doctor, logging, seed, tls, up};
 
 /// Anything that ends a command: a sentence that says what to do.
 pub type Failure = Box<dyn std::error::Error>;
@@ -11,8 +11,10 @@ pub type Failure = Box<dyn std::error::Error>;
 /// # Errors
 /// The sentence to print before the process ends with 2.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
-    let read =
-        || config::read(cli.flags.config.as_deref(), |name| std::env::var(name).ok(), &cli.flags.given());
+    let read = || {
+        config::refuse_unknown_variables(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into()))?;
+        config::read(cli.flags.config.as_deref(), |name| std::env::var(name).ok(), &cli.flags.given())
+    };
     match &cli.command {
         None | Some(Command::Up) => {
             let config = read()?;
@@ -22,8 +24,11 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Config { what }) => {
             let config = read()?;
             match what {
-                ConfigCommand::Check => println!("The configuration is valid."),
-                ConfigCommand::Show => println!("{config:#?}"),
+                ConfigCommand::Check => {
+                    tls::read(&config)?;
+                    println!("The configuration is valid.");
+                }
+                ConfigCommand::Show => print!("{}", toml::to_string(&config)?),
             }
             Ok(())
         }

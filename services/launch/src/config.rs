@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ringside_types::Limits;
-use serde::Deserialize;
+use ringside_types::limits::MESSAGE_BYTES_CEILING;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::keys::{KEYS, Kind, environment_name, nearest};
+use crate::keys::{KEYS, Kind, environment_name, is_variable, nearest, nearest_variable};
 
 /// The file that is read where no other is named.
 pub const FILE: &str = "ringside.toml";
@@ -19,7 +20,7 @@ pub const CONNECTIONS_MAX: u32 = 1 << 22;
 pub const DRAIN_WINDOW_MAX_S: u64 = 600;
 
 /// All that an operator may set. Everything has a default.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The data folder.
@@ -78,7 +79,7 @@ impl Default for Config {
 }
 
 /// How the edge speaks to the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
     /// io_uring where the kernel allows it, else polling.
@@ -103,7 +104,7 @@ impl Config {
     /// Origins that browsers may connect from: the API's own, given where it listens, and those that are allowed.
     pub fn origins(&self, api: SocketAddr) -> Vec<String> {
         let scheme = if self.tls_cert.is_some() { "https" } else { "http" };
-        let hosts = ["127.0.0.1".to_owned(), "localhost".to_owned(), "[::1]".to_owned(), bracketed(api.ip())];
+        let hosts = ["127.0.0.1".to_owned(), "localhost".to_owned(), bracketed(api.ip())];
         let own = hosts.into_iter().map(|host| format!("{scheme}://{host}:{}", api.port()));
         own.chain(self.allowed_origins.iter().cloned()).collect()
     }
@@ -142,6 +143,14 @@ pub enum ConfigError {
         key: String,
         /// What it was probably meant to be.
         nearest: Option<&'static str>,
+    },
+    /// A variable that nobody knows.
+    #[error("unknown variable `{name}`{}", nearest.as_ref().map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?")))]
+    UnknownVariable {
+        /// The variable.
+        name: String,
+        /// What it was probably meant to be.
+        nearest: Option<String>,
     },
     /// A value that does not fit its key.
     #[error("{from}: {cause}")]
@@ -190,6 +199,18 @@ pub fn read(
     })?;
     check(&config)?;
     Ok(config)
+}
+
+/// Refuses a variable `RINGSIDE_…` that means nothing: a limit that was misspelt would not be in force.
+///
+/// # Errors
+/// [`ConfigError::UnknownVariable`].
+pub fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(), ConfigError> {
+    let mut own = names.filter(|name| name.starts_with("RINGSIDE_"));
+    match own.find(|name| !is_variable(name)) {
+        Some(name) => Err(ConfigError::UnknownVariable { nearest: nearest_variable(&name), name }),
+        None => Ok(()),
+    }
 }
 
 fn read_file(named: Option<&Path>) -> Result<Table, ConfigError> {
@@ -260,8 +281,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !(1_000..=600_000).contains(&config.heartbeat_interval_ms) {
         return refuse("heartbeat_interval_ms", "from 1000 to 600000");
     }
-    if !(1_024..=16 * 1024 * 1024).contains(&config.limits.message_bytes) {
-        return refuse("limits.message_bytes", "from 1024 to 16777216");
+    if config.limits.message_bytes != 0
+        && !(1_024..=MESSAGE_BYTES_CEILING).contains(&config.limits.message_bytes)
+    {
+        return refuse("limits.message_bytes", "from 1024 to 16777216; 0 is the largest");
     }
     Ok(())
 }
@@ -306,11 +329,21 @@ mod tests {
         assert!(refused("tls_cert = \"a.pem\"").contains("one needs the other"));
         assert!(refused("api_addr = \"nowhere\"").contains("api_addr"));
         assert!(refused("= 1").contains("not TOML"));
+        let variables = ["PATH", "RINGSIDE_LOG", "RINGSIDE_SHARD"].map(str::to_owned);
+        let unknown = refuse_unknown_variables(variables.into_iter()).expect_err("refuses").to_string();
+        assert_eq!(unknown, "unknown variable `RINGSIDE_SHARD`; did you mean `RINGSIDE_SHARDS`?");
         let missing = read(Some(Path::new("/no/such/file")), |_| None, &[]).expect_err("refuses");
         assert!(missing.to_string().contains("can't be read"));
         let number =
             read(None, |name| (name == "RINGSIDE_SHARDS").then(|| "x".into()), &[]).expect_err("refuses");
         assert!(number.to_string().contains("RINGSIDE_SHARDS"));
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let shown = toml::to_string(&Config::default()).expect("TOML");
+        let back = read(Some(file(&shown).path()), |_| None, &[]).expect("reads");
+        assert_eq!(back, Config::default());
     }
 
     #[test]

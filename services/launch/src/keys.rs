@@ -45,6 +45,21 @@ pub(crate) fn environment_name(key: &str) -> String {
     format!("RINGSIDE_{}", key.replace('.', "_").to_uppercase())
 }
 
+/// Variables that are no keys: where the file is, and what is logged.
+const OTHER_VARIABLES: [&str; 2] = ["RINGSIDE_CONFIG", "RINGSIDE_LOG"];
+
+/// Whether a variable `RINGSIDE_…` means something.
+pub(crate) fn is_variable(name: &str) -> bool {
+    OTHER_VARIABLES.contains(&name) || KEYS.iter().any(|(key, _)| environment_name(key) == name)
+}
+
+/// The variable that an unknown one was probably meant to be.
+pub(crate) fn nearest_variable(unknown: &str) -> Option<String> {
+    let distance = |name: &String| strsim::damerau_levenshtein(unknown, name);
+    let nearest = KEYS.iter().map(|(key, _)| environment_name(key)).min_by_key(distance)?;
+    (distance(&nearest) <= NEAREST_EDITS_MAX).then_some(nearest)
+}
+
 /// The known key that an unknown one was probably meant to be.
 pub(crate) fn nearest(unknown: &str) -> Option<&'static str> {
     let distance = |key: &str| strsim::damerau_levenshtein(unknown, key);

@@ -90,6 +90,7 @@ fn announce(config: &Config, api: &http::Server, admin: &http::Server, edge: &Ed
     let api = api.address();
     let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     println!("Ringside is up: {scheme}://{api}/ in a browser, {} for WebSocket clients", edge.url(config));
+    println!("Figures and readiness: http://{}/metrics, /ready", admin.address());
     tracing::info!(
         api = %api,
         edge = %edge.address(),

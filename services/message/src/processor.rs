@@ -151,8 +151,8 @@ pub async fn turn<L: Log, S: MessageStore, C: Committer>(
     let replayed = machine.wants_replayed(&inputs);
     if !replayed.is_empty() {
         let made = store.load(&replayed).await?;
-        loaded.messages = made.messages;
-        loaded.changes = made.changes;
+        loaded.messages.extend(made.messages);
+        loaded.changes.extend(made.changes);
     }
     let batch = machine.apply(&inputs, loaded);
     counters.records.fetch_add(inputs.len() as u64, Ordering::Relaxed);

@@ -211,7 +211,7 @@ async fn effective(memory: &Memory, channel_id: ChannelId) -> Vec<Effective> {
     let keys: BTreeSet<_> = messages.iter().map(|row| (row.sender_id, row.client_id)).collect();
     assert_eq!(keys.len(), messages.len(), "N retries, one message");
     let mut all: Vec<Effective> = messages.iter().map(|row| effective_of(row, None)).collect();
-    all.extend(changes.iter().map(|row| effective_of_change(row).expect("a change")));
+    all.extend(changes.iter().map(|row| effective_of_change(row, None, None).expect("a change")));
     all.sort_by_key(|one| one.id);
     all
 }

@@ -61,8 +61,11 @@ impl<D: Accounts, P: Presence, L: Log> Users<D, P, L> {
     }
 
     /// The account that this login and password belong to. An unknown one takes as long as a wrong password.
-    async fn authenticated(&self, login: &str, password: String) -> Result<Option<User>, ServiceError> {
-        let found = self.0.directory.user_by_login(login).await?;
+    async fn authenticated(
+        &self,
+        found: Option<(User, String)>,
+        password: String,
+    ) -> Result<Option<User>, ServiceError> {
         let (user, hash) = match found {
             Some((user, hash)) if password.len() <= password::PASSWORD_BYTES_MAX => (Some(user), hash),
             _ => (None, self.0.nobodys_hash.clone()),
@@ -91,9 +94,12 @@ impl<D: Accounts, P: Presence, L: Log> UserService for Users<D, P, L> {
         let Credentials { login, password, device } = credentials;
         valid_device(&device)?;
         // Charged before the password is looked at, so that guesses at once are counted like guesses in a row.
-        let cost = throttle::of_failed_login(&self.0.limits, &login);
+        // An account has one limit, whether it is named by e-mail or by username.
+        let known = self.0.directory.user_by_login(&login).await?;
+        let named = known.as_ref().map_or(login, |(user, _)| user.id.to_string());
+        let cost = throttle::of_failed_login(&self.0.limits, &named);
         throttle::charge(&self.0.presence, &cost).await?;
-        let found = self.authenticated(&login, password).await;
+        let found = self.authenticated(known, password).await;
         if !matches!(found, Ok(None)) {
             throttle::refund(&self.0.presence, &cost).await;
         }

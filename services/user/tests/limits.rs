@@ -33,7 +33,8 @@ async fn failures_are_limited_whether_the_account_exists_or_not() {
             );
         }
     }
-    users.login(credentials("ada@example.org", PASSWORD)).await.expect("what was typed is what is counted");
+    let by_mail = users.login(credentials("ada@example.org", PASSWORD)).await;
+    assert!(is_limited(&by_mail), "an account has one limit, however it is named");
 }
 
 #[tokio::test]

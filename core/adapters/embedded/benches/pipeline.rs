@@ -175,9 +175,11 @@ fn batch(partition: PartitionId, records: &[Record]) -> CommitBatch {
             content_type: ContentType::Text,
             metadata: String::new(),
             reply_to: MessageId::ZERO,
+            edited_record: MessageId::ZERO,
+            deleted_record: MessageId::ZERO,
             stamp,
         });
-        rows.keys.push(KeyRow { key: Key { channel_id, sender_id, client_id }, message_id, seq, stamp });
+        rows.keys.push(KeyRow::new(Key { channel_id, sender_id, client_id }, message_id, None, seq, stamp));
         rows.reads.push(ReadRow {
             user_id: sender_id,
             channel_id,

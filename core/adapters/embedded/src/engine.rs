@@ -77,6 +77,8 @@ fn rows_bytes(rows: &Rows) -> usize {
     let bodies = rows.changes.iter().map(|row| row.body.len()).sum::<usize>();
     let count = rows.messages.len()
         + rows.changes.len()
+        + rows.reactions.len()
+        + rows.pins.len()
         + rows.memberships.len()
         + rows.keys.len()
         + rows.interest.len()

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock, statvfs};
@@ -112,7 +113,9 @@ pub(crate) struct Folder {
 impl Folder {
     /// Takes the folder, making it where it isn't there. `wished` counts for a new one only.
     pub(crate) fn open(path: &Path, wished: Partitions, free_bytes_min: u64) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(|cause| refused(path, cause))?;
+        // Password hashes and messages are its owner's alone.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|cause| refused(path, cause))?;
         let lock = lock(path)?;
         let (partitions, is_new) = match read_version(path)? {
             Some(known) => known,

@@ -12,6 +12,7 @@ use ringside_ports::{EngineError, MessageStore};
 use ringside_types::{MessageId, PartitionId};
 
 use crate::engine::{Core, Shared, Work};
+use crate::tables::amendments::{ReplyRow, reaction_prefix, reply_key};
 use crate::tables::expiry::is_over;
 use crate::tables::rows::{
     ChangeOfRecord, Row, SlotOf, change_key, key_key, member_prefix, message_key, progress_key, read_key,
@@ -55,6 +56,10 @@ impl MessageStore for EmbeddedStore {
             return Ok(Vec::new());
         }
         self.0.core.read(move |core| messages(core, range)).await
+    }
+
+    async fn replies(&self, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+        self.0.core.read(move |core| replies(core, to, range)).await
     }
 
     async fn changes(&self, range: ChangeRange) -> Result<Vec<ChangeRow>, EngineError> {
@@ -117,6 +122,16 @@ fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
             loaded.changes.extend((row.record_id == *record).then_some(row));
         }
     }
+    for (channel, message, emoji) in each(&wanted.reactions) {
+        let prefix = reaction_prefix(*channel, *message, emoji);
+        with_prefix(&tables.reactions, &prefix, &mut loaded.reactions)?;
+    }
+    for (channel, message) in each(&wanted.pins) {
+        with_prefix(&tables.pins, &message_key(*channel, *message), &mut loaded.pins)?;
+    }
+    for channel in each(&wanted.pinned) {
+        with_prefix(&tables.pins, channel.as_bytes(), &mut loaded.pins)?;
+    }
     for (user, channel) in each(&wanted.reads) {
         loaded.reads.extend(get::<ReadRow>(&tables.reads, &read_key(*user, *channel))?);
     }
@@ -137,6 +152,20 @@ fn messages(core: &Core, range: MessageRange) -> Result<Vec<MessageRow>, EngineE
         Order::OldestFirst => collect(table, table.range(keys).take(range.limit)),
         Order::NewestFirst => collect(table, table.range(keys).rev().take(range.limit)),
     }
+}
+
+fn replies(core: &Core, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+    let (table, channel) = (&core.tables.replies, range.channel_id);
+    let keys = reply_key(channel, to, MessageId(range.after.0 + 1))..reply_key(channel, to, range.before);
+    let found: Vec<ReplyRow> = match range.order {
+        Order::OldestFirst => collect(table, table.range(keys).take(range.limit))?,
+        Order::NewestFirst => collect(table, table.range(keys).rev().take(range.limit))?,
+    };
+    let mut rows = Vec::with_capacity(found.len());
+    for reply in found {
+        rows.extend(get::<MessageRow>(&core.tables.messages, &message_key(channel, reply.reply))?);
+    }
+    Ok(rows)
 }
 
 fn collect<R: Row>(

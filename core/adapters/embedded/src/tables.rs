@@ -1,5 +1,6 @@
 //! The tables: keyspaces of one database, so that one write batch over all of them is atomic.
 
+pub(crate) mod amendments;
 pub(crate) mod expiry;
 pub(crate) mod layout;
 pub(crate) mod rows;
@@ -50,6 +51,10 @@ pub(crate) struct Tables {
     pub(crate) keys: Keyspace,
     pub(crate) interest: Keyspace,
     pub(crate) reads: Keyspace,
+    pub(crate) reactions: Keyspace,
+    pub(crate) pins: Keyspace,
+    /// (channel, answered message, reply).
+    pub(crate) replies: Keyspace,
 }
 
 impl Tables {
@@ -86,6 +91,9 @@ impl Tables {
             keys: busy(KEYS)?,
             interest: quiet("interest")?,
             reads: quiet("reads")?,
+            reactions: quiet("reactions")?,
+            pins: quiet("pins")?,
+            replies: quiet("replies")?,
             database,
         })
     }

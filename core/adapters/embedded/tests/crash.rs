@@ -67,6 +67,8 @@ fn batch(number: u64) -> CommitBatch {
         content_type: ContentType::Text,
         metadata: String::new(),
         reply_to: MessageId::ZERO,
+        edited_record: MessageId::ZERO,
+        deleted_record: MessageId::ZERO,
         stamp,
     };
     let head = HeadRow {

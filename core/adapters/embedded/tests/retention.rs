@@ -149,7 +149,13 @@ async fn idempotency_rows_live_72_hours() {
         sender_id: UserId(Uuid::from_u128(2)),
         client_id: ClientId(Uuid::from_u128(3)),
     };
-    let row = KeyRow { key, message_id: MessageId(5), seq: 1, stamp: Stamp(BEGIN_MS * 1_000) };
+    let row = KeyRow {
+        key,
+        message_id: MessageId(5),
+        previous: MessageId::ZERO,
+        seq: 1,
+        stamp: Stamp(BEGIN_MS * 1_000),
+    };
     store.write_rows(FIRST, &Rows { keys: vec![row], ..Rows::default() }).await.expect("writes");
     let kept = async || {
         let wanted = Wanted { keys: vec![key], ..Wanted::default() };

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use ringside_domain::partition::{Batch, Input, Partition};
 use ringside_domain::rows::{
-    ChangeRow, HeadRow, InterestRow, Key, KeyRow, Loaded, MembershipRow, MessageRow, Progress, ReadRow, Rows,
-    SlotRow, Wanted,
+    ChangeRow, HeadRow, InterestRow, Key, KeyRow, Loaded, MembershipRow, MessageRow, PinRow, Progress,
+    ReactionRow, ReadRow, Rows, SlotRow, Wanted,
 };
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, UnixMillis, UserId};
-use ringside_wire::records::{Effective, command, edge_item};
+use ringside_wire::records::{Amended, Edited, Effective, amended, command, edge_item, effective};
 
 pub const PARTITION: PartitionId = PartitionId(3);
 
@@ -23,6 +23,8 @@ pub struct Tables {
     pub keys: HashMap<Key, KeyRow>,
     pub interest: BTreeMap<(ChannelId, Slot, Epoch), InterestRow>,
     pub slots: BTreeMap<Slot, SlotRow>,
+    pub reactions: BTreeMap<(MessageId, String, UserId, MessageId), ReactionRow>,
+    pub pins: BTreeMap<(MessageId, MessageId), PinRow>,
     pub reads: BTreeMap<(UserId, ChannelId), ReadRow>,
     pub heads: BTreeMap<ChannelId, HeadRow>,
     pub progress: Option<Progress>,
@@ -46,6 +48,10 @@ impl Tables {
             put!(self.memberships, (row.channel_id, row.user_id, row.from_id), row);
         }
         rows.keys.into_iter().for_each(|row| put!(self.keys, row.key, row));
+        for row in rows.reactions {
+            put!(self.reactions, (row.message_id, row.emoji.clone(), row.user_id, row.from_id), row);
+        }
+        rows.pins.into_iter().for_each(|row| put!(self.pins, (row.message_id, row.from_id), row));
         for row in rows.interest {
             put!(self.interest, (row.channel_id, row.slot, row.epoch), row);
         }
@@ -80,6 +86,15 @@ impl Tables {
             loaded
                 .members
                 .extend(rows.filter(|row| row.channel_id == *channel && row.user_id == *user).cloned());
+        }
+        for (_, message, emoji) in &wanted.reactions {
+            let rows = self.reactions.values();
+            loaded
+                .reactions
+                .extend(rows.filter(|row| row.message_id == *message && row.emoji == *emoji).cloned());
+        }
+        for (_, message) in &wanted.pins {
+            loaded.pins.extend(self.pins.values().filter(|row| row.message_id == *message).copied());
         }
         loaded.keys.extend(wanted.keys.iter().filter_map(|key| self.keys.get(key).copied()));
         for record in &wanted.records {
@@ -183,8 +198,8 @@ fn turn(machine: &mut Partition, records: &[Record], from: usize, outcome: &mut 
     let mut loaded = outcome.tables.load(&wanted);
     machine.absorb(&wanted, &loaded);
     let made = outcome.tables.load(&machine.wants_replayed(&inputs));
-    loaded.messages = made.messages;
-    loaded.changes = made.changes;
+    loaded.messages.extend(made.messages);
+    loaded.changes.extend(made.changes);
     let batch = machine.apply(&inputs, loaded);
     assert_eq!(machine.progress().last, last);
     batch
@@ -216,6 +231,18 @@ fn commit(batch: Batch, death: Option<Death>, outcome: &mut Outcome) {
     outcome.tables.progress = batch.progress;
 }
 
+/// What is sent again says the message as it is by then: its edits and its deletion follow.
 fn bytes_of(event: &Effective) -> Vec<u8> {
-    ringside_wire::encode(event).to_vec()
+    let mut event = event.clone();
+    if let Some(effective::Event::Message(message)) = &mut event.event {
+        message.content.clear();
+        message.metadata.clear();
+    }
+    if let Some(effective::Event::Amended(Amended {
+        change: Some(amended::Change::Edited(edited)), ..
+    })) = &mut event.event
+    {
+        *edited = Edited::default();
+    }
+    ringside_wire::encode(&event).to_vec()
 }

@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ringside_domain::rows::{
-    ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, ReadRow, Rows, SlotRow, Stamp,
+    ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, PinRow, ReactionRow, ReadRow,
+    Rows, SlotRow, Stamp,
 };
 use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Slot, UserId};
 use ringside_wire::message::ContentType;
@@ -37,6 +38,8 @@ pub(super) fn message(channel: ChannelId, seq: u64, stamp: Stamp) -> MessageRow 
         content_type: ContentType::Text,
         metadata: "{\"a\":1}".into(),
         reply_to: MessageId(7),
+        edited_record: MessageId::ZERO,
+        deleted_record: MessageId::ZERO,
         stamp,
     }
 }
@@ -78,9 +81,20 @@ pub(super) fn member(channel: ChannelId, user: UserId, from: u64, stamp: Stamp) 
     }
 }
 
+pub(super) fn reaction(channel: ChannelId, user: UserId, from: u64, stamp: Stamp) -> ReactionRow {
+    let (message_id, emoji) = (MessageId(30), "👍🏽".to_owned());
+    let (from_id, to_id) = (MessageId(from), MessageId::ZERO);
+    ReactionRow { channel_id: channel, message_id, emoji, user_id: user, from_id, to_id, stamp }
+}
+
+pub(super) fn pin(channel: ChannelId, message: u64, from: u64, stamp: Stamp) -> PinRow {
+    let (message_id, from_id, to_id) = (MessageId(message), MessageId(from), MessageId::ZERO);
+    PinRow { channel_id: channel, message_id, from_id, to_id, actor_id: user(1), stamp }
+}
+
 pub(super) fn key(channel: ChannelId, client: u128, stamp: Stamp) -> KeyRow {
     let key = Key { channel_id: channel, sender_id: user(1), client_id: ClientId(Uuid::from_u128(client)) };
-    KeyRow { key, message_id: MessageId(30), seq: 3, stamp }
+    KeyRow { key, message_id: MessageId(30), previous: MessageId(20), seq: 3, stamp }
 }
 
 pub(super) fn interest(channel: ChannelId, slot: u16, epoch: u64, stamp: Stamp) -> InterestRow {
@@ -101,6 +115,8 @@ pub(super) fn one_of_each(channel: ChannelId, stamp: Stamp) -> Rows {
     Rows {
         messages: vec![message(channel, 3, stamp)],
         changes: vec![change(channel, 2, stamp)],
+        reactions: vec![reaction(channel, user(1), 50, stamp)],
+        pins: vec![pin(channel, 30, 51, stamp)],
         memberships: vec![member(channel, user(1), 5, stamp)],
         keys: vec![key(channel, 3, stamp)],
         interest: vec![interest(channel, 1, 7, stamp)],

@@ -1,10 +1,13 @@
 //! The contract of [`MessageStore`].
 
-use ringside_domain::rows::{HeadRow, Loaded, Progress, Rows, Stamp, Wanted};
+use ringside_domain::rows::{
+    HeadRow, Loaded, MessageRow, PinRow, Progress, ReactionRow, Rows, Stamp, Wanted,
+};
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot};
 
 use super::rows::{
-    change, channel, head, interest, key, member, message, one_of_each, read, slot, stamp, user,
+    change, channel, head, interest, key, member, message, one_of_each, pin, reaction, read, slot, stamp,
+    user,
 };
 use crate::store::{ChangeRange, MessageRange, MessageStore, Order, PartitionRows};
 
@@ -24,6 +27,8 @@ pub async fn suite<S: MessageStore>(make: impl AsyncFn() -> S) {
     read_cursors_only_grow(make().await).await;
     progress_only_grows(make().await).await;
     intervals_open_and_close(make().await).await;
+    reactions_and_pins_open_and_close(make().await).await;
+    replies_by_what_they_answer(make().await).await;
     void_interest_goes(make().await).await;
     slots_belong_to_their_partition(make().await).await;
     racing_writes_leave_the_latest(make().await).await;
@@ -49,7 +54,14 @@ fn wanted_of(rows: &Rows) -> Wanted {
             .map(|row| (row.channel_id, row.message_id))
             .chain(rows.changes.iter().map(|row| (row.channel_id, row.record_id)))
             .collect(),
+        reactions: rows
+            .reactions
+            .iter()
+            .map(|row| (row.channel_id, row.message_id, row.emoji.clone()))
+            .collect(),
+        pins: rows.pins.iter().map(|row| (row.channel_id, row.message_id)).collect(),
         reads: rows.reads.iter().map(|row| (row.user_id, row.channel_id)).collect(),
+        ..Wanted::default()
     }
 }
 
@@ -61,6 +73,8 @@ fn loaded_of(rows: &Rows, heads: &[HeadRow]) -> Loaded {
         keys: rows.keys.clone(),
         messages: rows.messages.clone(),
         changes: rows.changes.clone(),
+        reactions: rows.reactions.clone(),
+        pins: rows.pins.clone(),
         reads: rows.reads.clone(),
     }
 }
@@ -108,6 +122,9 @@ pub async fn only_what_is_wanted_comes<S: MessageStore>(store: S) {
         members: vec![(channel(1), user(2)), (channel(3), user(1))],
         keys: vec![key(channel(1), 99, stamp(0)).key],
         records: vec![(channel(1), MessageId(31)), (channel(3), MessageId(30))],
+        reactions: vec![(channel(1), MessageId(30), "👎".into()), (channel(3), MessageId(30), "👍🏽".into())],
+        pins: vec![(channel(1), MessageId(31))],
+        pinned: vec![channel(3)],
         reads: vec![(user(2), channel(1)), (user(1), channel(3))],
     };
     assert_eq!(load(&store, strangers).await, Loaded::default());
@@ -191,6 +208,8 @@ fn altered(channel: ChannelId, stamp: Stamp) -> Rows {
     rows.memberships[0].to_id = MessageId(99);
     rows.memberships[0].to_version = 8;
     rows.memberships[0].role = "owner".into();
+    rows.reactions[0].to_id = MessageId(99);
+    rows.pins[0].to_id = MessageId(98);
     rows.keys[0].message_id = MessageId(77);
     rows.interest[0].n = 5;
     rows.interest[0].record_id = MessageId::ZERO;
@@ -206,6 +225,8 @@ pub async fn the_greater_stamp_wins_within_one_write<S: MessageStore>(store: S) 
         rows.messages.insert(at(1), late.messages[0].clone());
         rows.changes.insert(at(1), late.changes[0].clone());
         rows.memberships.insert(at(1), late.memberships[0].clone());
+        rows.reactions.insert(at(1), late.reactions[0].clone());
+        rows.pins.insert(at(1), late.pins[0]);
         rows.keys.insert(at(1), late.keys[0]);
         rows.interest.insert(at(1), late.interest[0]);
         rows.slots.insert(at(1), late.slots[0]);
@@ -279,6 +300,48 @@ pub async fn intervals_open_and_close<S: MessageStore>(store: S) {
     let mut members = load(&store, wanted).await.members;
     members.sort_by_key(|row| row.from_id);
     assert_eq!(members, [closed, second]);
+}
+
+/// Reactions and pins are intervals, found by what they hang on.
+pub async fn reactions_and_pins_open_and_close<S: MessageStore>(store: S) {
+    let opened = [reaction(channel(1), user(1), 50, stamp(1)), reaction(channel(1), user(2), 51, stamp(2))];
+    let pinned = [pin(channel(1), 30, 52, stamp(3)), pin(channel(1), 40, 53, stamp(4))];
+    let rows = Rows { reactions: opened.to_vec(), pins: pinned.to_vec(), ..Rows::default() };
+    write(&store, rows).await;
+    let closed = ReactionRow { to_id: MessageId(60), stamp: stamp(5), ..opened[0].clone() };
+    let unpinned = PinRow { to_id: MessageId(61), stamp: stamp(6), ..pinned[0] };
+    let rows = Rows { reactions: vec![closed.clone()], pins: vec![unpinned], ..Rows::default() };
+    write(&store, rows).await;
+    let emoji = opened[0].emoji.clone();
+    let wanted = Wanted {
+        reactions: vec![(channel(1), MessageId(30), emoji.clone()), (channel(2), MessageId(30), emoji)],
+        pins: vec![(channel(1), MessageId(30))],
+        ..Wanted::default()
+    };
+    let mut loaded = load(&store, wanted).await;
+    loaded.reactions.sort_unstable_by_key(|row| row.from_id);
+    assert_eq!(loaded.reactions, [closed, opened[1].clone()]);
+    assert_eq!(loaded.pins, [unpinned]);
+    let all = load(&store, Wanted { pinned: vec![channel(1)], ..Wanted::default() }).await;
+    assert_eq!(all.pins.len(), 2);
+}
+
+/// Replies are found by what they answer, in either order, within a range.
+pub async fn replies_by_what_they_answer<S: MessageStore>(store: S) {
+    let mut rows: Vec<MessageRow> = (1..=6).map(|seq| message(channel(1), seq, stamp(seq))).collect();
+    for row in &mut rows {
+        row.reply_to = if row.seq % 2 == 0 { MessageId(10) } else { MessageId::ZERO };
+    }
+    write(&store, Rows { messages: rows, ..Rows::default() }).await;
+    let seqs = |rows: Vec<MessageRow>| rows.iter().map(|row| row.seq).collect::<Vec<_>>();
+    let found =
+        store.replies(MessageId(10), range(channel(1), 0, u64::MAX >> 1, 9, Order::OldestFirst)).await;
+    assert_eq!(seqs(found.expect("reads")), [2, 4, 6]);
+    let found = store.replies(MessageId(10), range(channel(1), 20, 61, 1, Order::NewestFirst)).await;
+    assert_eq!(seqs(found.expect("reads")), [6]);
+    let found =
+        store.replies(MessageId(20), range(channel(1), 0, u64::MAX >> 1, 9, Order::OldestFirst)).await;
+    assert!(found.expect("reads").is_empty());
 }
 
 /// Interest of every edge and epoch comes; what is void goes, and only that.

@@ -240,6 +240,8 @@ pub fn row(channel_id: ChannelId, id: u64) -> MessageRow {
         content_type: ContentType::Text,
         metadata: String::new(),
         reply_to: MessageId::ZERO,
+        edited_record: MessageId::ZERO,
+        deleted_record: MessageId::ZERO,
         stamp: Stamp(id),
     }
 }
@@ -258,6 +260,7 @@ pub fn page(request: ReadRequest, ids: std::ops::Range<u64>, head: u64, has_more
         messages: ids.map(|id| row(channel_id, id)).collect(),
         senders: vec![(user(1), profile(1))],
         changes: Vec::new(),
+        edited: Vec::new(),
         has_more,
         reset: false,
         head,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ringside_domain::rows::{
-    ChangeRow, HeadRow, InterestRow, KeyRow, Loaded, MembershipRow, MessageRow, Progress, ReadRow, Rows,
-    SlotRow, Wanted,
+    ChangeRow, HeadRow, InterestRow, KeyRow, Loaded, MembershipRow, MessageRow, PinRow, Progress,
+    ReactionRow, ReadRow, Rows, SlotRow, Wanted,
 };
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
@@ -29,6 +29,8 @@ struct World {
     slots: BTreeMap<Slot, SlotRow>,
     keys: BTreeMap<(ChannelId, UserId, ClientId), KeyRow>,
     reads: BTreeMap<(UserId, ChannelId), ReadRow>,
+    reactions: BTreeMap<(MessageId, String, UserId, MessageId), ReactionRow>,
+    pins: BTreeMap<(MessageId, MessageId), PinRow>,
     progress: Option<Progress>,
     time: UnixMillis,
     writes_before_crash: Option<usize>,
@@ -203,6 +205,21 @@ impl MessageStore for Memory {
                 .cloned()
                 .collect(),
             reads: wanted.reads.iter().filter_map(|key| world.reads.get(key).copied()).collect(),
+            reactions: world
+                .reactions
+                .values()
+                .filter(|row| wanted.reactions.contains(&(row.channel_id, row.message_id, row.emoji.clone())))
+                .cloned()
+                .collect(),
+            pins: world
+                .pins
+                .values()
+                .filter(|row| {
+                    wanted.pins.contains(&(row.channel_id, row.message_id))
+                        || wanted.pinned.contains(&row.channel_id)
+                })
+                .copied()
+                .collect(),
         })
     }
 
@@ -226,6 +243,11 @@ impl MessageStore for Memory {
         Ok(rows)
     }
 
+    async fn replies(&self, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+        let all = self.messages(MessageRange { limit: usize::MAX, ..range }).await?;
+        Ok(all.into_iter().filter(|row| row.reply_to == to).take(range.limit).collect())
+    }
+
     async fn changes(&self, range: ChangeRange) -> Result<Vec<ChangeRow>, EngineError> {
         let world = self.world();
         let keys = (range.channel_id, range.after + 1)..=(range.channel_id, range.up_to.max(range.after + 1));
@@ -247,6 +269,12 @@ impl MessageStore for Memory {
         }
         for row in rows.memberships.iter().cloned() {
             put!(world.members, (row.channel_id, row.user_id, row.from_id), row);
+        }
+        for row in rows.reactions.iter().cloned() {
+            put!(world.reactions, (row.message_id, row.emoji.clone(), row.user_id, row.from_id), row);
+        }
+        for row in rows.pins.iter().copied() {
+            put!(world.pins, (row.message_id, row.from_id), row);
         }
         for row in rows.keys.iter().copied() {
             put!(world.keys, (row.key.channel_id, row.key.sender_id, row.key.client_id), row);

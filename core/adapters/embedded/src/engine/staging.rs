@@ -13,6 +13,7 @@ use ringside_types::{Offset, PartitionId, Topic, UnixMillis, partition_of};
 
 use super::counters::Counters;
 use super::{Core, Done, Work};
+use crate::tables::amendments::ReplyRow;
 use crate::tables::layout::{Builder, Reader, stamp_of};
 use crate::tables::rows::{ChangeOfRecord, Row, SlotOf, highest_key, interest_key, progress_key};
 use crate::tables::{damaged, failed, get, group_key, record_key, start_key};
@@ -165,6 +166,15 @@ impl<'a> Staging<'a> {
         }
         for row in &rows.messages {
             self.put(&tables.messages, row)?;
+            if let Some(reply) = ReplyRow::of(row) {
+                self.put(&tables.replies, &reply)?;
+            }
+        }
+        for row in &rows.reactions {
+            self.put(&tables.reactions, row)?;
+        }
+        for row in &rows.pins {
+            self.put(&tables.pins, row)?;
         }
         for row in &rows.changes {
             let (channel_id, record_id) = (row.channel_id, row.record_id);

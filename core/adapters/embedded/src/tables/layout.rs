@@ -104,6 +104,11 @@ impl<'a> Reader<'a> {
         self.0
     }
 
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Nothing may be left.
     pub(crate) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())

@@ -52,7 +52,7 @@ impl Row for MessageRow {
             ContentType::File => 2,
             ContentType::Reply => 3,
         };
-        Builder::value(self.stamp.0, 73 + self.content.len() + self.metadata.len())
+        Builder::value(self.stamp.0, 89 + self.content.len() + self.metadata.len())
             .u64(self.prev.0)
             .u64(self.seq)
             .u64(self.change)
@@ -62,13 +62,15 @@ impl Row for MessageRow {
             .u8(content_type)
             .sized(self.content.as_bytes())
             .sized(self.metadata.as_bytes())
+            .u64(self.edited_record.0)
+            .u64(self.deleted_record.0)
             .done()
     }
 
     fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let mut key = Reader::key(key);
         let (stamp, mut value) = Reader::value(value)?;
-        let row = Self {
+        let mut row = Self {
             channel_id: ChannelId(key.uuid()?),
             message_id: MessageId(key.u64()?),
             prev: MessageId(value.u64()?),
@@ -86,10 +88,16 @@ impl Row for MessageRow {
             },
             content: value.text()?,
             metadata: value.text()?,
+            edited_record: MessageId::ZERO,
+            deleted_record: MessageId::ZERO,
             stamp: Stamp(stamp),
         };
         key.end()?;
-        value.end()?;
+        // Rows of the first version end here.
+        if !value.is_empty() {
+            (row.edited_record, row.deleted_record) = (MessageId(value.u64()?), MessageId(value.u64()?));
+            value.end()?;
+        }
         Some(row)
     }
 }
@@ -285,13 +293,13 @@ impl Row for KeyRow {
     }
 
     fn value(&self) -> Vec<u8> {
-        Builder::value(self.stamp.0, 16).u64(self.message_id.0).u64(self.seq).done()
+        Builder::value(self.stamp.0, 24).u64(self.message_id.0).u64(self.seq).u64(self.previous.0).done()
     }
 
     fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let mut key = Reader::key(key);
         let (stamp, mut value) = Reader::value(value)?;
-        let row = Self {
+        let mut row = Self {
             key: Key {
                 channel_id: ChannelId(key.uuid()?),
                 sender_id: UserId(key.uuid()?),
@@ -299,10 +307,15 @@ impl Row for KeyRow {
             },
             message_id: MessageId(value.u64()?),
             seq: value.u64()?,
+            previous: MessageId::ZERO,
             stamp: Stamp(stamp),
         };
         key.end()?;
-        value.end()?;
+        // Rows of the first version end here.
+        if !value.is_empty() {
+            row.previous = MessageId(value.u64()?);
+            value.end()?;
+        }
         Some(row)
     }
 }
@@ -464,11 +477,11 @@ impl Row for SlotOf {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn comes_back<R: Row + PartialEq + std::fmt::Debug>(row: R) {
+    pub(crate) fn comes_back<R: Row + PartialEq + std::fmt::Debug>(row: R) {
         let (key, value) = (row.key(), row.value());
         assert_eq!(super::super::layout::stamp_of(&value), Some(row.rank()));
         for cut in 0..key.len() {
@@ -499,6 +512,8 @@ mod tests {
             content_type: ContentType::Reply,
             metadata: "{}".into(),
             reply_to: MessageId(1),
+            edited_record: MessageId(8),
+            deleted_record: MessageId(9),
             stamp,
         });
         comes_back(ChangeRow {
@@ -530,7 +545,7 @@ mod tests {
             stamp,
         });
         let key = Key { channel_id, sender_id: user_id, client_id };
-        comes_back(KeyRow { key, message_id: MessageId(5), seq: 3, stamp });
+        comes_back(KeyRow { key, message_id: MessageId(5), previous: MessageId(2), seq: 3, stamp });
         comes_back(InterestRow {
             channel_id,
             slot: Slot(1),
@@ -541,6 +556,34 @@ mod tests {
         });
         comes_back(ReadRow { user_id, channel_id, last_read_id: MessageId(5), last_read_seq: 3 });
         comes_back(Progress { partition: PartitionId(3), offset: Offset(4), last: MessageId(5), stamp });
+    }
+
+    #[test]
+    fn rows_of_the_first_version_are_read() {
+        let (channel_id, user_id) = (ChannelId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
+        let client_id = ClientId(Uuid::from_u128(3));
+        let message = MessageRow {
+            channel_id,
+            message_id: MessageId(5),
+            prev: MessageId(4),
+            seq: 3,
+            change: 2,
+            client_id,
+            sender_id: user_id,
+            content: "old".into(),
+            content_type: ContentType::Text,
+            metadata: String::new(),
+            reply_to: MessageId::ZERO,
+            edited_record: MessageId::ZERO,
+            deleted_record: MessageId::ZERO,
+            stamp: Stamp(99),
+        };
+        let (key, value) = (message.key(), message.value());
+        assert_eq!(MessageRow::read(&key, &value[..value.len() - 16]), Some(message));
+        let key = Key { channel_id, sender_id: user_id, client_id };
+        let row =
+            KeyRow { key, message_id: MessageId(5), previous: MessageId::ZERO, seq: 3, stamp: Stamp(9) };
+        assert_eq!(KeyRow::read(&row.key(), &row.value()[..25]), Some(row));
     }
 
     #[test]

@@ -1,0 +1,227 @@
+//! Amendments: edits, deletions, reactions and pins of messages that are there.
+//!
+//! A message's row is overwritten by an edit or a deletion, and still every decision is as of its record: what a row says
+//! of its own deletion carries the record that did it, and records at or above the one that decides are not seen.
+
+use ringside_types::limits::REACTION_USERS_SHOWN;
+use ringside_types::{ErrorCode, MessageId, UserId};
+use ringside_wire::records::{
+    Amend, Amended, ChangeBody, Edited, Reacted, Reaction, amend, amended, change_body,
+};
+use ringside_wire::{InvalidRecord, channel_id, client_id, encode, user_id};
+
+use crate::decide::{is_duplicate, made_below, reject};
+use crate::events::{effective_of_change, route};
+use crate::partition::{Batch, Known, Partition};
+use crate::rows::{Key, KeyRow, MessageRow, PinRow, ReactionRow, Rows, Stamp, holds_at};
+
+impl Key {
+    /// The key of an amendment.
+    pub fn of_amend(amend: &Amend) -> Result<Self, InvalidRecord> {
+        Ok(Self {
+            channel_id: channel_id(&amend.channel_id)?,
+            sender_id: user_id(&amend.sender_id)?,
+            client_id: client_id(&amend.client_id)?,
+        })
+    }
+}
+
+/// What an amendment comes to.
+#[expect(clippy::large_enum_variant, reason = "it lives for one decision")]
+enum Verdict {
+    /// It changes something.
+    Effective(amended::Change),
+    /// It is so already.
+    Idle,
+    /// The one who asks may not, or there is nothing to change.
+    Refused(ErrorCode),
+}
+
+impl Partition {
+    pub(crate) fn amend(
+        &mut self,
+        id: MessageId,
+        stamp: Stamp,
+        amend: &Amend,
+        known: &mut Known,
+        batch: &mut Batch,
+    ) -> Result<(), InvalidRecord> {
+        let key = Key::of_amend(amend)?;
+        let target = MessageId(amend.message_id);
+        let channel = self.cache.channel(key.channel_id);
+        if id <= channel.head.last_effective_id {
+            if let Some(row) = known.changes.get(&id) {
+                self.window.remember(key, id);
+                let event = effective_of_change(row, known.messages.get(&target), amend.sender.clone())?;
+                route(&self.slots, channel, key.channel_id, &event, batch);
+            }
+            return Ok(());
+        }
+        let previous = made_below(&self.window, known, &key, id);
+        if is_duplicate(previous, id) {
+            return Ok(());
+        }
+        let Some(role) = channel.role_at(key.sender_id, id) else {
+            reject(amend.origin, key, ErrorCode::NotAMember, batch);
+            return Ok(());
+        };
+        let asked = Asked { id, stamp, key, may_moderate: matches!(role, "admin" | "owner") };
+        let change = match asked.decide(target, amend.change.as_ref(), known, &mut batch.rows)? {
+            Verdict::Effective(change) => change,
+            Verdict::Idle => return Ok(()),
+            Verdict::Refused(code) => {
+                reject(amend.origin, key, code, batch);
+                return Ok(());
+            }
+        };
+        let amended =
+            Amended { message_id: target.0, actor_id: amend.sender_id.clone(), change: Some(change) };
+        let body = ChangeBody { event: Some(change_body::Event::Amended(amended)) };
+        let row = channel.change(id, stamp, encode(&body));
+        let event = effective_of_change(&row, known.messages.get(&target), amend.sender.clone())?;
+        route(&self.slots, channel, key.channel_id, &event, batch);
+        batch.rows.keys.push(KeyRow::new(key, id, previous, row.seq, stamp));
+        batch.rows.changes.push(row);
+        self.window.remember(key, id);
+        Ok(())
+    }
+}
+
+/// Who asks, and as of which record.
+struct Asked {
+    id: MessageId,
+    stamp: Stamp,
+    key: Key,
+    may_moderate: bool,
+}
+
+impl Asked {
+    fn decide(
+        &self,
+        target: MessageId,
+        change: Option<&amend::Change>,
+        known: &mut Known,
+        rows: &mut Rows,
+    ) -> Result<Verdict, InvalidRecord> {
+        let in_channel = |row: &&mut MessageRow| row.channel_id == self.key.channel_id;
+        let Some(message) = known.messages.get_mut(&target).filter(in_channel) else {
+            return Ok(Verdict::Refused(ErrorCode::NotFound));
+        };
+        let is_there = message.is_there_at(self.id);
+        match change.ok_or(InvalidRecord::Field("change"))? {
+            // A message that is gone stays gone, whoever says so again.
+            amend::Change::Deleted(_) if !is_there && message.message_id < self.id => Ok(Verdict::Idle),
+            _ if !is_there => Ok(Verdict::Refused(ErrorCode::NotFound)),
+            amend::Change::Content(content) => Ok(self.edit(message, content, rows)),
+            amend::Change::Deleted(_) => Ok(self.delete(message, rows)),
+            amend::Change::Reaction(reaction) => Ok(self.react(target, reaction, known, rows)),
+            amend::Change::Pinned(pinned) => Ok(self.pin(target, *pinned, known, rows)),
+        }
+    }
+
+    fn edit(&self, message: &mut MessageRow, content: &str, rows: &mut Rows) -> Verdict {
+        if message.sender_id != self.key.sender_id {
+            return Verdict::Refused(ErrorCode::Forbidden);
+        }
+        // A deletion at or above this record is not seen; the store keeps its later row all the same.
+        *message = MessageRow {
+            content: content.to_owned(),
+            edited_record: self.id,
+            deleted_record: MessageId::ZERO,
+            stamp: self.stamp,
+            ..message.clone()
+        };
+        rows.messages.push(message.clone());
+        Verdict::Effective(amended::Change::Edited(Edited::default()))
+    }
+
+    fn delete(&self, message: &mut MessageRow, rows: &mut Rows) -> Verdict {
+        if message.sender_id != self.key.sender_id && !self.may_moderate {
+            return Verdict::Refused(ErrorCode::Forbidden);
+        }
+        *message = MessageRow {
+            content: String::new(),
+            metadata: String::new(),
+            deleted_record: self.id,
+            stamp: self.stamp,
+            ..message.clone()
+        };
+        rows.messages.push(message.clone());
+        Verdict::Effective(amended::Change::Deleted(true))
+    }
+
+    fn react(&self, target: MessageId, reaction: &Reaction, known: &mut Known, rows: &mut Rows) -> Verdict {
+        let intervals = known.reactions.entry((target, reaction.emoji.clone())).or_default();
+        let own = |row: &&mut ReactionRow| {
+            row.user_id == self.key.sender_id && holds_at(row.from_id, row.to_id, self.id)
+        };
+        match (intervals.iter_mut().find(own), reaction.removed) {
+            (Some(row), true) => {
+                (row.to_id, row.stamp) = (self.id, self.stamp);
+                rows.reactions.push(row.clone());
+            }
+            (None, false) => {
+                let row = ReactionRow {
+                    channel_id: self.key.channel_id,
+                    message_id: target,
+                    emoji: reaction.emoji.clone(),
+                    user_id: self.key.sender_id,
+                    from_id: self.id,
+                    to_id: MessageId::ZERO,
+                    stamp: self.stamp,
+                };
+                rows.reactions.push(row.clone());
+                match intervals
+                    .iter_mut()
+                    .find(|known| known.user_id == row.user_id && known.from_id == row.from_id)
+                {
+                    Some(same) => *same = row,
+                    None => intervals.push(row),
+                }
+            }
+            (Some(_), false) | (None, true) => return Verdict::Idle,
+        }
+        // As the next record will see it.
+        let next = MessageId(self.id.0 + 1);
+        let standing = intervals.iter().filter(|row| holds_at(row.from_id, row.to_id, next));
+        let mut users: Vec<(MessageId, UserId)> = standing.map(|row| (row.from_id, row.user_id)).collect();
+        users.sort_unstable();
+        let count = users.len() as u64;
+        let users = users.iter().take(REACTION_USERS_SHOWN).map(|(_, user)| user.as_bytes().to_vec().into());
+        let Reaction { emoji, removed } = reaction.clone();
+        Verdict::Effective(amended::Change::Reacted(Reacted {
+            emoji,
+            removed,
+            count,
+            users: users.collect(),
+        }))
+    }
+
+    fn pin(&self, target: MessageId, pinned: bool, known: &mut Known, rows: &mut Rows) -> Verdict {
+        let intervals = known.pins.entry(target).or_default();
+        let standing = intervals.iter_mut().find(|row| holds_at(row.from_id, row.to_id, self.id));
+        match (standing, pinned) {
+            (Some(row), false) => {
+                (row.to_id, row.stamp) = (self.id, self.stamp);
+                rows.pins.push(*row);
+            }
+            (None, true) => {
+                let row = PinRow {
+                    channel_id: self.key.channel_id,
+                    message_id: target,
+                    from_id: self.id,
+                    to_id: MessageId::ZERO,
+                    actor_id: self.key.sender_id,
+                    stamp: self.stamp,
+                };
+                rows.pins.push(row);
+                match intervals.iter_mut().find(|known| known.from_id == row.from_id) {
+                    Some(same) => *same = row,
+                    None => intervals.push(row),
+                }
+            }
+            (Some(_), true) | (None, false) => return Verdict::Idle,
+        }
+        Verdict::Effective(amended::Change::Pinned(pinned))
+    }
+}

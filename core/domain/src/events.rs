@@ -1,0 +1,119 @@
+//! Rows as events: what edges are told, live and again.
+
+use ringside_types::{ChannelId, Epoch, MessageId, Slot};
+use ringside_wire::InvalidRecord;
+use ringside_wire::records::{
+    self, Amended, ChangeBody, EdgeItem, Edited, Effective, NewMessage, amended, change_body, edge_item,
+    effective,
+};
+
+use crate::cache::ChannelState;
+use crate::partition::Batch;
+use crate::rows::{ChangeRow, HeadRow, MessageRow};
+
+/// Sends an event to every edge that listens to the channel in its slot's present tenure.
+pub(crate) fn route(
+    slots: &hashbrown::HashMap<Slot, Epoch, foldhash::fast::RandomState>,
+    channel: &ChannelState,
+    channel_id: ChannelId,
+    event: &Effective,
+    batch: &mut Batch,
+) {
+    for row in &channel.interest {
+        let listens = row.record_id != MessageId::ZERO;
+        if listens && slots.get(&row.slot) == Some(&row.epoch) {
+            let item = item(channel_id, edge_item::Body::Effective(event.clone()));
+            batch.edges.push((row.slot, row.epoch, item));
+        }
+    }
+}
+
+fn new_message_of(row: &MessageRow, sender: Option<records::Profile>) -> NewMessage {
+    NewMessage {
+        client_id: row.client_id.as_bytes().to_vec().into(),
+        sender_id: row.sender_id.as_bytes().to_vec().into(),
+        sender,
+        content: row.content.clone(),
+        content_type: records::ContentType::from(row.content_type).into(),
+        reply_to: row.reply_to.0,
+        metadata: row.metadata.clone(),
+    }
+}
+
+/// The event of a message's row, with the sender as the caller knows them.
+pub fn effective_of(row: &MessageRow, sender: Option<records::Profile>) -> Effective {
+    Effective {
+        id: row.message_id.0,
+        prev: row.prev.0,
+        seq: row.seq,
+        change: row.change,
+        event: Some(effective::Event::Message(new_message_of(row, sender))),
+    }
+}
+
+/// The event of a change's row. An edit's says the message as it is: `message`, by `sender` as the caller knows them.
+///
+/// # Errors
+/// The body is none, or an edit comes without its message.
+pub fn effective_of_change(
+    row: &ChangeRow,
+    message: Option<&MessageRow>,
+    sender: Option<records::Profile>,
+) -> Result<Effective, InvalidRecord> {
+    let body: ChangeBody = ringside_wire::decode(row.body.clone())?;
+    let event = match body.event {
+        Some(change_body::Event::Membership(membership)) => effective::Event::Membership(membership),
+        Some(change_body::Event::Amended(mut amended)) => {
+            if let Some(amended::Change::Edited(edited)) = &mut amended.change {
+                *edited = edited_of(message.ok_or(InvalidRecord::Field("message"))?, sender);
+            }
+            effective::Event::Amended(amended)
+        }
+        None => return Err(InvalidRecord::Field("event")),
+    };
+    Ok(Effective {
+        id: row.record_id.0,
+        prev: row.prev.0,
+        seq: row.seq,
+        change: row.change,
+        event: Some(event),
+    })
+}
+
+/// The message that a change's row says was edited; `None`: the change is another.
+///
+/// # Errors
+/// The body is none.
+pub fn edited_message(row: &ChangeRow) -> Result<Option<MessageId>, InvalidRecord> {
+    let body: ChangeBody = ringside_wire::decode(row.body.clone())?;
+    Ok(match body.event {
+        Some(change_body::Event::Amended(Amended {
+            message_id,
+            change: Some(amended::Change::Edited(_)),
+            ..
+        })) => Some(MessageId(message_id)),
+        _ => None,
+    })
+}
+
+fn edited_of(row: &MessageRow, sender: Option<records::Profile>) -> Edited {
+    Edited {
+        message: Some(new_message_of(row, sender)),
+        seq: row.seq,
+        edited_at_ms: row.edited_record.non_zero().map_or(0, |id| id.time().0),
+        deleted: row.is_deleted(),
+    }
+}
+
+pub(crate) fn record_head(head: &HeadRow) -> records::Head {
+    records::Head {
+        last_effective_id: head.last_effective_id.0,
+        last_message_id: head.last_message_id.0,
+        last_seq: head.last_seq,
+        last_change: head.last_change,
+    }
+}
+
+pub(crate) fn item(channel: ChannelId, body: edge_item::Body) -> EdgeItem {
+    EdgeItem { channel_id: channel.as_bytes().to_vec().into(), body: Some(body) }
+}

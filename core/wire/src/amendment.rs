@@ -1,0 +1,181 @@
+//! Changes of messages that are there: edits, deletions, reactions, pins. What clients ask for, and what they are told.
+
+use std::borrow::Cow;
+
+use ringside_types::limits::EMOJI_BYTES_MAX;
+use ringside_types::{ChannelId, ClientId, MessageId, UnixMillis, UserId};
+use serde::{Deserialize, Serialize};
+
+use crate::command::Refused;
+use crate::message::Message;
+use crate::records::{self, amend};
+
+/// A change that somebody asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Amend<'a> {
+    /// The request's idempotency key, where its `id` is a UUID.
+    pub client_id: Option<ClientId>,
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+    /// What.
+    pub change: Change<'a>,
+}
+
+/// What to change.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// The content.
+    Edit(Cow<'a, str>),
+    /// The message goes.
+    Delete,
+    /// A reaction of one's own.
+    React {
+        /// What.
+        emoji: Cow<'a, str>,
+        /// Whether it is taken back.
+        removed: bool,
+    },
+    /// Pinned, or no longer.
+    Pin(bool),
+}
+
+impl Change<'_> {
+    /// Checks what the types alone can't.
+    ///
+    /// # Errors
+    /// Empty content; an emoji that is none.
+    pub fn validated(self) -> Result<Self, Refused> {
+        match &self {
+            Self::Edit(content) if content.is_empty() => {
+                Err(Refused::bad_request("`content` is empty; delete the message instead."))
+            }
+            Self::React { emoji, .. } if !is_emoji(emoji) => Err(Refused::bad_request(format!(
+                "`emoji` holds from 1 to {EMOJI_BYTES_MAX} bytes, without spaces and control characters."
+            ))),
+            _ => Ok(self),
+        }
+    }
+
+    /// The change as the log's record has it.
+    pub fn into_record(self) -> amend::Change {
+        match self {
+            Self::Edit(content) => amend::Change::Content(content.into_owned()),
+            Self::Delete => amend::Change::Deleted(true),
+            Self::React { emoji, removed } => {
+                amend::Change::Reaction(records::Reaction { emoji: emoji.into_owned(), removed })
+            }
+            Self::Pin(pinned) => amend::Change::Pinned(pinned),
+        }
+    }
+}
+
+fn is_emoji(text: &str) -> bool {
+    let fits = (1..=EMOJI_BYTES_MAX).contains(&text.len());
+    fits && !text.chars().any(|character| character.is_whitespace() || character.is_control())
+}
+
+/// The payload of `message.edit`, also the body of the REST endpoint.
+#[derive(Debug, Deserialize)]
+pub struct EditPayload<'a> {
+    /// The new text.
+    #[serde(borrow)]
+    pub content: Cow<'a, str>,
+}
+
+/// The part of a payload that names a message.
+#[derive(Debug, Deserialize)]
+pub struct Target {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+}
+
+/// The part of a payload that names an emoji.
+#[derive(Debug, Deserialize)]
+pub struct EmojiPayload<'a> {
+    /// What.
+    #[serde(borrow)]
+    pub emoji: Cow<'a, str>,
+}
+
+/// The payload of `message.updated`.
+#[derive(Debug, Serialize)]
+pub struct Updated<'a> {
+    /// The message as it is.
+    #[serde(flatten)]
+    pub message: Message<'a>,
+    /// The change's number in the channel.
+    pub change: u64,
+}
+
+/// The payload of `message.deleted`.
+#[derive(Debug, Serialize)]
+pub struct Deleted {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+    /// When.
+    pub deleted_at: UnixMillis,
+    /// The change's number in the channel.
+    pub change: u64,
+}
+
+/// The payload of `reaction.updated`.
+#[derive(Debug, Serialize)]
+pub struct ReactionUpdated<'a> {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+    /// What.
+    pub emoji: &'a str,
+    /// Reactions with this emoji on the message, after the change.
+    pub count: u64,
+    /// The first of those who reacted so.
+    pub users: Vec<UserId>,
+    /// Who did it.
+    pub user_id: UserId,
+    /// `add` or `remove`.
+    pub op: &'static str,
+    /// The change's number in the channel.
+    pub change: u64,
+}
+
+/// The payload of `message.pinned` and `message.unpinned`.
+#[derive(Debug, Serialize)]
+pub struct PinChanged {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+    /// Who did it.
+    pub actor_id: UserId,
+    /// The change's number in the channel.
+    pub change: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emoji_are_short_and_visible() {
+        for (text, good) in [
+            ("👍🏽", true),
+            ("👩‍👩‍👧‍👦", true),
+            ("+1", true),
+            ("", false),
+            ("a b", false),
+            ("\u{7}", false),
+            (&"x".repeat(EMOJI_BYTES_MAX + 1), false),
+        ] {
+            let change = Change::React { emoji: text.into(), removed: false };
+            assert_eq!(change.validated().is_ok(), good, "{text:?}");
+        }
+        assert!(Change::Edit("".into()).validated().is_err());
+    }
+}
