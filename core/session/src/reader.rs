@@ -36,6 +36,8 @@ struct Run {
     frame_id: Option<Box<str>>,
     limit: usize,
     unfinished: HashSet<ChannelId, RandomState>,
+    /// What the client has of channels that the shard does not know it in yet.
+    expected: Vec<SyncChannel>,
     done: Vec<SyncedChannel>,
 }
 
@@ -64,10 +66,31 @@ impl Reader {
     }
 
     /// Begins to answer a sync: these channels are queued.
-    pub fn run(&mut self, frame_id: Option<Box<str>>, limit: usize, channels: &[ChannelId]) {
-        let unfinished = channels.iter().copied().collect();
-        self.run = Some(Run { frame_id, limit, unfinished, done: Vec::new() });
-        self.queue.extend(channels);
+    /// `expected` are those that the shard does not know the client in: the bridge may know better, and then says so
+    /// before it answers their reads.
+    pub fn run(
+        &mut self,
+        frame_id: Option<Box<str>>,
+        limit: usize,
+        channels: &[ChannelId],
+        expected: Vec<SyncChannel>,
+    ) {
+        let all = channels.iter().copied().chain(expected.iter().map(|asked| asked.channel_id));
+        let unfinished = all.clone().collect();
+        self.queue.extend(all);
+        self.run = Some(Run { frame_id, limit, unfinished, expected, done: Vec::new() });
+    }
+
+    /// What the client has of a channel that it is expected to be in.
+    pub fn expected(&self, channel: ChannelId) -> Option<SyncChannel> {
+        self.run.as_ref()?.expected.iter().find(|asked| asked.channel_id == channel).copied()
+    }
+
+    /// The same, once: the shard knows the client in the channel from now on.
+    pub fn take_expected(&mut self, channel: ChannelId) -> Option<SyncChannel> {
+        let expected = &mut self.run.as_mut()?.expected;
+        let at = expected.iter().position(|asked| asked.channel_id == channel)?;
+        Some(expected.swap_remove(at))
     }
 
     /// Queues a channel outside a sync.
@@ -121,6 +144,7 @@ impl Reader {
         self.queue.retain(|queued| *queued != channel);
         if let Some(run) = &mut self.run {
             run.unfinished.remove(&channel);
+            run.expected.retain(|asked| asked.channel_id != channel);
         }
     }
 
@@ -159,7 +183,7 @@ mod tests {
         let mut reader = Reader::default();
         assert!(reader.offer(wish("a")) && reader.offer(wish("b")));
         assert_eq!(reader.poll_wish(), Some(wish("a")));
-        reader.run(Some("a".into()), 10, &[channel(1), channel(2)]);
+        reader.run(Some("a".into()), 10, &[channel(1), channel(2)], Vec::new());
         assert_eq!(reader.poll_wish(), None, "one at a time");
         assert_eq!((reader.poll_read(), reader.poll_read()), (Some(channel(1)), Some(channel(2))));
         assert_eq!((reader.asked_by(channel(1)), reader.limit(channel(1))), (Some(Some("a")), 10));
@@ -171,8 +195,21 @@ mod tests {
         let (id, done) = reader.poll_done().expect("done");
         assert_eq!((id.as_deref(), done.len()), (Some("a"), 1));
         assert_eq!(reader.poll_wish(), Some(wish("b")));
-        reader.run(None, 10, &[]);
+        reader.run(None, 10, &[], Vec::new());
         assert!(reader.poll_done().is_some() && reader.is_idle());
+    }
+
+    #[test]
+    fn an_expected_channel_is_read_like_the_others_until_it_is_dropped() {
+        let mut reader = Reader::default();
+        let asked = SyncChannel { channel_id: channel(2), last_message_id: None, last_change: None };
+        reader.run(None, 10, &[channel(1)], vec![asked]);
+        assert_eq!((reader.poll_read(), reader.poll_read()), (Some(channel(1)), Some(channel(2))));
+        assert_eq!((reader.expected(channel(1)), reader.expected(channel(2))), (None, Some(asked)));
+        assert_eq!((reader.take_expected(channel(2)), reader.take_expected(channel(2))), (Some(asked), None));
+        reader.dropped(channel(2));
+        reader.finished(synced(1));
+        assert!(reader.poll_done().is_some());
     }
 
     #[test]

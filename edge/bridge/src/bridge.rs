@@ -88,6 +88,8 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) reads: VecDeque<ReadRequest>,
     pub(crate) reads_under_way: usize,
     pub(crate) awaiting_live: Vec<(ReadRequest, Instant)>,
+    /// Reads of members whose shards don't know it yet.
+    pub(crate) awaiting_member: Vec<(ReadRequest, Instant)>,
     pub(crate) awaiting_turns: VecDeque<(u64, ConnectionRef, Arc<ringside_wire::records::Profile>)>,
     pub(crate) turns_appended: u64,
     pub(crate) turns_under_way: Option<u64>,
@@ -184,6 +186,7 @@ where
         reads: VecDeque::new(),
         reads_under_way: 0,
         awaiting_live: Vec::new(),
+        awaiting_member: Vec::new(),
         awaiting_turns: VecDeque::new(),
         turns_appended: 0,
         turns_under_way: None,

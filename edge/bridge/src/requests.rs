@@ -48,6 +48,9 @@ where
             Done::Page(request, page) => self.page(request, page),
             Done::Gap(range, found) => self.gap_read(range, found),
             Done::Membership(user, channel, answer) => self.checked(user, channel, answer),
+            Done::Reader(request, Ok(true)) => self.await_member(request),
+            Done::Reader(request, Ok(false)) => self.refuse_page(&request, ErrorCode::NotAMember),
+            Done::Reader(request, Err(_)) => self.refuse_page(&request, ErrorCode::Unavailable),
             Done::Nothing => {}
         }
     }
@@ -202,14 +205,32 @@ where
     }
 
     fn read(&mut self, request: ReadRequest) {
-        if self.roster.is_member(request.user_id, request.channel_id) != Some(true) {
-            self.refuse_page(&request, ErrorCode::NotAMember);
-        } else if self.reads.len() + self.awaiting_live.len() >= READS_WAITING_MAX {
+        let waiting = self.reads.len() + self.awaiting_live.len() + self.awaiting_member.len();
+        if waiting >= READS_WAITING_MAX {
             self.refuse_page(&request, ErrorCode::Unavailable);
+        } else if !self.roster.is_told(request.user_id, request.channel_id) {
+            self.work.push(Box::pin(work::reader(self.engines.clone(), request)));
         } else if self.feed.last(request.channel_id).is_none() {
             self.awaiting_live.push((request, Instant::now() + JOIN_PATIENCE));
         } else {
             self.reads.push_back(request);
+        }
+    }
+
+    /// A member whose shards don't know it yet: their word comes first, for a page that comes before it has no place.
+    fn await_member(&mut self, request: ReadRequest) {
+        if self.roster.is_told(request.user_id, request.channel_id) {
+            self.read(request);
+        } else {
+            self.awaiting_member.push((request, Instant::now() + JOIN_PATIENCE));
+        }
+    }
+
+    pub(crate) fn member_is_told(&mut self, user: UserId, channel: ChannelId) {
+        let told = |request: &ReadRequest| request.user_id == user && request.channel_id == channel;
+        let waiting: Vec<_> = self.awaiting_member.extract_if(.., |(request, _)| told(request)).collect();
+        for (request, _) in waiting {
+            self.read(request);
         }
     }
 
@@ -220,7 +241,8 @@ where
     }
 
     pub(crate) fn give_up_waiting(&mut self, now: Instant) {
-        let late: Vec<_> = self.awaiting_live.extract_if(.., |(_, until)| *until <= now).collect();
+        let mut late: Vec<_> = self.awaiting_live.extract_if(.., |(_, until)| *until <= now).collect();
+        late.extend(self.awaiting_member.extract_if(.., |(_, until)| *until <= now));
         for (request, _) in late {
             self.refuse_page(&request, ErrorCode::Unavailable);
         }

@@ -13,6 +13,8 @@ use ringside_types::{ChannelId, SessionId, UserId};
 struct Standing {
     version: u64,
     member: bool,
+    /// Whether the user's shards know: by an admission's list, or by `MemberAdded`.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -85,11 +87,12 @@ impl Roster {
         member: bool,
     ) -> Option<Listen> {
         let online = self.users.get_mut(&user)?;
-        let standing = online.standings.entry(channel).or_insert(Standing { version: 0, member: false });
+        let standing =
+            online.standings.entry(channel).or_insert(Standing { version: 0, member: false, told: false });
         if version <= standing.version {
             return None;
         }
-        let was = std::mem::replace(standing, Standing { version, member }).member;
+        let was = std::mem::replace(standing, Standing { version, member, told: false }).member;
         match (was, member) {
             (false, true) => Some(Listen::Hold(channel)),
             (true, false) => Some(Listen::Release(channel)),
@@ -101,7 +104,17 @@ impl Roster {
     pub(crate) fn admit(&mut self, connection: ConnectionRef) -> Option<Vec<ChannelId>> {
         let online = self.users.get_mut(self.owners.get(&connection)?)?;
         online.connections.iter_mut().find(|one| one.connection == connection)?.admitted = true;
-        Some(online.standings.iter().filter(|(_, one)| one.member).map(|(channel, _)| *channel).collect())
+        // A user's other connections learn of a new membership by its `MemberAdded`, which says where to begin; so does
+        // this one then.
+        let others = online.connections.iter().any(|one| one.admitted && one.connection != connection);
+        let mut channels = Vec::with_capacity(online.standings.len());
+        for (channel, standing) in &mut online.standings {
+            if standing.member && (standing.told || !others) {
+                standing.told = true;
+                channels.push(*channel);
+            }
+        }
+        Some(channels)
     }
 
     /// A session of a user ended (`None`: all of them): those of its connections that wait to be admitted won't be.
@@ -123,6 +136,20 @@ impl Roster {
     /// `None`: the user is not here, or nothing is known of them and the channel.
     pub(crate) fn is_member(&self, user: UserId, channel: ChannelId) -> Option<bool> {
         self.users.get(&user)?.standings.get(&channel).map(|standing| standing.member)
+    }
+
+    /// The user's shards are told that they are a member.
+    pub(crate) fn tell(&mut self, user: UserId, channel: ChannelId) {
+        let online = self.users.get_mut(&user);
+        if let Some(standing) = online.and_then(|online| online.standings.get_mut(&channel)) {
+            standing.told = standing.member;
+        }
+    }
+
+    /// Whether the user is a member and their shards know it.
+    pub(crate) fn is_told(&self, user: UserId, channel: ChannelId) -> bool {
+        let standing = self.users.get(&user).and_then(|online| online.standings.get(&channel));
+        standing.is_some_and(|standing| standing.member && standing.told)
     }
 
     /// The shards that have admitted connections of a user.
@@ -181,6 +208,24 @@ mod tests {
         assert_eq!(roster.close(second), Some((USER, SESSION, vec![Listen::Release(CHANNEL)])));
         assert_eq!(roster.close(second), None);
         assert_eq!(roster.user_count(), 0);
+    }
+
+    #[test]
+    fn a_member_is_told_by_the_admission_or_by_word() {
+        let mut roster = Roster::default();
+        roster.open(CONNECTION, USER, SESSION);
+        roster.merge(CONNECTION, &[listed(2)]);
+        assert!(!roster.is_told(USER, CHANNEL));
+        roster.admit(CONNECTION);
+        assert!(roster.is_told(USER, CHANNEL));
+        roster.change(USER, CHANNEL, 3, false);
+        roster.change(USER, CHANNEL, 4, true);
+        assert!(!roster.is_told(USER, CHANNEL), "a membership of its own");
+        let second = ConnectionRef { token: 10, ..CONNECTION };
+        roster.open(second, USER, SESSION);
+        assert_eq!(roster.admit(second), Some(vec![]), "the word of it comes to both connections");
+        roster.tell(USER, CHANNEL);
+        assert!(roster.is_told(USER, CHANNEL));
     }
 
     #[test]

@@ -186,6 +186,7 @@ where
         membership: &Arc<Membership>,
     ) {
         let subscription = Subscription { channel_id, last: self.feed.last(channel_id) };
+        self.roster.tell(user_id, channel_id);
         for shard in self.roster.shards_of(user_id) {
             let delivery = Delivery::MemberAdded {
                 user_id,
@@ -196,6 +197,7 @@ where
             };
             self.outbox.send(shard, delivery);
         }
+        self.member_is_told(user_id, channel_id);
     }
 
     fn revoked(&mut self, revoked: &Revoked) -> Result<(), InvalidRecord> {

@@ -29,6 +29,8 @@ pub(crate) enum Done {
     Gap(GapRange, Vec<Effective>),
     /// The Directory's word on a sender whom the edge does not know as a member.
     Membership(UserId, ChannelId, Result<bool, EngineError>),
+    /// The Directory's word on a reader whom the edge does not know as a member.
+    Reader(ReadRequest, Result<bool, EngineError>),
     Nothing,
 }
 
@@ -81,6 +83,11 @@ pub(crate) async fn membership<L, S, D: Channels, P>(
 ) -> Done {
     let answer = engines.directory.membership(&[(channel, user)]).await;
     Done::Membership(user, channel, answer.map(|members| matches!(members.first(), Some(Some(_)))))
+}
+
+pub(crate) async fn reader<L, S, D: Channels, P>(engines: Engines<L, S, D, P>, request: ReadRequest) -> Done {
+    let answer = engines.directory.membership(&[(request.channel_id, request.user_id)]).await;
+    Done::Reader(request, answer.map(|members| matches!(members.first(), Some(Some(_)))))
 }
 
 /// Appends joins and leaves until the log has them, one record for the many channels of a partition. Batches run one

@@ -17,6 +17,7 @@ use crate::counters::add;
 use crate::frames;
 use crate::gateway::Gateway;
 use crate::handshake::Refused;
+use crate::syncing::reading_of;
 
 impl Gateway {
     pub(crate) fn deliver(&mut self, io: &mut Io, delivery: Delivery) {
@@ -121,18 +122,22 @@ impl Gateway {
             Ok(events) => self.tell(io, user, &events),
             Err(error) => tracing::error!(%error, channel = %channel_id, "a membership can't be shown"),
         }
-        let connections = self.index.connections(user).to_vec();
         let Some(channel) = self.index.channel(channel_id) else { return };
         // Where the shard has not yet seen what is above the membership's own record, all of that comes live.
         let comes_live = channel.last.is_some_and(|last| last <= from_id);
         let reading = Reading { after: from_id, after_change: Some(change), as_events: true };
-        for connection in &connections {
-            let cursor = if comes_live { Cursor::Live { floor: from_id } } else { Cursor::Reading(reading) };
-            channel.set_cursor(*connection, cursor);
-        }
-        if !comes_live {
-            for connection in connections {
-                self.read_later(io, connection, channel_id);
+        for connection in self.index.connections(user).to_vec() {
+            let reader = self.table.client(connection).and_then(|client| client.reader.as_mut());
+            // A sync that asked for the channel has its read under way.
+            let asked = reader.and_then(|reader| reader.take_expected(channel_id));
+            let Some(channel) = self.index.channel(channel_id) else { return };
+            match asked {
+                Some(asked) => channel.set_cursor(connection, Cursor::Reading(reading_of(&asked))),
+                None if comes_live => channel.set_cursor(connection, Cursor::Live { floor: from_id }),
+                None => {
+                    channel.set_cursor(connection, Cursor::Reading(reading));
+                    self.read_later(io, connection, channel_id);
+                }
             }
         }
     }

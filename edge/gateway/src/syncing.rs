@@ -8,6 +8,7 @@ use ringside_session::mail::{Page, ReadRequest, Request};
 use ringside_session::reader::{Reader, Wish};
 use ringside_types::{ChannelId, CloseCode, ErrorCode, MessageId, UserId};
 use ringside_wire::InvalidRecord;
+use ringside_wire::command::SyncChannel;
 use ringside_wire::event::{Event, GoodbyeReason, SyncDone, SyncPage, SyncedChannel};
 use ringside_wire::message::{Message, Sender, metadata};
 use ringside_wire::records::{Effective, Profile};
@@ -29,7 +30,7 @@ impl Gateway {
         }
         loop {
             if let Some(wish) = reader.poll_wish() {
-                self.begin_sync(io, connection, client.user_id, &mut reader, wish);
+                self.begin_sync(connection, client.user_id, &mut reader, wish);
             }
             let Some((frame_id, channels)) = reader.poll_done() else { break };
             self.answer(
@@ -47,31 +48,22 @@ impl Gateway {
 
     /// The cursors of all channels of a sync stand at what the client has: from here on it gets pages of them, and no
     /// events.
-    fn begin_sync(
-        &mut self,
-        io: &mut Io,
-        connection: ConnectionId,
-        user: UserId,
-        reader: &mut Reader,
-        wish: Wish,
-    ) {
+    /// A channel that the shard does not know the user in may be one that was made a moment ago: the bridge is asked.
+    fn begin_sync(&mut self, connection: ConnectionId, user: UserId, reader: &mut Reader, mut wish: Wish) {
+        wish.channels.sort_by_key(|asked| asked.channel_id);
+        wish.channels.dedup_by_key(|asked| asked.channel_id);
         let mut accepted: Vec<ChannelId> = Vec::with_capacity(wish.channels.len());
+        let mut expected = Vec::new();
         for asked in &wish.channels {
             if !self.index.is_member(user, asked.channel_id) {
-                let id = wish.frame_id.as_deref();
-                let sentence = format!("{NOT_A_MEMBER} (channel {})", asked.channel_id);
-                self.error(io, connection, id, ErrorCode::NotAMember, &sentence, None);
+                expected.push(*asked);
                 continue;
             }
             let Some(channel) = self.index.channel(asked.channel_id) else { continue };
-            let after = asked.last_message_id.unwrap_or(MessageId::ZERO);
-            let reading = Reading { after, after_change: asked.last_change, as_events: false };
-            channel.set_cursor(connection, Cursor::Reading(reading));
+            channel.set_cursor(connection, Cursor::Reading(reading_of(asked)));
             accepted.push(asked.channel_id);
         }
-        accepted.sort_unstable();
-        accepted.dedup();
-        reader.run(wish.frame_id, wish.limit, &accepted);
+        reader.run(wish.frame_id, wish.limit, &accepted, expected);
     }
 
     /// Asks for as many pages as the budget allows; a client that has not taken what was sent waits.
@@ -80,8 +72,13 @@ impl Gateway {
             return self.stalled.push(connection);
         }
         while let Some(channel_id) = reader.poll_read() {
-            let cursor = self.index.channel(channel_id).and_then(|channel| channel.cursor(connection));
-            let Some(Cursor::Reading(reading)) = cursor.copied() else {
+            let cursor =
+                self.index.channel(channel_id).and_then(|channel| channel.cursor(connection)).copied();
+            let reading = match cursor {
+                Some(Cursor::Reading(reading)) => Some(reading),
+                _ => reader.expected(channel_id).as_ref().map(reading_of),
+            };
+            let Some(reading) = reading else {
                 reader.answered();
                 reader.dropped(channel_id);
                 continue;
@@ -217,6 +214,12 @@ impl Gateway {
             self.let_go_by_id(io, connection, GoodbyeReason::Overloaded, CloseCode::Overloaded);
         }
     }
+}
+
+/// Where a channel's reading begins, as a sync asks for it.
+pub(crate) fn reading_of(asked: &SyncChannel) -> Reading {
+    let after = asked.last_message_id.unwrap_or(MessageId::ZERO);
+    Reading { after, after_change: asked.last_change, as_events: false }
 }
 
 fn write_sync_page(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Result<(), InvalidRecord> {

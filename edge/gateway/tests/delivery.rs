@@ -18,6 +18,7 @@ over_both_backends!(
     a_sync_is_pages_then_done_then_events,
     what_comes_live_while_a_page_is_read_is_read_on,
     a_sync_of_a_foreign_channel_is_refused_and_the_others_go_on,
+    a_sync_of_a_channel_made_a_moment_ago_waits_for_the_word_of_it,
     a_page_of_an_earlier_sync_is_dropped,
     a_new_member_starts_where_the_membership_does,
     who_was_removed_gets_not_one_more_event,
@@ -122,14 +123,42 @@ fn a_sync_of_a_foreign_channel_is_refused_and_the_others_go_on(backend: Backend)
         {"channel_id": CHANNEL, "last_message_id": "10"},
     ]);
     sync(&mut client, &wish);
+    let (first, second) = (stand.read_request(), stand.read_request());
+    let (foreign, read) = if first.channel_id == OTHER { (first, second) } else { (second, first) };
+    let refused = Delivery::PageRefused {
+        token: foreign.connection.token,
+        channel_id: foreign.channel_id,
+        code: ErrorCode::NotAMember,
+    };
+    stand.post(refused);
     let error = frame(&mut client);
     assert_eq!((&error["id"], &error["payload"]["code"]), (&json!("s"), &json!("not_a_member")));
-    let read = stand.read_request();
     stand.page(page(read, 11..11, 10, false));
     assert_eq!(frame(&mut client)["type"], "sync.page");
     let done = frame(&mut client);
     assert_eq!(done["payload"]["channels"].as_array().map(Vec::len), Some(1), "{done}");
     assert!(stand.nothing_is_asked());
+}
+
+fn a_sync_of_a_channel_made_a_moment_ago_waits_for_the_word_of_it(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(2, &[]);
+    sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": null}]));
+    let read = stand.read_request();
+    stand.post(Delivery::MemberAdded {
+        user_id: user(2),
+        subscription: live(CHANNEL, 20),
+        from_id: MessageId(20),
+        change: 1,
+        membership: membership(MembershipKind::Added, 2),
+    });
+    stand.page(page(read, 21..21, 20, false));
+    stand.events(CHANNEL, &[21]);
+    assert_eq!(frame(&mut client)["type"], "channel.member_added");
+    assert_eq!(frame(&mut client)["type"], "sync.page");
+    let done = frame(&mut client);
+    assert_eq!(done["payload"]["channels"].as_array().map(Vec::len), Some(1), "{done}");
+    assert_eq!(new_ids(&mut client, 1), [21]);
 }
 
 fn a_page_of_an_earlier_sync_is_dropped(backend: Backend) {

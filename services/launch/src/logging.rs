@@ -4,8 +4,8 @@ use std::io::{IsTerminal as _, stderr};
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged where `RINGSIDE_LOG` says nothing else. SQL statements that take long are not news.
-const FILTER: &str = "info,sqlx=warn";
+/// What is logged where `RINGSIDE_LOG` says nothing else. What engines say of their own work is not news.
+const FILTER: &str = "info,sqlx=warn,log=warn";
 
 /// Starts logging. A second call, as tests make, changes nothing.
 pub fn start() {

@@ -23,6 +23,8 @@ use super::engines::{DataFolder, now};
 use crate::commands::Failure;
 use crate::config::{CONNECTIONS_MAX, Config};
 
+/// A reader that stalls and is let go has so long to take what the kernel holds, and then the goodbye.
+const LINGER_MS: u32 = 15_000;
 /// Descriptors kept free for everything but connections: those that wait to be accepted, files, the API.
 const OTHER_DESCRIPTORS: u32 = 2_048;
 /// How often a drain looks whether it is over.
@@ -191,6 +193,7 @@ fn start_shards(
         listen: Some(config.edge_addr),
         max_connections: shard_connections(config.max_connections, count as u32, raise_descriptor_limit()),
         send_queue_limit_bytes: SEND_QUEUE_LIMIT_BYTES,
+        linger_ms: LINGER_MS,
         tls,
         ..ringside_reactor::Config::default()
     };
