@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ringside_domain::rows::MessageRow;
 use ringside_types::{ChannelId, ClientId, MessageId, SessionId, UserId};
+use ringside_wire::amendment::Change;
 use ringside_wire::message::ContentType;
 
 use crate::accounts::User;
@@ -232,6 +233,19 @@ pub struct Outgoing {
     pub metadata: String,
 }
 
+/// A change of a message that is there.
+#[derive(Clone, Debug)]
+pub struct Amendment {
+    /// The idempotency key.
+    pub client_id: ClientId,
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+    /// What.
+    pub change: Change<'static>,
+}
+
 /// What came of sending a message over REST.
 #[derive(Clone, Debug)]
 pub enum Sent {
@@ -248,6 +262,8 @@ pub struct HistoryRange {
     pub before: Option<MessageId>,
     /// Above this id.
     pub after: Option<MessageId>,
+    /// Half below, half above this id, with it.
+    pub around: Option<MessageId>,
     /// At most so many.
     pub limit: usize,
 }
@@ -283,6 +299,27 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         channel: ChannelId,
         id: MessageId,
     ) -> impl Future<Output = Result<MessageRow, ServiceError>> + Send;
+    /// Edits, deletes, pins a message, or reacts to it. `Stored` is the message as it is afterwards.
+    fn amend(
+        &self,
+        caller: UserId,
+        wish: Amendment,
+    ) -> impl Future<Output = Result<Sent, ServiceError>> + Send;
+    /// The messages that answer one, oldest first, above `after`; for members. The flag says whether there are more.
+    fn thread(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+        message: MessageId,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<MessageRow>, bool), ServiceError>> + Send;
+    /// The pinned messages, those pinned last first; for members.
+    fn pins(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+    ) -> impl Future<Output = Result<Vec<MessageRow>, ServiceError>> + Send;
     /// The end of each channel as the caller, a member, sees it, in the order asked.
     fn summaries(
         &self,

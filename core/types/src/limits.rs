@@ -22,6 +22,8 @@ pub const SYNC_CHANNELS_MAX: usize = 1_000;
 pub const SYNC_PAGE_DEFAULT: usize = 100;
 /// Messages a `sync.page` holds at the most.
 pub const SYNC_PAGE_MAX: usize = 200;
+/// Pinned messages of a channel that a list shows.
+pub const PINS_SHOWN: usize = 100;
 /// Items of a REST list at the most.
 pub const LIST_MAX: usize = 100;
 /// Items of a REST list when the client does not say.

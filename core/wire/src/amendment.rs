@@ -24,7 +24,7 @@ pub struct Amend<'a> {
 }
 
 /// What to change.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     /// The content.
     Edit(Cow<'a, str>),

@@ -37,7 +37,7 @@ pub(crate) struct ListQuery {
 }
 
 impl ListQuery {
-    fn part(self) -> Result<ListPart, Problem> {
+    pub(crate) fn part(self) -> Result<ListPart, Problem> {
         Ok(ListPart { cursor: self.cursor, limit: list_limit(self.limit)? })
     }
 }

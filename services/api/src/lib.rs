@@ -3,6 +3,7 @@
 //! * [`router`] builds all of it over any implementation of the contracts.
 //! * [`table::NOT_YET`] is every row of the public contract that has no handler yet: it answers 501.
 
+mod amendments;
 mod auth;
 mod channels;
 mod client;

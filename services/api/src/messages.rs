@@ -32,15 +32,15 @@ pub(crate) async fn history<S: Services>(
     Path(channel): Path<String>,
     Query(query): Query<HistoryQuery>,
 ) -> Result<Json<Value>, Problem> {
-    if query.around.is_some() {
-        let detail = "`around` is not built yet; ask with `before` and `after`.";
-        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", detail));
+    if query.around.is_some() && (query.before.is_some() || query.after.is_some()) {
+        return Err(Problem::bad_request("`around` goes without `before` and `after`."));
     }
     // The cursor goes on in the direction of the first answer: older, or newer where `after` alone was asked.
     let upwards = query.after.is_some() && query.before.is_none();
     let range = HistoryRange {
         before: if upwards { None } else { query.cursor.or(query.before) },
         after: if upwards { query.cursor.or(query.after) } else { query.after },
+        around: query.around.filter(|_| query.cursor.is_none()),
         limit: list_limit(query.limit)?,
     };
     let (rows, has_more) = app.services.messages().history(caller.user_id, id(&channel)?, range).await?;
@@ -96,7 +96,7 @@ pub(crate) async fn send<S: Services>(
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<ClientId, Problem> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<ClientId, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(ClientId(Uuid::now_v7())) };
     let key = key.to_str().ok().map(|key| key.trim_matches('"'));
     key.and_then(|key| key.parse().ok()).ok_or_else(|| Problem::bad_request("`Idempotency-Key` is a UUID."))

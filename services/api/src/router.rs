@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use ringside_ports::presence::{Charge, Verdict};
 use ringside_ports::service::{ChannelService, MessageService, UserService};
 use ringside_types::Limits;
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::problem::Problem;
 use crate::table::NOT_YET;
-use crate::{auth, channels, home, messages, users};
+use crate::{amendments, auth, channels, home, messages, users};
 
 /// A request, its body included, must be answered in this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -74,7 +74,17 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .route("/channels/{id}/members", get(channels::members::<S>).post(channels::add_members::<S>))
         .route("/channels/{id}/members/{user_id}", axum::routing::delete(channels::remove_member::<S>))
         .route("/channels/{id}/messages", get(messages::history::<S>).post(messages::send::<S>))
-        .route("/channels/{id}/messages/{mid}", get(messages::message::<S>))
+        .route(
+            "/channels/{id}/messages/{mid}",
+            get(messages::message::<S>).patch(amendments::edit::<S>).delete(amendments::delete::<S>),
+        )
+        .route("/channels/{id}/messages/{mid}/thread", get(amendments::thread::<S>))
+        .route(
+            "/channels/{id}/messages/{mid}/reactions/{emoji}",
+            put(amendments::react::<S>).delete(amendments::unreact::<S>),
+        )
+        .route("/channels/{id}/pins", get(amendments::pins::<S>))
+        .route("/channels/{id}/pins/{mid}", put(amendments::pin::<S>).delete(amendments::unpin::<S>))
         .route("/edge", get(edge::<S>))
         .route_layer(from_fn_with_state(app.clone(), auth::authenticated::<S>));
     let api = not_yet(open.merge(guarded)).method_not_allowed_fallback(wrong_method).fallback(nothing_here);

@@ -4,6 +4,7 @@
 //! * [`stepwise::Stepwise`] is the committer for a log and a store that share no database.
 //! * [`messages::Messages`] is the service's contract.
 
+mod amendments;
 pub mod messages;
 mod pack;
 pub mod processor;

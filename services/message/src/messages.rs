@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use ringside_domain::rows::{HeadRow, Key, MessageRow, Wanted};
+use ringside_ports::channels::Member;
 use ringside_ports::log::Append;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict};
 use ringside_ports::reading;
-use ringside_ports::service::{ChannelSummary, HistoryRange, MessageService, Outgoing, Sent, ServiceError};
+use ringside_ports::service::{
+    Amendment, ChannelSummary, HistoryRange, MessageService, Outgoing, Sent, ServiceError,
+};
 use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_types::limits::PINS_SHOWN;
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};
 use ringside_wire::records::{self, Command, Profile, command};
 
@@ -20,8 +24,8 @@ const STORED_PAUSE: Duration = Duration::from_millis(1);
 /// Messages over a log, a store, a Directory and the limits.
 #[derive(Debug, Clone)]
 pub struct Messages<L, S, D, P> {
-    log: L,
-    store: S,
+    pub(crate) log: L,
+    pub(crate) store: S,
     directory: D,
     presence: P,
     limits: Limits,
@@ -39,15 +43,44 @@ where
         Self { log, store, directory, presence, limits }
     }
 
-    async fn admit_member(&self, caller: UserId, channel: ChannelId) -> Result<(), ServiceError> {
+    pub(crate) async fn admit_member(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+    ) -> Result<Member, ServiceError> {
         let membership = self.directory.membership(&[(channel, caller)]).await?;
-        match membership.first() {
-            Some(Some(_)) => Ok(()),
-            _ => Err(ServiceError::NotAMember),
-        }
+        membership.into_iter().next().flatten().ok_or(ServiceError::NotAMember)
     }
 
-    async fn charge(&self, caller: UserId, channel: ChannelId) -> Result<(), ServiceError> {
+    /// The caller as others see them.
+    pub(crate) async fn profile(&self, caller: UserId) -> Result<Profile, ServiceError> {
+        let user = self.directory.users(&[caller]).await?.into_iter().next();
+        let user = user.ok_or_else(|| ServiceError::Unauthorized("This account is gone.".into()))?;
+        Ok(Profile { username: user.username, display_name: user.display_name, avatar_url: user.avatar_url })
+    }
+
+    pub(crate) async fn append(&self, channel: ChannelId, command: Command) -> Result<(), ServiceError> {
+        let append = Append {
+            topic: Topic::MessagesSend,
+            partition: partition_of(channel, self.log.partitions(Topic::MessagesSend)),
+            payload: ringside_wire::encode(&command),
+        };
+        self.log.append(vec![append]).await?;
+        Ok(())
+    }
+
+    /// A message that a reader may see, deleted or not.
+    pub(crate) async fn visible(
+        &self,
+        channel: ChannelId,
+        id: MessageId,
+    ) -> Result<MessageRow, ServiceError> {
+        let head = reading::head(&self.store, channel).await?;
+        let row = if id <= head.last_message_id { self.row(channel, id).await? } else { None };
+        row.ok_or_else(|| ServiceError::NotFound("There is no such message in this channel.".into()))
+    }
+
+    pub(crate) async fn charge(&self, caller: UserId, channel: ChannelId) -> Result<(), ServiceError> {
         let charges = message_charges(&self.limits, caller, channel);
         for verdict in self.presence.charge(&charges).await? {
             if let Verdict::Refused { retry_after_ms } = verdict {
@@ -57,8 +90,8 @@ where
         Ok(())
     }
 
-    /// Looks for what the key made until it is there, or a request has waited long enough.
-    async fn stored(&self, key: Key) -> Result<Sent, ServiceError> {
+    /// Looks for what the key made until readers may see it, or a request has waited long enough.
+    pub(crate) async fn made(&self, key: Key) -> Result<Option<MessageId>, ServiceError> {
         let wanted = Wanted { keys: vec![key], ..Wanted::default() };
         let mut pause = STORED_PAUSE;
         for _ in 0..STORED_LOOKS {
@@ -66,16 +99,34 @@ where
             if let Some(made) = loaded.keys.first() {
                 let id = made.message_id;
                 let head = reading::head(&self.store, key.channel_id).await?;
-                if head.last_message_id >= id
-                    && let Some(row) = self.row(key.channel_id, id).await?
-                {
-                    return Ok(Sent::Stored(row));
+                if head.last_effective_id >= id {
+                    return Ok(Some(id));
                 }
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        Ok(Sent::Received)
+        Ok(None)
+    }
+
+    /// A message with what stands around it, newest first. The flag says whether there is more below.
+    async fn around(
+        &self,
+        channel: ChannelId,
+        id: MessageId,
+        limit: usize,
+    ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
+        let range =
+            |after, before, limit, order| MessageRange { channel_id: channel, after, before, limit, order };
+        let next = MessageId(id.0.saturating_add(1));
+        let below = range(MessageId::ZERO, next, limit / 2 + 1, Order::NewestFirst);
+        let below = reading::page(&self.store, below).await?;
+        let room = limit.saturating_sub(below.messages.len());
+        let above = reading::page(&self.store, range(id, MessageId::MAX, room, Order::OldestFirst)).await?;
+        let mut messages = above.messages;
+        messages.reverse();
+        messages.extend(below.messages);
+        Ok((messages, below.has_more))
     }
 
     async fn row(&self, channel: ChannelId, id: MessageId) -> Result<Option<MessageRow>, ServiceError> {
@@ -112,18 +163,14 @@ where
     async fn send(&self, caller: UserId, message: Outgoing) -> Result<Sent, ServiceError> {
         self.admit_member(caller, message.channel_id).await?;
         self.charge(caller, message.channel_id).await?;
-        let user = self.directory.users(&[caller]).await?.into_iter().next();
-        let user = user.ok_or_else(|| ServiceError::Unauthorized("This account is gone.".into()))?;
+        let profile = self.profile(caller).await?;
         let key = Key { channel_id: message.channel_id, sender_id: caller, client_id: message.client_id };
-        let profile =
-            Profile { username: user.username, display_name: user.display_name, avatar_url: user.avatar_url };
-        let append = Append {
-            topic: Topic::MessagesSend,
-            partition: partition_of(message.channel_id, self.log.partitions(Topic::MessagesSend)),
-            payload: ringside_wire::encode(&send_record(key, profile, message)),
+        self.append(message.channel_id, send_record(key, profile, message)).await?;
+        let row = match self.made(key).await? {
+            Some(id) => self.row(key.channel_id, id).await?,
+            None => None,
         };
-        self.log.append(vec![append]).await?;
-        self.stored(key).await
+        Ok(row.map_or(Sent::Received, Sent::Stored))
     }
 
     async fn history(
@@ -133,6 +180,9 @@ where
         range: HistoryRange,
     ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
         self.admit_member(caller, channel).await?;
+        if let Some(id) = range.around {
+            return self.around(channel, id, range.limit).await;
+        }
         // `after` alone asks for what follows it; everything else for the newest that there is.
         let order = if range.after.is_some() && range.before.is_none() {
             Order::OldestFirst
@@ -160,9 +210,49 @@ where
         id: MessageId,
     ) -> Result<MessageRow, ServiceError> {
         self.admit_member(caller, channel).await?;
+        self.visible(channel, id).await
+    }
+
+    async fn amend(&self, caller: UserId, wish: Amendment) -> Result<Sent, ServiceError> {
+        self.amended(caller, wish).await
+    }
+
+    async fn thread(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+        message: MessageId,
+        after: Option<MessageId>,
+        limit: usize,
+    ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
+        self.admit_member(caller, channel).await?;
+        self.visible(channel, message).await?;
         let head = reading::head(&self.store, channel).await?;
-        let row = if id <= head.last_message_id { self.row(channel, id).await? } else { None };
-        row.ok_or_else(|| ServiceError::NotFound("There is no such message in this channel.".into()))
+        let range = MessageRange {
+            channel_id: channel,
+            after: after.unwrap_or(MessageId::ZERO),
+            before: MessageId(head.last_message_id.0 + 1),
+            limit: limit + 1,
+            order: Order::OldestFirst,
+        };
+        let mut rows = self.store.replies(message, range).await?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok((rows, has_more))
+    }
+
+    async fn pins(&self, caller: UserId, channel: ChannelId) -> Result<Vec<MessageRow>, ServiceError> {
+        self.admit_member(caller, channel).await?;
+        let head = reading::head(&self.store, channel).await?;
+        let mut pins = self.store.load(&Wanted { pinned: vec![channel], ..Wanted::default() }).await?.pins;
+        pins.retain(|row| row.to_id == MessageId::ZERO && row.from_id <= head.last_effective_id);
+        pins.sort_unstable_by_key(|row| std::cmp::Reverse(row.from_id));
+        let records = pins.iter().take(PINS_SHOWN).map(|row| (channel, row.message_id)).collect();
+        let mut messages = self.store.load(&Wanted { records, ..Wanted::default() }).await?.messages;
+        messages.retain(|row| !row.is_deleted());
+        let place = |row: &MessageRow| pins.iter().position(|pin| pin.message_id == row.message_id);
+        messages.sort_by_key(place);
+        Ok(messages)
     }
 
     async fn summaries(

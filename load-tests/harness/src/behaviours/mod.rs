@@ -3,6 +3,7 @@
 //! Each behaviour is an async function over a `Stand`, with a time limit; a failed one says what was expected and what
 //! came.
 
+mod amendments;
 mod bad_frames;
 mod bad_handshakes;
 mod chat;
@@ -68,6 +69,9 @@ fn all() -> Vec<Behaviour> {
     behaviours![
         chat::two_people_chat_through_a_public_client,
         chat::retries_make_one_message,
+        amendments::changes_reach_members_history_and_sync,
+        amendments::who_may_not_is_refused,
+        amendments::replies_make_a_thread,
         limits::user_rate_has_a_burst_of_twenty,
         limits::channel_rate_is_kept,
         limits::sixth_connection_is_refused,

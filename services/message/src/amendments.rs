@@ -1,0 +1,87 @@
+//! Amendments over REST: what can be refused is refused before the log has it, and the answer waits until it is done.
+
+use ringside_domain::rows::{Key, MessageRow, Wanted};
+use ringside_ports::channels::{Member, Role};
+use ringside_ports::service::{Amendment, Sent, ServiceError};
+use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_types::{MessageId, UserId};
+use ringside_wire::amendment::Change;
+use ringside_wire::records::{self, Command, command};
+
+use crate::messages::Messages;
+
+impl<L, S, D, P> Messages<L, S, D, P>
+where
+    L: Log,
+    S: MessageStore,
+    D: Channels + Accounts,
+    P: Presence,
+{
+    pub(crate) async fn amended(&self, caller: UserId, wish: Amendment) -> Result<Sent, ServiceError> {
+        let Amendment { client_id, channel_id, message_id, change } = wish;
+        let member = self.admit_member(caller, channel_id).await?;
+        let row = self.visible(channel_id, message_id).await?;
+        if row.is_deleted() && change == Change::Delete {
+            return Ok(Sent::Stored(row));
+        }
+        permitted(&member, &row, &change)?;
+        if self.is_so_already(caller, &row, &change).await? {
+            return Ok(Sent::Stored(row));
+        }
+        self.charge(caller, channel_id).await?;
+        let record = records::Amend {
+            channel_id: channel_id.as_bytes().to_vec().into(),
+            sender_id: caller.as_bytes().to_vec().into(),
+            client_id: client_id.as_bytes().to_vec().into(),
+            message_id: message_id.0,
+            sender: Some(self.profile(caller).await?),
+            origin: None,
+            change: Some(change.into_record()),
+        };
+        self.append(channel_id, Command { body: Some(command::Body::Amend(record)) }).await?;
+        let key = Key { channel_id, sender_id: caller, client_id };
+        match self.made(key).await? {
+            Some(_) => Ok(Sent::Stored(self.visible(channel_id, message_id).await?)),
+            None => Ok(Sent::Received),
+        }
+    }
+
+    /// Whether a reaction or pin stands (or doesn't) as it is asked for: then nothing would be made.
+    async fn is_so_already(
+        &self,
+        caller: UserId,
+        row: &MessageRow,
+        change: &Change<'_>,
+    ) -> Result<bool, ServiceError> {
+        let (channel, message) = (row.channel_id, row.message_id);
+        Ok(match change {
+            Change::Edit(_) | Change::Delete => false,
+            Change::React { emoji, removed } => {
+                let reactions = vec![(channel, message, emoji.to_string())];
+                let loaded = self.store.load(&Wanted { reactions, ..Wanted::default() }).await?;
+                let stands =
+                    loaded.reactions.iter().any(|row| row.user_id == caller && row.to_id == MessageId::ZERO);
+                stands != *removed
+            }
+            Change::Pin(pinned) => {
+                let pins = vec![(channel, message)];
+                let loaded = self.store.load(&Wanted { pins, ..Wanted::default() }).await?;
+                loaded.pins.iter().any(|row| row.to_id == MessageId::ZERO) == *pinned
+            }
+        })
+    }
+}
+
+fn permitted(member: &Member, row: &MessageRow, change: &Change<'_>) -> Result<(), ServiceError> {
+    if row.is_deleted() {
+        return Err(ServiceError::NotFound("This message has been deleted.".into()));
+    }
+    let own = row.sender_id == member.user_id;
+    match change {
+        Change::Edit(_) if !own => Err(ServiceError::Forbidden("Only its sender edits a message.".into())),
+        Change::Delete if !own && member.role < Role::Admin => {
+            Err(ServiceError::Forbidden("Only its sender, an admin or the owner deletes a message.".into()))
+        }
+        _ => Ok(()),
+    }
+}
