@@ -82,7 +82,8 @@ mod tests {
         for same in ["", "[]", r#"{"privacy": 1}"#, r#"{"privacy": {"email": "all"}}"#] {
             assert_eq!(Privacy::of(same), default, "{same}");
         }
-        let said = Privacy::of(r#"{"privacy": {"email": "contacts", "presence": "nobody"}, "theme": "dark"}"#);
+        let said =
+            Privacy::of(r#"{"privacy": {"email": "contacts", "presence": "nobody"}, "theme": "dark"}"#);
         let expected = Privacy { email: Audience::Contacts, presence: Audience::Nobody, ..default };
         assert_eq!(said, expected);
     }

@@ -71,10 +71,8 @@ pub trait Sessions: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<SessionId>, EngineError>> + Send;
 
     /// The password's hash; `None`: there is no such account, or it is erased.
-    fn password_hash(
-        &self,
-        user: UserId,
-    ) -> impl Future<Output = Result<Option<String>, EngineError>> + Send;
+    fn password_hash(&self, user: UserId)
+    -> impl Future<Output = Result<Option<String>, EngineError>> + Send;
 
     /// Changes a password and ends the other sessions in one step; returns those that it ended. `None`: the account is
     /// gone, or the hash is not the one to replace.
