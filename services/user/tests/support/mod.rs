@@ -85,6 +85,7 @@ pub fn registration(username: &str) -> Registration {
         username: username.into(),
         password: PASSWORD.into(),
         display_name: None,
+        invitation: None,
         address: [192, 0, 2, 1].into(),
     }
 }
