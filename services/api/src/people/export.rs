@@ -89,18 +89,9 @@ impl<S: Services> Writer<S> {
             },
         )
         .await?;
-        self.list(
-            "contacts",
-            |part| services.relations().contacts(user_id, None, part),
-            |contact| show::contact(contact, &[]),
-        )
-        .await?;
-        self.list(
-            "blocks",
-            |part| services.relations().blocks(user_id, part),
-            |block| show::block(block, &[]),
-        )
-        .await?;
+        self.list("contacts", |part| services.relations().contacts(user_id, None, part), show::bare_contact)
+            .await?;
+        self.list("blocks", |part| services.relations().blocks(user_id, part), show::bare_block).await?;
         self.list("history", |part| services.profiles().audit(user_id, part), show::audit).await?;
         self.channels(user_id).await?;
         self.send("}\n".into()).await

@@ -33,27 +33,38 @@ pub(crate) fn seen(seen: &Seen) -> Value {
     view
 }
 
-/// The profile of this user among these, for a list that names users.
+/// The profile of this user among these.
 fn user_of(users: &[Seen], id: UserId) -> Value {
     users.iter().find(|one| one.profile.user.id == id).map_or(Value::Null, seen)
 }
 
+/// A contact, for a list: with the profile of the other, who is among these.
 pub(crate) fn contact(contact: &Contact, users: &[Seen]) -> Value {
+    let mut view = bare_contact(contact);
+    view["user"] = user_of(users, contact.user_id);
+    view
+}
+
+/// A contact by itself.
+pub(crate) fn bare_contact(contact: &Contact) -> Value {
     json!({
         "user_id": contact.user_id,
-        "user": user_of(users, contact.user_id),
         "state": contact.state.name(),
         "created_at": contact.created_at,
         "accepted_at": contact.accepted_at,
     })
 }
 
+/// A block, for a list: with the profile of the other, who is among these.
 pub(crate) fn block(block: &Block, users: &[Seen]) -> Value {
-    json!({
-        "user_id": block.user_id,
-        "user": user_of(users, block.user_id),
-        "created_at": block.created_at,
-    })
+    let mut view = bare_block(block);
+    view["user"] = user_of(users, block.user_id);
+    view
+}
+
+/// A block by itself.
+pub(crate) fn bare_block(block: &Block) -> Value {
+    json!({"user_id": block.user_id, "created_at": block.created_at})
 }
 
 pub(crate) fn session(session: &Session, current: SessionId) -> Value {
