@@ -164,7 +164,7 @@ async fn after_an_erasure_nothing_personal_is_left() {
                         assert_ne!(held, "ada", "{text}");
                     }
                     "BLOB" if row.get::<Option<Vec<u8>>, _>(column.name()) == Some(id.clone()) => {
-                        names_it.push(text)
+                        names_it.push(text);
                     }
                     _ => {}
                 }
