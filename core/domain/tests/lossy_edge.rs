@@ -39,6 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a handful at a time, in a test")]
 enum Item {
     Event(Effective),
     Answer(JoinAnswer),

@@ -3,6 +3,7 @@
 //! All of it may be lost at any time; then presence and limits suffer, never a message.
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ringside_types::{Epoch, SessionId, Slot, UserId};
 
@@ -33,9 +34,19 @@ pub enum Account {
     /// REST requests of a user.
     UserRequests(UserId),
     /// Registrations from an address.
-    AddressRegistrations(std::net::IpAddr),
+    AddressRegistrations(IpAddr),
+    /// Sign-ins, renewals and sign-outs from an address.
+    AddressSignIns(IpAddr),
     /// Failed logins of an account, by what was typed.
     LoginFailures(String),
+}
+
+/// What of an address counts: whoever has one IPv6 address has the 2^64 of its network, so the network is what counts.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// A token bucket's measures.
@@ -94,4 +105,21 @@ pub trait Presence: Clone + Send + Sync + 'static {
 
     /// Gives one token back to the bucket of each charge, never above its burst: what it was taken for did not count.
     fn refund(&self, charges: &[Charge]) -> impl Future<Output = Result<(), EngineError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network;
+
+    #[test]
+    fn one_network_has_one_limit() {
+        let check = |one: &str, other: &str, are_same: bool| {
+            let [one, other] = [one, other].map(|text| network(text.parse().expect("an address")));
+            assert_eq!(one == other, are_same, "{one} {other}");
+        };
+        check("192.0.2.1", "192.0.2.2", false);
+        check("192.0.2.1", "::ffff:192.0.2.1", true);
+        check("2001:db8::1", "2001:db8::ffff:0:0:1", true);
+        check("2001:db8::1", "2001:db8:0:1::1", false);
+    }
 }

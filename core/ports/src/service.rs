@@ -1,5 +1,7 @@
 //! What the services offer one another and the API: the same contracts in process and, later, over gRPC.
 
+pub mod people;
+
 use std::future::Future;
 use std::net::IpAddr;
 
@@ -86,6 +88,8 @@ pub struct Registration {
     pub password: String,
     /// The name to show; the username where it is absent.
     pub display_name: Option<String>,
+    /// The code that invites, where one is needed.
+    pub invitation: Option<String>,
     /// Where from, for the limit.
     pub address: IpAddr,
 }

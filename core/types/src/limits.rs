@@ -65,6 +65,8 @@ pub struct Limits {
     pub register_per_minute_per_address: u32,
     /// Registrations that one address may make at once after a pause.
     pub register_burst: u32,
+    /// Sign-ins, renewals and sign-outs a minute from one address.
+    pub sign_ins_per_minute_per_address: u32,
     /// Failed logins a minute of one account.
     pub login_failures_per_minute: u32,
     /// Bytes of one client message.
@@ -90,6 +92,7 @@ impl Default for Limits {
             rest_per_minute: 100,
             register_per_minute_per_address: 60,
             register_burst: 30,
+            sign_ins_per_minute_per_address: 600,
             login_failures_per_minute: 10,
             message_bytes: 65_536,
             sync_messages: 10_000,

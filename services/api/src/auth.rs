@@ -6,9 +6,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use ringside_ports::presence::{Account, Charge, Rate, Verdict};
+use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
 use ringside_ports::service::UserService as _;
 
+use crate::client::Address;
 use crate::problem::Problem;
 use crate::router::{App, Services};
 
@@ -35,6 +36,19 @@ pub(crate) async fn authenticated<S: Services>(
         headers.insert("ratelimit-reset", HeaderValue::from(reset_s));
     }
     Ok(response)
+}
+
+/// Lets a request without a token through, as one of its address's of this minute.
+pub(crate) async fn by_address<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Address(address): Address,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let limit = app.config.limits.sign_ins_per_minute_per_address;
+    let account = Account::AddressSignIns(network(address));
+    charge(&app, account, Rate { per_minute: limit, burst: limit }).await?;
+    Ok(next.run(request).await)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -8,8 +8,8 @@ mod auth;
 mod channels;
 mod client;
 mod home;
-
 mod messages;
+mod people;
 mod problem;
 mod router;
 pub mod table;

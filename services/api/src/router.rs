@@ -9,12 +9,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use ringside_ports::presence::{Charge, Verdict};
+use ringside_ports::service::people::{ProfileService, RelationService, SessionService};
 use ringside_ports::service::{ChannelService, MessageService, UserService};
 use ringside_types::Limits;
 use serde_json::json;
 
+use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
 use crate::table::NOT_YET;
 use crate::{amendments, auth, channels, home, messages, users};
@@ -26,6 +28,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub trait Services: Send + Sync + 'static {
     /// Accounts and sessions.
     type Users: UserService;
+    /// Profiles.
+    type Profiles: ProfileService;
+    /// Contacts and blocks.
+    type Relations: RelationService;
+    /// A user's sessions, and their password.
+    type Sessions: SessionService;
     /// Channels and members.
     type Channels: ChannelService;
     /// Messages.
@@ -33,6 +41,12 @@ pub trait Services: Send + Sync + 'static {
 
     /// Accounts and sessions.
     fn users(&self) -> &Self::Users;
+    /// Profiles.
+    fn profiles(&self) -> &Self::Profiles;
+    /// Contacts and blocks.
+    fn relations(&self) -> &Self::Relations;
+    /// A user's sessions, and their password.
+    fn sessions(&self) -> &Self::Sessions;
     /// Channels and members.
     fn channels(&self) -> &Self::Channels;
     /// Messages.
@@ -60,19 +74,21 @@ pub(crate) struct App<S> {
 /// Builds the API.
 pub fn router<S: Services>(services: S, config: Config) -> Router {
     let app = Arc::new(App { services, config });
-    let open = Router::new()
-        .route("/auth/register", post(users::register::<S>))
+    let by_address = Router::new()
         .route("/auth/login", post(users::login::<S>))
         .route("/auth/refresh", post(users::refresh::<S>))
         .route("/auth/logout", post(users::logout::<S>))
-        .route("/auth/jwks.json", get(users::jwks::<S>));
-    let guarded = Router::new()
-        .route("/users/me", get(users::me::<S>))
-        .route("/users/{id}", get(users::user::<S>))
+        .route_layer(from_fn_with_state(app.clone(), auth::by_address::<S>));
+    // Registering is counted by the service, once its fields are valid.
+    let open = Router::new()
+        .route("/auth/register", post(users::register::<S>))
+        .route("/auth/jwks.json", get(users::jwks::<S>))
+        .merge(by_address);
+    let guarded = people::<S>()
         .route("/channels", get(channels::list::<S>).post(channels::create::<S>))
         .route("/channels/{id}", get(channels::channel::<S>))
         .route("/channels/{id}/members", get(channels::members::<S>).post(channels::add_members::<S>))
-        .route("/channels/{id}/members/{user_id}", axum::routing::delete(channels::remove_member::<S>))
+        .route("/channels/{id}/members/{user_id}", delete(channels::remove_member::<S>))
         .route("/channels/{id}/messages", get(messages::history::<S>).post(messages::send::<S>))
         .route(
             "/channels/{id}/messages/{mid}",
@@ -97,6 +113,24 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .layer(from_fn(in_time))
         .layer(from_fn(secured))
         .with_state(app)
+}
+
+/// Profiles, relations, sessions.
+fn people<S: Services>() -> Router<Arc<App<S>>> {
+    let me = get(profiles::own::<S>).patch(profiles::change::<S>).delete(profiles::erase::<S>);
+    let contact = put(relations::accept_contact::<S>).delete(relations::remove_contact::<S>);
+    Router::new()
+        .route("/auth/sessions", get(sessions::list::<S>))
+        .route("/auth/sessions/{id}", delete(sessions::end::<S>))
+        .route("/users/me", me)
+        .route("/users/me/password", put(sessions::change_password::<S>))
+        .route("/users/me/export", get(export::export::<S>))
+        .route("/users/me/contacts", get(relations::contacts::<S>).post(relations::request_contact::<S>))
+        .route("/users/me/contacts/{id}", contact)
+        .route("/users/me/blocks", get(relations::blocks::<S>))
+        .route("/users/me/blocks/{id}", put(relations::block::<S>).delete(relations::unblock::<S>))
+        .route("/users/search", get(profiles::search::<S>))
+        .route("/users/{id}", get(profiles::user::<S>))
 }
 
 /// Adds the rows that have no handler yet.

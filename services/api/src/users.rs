@@ -1,18 +1,16 @@
-//! Accounts and sessions.
+//! Registering, signing in, staying signed in, signing out.
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use ringside_ports::service::{Caller, Credentials, Registration, UserService as _};
-use ringside_types::UserId;
+use ringside_ports::service::{Credentials, Registration, UserService as _};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client::{Address, JsonBody, id};
+use crate::client::{Address, JsonBody};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;
@@ -24,6 +22,8 @@ struct RegisterBody {
     password: String,
     #[serde(default)]
     display_name: Option<String>,
+    #[serde(default)]
+    invitation: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -44,8 +44,8 @@ pub(crate) async fn register<S: Services>(
     Address(address): Address,
     body: JsonBody,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let RegisterBody { email, username, password, display_name } = body.read()?;
-    let wish = Registration { email, username, password, display_name, address };
+    let RegisterBody { email, username, password, display_name, invitation } = body.read()?;
+    let wish = Registration { email, username, password, display_name, invitation, address };
     let limit = app.config.limits.register_per_minute_per_address;
     let signed = app
         .services
@@ -92,23 +92,4 @@ pub(crate) async fn logout<S: Services>(
 
 pub(crate) async fn jwks<S: Services>(State(app): State<Arc<App<S>>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/jwk-set+json")], app.services.users().jwks())
-}
-
-pub(crate) async fn me<S: Services>(
-    State(app): State<Arc<App<S>>>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Json<Value>, Problem> {
-    let users = app.services.users().users(&[caller.user_id]).await?;
-    let user = users.first().ok_or_else(|| Problem::unauthorized("This account is gone."))?;
-    Ok(Json(views::own_user(user)))
-}
-
-pub(crate) async fn user<S: Services>(
-    State(app): State<Arc<App<S>>>,
-    Path(user_id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let user_id: UserId = id(&user_id)?;
-    let users = app.services.users().users(&[user_id]).await?;
-    let user = users.first().ok_or_else(|| Problem::not_found("There is no such user."))?;
-    Ok(Json(views::public_user(user)))
 }

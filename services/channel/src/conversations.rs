@@ -5,6 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringside_ports::channels::{Channel, ChannelKind, Created, ListRange, Member, MemberChange, Role};
+use ringside_ports::people::relations::Relations;
 use ringside_ports::service::{
     ChannelService, ChannelWish, FieldError, ListPart, Listed, MyChannel, ServiceError,
 };
@@ -13,7 +14,7 @@ use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use uuid::Uuid;
 
-use crate::permissions::{Target, may_add, may_remove};
+use crate::permissions::{Target, may_add, may_bring_in, may_remove};
 use crate::relay::Relay;
 use crate::wish::channel_of;
 
@@ -35,7 +36,7 @@ struct Seen {
     role: Option<Role>,
 }
 
-impl<D: Accounts + Channels> Conversations<D> {
+impl<D: Accounts + Channels + Relations> Conversations<D> {
     /// Over this Directory; the relay's task must run over the same one.
     pub fn new(directory: D, relay: Relay) -> Self {
         Self { directory, relay }
@@ -57,16 +58,23 @@ impl<D: Accounts + Channels> Conversations<D> {
         Ok(Seen { channel, role })
     }
 
-    /// Refuses users that there are not.
-    async fn known(&self, field: &'static str, users: &[UserId]) -> Result<(), ServiceError> {
-        let found = self.directory.users(users).await?;
-        let unknown = users.iter().filter(|user| found.iter().all(|one| one.id != **user));
-        let named: Vec<String> = unknown.take(UNKNOWN_NAMED_MAX).map(ToString::to_string).collect();
-        if named.is_empty() {
-            return Ok(());
+    /// Refuses users that there are not, and those that the caller may not bring into a channel of this kind.
+    async fn may_come(
+        &self,
+        caller: UserId,
+        kind: ChannelKind,
+        field: &'static str,
+        users: &[UserId],
+    ) -> Result<(), ServiceError> {
+        let standings = self.directory.standings(caller, users).await?;
+        let unknown = users.iter().zip(&standings).filter(|(_, standing)| standing.is_none());
+        let named: Vec<String> = unknown.take(UNKNOWN_NAMED_MAX).map(|(user, _)| user.to_string()).collect();
+        if !named.is_empty() {
+            let message = format!("names users that there are; these are unknown: {}", named.join(", "));
+            return Err(ServiceError::Invalid(vec![FieldError { field, message }]));
         }
-        let message = format!("names users that there are; these are unknown: {}", named.join(", "));
-        Err(ServiceError::Invalid(vec![FieldError { field, message }]))
+        let others = users.iter().zip(standings).filter(|(user, _)| **user != caller);
+        others.filter_map(|(_, standing)| standing).try_for_each(|standing| may_bring_in(kind, &standing))
     }
 
     async fn known_caller(&self, caller: UserId) -> Result<(), ServiceError> {
@@ -77,12 +85,12 @@ impl<D: Accounts + Channels> Conversations<D> {
     }
 }
 
-impl<D: Accounts + Channels> ChannelService for Conversations<D> {
+impl<D: Accounts + Channels + Relations> ChannelService for Conversations<D> {
     async fn create(&self, caller: UserId, wish: ChannelWish) -> Result<(Channel, bool), ServiceError> {
         let new = channel_of(caller, wish, ChannelId(Uuid::now_v7()), now())?;
         self.known_caller(caller).await?;
         let others: Vec<UserId> = new.members[1..].iter().map(|(user, _)| *user).collect();
-        self.known("member_ids", &others).await?;
+        self.may_come(caller, new.channel.kind, "member_ids", &others).await?;
         let created = self.directory.create_channels(std::slice::from_ref(&new)).await?;
         match created.into_iter().next() {
             Some(Created::Existing(id)) => {
@@ -149,7 +157,7 @@ impl<D: Accounts + Channels> ChannelService for Conversations<D> {
         }
         let Seen { channel, role } = self.seen(caller, id).await?;
         may_add(channel.kind, role, users[..] == [caller])?;
-        self.known("user_ids", &users).await?;
+        self.may_come(caller, channel.kind, "user_ids", &users).await?;
         let add = MemberChange::Add(users.iter().map(|user| (*user, Role::Member)).collect());
         self.directory.change_members(id, caller, add, now()).await?;
         self.relay.publish(id).await?;

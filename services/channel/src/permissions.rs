@@ -1,6 +1,7 @@
 //! Who may add and remove whom. The channel is one that the caller sees: a member's, or a public one.
 
 use ringside_ports::channels::{ChannelKind, Role};
+use ringside_ports::people::relations::Standing;
 use ringside_ports::service::ServiceError;
 
 fn forbidden(sentence: &str) -> ServiceError {
@@ -17,6 +18,17 @@ pub(crate) fn may_add(kind: ChannelKind, role: Option<Role>, alone: bool) -> Res
         (_, Some(Role::Member | Role::Guest)) => {
             Err(forbidden("Owners and admins add people; ask one of them."))
         }
+    }
+}
+
+/// Whether someone may bring another into a channel. One answer whatever is in the way: it doesn't tell whether that is a
+/// block, and whose.
+pub(crate) fn may_bring_in(kind: ChannelKind, standing: &Standing) -> Result<(), ServiceError> {
+    match kind {
+        ChannelKind::Dm if standing.may_open_dm() => Ok(()),
+        ChannelKind::Dm => Err(forbidden("You and this user can't have a DM.")),
+        _ if standing.is_apart() => Err(forbidden("Some of these users can't be added by you.")),
+        _ => Ok(()),
     }
 }
 

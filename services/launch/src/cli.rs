@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::admin::AdminCommand;
+
 /// A chat backend: the server side of something like Slack or WhatsApp.
 #[derive(Debug, Parser)]
 #[command(name = "ringside", version, arg_required_else_help = false)]
@@ -38,6 +40,12 @@ pub enum Command {
         /// Members of each channel; 2 makes DMs.
         #[arg(long)]
         members: usize,
+    },
+    /// Accounts, roles, invitations, passwords and sessions in a stopped data folder.
+    Admin {
+        /// What to do.
+        #[command(subcommand)]
+        what: AdminCommand,
     },
     /// Says whether this machine is set up for many connections.
     Doctor,

@@ -1,7 +1,7 @@
 //! What each command does.
 
 use crate::cli::{Cli, Command, ConfigCommand};
-use crate::{config, doctor, logging, seed, tls, up};
+use crate::{admin, config, doctor, logging, seed, tls, up};
 
 /// Anything that ends a command: a sentence that says what to do.
 pub type Failure = Box<dyn std::error::Error>;
@@ -38,6 +38,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             println!("{} users, {} channels: tokens and passwords are in {}", users, channels, path.display());
             Ok(())
         }
+        Some(Command::Admin { what }) => admin::run(&read()?, what),
         Some(Command::Doctor) => {
             for finding in doctor::findings() {
                 println!("{} {}", if finding.good { "ok  " } else { "look" }, finding.text);

@@ -47,6 +47,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Where clients find the edge, where that is not `edge_addr`: `wss://chat.example.org/ws`.
     pub edge_url: Option<String>,
+    /// Who may make an account.
+    pub registration: Registration,
     /// How the edge speaks to the kernel.
     pub backend: Backend,
     /// The server pings a connection this often, in milliseconds.
@@ -71,9 +73,32 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             allowed_origins: Vec::new(),
             edge_url: None,
+            registration: Registration::Open,
             backend: Backend::Auto,
             heartbeat_interval_ms: 25_000,
             limits: Limits::default(),
+        }
+    }
+}
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// Everyone.
+    Open,
+    /// Whoever has an invitation from `ringside admin invite`.
+    Invitation,
+    /// Nobody; `ringside admin users create` makes accounts.
+    Closed,
+}
+
+impl From<Registration> for ringside_user::RegistrationMode {
+    fn from(registration: Registration) -> Self {
+        match registration {
+            Registration::Open => Self::Open,
+            Registration::Invitation => Self::Invitation,
+            Registration::Closed => Self::Closed,
         }
     }
 }
@@ -354,6 +379,7 @@ mod tests {
                 "trusted_proxies" => "127.0.0.1",
                 "tls_cert" | "tls_key" => continue,
                 "backend" => "poll",
+                "registration" => "invitation",
                 "heartbeat_interval_ms" | "limits.message_bytes" => "5000",
                 _ => "7",
             };

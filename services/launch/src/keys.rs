@@ -10,7 +10,7 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 24] = [
+pub(crate) const KEYS: [(&str, Kind); 26] = [
     ("data_dir", Kind::Text),
     ("api_addr", Kind::Text),
     ("edge_addr", Kind::Text),
@@ -23,6 +23,7 @@ pub(crate) const KEYS: [(&str, Kind); 24] = [
     ("trusted_proxies", Kind::List),
     ("allowed_origins", Kind::List),
     ("edge_url", Kind::Text),
+    ("registration", Kind::Text),
     ("backend", Kind::Text),
     ("heartbeat_interval_ms", Kind::Number),
     ("limits.messages_per_second", Kind::Number),
@@ -32,6 +33,7 @@ pub(crate) const KEYS: [(&str, Kind); 24] = [
     ("limits.rest_per_minute", Kind::Number),
     ("limits.register_per_minute_per_address", Kind::Number),
     ("limits.register_burst", Kind::Number),
+    ("limits.sign_ins_per_minute_per_address", Kind::Number),
     ("limits.login_failures_per_minute", Kind::Number),
     ("limits.message_bytes", Kind::Number),
     ("limits.sync_messages", Kind::Number),

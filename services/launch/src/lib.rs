@@ -1,5 +1,6 @@
 //! Configuration, choice of engines, and the roles of the binary `ringside`.
 
+pub mod admin;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -10,12 +10,27 @@ const USERNAME_CHARS_MIN: usize = 3;
 const USERNAME_CHARS_MAX: usize = 32;
 const PASSWORD_CHARS_MIN: usize = 8;
 const PASSWORD_CHARS_MAX: usize = 128;
-const DISPLAY_NAME_CHARS_MAX: usize = 80;
+pub(crate) const DISPLAY_NAME_CHARS_MAX: usize = 80;
+/// What a password must look like; the test holds it to the limits.
+pub(crate) const PASSWORD_RULE: &str = "has 8 to 128 characters";
+/// Names of erased accounts begin so; nobody else's does.
+const ERASED_PREFIX: &str = "deleted-";
 /// Characters of a device's name at the most.
 const DEVICE_CHARS_MAX: usize = 100;
 
 const _: () =
     assert!(PASSWORD_CHARS_MAX * 4 <= PASSWORD_BYTES_MAX, "a character takes four bytes at the most");
+
+/// Who may make an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// Everyone.
+    Open,
+    /// Whoever has an invitation.
+    Invitation,
+    /// Nobody; the operator makes accounts at the command line.
+    Closed,
+}
 
 /// An account as it may be made.
 #[derive(Debug)]
@@ -28,7 +43,7 @@ pub(crate) struct Valid {
 
 /// Checks every field, and names all that are wrong.
 pub(crate) fn valid(wish: Registration) -> Result<Valid, ServiceError> {
-    let Registration { email, username, password, display_name, address: _ } = wish;
+    let Registration { email, username, password, display_name, invitation: _, address: _ } = wish;
     let display_name = display_name.map_or_else(|| username.clone(), |name| name.trim().to_owned());
     let checks = [
         (
@@ -41,14 +56,10 @@ pub(crate) fn valid(wish: Registration) -> Result<Valid, ServiceError> {
             is_username(&username),
             format!(
                 "has {USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters of A–Z, a–z, 0–9, `_`, `.`, `-`, and \
-                 begins with a letter or digit"
+                 begins with a letter or digit, but not with `{ERASED_PREFIX}`"
             ),
         ),
-        (
-            "password",
-            (PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&password.chars().count()),
-            format!("has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"),
-        ),
+        ("password", is_password(&password), PASSWORD_RULE.into()),
         (
             "display_name",
             is_text(&display_name, 1, DISPLAY_NAME_CHARS_MAX),
@@ -76,6 +87,10 @@ pub(crate) fn valid_device(device: &str) -> Result<(), ServiceError> {
     Err(ServiceError::Invalid(vec![FieldError { field: "device", message }]))
 }
 
+pub(crate) fn is_password(text: &str) -> bool {
+    (PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&text.chars().count())
+}
+
 fn is_email(text: &str) -> bool {
     let Some((name, domain)) = text.split_once('@') else { return false };
     let is_whole = !name.is_empty() && !domain.is_empty() && !domain.contains('@');
@@ -89,9 +104,10 @@ fn is_username(text: &str) -> bool {
     (USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX).contains(&text.len())
         && text.bytes().all(may_follow)
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && !text.get(..ERASED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(ERASED_PREFIX))
 }
 
-fn is_text(text: &str, chars_min: usize, chars_max: usize) -> bool {
+pub(crate) fn is_text(text: &str, chars_min: usize, chars_max: usize) -> bool {
     (chars_min..=chars_max).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
@@ -110,6 +126,7 @@ mod tests {
             username: username.into(),
             password: password.into(),
             display_name: display_name.map(Into::into),
+            invitation: None,
             address: [127, 0, 0, 1].into(),
         };
         match valid(wish) {
@@ -147,6 +164,8 @@ mod tests {
         check("username", &"a".repeat(32), true);
         check("username", &"a".repeat(33), false);
         check("username", "a@b", false);
+        check("username", "Deleted-1", false);
+        check("username", "deleted", true);
         for (chars, is_valid) in [(7, false), (8, true), (128, true), (129, false)] {
             check("password", &"🔑".repeat(chars), is_valid);
         }
@@ -159,6 +178,7 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_named_at_once() {
+        assert_eq!(PASSWORD_RULE, format!("has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"));
         let all = ["email", "username", "password", "display_name"];
         assert_eq!(wrong_fields("", "", "", Some("")), all);
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, User};
 use ringside_ports::log::Append;
+use ringside_ports::people::sessions::Which;
 use ringside_ports::service::{ServiceError, SignedIn};
-use ringside_ports::{Accounts, Log, Presence};
+use ringside_ports::{Log, People, Presence};
 use ringside_types::limits::{ACCESS_TOKEN_LIFE_S, REFRESH_TOKEN_LIFE_S};
 use ringside_types::{PartitionId, SessionId, Topic, UnixMillis, UserId};
 use ringside_wire::records::{Control, Revoked, control};
@@ -23,16 +24,26 @@ const REVOKE_TRIES: u32 = 4;
 /// The pause after the first try; it doubles.
 const REVOKE_PAUSE: Duration = Duration::from_millis(100);
 
-impl<D: Accounts, P: Presence, L: Log> Users<D, P, L> {
-    /// Opens a session.
-    pub(crate) async fn sign_in(&self, user: User, device: String) -> Result<SignedIn, ServiceError> {
+impl<D: People, P: Presence, L: Log> Users<D, P, L> {
+    /// Opens a session, on a password with this hash. `None`: the password is not that any more.
+    pub(crate) async fn sign_in(
+        &self,
+        user: User,
+        device: String,
+        password_hash: &str,
+    ) -> Result<Option<SignedIn>, ServiceError> {
         let (refresh, created_at) = (RefreshToken::random(), now());
         let id = SessionId(Uuid::now_v7());
         let expires_at = refresh_end(created_at);
         let session =
             NewSession { id, user_id: user.id, device, refresh_hash: refresh.hash, created_at, expires_at };
         self.directory().open_sessions(&[session]).await?;
-        Ok(self.signed(user, id, refresh.text))
+        // A password that was changed before the session was there could not end it; after, it did.
+        if self.directory().password_hash(user.id).await?.as_deref() != Some(password_hash) {
+            self.directory().end_sessions(user.id, Which::One(id)).await?;
+            return Ok(None);
+        }
+        Ok(Some(self.signed(user, id, refresh.text)))
     }
 
     /// Renews the session of a refresh token.
@@ -51,7 +62,7 @@ impl<D: Accounts, P: Presence, L: Log> Users<D, P, L> {
         let users = self.clone();
         to_the_end(async move {
             match users.directory().end_session(presented).await? {
-                Some((user_id, session_id)) => users.revoke(user_id, session_id).await,
+                Some((user_id, session_id)) => users.revoke(vec![revoked(user_id, Some(session_id))]).await,
                 None => Ok(()),
             }
         })
@@ -63,31 +74,35 @@ impl<D: Accounts, P: Presence, L: Log> Users<D, P, L> {
             Exchanged::Rotated { user_id, session_id } => Ok((user_id, session_id)),
             Exchanged::Replayed { user_id, session_id } => {
                 tracing::warn!(%user_id, %session_id, "a refresh token was used twice; its session has been ended");
-                self.revoke(user_id, session_id).await?;
+                self.revoke(vec![revoked(user_id, Some(session_id))]).await?;
                 Err(refresh::refused())
             }
             Exchanged::Refused => Err(refresh::refused()),
         }
     }
 
-    /// Tells every edge that a session has ended; returns once the log has it.
-    async fn revoke(&self, user_id: UserId, session_id: SessionId) -> Result<(), ServiceError> {
-        let (user, session) = (user_id.as_bytes().to_vec(), session_id.as_bytes().to_vec());
-        let revoked = Revoked { user_id: user.into(), session_id: session.into() };
-        let payload = ringside_wire::encode(&Control { body: Some(control::Body::Revoked(revoked)) });
-        let append = Append { topic: Topic::Control, partition: PartitionId(0), payload };
+    /// Tells every edge that sessions have ended; returns once the log has it.
+    pub(crate) async fn revoke(&self, ended: Vec<Revoked>) -> Result<(), ServiceError> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let append = |revoked| {
+            let payload = ringside_wire::encode(&Control { body: Some(control::Body::Revoked(revoked)) });
+            Append { topic: Topic::Control, partition: PartitionId(0), payload }
+        };
+        let appends: Vec<Append> = ended.into_iter().map(append).collect();
         let mut pause = REVOKE_PAUSE;
         for _ in 1..REVOKE_TRIES {
-            match self.log().append(vec![append.clone()]).await {
+            match self.log().append(appends.clone()).await {
                 Ok(_) => return Ok(()),
                 Err(error) => {
-                    tracing::warn!(%error, %session_id, "a revocation was not confirmed; trying again");
+                    tracing::warn!(%error, "a revocation was not confirmed; trying again");
                 }
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        self.log().append(vec![append]).await?;
+        self.log().append(appends).await?;
         Ok(())
     }
 
@@ -97,12 +112,18 @@ impl<D: Accounts, P: Presence, L: Log> Users<D, P, L> {
     }
 }
 
+/// The record that a session of a user has ended; `None`: every one of theirs.
+pub(crate) fn revoked(user: UserId, session: Option<SessionId>) -> Revoked {
+    let session_id = session.map(|session| session.as_bytes().to_vec()).unwrap_or_default();
+    Revoked { user_id: user.as_bytes().to_vec().into(), session_id: session_id.into() }
+}
+
 fn refresh_end(now: UnixMillis) -> UnixMillis {
     now.plus_ms(REFRESH_TOKEN_LIFE_S * 1_000)
 }
 
 /// Does the work to its end, even when the request that asked for it is given up.
-async fn to_the_end<T: Send + 'static>(
+pub(crate) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
 ) -> Result<T, ServiceError> {
     match tokio::spawn(work).await {

@@ -1,11 +1,11 @@
 //! The limits of registering and signing in.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ringside_ports::Presence;
-use ringside_ports::presence::{Account, Charge, Rate, Verdict};
+use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
 use ringside_ports::service::ServiceError;
-use ringside_types::Limits;
+use ringside_types::{Limits, UserId};
 
 use crate::registration::EMAIL_BYTES_MAX;
 
@@ -26,12 +26,9 @@ pub(crate) fn of_failed_login(limits: &Limits, login: &str) -> Charge {
     Charge { account: Account::LoginFailures(key), rate: Rate { per_minute, burst: per_minute } }
 }
 
-/// Whoever has one IPv6 address has the 2^64 of its network, so the network is what counts.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
+/// What a wrong current password costs, where the password is to be changed.
+pub(crate) fn of_failed_change(limits: &Limits, user: UserId) -> Charge {
+    of_failed_login(limits, &format!("the password of {user}"))
 }
 
 /// Takes the token. When the engine fails, limits suffer, not requests.
@@ -60,18 +57,6 @@ pub(crate) async fn refund<P: Presence>(presence: &P, charge: &Charge) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_network_has_one_limit() {
-        let check = |one: &str, other: &str, are_same: bool| {
-            let [one, other] = [one, other].map(|text| network(text.parse().expect("an address")));
-            assert_eq!(one == other, are_same, "{one} {other}");
-        };
-        check("192.0.2.1", "192.0.2.2", false);
-        check("192.0.2.1", "::ffff:192.0.2.1", true);
-        check("2001:db8::1", "2001:db8::ffff:0:0:1", true);
-        check("2001:db8::1", "2001:db8:0:1::1", false);
-    }
 
     #[test]
     fn one_login_has_one_limit_however_it_is_spelled() {

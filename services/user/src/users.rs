@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use ringside_ports::accounts::{NewUser, Taken, User};
+use ringside_ports::people::invitations::Admitted;
 use ringside_ports::service::{Caller, Credentials, Registration, ServiceError, SignedIn, UserService};
-use ringside_ports::{Accounts, Log, Presence};
+use ringside_ports::{Log, People, Presence};
 use ringside_session::token::Verifier;
 use ringside_types::{Limits, UserId};
 use uuid::Uuid;
 
 use crate::clock::now;
 use crate::keys::SigningKeys;
-use crate::registration::{Valid, valid, valid_device};
+use crate::registration::{RegistrationMode, Valid, valid, valid_device};
 use crate::{password, refresh, throttle};
 
 /// Accounts and sessions over a Directory, the limits and the log. A clone is another handle.
-pub struct Users<D, P, L>(Arc<Parts<D, P, L>>);
+pub struct Users<D, P, L>(Arc<Parts<D, P, L>>, RegistrationMode);
 
 struct Parts<D, P, L> {
     directory: D,
@@ -30,7 +31,7 @@ struct Parts<D, P, L> {
 
 impl<D, P, L> Clone for Users<D, P, L> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0), self.1)
     }
 }
 
@@ -40,16 +41,31 @@ impl<D, P, L> std::fmt::Debug for Users<D, P, L> {
     }
 }
 
-impl<D: Accounts, P: Presence, L: Log> Users<D, P, L> {
-    /// Over these engines, signing with these keys, held to these limits. Takes the time of one hash.
+impl<D: People, P: Presence, L: Log> Users<D, P, L> {
+    /// Over these engines, signing with these keys, held to these limits, open to everyone. Takes the time of one hash.
     pub fn new(directory: D, presence: P, log: L, keys: Arc<SigningKeys>, limits: Limits) -> Self {
         let verifier = Verifier::new(&keys.public()).expect("the keys encode themselves in base64url");
         let nobodys_hash = password::hash_now(&Uuid::new_v4().to_string());
-        Self(Arc::new(Parts { directory, presence, log, keys, verifier, limits, nobodys_hash }))
+        let parts = Parts { directory, presence, log, keys, verifier, limits, nobodys_hash };
+        Self(Arc::new(parts), RegistrationMode::Open)
+    }
+
+    /// The same, where these may make accounts.
+    #[must_use]
+    pub fn with_registration(self, mode: RegistrationMode) -> Self {
+        Self(self.0, mode)
     }
 
     pub(crate) fn directory(&self) -> &D {
         &self.0.directory
+    }
+
+    pub(crate) fn presence(&self) -> &P {
+        &self.0.presence
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     pub(crate) fn log(&self) -> &L {
@@ -65,29 +81,51 @@ impl<D: Accounts, P: Presence, L: Log> Users<D, P, L> {
         &self,
         found: Option<(User, String)>,
         password: String,
-    ) -> Result<Option<User>, ServiceError> {
+    ) -> Result<Option<(User, String)>, ServiceError> {
         let (user, hash) = match found {
             Some((user, hash)) if password.len() <= password::PASSWORD_BYTES_MAX => (Some(user), hash),
             _ => (None, self.0.nobodys_hash.clone()),
         };
-        let fits = password::verify(password, hash).await?;
-        Ok(user.filter(|_| fits))
+        let fits = password::verify(password, hash.clone()).await?;
+        Ok(user.filter(|_| fits).map(|user| (user, hash)))
+    }
+
+    /// Makes an account, as far as the server's registration lets its maker.
+    async fn create_account(&self, new: &NewUser, invitation: Option<&str>) -> Result<(), ServiceError> {
+        let taken = match self.1 {
+            RegistrationMode::Closed => return Err(closed()),
+            RegistrationMode::Open => {
+                self.0.directory.create_users(std::slice::from_ref(new)).await?.into_iter().next().flatten()
+            }
+            RegistrationMode::Invitation => {
+                let hash = invitation.and_then(refresh::presented).ok_or_else(uninvited)?;
+                match self.0.directory.create_invited(new, hash, now()).await? {
+                    Admitted::Made => None,
+                    Admitted::Taken(taken) => Some(taken),
+                    Admitted::Refused => return Err(uninvited()),
+                }
+            }
+        };
+        taken.map_or(Ok(()), |taken| Err(conflict(taken)))
     }
 }
 
-impl<D: Accounts, P: Presence, L: Log> UserService for Users<D, P, L> {
+impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
     async fn register(&self, wish: Registration) -> Result<SignedIn, ServiceError> {
+        if self.1 == RegistrationMode::Closed {
+            return Err(closed());
+        }
         let cost = throttle::of_registration(&self.0.limits, wish.address);
+        let invitation = wish.invitation.clone();
         let Valid { email, username, password, display_name } = valid(wish)?;
         throttle::charge(&self.0.presence, &cost).await?;
         let password_hash = password::hash(password).await?;
         let (id, created_at) = (UserId(Uuid::now_v7()), now());
         let user = User { id, email, username, display_name, avatar_url: String::new(), created_at };
         let new = NewUser { user: user.clone(), password_hash };
-        match self.0.directory.create_users(&[new]).await?.first() {
-            Some(Some(taken)) => Err(conflict(*taken)),
-            _ => self.sign_in(user, String::new()).await,
-        }
+        self.create_account(&new, invitation.as_deref()).await?;
+        let signed = self.sign_in(user, String::new(), &new.password_hash).await?;
+        signed.ok_or_else(|| ServiceError::Unauthorized("This account has changed already; sign in.".into()))
     }
 
     async fn login(&self, credentials: Credentials) -> Result<SignedIn, ServiceError> {
@@ -103,10 +141,11 @@ impl<D: Accounts, P: Presence, L: Log> UserService for Users<D, P, L> {
         if !matches!(found, Ok(None)) {
             throttle::refund(&self.0.presence, &cost).await;
         }
-        match found? {
-            Some(user) => self.sign_in(user, device).await,
-            None => Err(ServiceError::Unauthorized("Login or password is wrong; check both.".into())),
-        }
+        let signed = match found? {
+            Some((user, hash)) => self.sign_in(user, device, &hash).await?,
+            None => None,
+        };
+        signed.ok_or_else(|| ServiceError::Unauthorized("Login or password is wrong; check both.".into()))
     }
 
     async fn refresh(&self, refresh_token: &str) -> Result<SignedIn, ServiceError> {
@@ -143,7 +182,17 @@ impl<D: Accounts, P: Presence, L: Log> UserService for Users<D, P, L> {
     }
 }
 
-fn conflict(taken: Taken) -> ServiceError {
+fn closed() -> ServiceError {
+    ServiceError::Forbidden("Nobody can register here; ask the server's operator for an account.".into())
+}
+
+fn uninvited() -> ServiceError {
+    ServiceError::Forbidden(
+        "Registering here takes an invitation that is still good; ask for a new one.".into(),
+    )
+}
+
+pub(crate) fn conflict(taken: Taken) -> ServiceError {
     let (code, what) = match taken {
         Taken::Email => ("email_taken", "e-mail address"),
         Taken::Username => ("username_taken", "username"),

@@ -3,7 +3,7 @@
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
 use ringside_ports::{Accounts, EngineError};
 use ringside_types::{SessionId, UserId};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::directory::{Directory, failed};
 use crate::rows;
@@ -12,7 +12,7 @@ use crate::rows;
 pub(crate) const BOUND_MAX: usize = 1_000;
 
 /// As names and addresses are compared.
-fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     text.to_lowercase()
 }
 
@@ -21,22 +21,20 @@ impl Accounts for Directory {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let mut taken = Vec::with_capacity(users.len());
         for new in users {
-            let in_the_way = taken_by(&mut transaction, &new.user).await?;
-            if in_the_way.is_none() {
-                insert(&mut transaction, new).await?;
-            }
-            taken.push(in_the_way);
+            taken.push(create(&mut transaction, new).await?);
         }
         transaction.commit().await.map_err(failed)?;
         Ok(taken)
     }
 
     async fn user_by_login(&self, login: &str) -> Result<Option<(User, String)>, EngineError> {
-        let found = sqlx::query("SELECT * FROM users WHERE email_folded = ?1 OR username_folded = ?1")
-            .bind(folded(login))
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(failed)?;
+        let found = sqlx::query(
+            "SELECT * FROM users WHERE (email_folded = ?1 OR username_folded = ?1) AND erased_at IS NULL",
+        )
+        .bind(folded(login))
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed)?;
         found.map(|row| Ok((rows::user(&row)?, rows::text(&row, "password_hash")?))).transpose()
     }
 
@@ -60,14 +58,16 @@ impl Accounts for Directory {
     async fn open_sessions(&self, sessions: &[NewSession]) -> Result<(), EngineError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         for new in sessions {
-            sqlx::query("INSERT INTO sessions (id, user_id, device, created_at) VALUES (?, ?, ?, ?)")
-                .bind(new.id.as_bytes().to_vec())
-                .bind(new.user_id.as_bytes().to_vec())
-                .bind(&new.device)
-                .bind(new.created_at.0 as i64)
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed)?;
+            sqlx::query(
+                "INSERT INTO sessions (id, user_id, device, created_at, used_at) VALUES (?1, ?2, ?3, ?4, ?4)",
+            )
+            .bind(new.id.as_bytes().to_vec())
+            .bind(new.user_id.as_bytes().to_vec())
+            .bind(&new.device)
+            .bind(new.created_at.0 as i64)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
             insert_token(&mut transaction, &new.refresh_hash, new.id, new.expires_at.0).await?;
         }
         transaction.commit().await.map_err(failed)
@@ -103,6 +103,12 @@ impl Accounts for Directory {
             .await
             .map_err(failed)?;
         insert_token(&mut transaction, &exchange.replacement, session_id, exchange.expires_at.0).await?;
+        sqlx::query("UPDATE sessions SET used_at = ? WHERE id = ?")
+            .bind(exchange.now.0 as i64)
+            .bind(session_id.as_bytes().to_vec())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
         // Tokens that have expired can't be exchanged, spent or not: nobody needs them.
         sqlx::query("DELETE FROM refresh_tokens WHERE session_id = ? AND expires_at <= ?")
             .bind(session_id.as_bytes().to_vec())
@@ -144,6 +150,41 @@ impl Accounts for Directory {
     }
 }
 
+/// Makes an account inside the transaction of this connection, or says what is in the way.
+pub(crate) async fn create(
+    connection: &mut SqliteConnection,
+    new: &NewUser,
+) -> Result<Option<Taken>, EngineError> {
+    let in_the_way = taken_by(connection, &new.user).await?;
+    if in_the_way.is_none() {
+        insert(connection, new).await?;
+    }
+    Ok(in_the_way)
+}
+
+/// Folds the display names that an earlier version wrote.
+pub(crate) async fn fold_display_names(writer: &SqlitePool) -> Result<(), sqlx::Error> {
+    loop {
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        let found =
+            sqlx::query("SELECT id, display_name FROM users WHERE display_name_folded IS NULL LIMIT ?")
+                .bind(BOUND_MAX as i64)
+                .fetch_all(&mut *transaction)
+                .await?;
+        for row in &found {
+            sqlx::query("UPDATE users SET display_name_folded = ? WHERE id = ?")
+                .bind(folded(&row.try_get::<String, _>("display_name")?))
+                .bind(row.try_get::<Vec<u8>, _>("id")?)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
 async fn taken_by(connection: &mut SqliteConnection, user: &User) -> Result<Option<Taken>, EngineError> {
     for (column, text, taken) in [
         ("SELECT 1 FROM users WHERE email_folded = ?", &user.email, Taken::Email),
@@ -159,9 +200,12 @@ async fn taken_by(connection: &mut SqliteConnection, user: &User) -> Result<Opti
 
 async fn insert(connection: &mut SqliteConnection, new: &NewUser) -> Result<(), EngineError> {
     let user = &new.user;
+    // The first account there ever is administers the server; the one writer makes racers wait for one another.
     sqlx::query(
         "INSERT INTO users (id, email, email_folded, username, username_folded, password_hash, display_name, \
-         avatar_url, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         display_name_folded, avatar_url, created_at, updated_at, role) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, \
+         CASE WHEN EXISTS (SELECT 1 FROM users) THEN 'user' ELSE 'admin' END)",
     )
     .bind(user.id.as_bytes().to_vec())
     .bind(&user.email)
@@ -170,6 +214,7 @@ async fn insert(connection: &mut SqliteConnection, new: &NewUser) -> Result<(), 
     .bind(folded(&user.username))
     .bind(&new.password_hash)
     .bind(&user.display_name)
+    .bind(folded(&user.display_name))
     .bind(&user.avatar_url)
     .bind(user.created_at.0 as i64)
     .execute(connection)

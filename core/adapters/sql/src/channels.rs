@@ -36,14 +36,8 @@ impl Channels for Directory {
         now: UnixMillis,
     ) -> Result<Vec<UserId>, EngineError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let found = sqlx::query("SELECT * FROM channels WHERE id = ?")
-            .bind(channel.as_bytes().to_vec())
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        let Some(row) = found else { return Ok(Vec::new()) };
-        let mut changing =
-            Changing { channel: rows::channel(&row)?, version: rows::number(&row, "version")?, actor, now };
+        let begun = Changing::begin(&mut transaction, channel, actor, now).await?;
+        let Some(mut changing) = begun else { return Ok(Vec::new()) };
         let mut changed = Vec::new();
         match change {
             MemberChange::Add(users) => {
@@ -61,12 +55,7 @@ impl Channels for Directory {
                 }
             }
         }
-        sqlx::query("UPDATE channels SET version = ? WHERE id = ?")
-            .bind(changing.version as i64)
-            .bind(channel.as_bytes().to_vec())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
+        changing.end(&mut transaction).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(changed)
     }
@@ -213,7 +202,7 @@ async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<C
 }
 
 /// A channel whose members change, under the one writer's lock.
-struct Changing {
+pub(crate) struct Changing {
     channel: Channel,
     version: u64,
     actor: UserId,
@@ -221,13 +210,37 @@ struct Changing {
 }
 
 impl Changing {
+    /// Takes the channel's row; `None`: there is no such channel.
+    pub(crate) async fn begin(
+        connection: &mut SqliteConnection,
+        channel: ChannelId,
+        actor: UserId,
+        now: UnixMillis,
+    ) -> Result<Option<Self>, EngineError> {
+        let found = sqlx::query("SELECT * FROM channels WHERE id = ?").bind(channel.as_bytes().to_vec());
+        let Some(row) = found.fetch_optional(connection).await.map_err(failed)? else { return Ok(None) };
+        Ok(Some(Self { channel: rows::channel(&row)?, version: rows::number(&row, "version")?, actor, now }))
+    }
+
+    /// Writes the version that the changes have come to.
+    pub(crate) async fn end(self, connection: &mut SqliteConnection) -> Result<(), EngineError> {
+        sqlx::query("UPDATE channels SET version = ? WHERE id = ?")
+            .bind(self.version as i64)
+            .bind(self.channel.id.as_bytes().to_vec())
+            .execute(connection)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
     async fn add(
         &mut self,
         connection: &mut SqliteConnection,
         user: UserId,
         role: Role,
     ) -> Result<bool, EngineError> {
-        let known = sqlx::query("SELECT 1 FROM users WHERE id = ?").bind(user.as_bytes().to_vec());
+        let known = sqlx::query("SELECT 1 FROM users WHERE id = ? AND erased_at IS NULL")
+            .bind(user.as_bytes().to_vec());
         let known = known.fetch_optional(&mut *connection).await.map_err(failed)?.is_some();
         if !known || role_of(connection, self.channel.id, user).await?.is_some() {
             return Ok(false);
@@ -238,7 +251,11 @@ impl Changing {
         Ok(true)
     }
 
-    async fn remove(&mut self, connection: &mut SqliteConnection, user: UserId) -> Result<bool, EngineError> {
+    pub(crate) async fn remove(
+        &mut self,
+        connection: &mut SqliteConnection,
+        user: UserId,
+    ) -> Result<bool, EngineError> {
         let Some(role) = role_of(connection, self.channel.id, user).await? else { return Ok(false) };
         self.version += 1;
         sqlx::query("DELETE FROM channel_members WHERE channel_id = ? AND user_id = ?")

@@ -8,6 +8,8 @@ use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use crate::accounts;
+
 /// Connections that read.
 const READERS: u32 = 4;
 /// How long a statement waits for a lock.
@@ -59,6 +61,7 @@ impl Directory {
             MigrateError::VersionMissing(_) => OpenError::Newer,
             other => OpenError::Migration(other),
         })?;
+        accounts::fold_display_names(&writer).await.map_err(OpenError::Database)?;
         let readers = SqlitePoolOptions::new().max_connections(READERS);
         let readers = readers.connect_with(options.read_only(true)).await.map_err(OpenError::Database)?;
         Ok(Self { writer, readers })

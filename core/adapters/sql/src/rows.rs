@@ -3,6 +3,7 @@
 use ringside_ports::EngineError;
 use ringside_ports::accounts::User;
 use ringside_ports::channels::{Channel, ChannelKind, Member, Role};
+use ringside_ports::people::profiles::{Profile, ServerRole};
 use ringside_types::{ChannelId, SessionId, UnixMillis, UserId};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use crate::directory::failed;
 
-fn damaged(cause: impl std::fmt::Display) -> EngineError {
+pub(crate) fn damaged(cause: impl std::fmt::Display) -> EngineError {
     EngineError::Damaged { engine: "Directory", cause: cause.to_string() }
 }
 
@@ -38,6 +39,33 @@ pub(crate) fn text(row: &SqliteRow, column: &str) -> Result<String, EngineError>
 pub(crate) fn number(row: &SqliteRow, column: &str) -> Result<u64, EngineError> {
     let number: i64 = row.try_get(column).map_err(failed)?;
     u64::try_from(number).map_err(damaged)
+}
+
+pub(crate) fn optional_number(row: &SqliteRow, column: &str) -> Result<Option<u64>, EngineError> {
+    let number: Option<i64> = row.try_get(column).map_err(failed)?;
+    number.map(|number| u64::try_from(number).map_err(damaged)).transpose()
+}
+
+pub(crate) fn optional_user_id(row: &SqliteRow, column: &str) -> Result<Option<UserId>, EngineError> {
+    let bytes: Option<Vec<u8>> = row.try_get(column).map_err(failed)?;
+    bytes.map(|bytes| Uuid::from_slice(&bytes).map(UserId).map_err(damaged)).transpose()
+}
+
+pub(crate) fn hash(row: &SqliteRow, column: &str) -> Result<[u8; 32], EngineError> {
+    let bytes: Vec<u8> = row.try_get(column).map_err(failed)?;
+    bytes.try_into().map_err(|_| damaged(format!("{column} is no SHA-256")))
+}
+
+pub(crate) fn profile(row: &SqliteRow) -> Result<Profile, EngineError> {
+    let role = text(row, "role")?;
+    Ok(Profile {
+        user: user(row)?,
+        status_message: text(row, "status_message")?,
+        settings: text(row, "settings")?,
+        role: ServerRole::from_name(&role).ok_or_else(|| damaged(format!("role {role:?}")))?,
+        updated_at: UnixMillis(number(row, "updated_at")?),
+        erased_at: optional_number(row, "erased_at")?.map(UnixMillis),
+    })
 }
 
 pub(crate) fn user(row: &SqliteRow) -> Result<User, EngineError> {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use ringside_ports::contract::people::{erasure, invitations, profiles, relations, search, sessions};
 use ringside_ports::contract::{accounts, channels};
 use ringside_sql::{Directory, OpenError};
 use tempfile::TempDir;
@@ -24,6 +25,42 @@ async fn accounts_keep_their_contract() {
 async fn channels_keep_their_contract() {
     let folders = RefCell::default();
     channels::suite(async || fresh(&folders).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profiles_keep_their_contract() {
+    let folders = RefCell::default();
+    profiles::suite(async || fresh(&folders).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_keeps_its_contract() {
+    let folders = RefCell::default();
+    search::suite(async || fresh(&folders).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relations_keep_their_contract() {
+    let folders = RefCell::default();
+    relations::suite(async || fresh(&folders).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_keep_their_contract() {
+    let folders = RefCell::default();
+    sessions::suite(async || fresh(&folders).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_keep_their_contract() {
+    let folders = RefCell::default();
+    invitations::suite(async || fresh(&folders).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn erasure_keeps_its_contract() {
+    let folders = RefCell::default();
+    erasure::suite(async || fresh(&folders).await).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod channels;
 pub mod committer;
 pub mod log;
+pub mod people;
 pub mod presence;
 mod rows;
 pub mod store;

@@ -12,11 +12,12 @@ use super::engines::DataFolder;
 use super::pipeline::Pipeline;
 use crate::config::Config;
 
+type People = Users<Directory, MemoryPresence, EmbeddedLog>;
 type Embedded = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
 
 /// All of them, over the embedded engines.
 pub(super) struct Services {
-    users: Users<Directory, MemoryPresence, EmbeddedLog>,
+    users: People,
     channels: Conversations<Directory>,
     messages: Embedded,
     presence: MemoryPresence,
@@ -33,7 +34,8 @@ impl Services {
                 engine.log(),
                 keys.clone(),
                 limits.clone(),
-            ),
+            )
+            .with_registration(config.registration.into()),
             channels: Conversations::new(directory.clone(), pipeline.relay.clone()),
             messages: Messages::new(engine.log(), engine.store(), directory, presence.clone(), limits),
             presence,
@@ -42,11 +44,26 @@ impl Services {
 }
 
 impl ringside_api::Services for Services {
-    type Users = Users<Directory, MemoryPresence, EmbeddedLog>;
+    type Users = People;
+    type Profiles = People;
+    type Relations = People;
+    type Sessions = People;
     type Channels = Conversations<Directory>;
     type Messages = Embedded;
 
     fn users(&self) -> &Self::Users {
+        &self.users
+    }
+
+    fn profiles(&self) -> &Self::Profiles {
+        &self.users
+    }
+
+    fn relations(&self) -> &Self::Relations {
+        &self.users
+    }
+
+    fn sessions(&self) -> &Self::Sessions {
         &self.users
     }
 

@@ -15,6 +15,7 @@ use ringside_types::{Limits, Offset, PartitionId, SessionId, Topic, UnixMillis, 
 use ringside_user::{SigningKeys, Users};
 use ringside_wire::records::{Control, control};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 pub const PASSWORD: &str = "correct horse";
 
@@ -56,7 +57,7 @@ impl Scene {
         Users::new(self.directory.clone(), presence, log, keys, limits)
     }
 
-    /// The sessions that `control` says have been revoked.
+    /// The sessions that `control` says have been revoked; the nil one: all of the user's.
     pub async fn revoked(&self) -> Vec<(UserId, SessionId)> {
         let limit = ReadLimit { records: 10_000, bytes: 1 << 20 };
         let read = self.log.read(Topic::Control, PartitionId(0), Offset(0), limit, Duration::ZERO);
@@ -64,7 +65,10 @@ impl Scene {
         let revoked = records.into_iter().map(|record| {
             let control: Control = ringside_wire::decode(record.payload).expect("a Control record");
             let Some(control::Body::Revoked(revoked)) = control.body else { panic!("{control:?}") };
-            let session_id = SessionId::from_slice(&revoked.session_id).expect("an id");
+            let session_id = match &revoked.session_id[..] {
+                [] => SessionId(Uuid::nil()),
+                id => SessionId::from_slice(id).expect("an id"),
+            };
             (UserId::from_slice(&revoked.user_id).expect("an id"), session_id)
         });
         revoked.collect()
@@ -85,6 +89,7 @@ pub fn registration(username: &str) -> Registration {
         username: username.into(),
         password: PASSWORD.into(),
         display_name: None,
+        invitation: None,
         address: [192, 0, 2, 1].into(),
     }
 }

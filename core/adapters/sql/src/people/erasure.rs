@@ -1,0 +1,90 @@
+//! Erasure: what an account leaves behind is an id, a name made of it, and what the audit log says.
+
+use ringside_ports::EngineError;
+use ringside_types::{ChannelId, UnixMillis, UserId};
+use sqlx::SqliteConnection;
+
+use super::audit;
+use crate::channels::Changing;
+use crate::directory::failed;
+use crate::rows;
+
+/// Hexadecimal digits of the id in the name of an erased account: the random ones at its end.
+const SHORT_ID_DIGITS: usize = 12;
+
+/// What goes with the account; each statement takes its id, everywhere it stands.
+const GONE: [&str; 4] = [
+    // Their refresh tokens go with them.
+    "DELETE FROM sessions WHERE user_id = ?1",
+    "DELETE FROM contacts WHERE user_id = ?1 OR contact_id = ?1",
+    "DELETE FROM blocks WHERE blocker_id = ?1 OR blocked_id = ?1",
+    "DELETE FROM invitations WHERE used_by = ?1",
+];
+
+/// Erases an account inside the transaction of this connection; see [`ringside_ports::people::profiles::Profiles::erase`].
+pub(super) async fn run(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    actor: Option<UserId>,
+    now: UnixMillis,
+) -> Result<Option<Vec<ChannelId>>, EngineError> {
+    let id = user.as_bytes().to_vec();
+    let found = sqlx::query("SELECT erased_at IS NULL AS is_there FROM users WHERE id = ?").bind(&id);
+    let Some(row) = found.fetch_optional(&mut *connection).await.map_err(failed)? else { return Ok(None) };
+    if rows::number(&row, "is_there")? == 0 {
+        return Ok(Some(Vec::new()));
+    }
+    let username = free_name(connection, user).await?;
+    // No address has a form like this, and no username may be so long: neither is in anybody's way.
+    let email = format!("erased:{user}");
+    sqlx::query(
+        "UPDATE users SET email = ?1, email_folded = ?1, username = ?2, username_folded = ?2, password_hash = '', \
+         display_name = '', display_name_folded = '', avatar_url = '', status_message = '', settings = '{}', \
+         role = 'user', updated_at = ?3, erased_at = ?3 WHERE id = ?4",
+    )
+    .bind(&email)
+    .bind(&username)
+    .bind(now.0 as i64)
+    .bind(&id)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed)?;
+    for statement in GONE {
+        sqlx::query(statement).bind(&id).execute(&mut *connection).await.map_err(failed)?;
+    }
+    let channels = leave_all(connection, user, actor.unwrap_or(user), now).await?;
+    audit(connection, now, actor, "erased", user).await?;
+    Ok(Some(channels))
+}
+
+async fn free_name(connection: &mut SqliteConnection, user: UserId) -> Result<String, EngineError> {
+    let digits = user.0.simple().to_string();
+    let short = format!("deleted-{}", &digits[digits.len() - SHORT_ID_DIGITS..]);
+    let taken = sqlx::query("SELECT 1 FROM users WHERE username_folded = ?").bind(&short);
+    let taken = taken.fetch_optional(connection).await.map_err(failed)?.is_some();
+    Ok(if taken { format!("deleted-{digits}") } else { short })
+}
+
+/// Ends every membership, as a removal on its way to the log.
+async fn leave_all(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    actor: UserId,
+    now: UnixMillis,
+) -> Result<Vec<ChannelId>, EngineError> {
+    let found = sqlx::query("SELECT channel_id FROM channel_members WHERE user_id = ?")
+        .bind(user.as_bytes().to_vec())
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let mut left = Vec::with_capacity(found.len());
+    for row in &found {
+        let channel = rows::channel_id(row, "channel_id")?;
+        if let Some(mut changing) = Changing::begin(connection, channel, actor, now).await? {
+            changing.remove(connection, user).await?;
+            changing.end(connection).await?;
+            left.push(channel);
+        }
+    }
+    Ok(left)
+}

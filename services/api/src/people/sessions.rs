@@ -1,0 +1,52 @@
+//! `/auth/sessions` and `/users/me/password`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use ringside_ports::service::Caller;
+use ringside_ports::service::people::SessionService as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ListQuery, show};
+use crate::client::{JsonBody, Query, id};
+use crate::problem::Problem;
+use crate::router::{App, Services};
+
+#[derive(Deserialize)]
+struct PasswordBody {
+    current: String,
+    new: String,
+}
+
+pub(crate) async fn list<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
+    let listed = app.services.sessions().sessions(caller.user_id, false, query.part()?).await?;
+    let items: Vec<Value> =
+        listed.items.iter().map(|session| show::session(session, caller.session_id)).collect();
+    Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
+}
+
+pub(crate) async fn end<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    Path(session): Path<String>,
+) -> Result<StatusCode, Problem> {
+    app.services.sessions().end_session(caller.user_id, id(&session)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn change_password<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    Extension(caller): Extension<Caller>,
+    body: JsonBody,
+) -> Result<StatusCode, Problem> {
+    let PasswordBody { current, new } = body.read()?;
+    app.services.sessions().change_password(caller, current, new).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

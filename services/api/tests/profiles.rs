@@ -1,0 +1,145 @@
+//! Profiles: what may be set is set, what may not is not, and others see what they are allowed to.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::Scene;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_is_what_was_set() {
+    let scene = Scene::new().await;
+    let ada = scene.registered("ada").await;
+    let before = scene.get("/users/me", &ada).await.body;
+    assert_eq!((&before["role"], &before["settings"]), (&json!("admin"), &json!({})), "the first account");
+    let patch = json!({
+        "display_name": " Ada L. ",
+        "avatar_url": "https://example.org/a.png",
+        "status_message": "counting",
+        "settings": {"theme": "dark", "privacy": {"email": "contacts"}},
+    });
+    let changed = scene.patch_me(&ada, patch).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    assert_eq!(changed.body["display_name"], "Ada L.");
+    assert_eq!(changed.body["status_message"], "counting");
+    assert_eq!(changed.body["settings"], json!({"theme": "dark", "privacy": {"email": "contacts"}}));
+    let merged = scene.patch_me(&ada, json!({"settings": {"theme": null}, "avatar_url": null})).await.body;
+    assert_eq!(merged["settings"], json!({"privacy": {"email": "contacts"}}), "merged");
+    assert_eq!(merged["avatar_url"], Value::Null);
+    assert_eq!(scene.get("/users/me", &ada).await.body, merged);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_assigns_what_is_not_theirs_to_assign() {
+    let scene = Scene::new().await;
+    scene.registered("ada").await;
+    let bob = scene.registered("bob").await;
+    let before = scene.get("/users/me", &bob).await.body;
+    for (field, value) in [
+        ("id", json!("00000000-0000-0000-0000-000000000001")),
+        ("user_id", json!("00000000-0000-0000-0000-000000000001")),
+        ("email", json!("eve@example.org")),
+        ("email_folded", json!("eve@example.org")),
+        ("username", json!("eve")),
+        ("username_folded", json!("eve")),
+        ("role", json!("admin")),
+        ("is_admin", json!(true)),
+        ("password", json!("another horse")),
+        ("password_hash", json!("x")),
+        ("created_at", json!("2000-01-01T00:00:00.000Z")),
+        ("updated_at", json!("2000-01-01T00:00:00.000Z")),
+        ("erased_at", json!("2000-01-01T00:00:00.000Z")),
+    ] {
+        let answer = scene.patch_me(&bob, json!({field: value})).await;
+        assert_eq!(answer.status, 200, "{field}: unknown fields are ignored");
+        let mut after = answer.body;
+        after["updated_at"] = before["updated_at"].clone();
+        assert_eq!(after, before, "{field}");
+    }
+    assert_eq!(scene.login("bob", support::PASSWORD).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_valid_is_named() {
+    let scene = Scene::new().await;
+    let ada = scene.registered("ada").await;
+    let before = scene.get("/users/me", &ada).await.body;
+    for (patch, field) in [
+        (json!({"display_name": ""}), "display_name"),
+        (json!({"display_name": null}), "display_name"),
+        (json!({"display_name": "a".repeat(81)}), "display_name"),
+        (json!({"avatar_url": "javascript:alert(1)"}), "avatar_url"),
+        (json!({"status_message": 7}), "status_message"),
+        (json!({"status_message": "a\u{0}"}), "status_message"),
+        (json!({"settings": []}), "settings"),
+        (json!({"settings": {"privacy": {"email": "all"}}}), "settings"),
+        (json!({"settings": {"x": "y".repeat(20_000)}, "status_message": "late"}), "settings"),
+    ] {
+        let answer = scene.patch_me(&ada, patch.clone()).await;
+        assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!(field)), "{patch}");
+    }
+    assert_eq!(scene.get("/users/me", &ada).await.body, before, "whole or not at all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_many_change_at_once_keep_every_change() {
+    let scene = Scene::new().await;
+    let ada = scene.registered("ada").await;
+    let mut changing = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let body = json!({"settings": {format!("key{number}"): number}});
+        changing.spawn(scene.asking("PATCH", "/users/me".into(), &ada, Some(body)));
+    }
+    assert!(changing.join_all().await.iter().all(|answer| answer.status == 200));
+    let settings = scene.get("/users/me", &ada).await.body["settings"].clone();
+    assert_eq!(settings.as_object().map(serde_json::Map::len), Some(8), "{settings}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_is_shown_to_whom_the_settings_allow() {
+    let scene = Scene::new().await;
+    let (ada, bob, eve) =
+        (scene.registered("ada").await, scene.registered("bob").await, scene.registered("eve").await);
+    scene.post("/users/me/contacts", &bob, json!({"user_id": ada.id})).await;
+    assert_eq!(scene.put(&format!("/users/me/contacts/{}", bob.id), &ada).await.status, 200);
+    for (audience, for_bob, for_eve) in
+        [(None, false, false), (Some("contacts"), true, false), (Some("everyone"), true, true)]
+    {
+        if let Some(audience) = audience {
+            scene.patch_me(&ada, json!({"settings": {"privacy": {"email": audience}}})).await;
+        }
+        for (viewer, shown) in [(&bob, for_bob), (&eve, for_eve), (&ada, true)] {
+            let expected = if shown { json!("ada@example.org") } else { Value::Null };
+            let seen = scene.get(&format!("/users/{}", ada.id), viewer).await.body;
+            assert_eq!(seen["email"], expected, "{audience:?}");
+            assert!(
+                ["settings", "role", "updated_at"].iter().all(|field| seen.get(field).is_none()),
+                "{seen}"
+            );
+            let by_name = scene.get("/users/search?q=ad", viewer).await.body;
+            assert_eq!(by_name["items"][0]["email"], expected, "{audience:?}");
+            let by_address = scene.get("/users/search?q=ADA@example.org", viewer).await.body;
+            let found = by_address["items"].as_array().map_or(0, Vec::len);
+            assert_eq!(found, usize::from(shown), "{audience:?}");
+        }
+    }
+    assert_eq!(scene.put(&format!("/users/me/blocks/{}", eve.id), &ada).await.status, 204);
+    let seen = scene.get(&format!("/users/{}", ada.id), &eve).await.body;
+    assert_eq!(seen["email"], Value::Null, "not to whom one has blocked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_and_login_do_not_tell_who_has_an_account() {
+    let scene = Scene::new().await;
+    let ada = scene.registered("ada").await;
+    scene.registered("bob").await;
+    let hidden = scene.get("/users/search?q=bob@example.org", &ada).await;
+    let nobody = scene.get("/users/search?q=nobody@example.org", &ada).await;
+    assert_eq!((hidden.status, &hidden.body), (nobody.status, &nobody.body));
+    let wrong = scene.login("bob@example.org", "wrong password").await;
+    let nobody = scene.login("nobody@example.org", "wrong password").await;
+    assert_eq!((wrong.status, &wrong.body), (nobody.status, &nobody.body));
+    assert_eq!(wrong.status, 401);
+    for bad in ["/users/search?q=", "/users/search?q=%20", "/users/search", "/users/search?q=a&cursor=x"] {
+        assert_eq!(scene.get(bad, &ada).await.status, 400, "{bad}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Contacts and blocks, and what they mean for DMs and groups.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{Answer, Person, Scene};
+
+async fn three(scene: &Scene) -> [Person; 3] {
+    [scene.registered("ada").await, scene.registered("bob").await, scene.registered("eve").await]
+}
+
+async fn contacts(scene: &Scene, who: &Person) -> Vec<(Value, Value)> {
+    let listed = scene.get("/users/me/contacts", who).await.body;
+    let items = listed["items"].as_array().expect("a list");
+    items.iter().map(|one| (one["user"]["username"].clone(), one["state"].clone())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_is_asked_for_accepted_and_removed() {
+    let scene = Scene::new().await;
+    let [ada, bob, eve] = three(&scene).await;
+    let ask = async || scene.post("/users/me/contacts", &ada, json!({"user_id": bob.id})).await;
+    let asked = ask().await;
+    assert_eq!((asked.status, &asked.body["state"]), (201, &json!("outgoing")), "{asked:?}");
+    assert_eq!(ask().await.status, 200, "a second time changes nothing");
+    assert_eq!(contacts(&scene, &bob).await, [(json!("ada"), json!("incoming"))]);
+    let of = |who: &Person| format!("/users/me/contacts/{}", who.id);
+    assert_eq!(scene.put(&of(&bob), &ada).await.status, 404, "nobody accepts for the other");
+    for id in [&ada, &bob] {
+        assert_eq!(scene.put(&of(id), &eve).await.status, 404, "nor for somebody else");
+        assert_eq!(scene.delete(&of(id), &eve).await.status, 404);
+    }
+    let accepted = scene.put(&of(&ada), &bob).await;
+    assert_eq!((accepted.status, &accepted.body["state"]), (200, &json!("accepted")));
+    assert_eq!(contacts(&scene, &ada).await, [(json!("bob"), json!("accepted"))]);
+    let incoming = scene.get("/users/me/contacts?state=incoming", &bob).await.body;
+    assert_eq!(incoming["items"], json!([]));
+    assert_eq!(scene.get("/users/me/contacts?state=x", &bob).await.status, 400);
+    assert_eq!(scene.delete(&of(&ada), &bob).await.status, 204);
+    assert_eq!(scene.delete(&of(&ada), &bob).await.status, 404);
+    assert_eq!(contacts(&scene, &ada).await, []);
+    let oneself = scene.post("/users/me/contacts", &ada, json!({"user_id": ada.id})).await;
+    assert_eq!(oneself.status, 400);
+    let nobody = json!({"user_id": "00000000-0000-0000-0000-000000000001"});
+    assert_eq!(scene.post("/users/me/contacts", &ada, nobody).await.status, 404);
+}
+
+async fn open_dm(scene: &Scene, who: &Person, with: &Person) -> Answer {
+    scene.post("/channels", who, json!({"type": "dm", "member_ids": [with.id]})).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_keeps_both_out_of_dms_and_groups() {
+    let scene = Scene::new().await;
+    let [ada, bob, eve] = three(&scene).await;
+    let path = format!("/users/me/blocks/{}", bob.id);
+    for _ in 0..2 {
+        assert_eq!(scene.put(&path, &ada).await.status, 204);
+    }
+    let listed = scene.get("/users/me/blocks", &ada).await.body;
+    assert_eq!(listed["items"][0]["user"]["username"], "bob");
+    assert_eq!(scene.get("/users/me/blocks", &bob).await.body["items"], json!([]));
+    let mut answers = Vec::new();
+    for (who, other) in [(&ada, &bob), (&bob, &ada)] {
+        let dm = open_dm(&scene, who, other).await;
+        assert_eq!((dm.status, &dm.body["code"]), (403, &json!("forbidden")), "{dm:?}");
+        let group = json!({"type": "group", "member_ids": [eve.id, other.id]});
+        let group = scene.post("/channels", who, group).await;
+        assert_eq!(group.status, 403, "{group:?}");
+        let own = scene.post("/channels", who, json!({"type": "group", "member_ids": [eve.id]})).await.body;
+        let members = format!("/channels/{}/members", own["id"].as_str().expect("an id"));
+        let added = scene.post(&members, who, json!({"user_ids": [other.id]})).await;
+        assert_eq!(added.status, 403, "{added:?}");
+        let asked = scene.post("/users/me/contacts", who, json!({"user_id": other.id})).await;
+        assert_eq!(asked.status, 403);
+        answers.push([dm.body, group.body, added.body, asked.body]);
+    }
+    assert_eq!(answers[0], answers[1], "it is not told who has blocked whom");
+    let found = async |who: &Person, name: &str| {
+        let found = scene.get(&format!("/users/search?q={name}"), who).await.body;
+        found["items"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!((found(&bob, "ada").await, found(&ada, "bob").await), (0, 1));
+    assert_eq!(open_dm(&scene, &eve, &bob).await.status, 201, "others are not concerned");
+    assert_eq!(scene.delete(&path, &bob).await.status, 204);
+    assert_eq!(open_dm(&scene, &bob, &ada).await.status, 403, "nobody takes back another's block");
+    assert_eq!(scene.delete(&path, &ada).await.status, 204);
+    assert_eq!(open_dm(&scene, &bob, &ada).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_begin_a_dm_is_the_others_to_say() {
+    let scene = Scene::new().await;
+    let [ada, bob, eve] = three(&scene).await;
+    let allow = async |audience: &str| {
+        let body = json!({"settings": {"privacy": {"direct_messages": audience}}});
+        assert_eq!(scene.patch_me(&ada, body).await.status, 200);
+    };
+    allow("contacts").await;
+    assert_eq!(open_dm(&scene, &bob, &ada).await.status, 403);
+    scene.post("/users/me/contacts", &bob, json!({"user_id": ada.id})).await;
+    assert_eq!(open_dm(&scene, &bob, &ada).await.status, 403, "asking is not being one");
+    scene.post("/users/me/contacts", &ada, json!({"user_id": bob.id})).await;
+    assert_eq!(open_dm(&scene, &bob, &ada).await.status, 201);
+    allow("nobody").await;
+    assert_eq!(open_dm(&scene, &eve, &ada).await.status, 403);
+    assert_eq!(open_dm(&scene, &bob, &ada).await.status, 200, "the one that there is, is found");
+    assert_eq!(open_dm(&scene, &ada, &eve).await.status, 201, "she may begin one herself");
+}

@@ -1,0 +1,103 @@
+//! A user's sessions as they see them, and the password that all of them hang on.
+
+use ringside_ports::people::sessions::{PasswordChange, Session, Which};
+use ringside_ports::people::{After, People};
+use ringside_ports::service::people::SessionService;
+use ringside_ports::service::{Caller, FieldError, ListPart, Listed, ServiceError};
+use ringside_ports::{Log, Presence};
+use ringside_types::{SessionId, UserId};
+
+use crate::clock::now;
+use crate::profile::gone;
+use crate::registration::{PASSWORD_RULE, is_password};
+use crate::sessions::{revoked, to_the_end};
+use crate::users::Users;
+use crate::{lists, password, throttle};
+
+impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
+    async fn sessions(
+        &self,
+        caller: UserId,
+        all: bool,
+        part: ListPart,
+    ) -> Result<Listed<Session>, ServiceError> {
+        let (limit, after) = (lists::limit(&part), lists::cursor(part.cursor)?);
+        let open_at = (!all).then(now);
+        let sessions = self.directory().sessions(caller, open_at, After { after, limit: limit + 1 }).await?;
+        Ok(lists::listed(sessions, limit, |session| session.id.to_string()))
+    }
+
+    async fn end_session(&self, caller: UserId, session: SessionId) -> Result<(), ServiceError> {
+        let users = self.clone();
+        to_the_end(async move {
+            if users.directory().end_sessions(caller, Which::One(session)).await?.is_empty() {
+                return Err(ServiceError::NotFound("You have no such session.".into()));
+            }
+            users.revoke(vec![revoked(caller, Some(session))]).await
+        })
+        .await
+    }
+
+    async fn change_password(
+        &self,
+        caller: Caller,
+        current: String,
+        new: String,
+    ) -> Result<(), ServiceError> {
+        if !is_password(&new) {
+            return Err(ServiceError::Invalid(vec![FieldError {
+                field: "new",
+                message: PASSWORD_RULE.into(),
+            }]));
+        }
+        let from = self.current_hash(caller.user_id, current).await?;
+        let change = PasswordChange {
+            user_id: caller.user_id,
+            from: Some(from),
+            to: password::hash(new).await?,
+            keep: Some(caller.session_id),
+            actor: Some(caller.user_id),
+            now: now(),
+        };
+        let users = self.clone();
+        to_the_end(async move {
+            // Of changes at once one wins: for the others the current password is another by now.
+            if !users.replace_password(change).await? {
+                return Err(wrong_password());
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl<D: People, P: Presence, L: Log> Users<D, P, L> {
+    /// The hash that the current password fits; guesses are counted like those of a login.
+    async fn current_hash(&self, user: UserId, current: String) -> Result<String, ServiceError> {
+        let cost = throttle::of_failed_change(self.limits(), user);
+        throttle::charge(self.presence(), &cost).await?;
+        let fits = async {
+            let hash = self.directory().password_hash(user).await?.ok_or_else(gone)?;
+            let is_short = current.len() <= password::PASSWORD_BYTES_MAX;
+            let fits = is_short && password::verify(current, hash.clone()).await?;
+            Ok(fits.then_some(hash))
+        };
+        let fits: Result<Option<String>, ServiceError> = fits.await;
+        if !matches!(fits, Ok(None)) {
+            throttle::refund(self.presence(), &cost).await;
+        }
+        fits?.ok_or_else(wrong_password)
+    }
+
+    /// Writes the new hash and tells every edge of the sessions that ended; false: the old one was not the one to replace.
+    pub(crate) async fn replace_password(&self, change: PasswordChange) -> Result<bool, ServiceError> {
+        let user = change.user_id;
+        let Some(ended) = self.directory().change_password(change).await? else { return Ok(false) };
+        self.revoke(ended.into_iter().map(|session| revoked(user, Some(session))).collect()).await?;
+        Ok(true)
+    }
+}
+
+fn wrong_password() -> ServiceError {
+    ServiceError::Forbidden("The current password is another; nothing was changed.".into())
+}
