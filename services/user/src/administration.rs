@@ -101,7 +101,7 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
         if self.replace_password(change).await? { Ok(password) } else { Err(gone()) }
     }
 
-    /// An account's open sessions, [`SESSIONS_LISTED_MAX`] at the most.
+    /// An account's open sessions, the first thousand of them.
     ///
     /// # Errors
     /// An engine's.
