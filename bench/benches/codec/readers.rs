@@ -14,8 +14,6 @@ use simd_json::{BorrowedValue, Buffers, Tape, tape};
 pub enum Reader {
     /// The product's: how deep it nests, the envelope, then the payload that its type calls for.
     Ringside,
-    /// The product's, with a cheaper look at the depth and an `id` that is borrowed: see `proposal.rs`.
-    Proposed,
     /// `serde_json` alone, envelope and payload in one type: what two passes cost. It can read this one command only.
     OnePass,
     /// `simd-json` into the same one type; metadata is read into a value and written again, for there is no `RawValue`.
@@ -26,14 +24,12 @@ pub enum Reader {
 
 impl Reader {
     /// Every reader, the product's first.
-    pub const ALL: [Self; 5] =
-        [Self::Ringside, Self::Proposed, Self::OnePass, Self::SimdTyped, Self::SimdTape];
+    pub const ALL: [Self; 4] = [Self::Ringside, Self::OnePass, Self::SimdTyped, Self::SimdTape];
 
     /// As tables and the command line name it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ringside => "ringside",
-            Self::Proposed => "proposed",
             Self::OnePass => "one-pass",
             Self::SimdTyped => "simd-typed",
             Self::SimdTape => "simd-tape",
@@ -49,7 +45,6 @@ impl Reader {
     ) -> Result<T, String> {
         match self {
             Self::Ringside => read_as_the_product_does(frame, take),
-            Self::Proposed => crate::proposal::read(frame, take),
             Self::OnePass => read_in_one_pass(frame, take),
             Self::SimdTyped => read_simd_typed(scratch, frame, take),
             Self::SimdTape => read_simd_tape(scratch, frame, take),

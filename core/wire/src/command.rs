@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use ringside_types::limits::{JSON_DEPTH_MAX, SYNC_CHANNELS_MAX, SYNC_PAGE_DEFAULT, SYNC_PAGE_MAX};
 use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::amendment::{Amend, Change, EditPayload, EmojiPayload, Target};
@@ -43,11 +43,19 @@ pub struct Envelope<'a> {
     #[serde(borrow, rename = "type")]
     pub kind: Cow<'a, str>,
     /// The client's name for it, echoed on the answer.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "borrowed")]
     pub id: Option<Cow<'a, str>>,
     /// What it says.
     #[serde(borrow, default)]
     pub payload: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// serde borrows a `Cow` that is a field, and would copy one inside an `Option`.
+fn borrowed<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+    Ok(Option::<Text<'de>>::deserialize(from)?.map(|text| text.0))
 }
 
 impl<'a> Envelope<'a> {
@@ -63,7 +71,10 @@ impl<'a> Envelope<'a> {
         if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(Refused::bad_request("The frame is not an envelope: a JSON object with a `type`."));
         }
-        let envelope: Self = serde_json::from_slice(text).map_err(|error| {
+        // Checked once for the whole frame, and fast; not by the parser string by string.
+        let text =
+            simdutf8::basic::from_utf8(text).map_err(|_| Refused::bad_request("The frame is not UTF-8."))?;
+        let envelope: Self = serde_json::from_str(text).map_err(|error| {
             Refused::bad_request(format!(
                 "The frame is not an envelope {{\"type\": string, \"id\"?: string, \"payload\"?: object}}: {error}."
             ))

@@ -1,10 +1,26 @@
 //! How deep JSON nests, counted before anything parses it recursively.
 
-/// Whether `json` opens more than `limit` arrays and objects inside one another.
+/// Bytes whose brackets are counted in one `u8`.
+const BLOCK_BYTES: usize = 128;
+
+const _: () = assert!(BLOCK_BYTES <= u8::MAX as usize);
+
+/// Whether `json` opens more than `limit` arrays and objects inside one another. Brackets in strings don't count.
+/// Whether the text is JSON at all is the parser's to say.
 ///
-/// One pass over the bytes; brackets in strings don't count. Whether the text is JSON at all is the parser's
-/// to say.
+/// What has at most `limit` opening brackets anywhere can't nest deeper: counting them takes no look at strings and
+/// becomes vector instructions (`bench/journal/2026-11-24-codec.md`); that settles nearly every frame.
 pub(crate) fn exceeds(json: &[u8], limit: usize) -> bool {
+    opening_brackets(json) > limit && nests_deeper(json, limit)
+}
+
+fn opening_brackets(json: &[u8]) -> usize {
+    // `[` and `{` differ in this one bit, and no other byte becomes `{` by it.
+    let is_opening = |byte: &u8| u8::from(byte | 0x20 == b'{');
+    json.chunks(BLOCK_BYTES).map(|block| usize::from(block.iter().map(is_opening).sum::<u8>())).sum()
+}
+
+fn nests_deeper(json: &[u8], limit: usize) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in json {
         if in_string {
@@ -48,5 +64,8 @@ mod tests {
         ] {
             assert_eq!(exceeds(json.as_bytes(), 2), deep, "{json}");
         }
+        let strings = format!("[\"{}\"]", "[".repeat(1_000));
+        assert!(!exceeds(strings.as_bytes(), 2), "counted, then looked at");
+        assert!(exceeds("[".repeat(1_000).as_bytes(), 32));
     }
 }
