@@ -18,6 +18,8 @@ pub(crate) const RETRY: Duration = Duration::from_millis(50);
 pub(crate) const RETRY_AFTER_MS: u64 = 1_000;
 /// A peer answers a close frame within this time, or is cut off.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// The same of a reader that stalled: longer than the reactor's linger, which ends it.
+pub(crate) const SLOW_CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A connection reads its next page once less than this waits to be sent to it, in bytes.
 pub(crate) const READ_BELOW_BYTES: usize = 64 * 1024;
 /// Connections let go in each millisecond of a drain, until its window forces more.

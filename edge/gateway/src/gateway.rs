@@ -12,7 +12,7 @@ use ringside_websocket::handshake::RequestParser;
 use ringside_websocket::{Opcode, write_close, write_frame};
 use ringside_wire::event::GoodbyeReason;
 
-use crate::config::{CLOSE_TIMEOUT, Config, HANDSHAKE_TIMEOUT, RETRY};
+use crate::config::{CLOSE_TIMEOUT, Config, HANDSHAKE_TIMEOUT, RETRY, SLOW_CLOSE_TIMEOUT};
 use crate::connection::{Client, Phase, Table};
 use crate::counters::{Counters, add, set};
 use crate::frames::write_goodbye;
@@ -249,6 +249,8 @@ impl Handler for Gateway {
             queue.clear();
         }
         self.let_go_by_id(io, connection, GoodbyeReason::SlowConsumer, CloseCode::SlowConsumer);
+        // It doesn't read, so it won't answer the close: the reactor's linger says how long it may take to.
+        self.set_timer(io, connection, SLOW_CLOSE_TIMEOUT);
         io.close_after_flush(connection);
     }
 
