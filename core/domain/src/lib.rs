@@ -3,6 +3,7 @@
 //! * [`partition`]: the processor of one partition of `messages.send`. Records in, rows and events out.
 //! * [`feed`]: an edge's side of it: which channels it listens to, and the chain that shows a lost record.
 //! * [`seat`]: an edge's tenure of its slot, computed from `control` alone.
+//! * [`tenures`]: which tenures are over, for all of them, computed from `control` alone.
 //! * [`rows`]: the tables that the log owns.
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: time comes with the record or as an argument.
@@ -15,6 +16,7 @@ pub mod feed;
 pub mod partition;
 pub mod rows;
 pub mod seat;
+pub mod tenures;
 mod window;
 
 pub use events::{edited_message, effective_of, effective_of_change};

@@ -1,15 +1,18 @@
 //! An edge's tenure of its slot, computed from `control` alone.
 //!
 //! Vocabulary: a *claim* is a record in `control`; its offset is the tenure's *epoch*. A *tick* renews it. Whoever reads
-//! a later claim of its slot has lost it. The *fence* is the instant up to which an edge may send channel data: a
+//! a later claim of its slot has lost it, and so has who reads that the tenure is over ([`crate::tenures`]): its interest
+//! is void in every partition by then. The *fence* is the instant up to which an edge may send channel data: a
 //! fixed time after it **appended** the newest own tick that it has read back, so that a paused or cut-off edge
 //! falls silent by itself.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use ringside_types::{Epoch, Offset, Slot};
+use ringside_types::{Epoch, Offset, Slot, UnixMillis};
 use ringside_wire::records::{Claim, Tick, control};
+
+use crate::tenures::is_over;
 
 /// An edge ticks this often.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(500);
@@ -25,7 +28,7 @@ const _: () = assert!(TICK_INTERVAL.as_millis() * 2 < FENCE.as_millis(), "one la
 pub enum SeatChange {
     /// The slot is this edge's, in this epoch.
     Won(Epoch),
-    /// Another edge has claimed the slot: close everything, claim anew.
+    /// Another edge has claimed the slot, or this one was silent for too long: close everything, claim anew.
     Lost,
 }
 
@@ -35,6 +38,8 @@ pub struct Seat {
     slot: Slot,
     nonce: [u8; 16],
     epoch: Option<Epoch>,
+    /// The log's time of the newest own claim or tick that was read back.
+    sign: UnixMillis,
     number: u64,
     pending: VecDeque<(u64, Instant)>,
     fence: Option<Instant>,
@@ -43,7 +48,8 @@ pub struct Seat {
 impl Seat {
     /// A seat that is to be claimed; `nonce` is drawn anew for each claim.
     pub fn new(slot: Slot, nonce: [u8; 16]) -> Self {
-        Self { slot, nonce, epoch: None, number: 0, pending: VecDeque::new(), fence: None }
+        let sign = UnixMillis::default();
+        Self { slot, nonce, epoch: None, sign, number: 0, pending: VecDeque::new(), fence: None }
     }
 
     /// The record that claims the slot.
@@ -78,24 +84,38 @@ impl Seat {
     }
 
     /// A record of `control`, in order.
-    pub fn handle_control(&mut self, offset: Offset, body: &control::Body) -> Option<SeatChange> {
+    pub fn handle_control(
+        &mut self,
+        offset: Offset,
+        time: UnixMillis,
+        body: &control::Body,
+    ) -> Option<SeatChange> {
+        if self.epoch.is_some() && is_over(self.sign, time) {
+            return self.lost();
+        }
         match body {
             control::Body::Claim(claim) if claim.slot == u32::from(self.slot.0) => {
-                if claim.nonce[..] == self.nonce {
-                    self.epoch = Some(Epoch(offset.0));
-                    return Some(SeatChange::Won(Epoch(offset.0)));
+                if claim.nonce[..] != self.nonce {
+                    return self.lost();
                 }
-                self.epoch.take().map(|_| SeatChange::Lost)
+                self.epoch = Some(Epoch(offset.0));
+                self.sign = time;
+                Some(SeatChange::Won(Epoch(offset.0)))
             }
             control::Body::Tick(tick) => {
                 let own = self.epoch.is_some_and(|epoch| epoch.0 == tick.epoch);
                 if own && tick.slot == u32::from(self.slot.0) {
+                    self.sign = time;
                     self.read_back(tick.number);
                 }
                 None
             }
             _ => None,
         }
+    }
+
+    fn lost(&mut self) -> Option<SeatChange> {
+        self.epoch.take().map(|_| SeatChange::Lost)
     }
 
     fn read_back(&mut self, number: u64) {
@@ -114,11 +134,14 @@ impl Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenures::TENURE_SILENCE_MS;
+
+    const START: UnixMillis = UnixMillis(1_000_000);
 
     fn won() -> Seat {
         let mut seat = Seat::new(Slot(1), [7; 16]);
         let claim = control::Body::Claim(seat.claim());
-        assert_eq!(seat.handle_control(Offset(5), &claim), Some(SeatChange::Won(Epoch(5))));
+        assert_eq!(seat.handle_control(Offset(5), START, &claim), Some(SeatChange::Won(Epoch(5))));
         seat
     }
 
@@ -128,7 +151,7 @@ mod tests {
         let start = Instant::now();
         assert_eq!(seat.fence(), None);
         let tick = seat.tick(start).expect("a tick");
-        seat.handle_control(Offset(6), &control::Body::Tick(tick));
+        seat.handle_control(Offset(6), START, &control::Body::Tick(tick));
         assert_eq!(seat.fence(), Some(start + FENCE));
     }
 
@@ -137,7 +160,7 @@ mod tests {
         let mut seat = won();
         let tick = seat.tick(Instant::now()).expect("a tick");
         for other in [Tick { epoch: 4, ..tick }, Tick { slot: 2, ..tick }] {
-            seat.handle_control(Offset(6), &control::Body::Tick(other));
+            seat.handle_control(Offset(6), START, &control::Body::Tick(other));
             assert_eq!(seat.fence(), None);
         }
     }
@@ -147,9 +170,29 @@ mod tests {
         let mut seat = won();
         let rival = Seat::new(Slot(1), [8; 16]);
         let claim = control::Body::Claim(rival.claim());
-        assert_eq!(seat.handle_control(Offset(9), &claim), Some(SeatChange::Lost));
+        assert_eq!(seat.handle_control(Offset(9), START, &claim), Some(SeatChange::Lost));
         assert_eq!((seat.epoch(), seat.fence()), (None, None));
         assert_eq!(seat.tick(Instant::now()), None);
+    }
+
+    #[test]
+    fn an_edge_that_slept_through_its_end_knows_it_by_the_next_record() {
+        let mut seat = won();
+        let late = UnixMillis(START.0 + TENURE_SILENCE_MS);
+        let tick = control::Body::Tick(seat.tick(Instant::now()).expect("a tick"));
+        assert_eq!(seat.handle_control(Offset(6), late, &tick), Some(SeatChange::Lost));
+        assert_eq!((seat.epoch(), seat.fence()), (None, None));
+    }
+
+    #[test]
+    fn each_tick_renews_the_seat() {
+        let mut seat = won();
+        for number in 1..=3 {
+            let time = UnixMillis(START.0 + number * (TENURE_SILENCE_MS - 1));
+            let tick = control::Body::Tick(seat.tick(Instant::now()).expect("a tick"));
+            assert_eq!(seat.handle_control(Offset(5 + number), time, &tick), None);
+        }
+        assert_eq!(seat.epoch(), Some(Epoch(5)));
     }
 
     #[test]

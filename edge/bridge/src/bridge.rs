@@ -132,7 +132,10 @@ where
         if tenure.await? == Ended::Stopped {
             return Ok(());
         }
-        tracing::warn!(slot = config.slot.0, "another edge claimed this slot; claiming it anew");
+        tracing::warn!(
+            slot = config.slot.0,
+            "this edge's tenure is over: its slot was claimed by another, or it was silent for too long; claiming it anew"
+        );
     }
 }
 

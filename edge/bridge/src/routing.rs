@@ -113,13 +113,13 @@ where
     /// Records of `control`, in order.
     pub(crate) fn control(&mut self, records: Vec<Record>) -> Option<SeatChange> {
         for record in records {
-            let offset = record.offset;
+            let (offset, time) = (record.offset, record.time);
             let body = ringside_wire::decode::<Control>(record.payload).map(|control| control.body);
             let Ok(Some(body)) = body else {
                 tracing::error!(%offset, "a control record can't be read by this version; it is passed over");
                 continue;
             };
-            if self.seat.handle_control(offset, &body) == Some(SeatChange::Lost) {
+            if self.seat.handle_control(offset, time, &body) == Some(SeatChange::Lost) {
                 return Some(SeatChange::Lost);
             }
             let handled = match body {

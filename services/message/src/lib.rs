@@ -1,10 +1,12 @@
 //! Sequence, store, route: the processor of a partition, and the messages that REST sends and reads.
 //!
 //! * [`processor::run`] drives `ringside_domain::partition` over a log, a store and a committer.
+//! * [`janitor`] strikes dead edges off, in every partition.
 //! * [`stepwise::Stepwise`] is the committer for a log and a store that share no database.
 //! * [`messages::Messages`] is the service's contract.
 
 mod amendments;
+pub mod janitor;
 pub mod messages;
 mod pack;
 pub mod processor;

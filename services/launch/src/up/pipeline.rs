@@ -1,8 +1,9 @@
-//! The processors of all partitions, and the relay of the Directory's outbox.
+//! The processors of all partitions, the janitor of dead edges, and the relay of the Directory's outbox.
 
 use std::sync::Arc;
 
 use ringside_channel::Relay;
+use ringside_message::janitor;
 use ringside_message::processor::{self, Counters, ProcessorError};
 use ringside_ports::Log as _;
 use ringside_types::{PartitionId, Topic};
@@ -43,6 +44,7 @@ impl Pipeline {
             );
             processors.spawn(run);
         }
+        tokio::spawn(janitor::run(log.clone(), stop.clone()));
         let (relay, task) = Relay::over(folder.directory.clone(), log);
         tokio::spawn(task.run(stop.clone()));
         Ok(Self { processors: Mutex::new(processors), counters, relay })
