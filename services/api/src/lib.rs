@@ -7,6 +7,7 @@ mod amendments;
 mod auth;
 mod channels;
 mod client;
+mod contract;
 mod home;
 mod messages;
 mod people;

@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
 use crate::table::NOT_YET;
-use crate::{amendments, auth, channels, home, messages, users};
+use crate::{amendments, auth, channels, contract, home, messages, users};
 
 /// A request, its body included, must be answered in this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -107,6 +107,7 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
     Router::new()
         .route("/", get(home::page))
         .route("/home.css", get(home::style))
+        .merge(contract::routes())
         .nest("/api/v1", api)
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)

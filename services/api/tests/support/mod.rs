@@ -146,13 +146,20 @@ impl Scene {
             ),
             presence,
         };
-        let config = Config { limits, trusted_proxies: Vec::new(), edge_url: String::new() };
+        let config =
+            Config { limits, trusted_proxies: Vec::new(), edge_url: "ws://127.0.0.1:8081/ws".into() };
         Self { directory, people, folder, router: router(services, config), _stop: stop }
     }
 
     /// Asks as this person, or as nobody.
     pub async fn ask(&self, method: &str, path: &str, who: Option<&Person>, body: Option<Value>) -> Answer {
-        ask(self.router.clone(), method, path, who.map(|who| who.token.clone()), body).await
+        ask(self.router.clone(), method, &format!("/api/v1{path}"), who.map(|who| who.token.clone()), body)
+            .await
+    }
+
+    /// What is not under `/api/v1`.
+    pub async fn document(&self, path: &str) -> Value {
+        ask(self.router.clone(), "GET", path, None, None).await.body
     }
 
     pub async fn get(&self, path: &str, who: &Person) -> Answer {
@@ -184,7 +191,7 @@ impl Scene {
         body: Option<Value>,
     ) -> impl Future<Output = Answer> + Send + 'static {
         let (router, token) = (self.router.clone(), who.token.clone());
-        async move { ask(router, method, &path, Some(token), body).await }
+        async move { ask(router, method, &format!("/api/v1{path}"), Some(token), body).await }
     }
 
     pub async fn registered(&self, username: &str) -> Person {
@@ -228,7 +235,7 @@ async fn process(engine: &Engine, stop: &watch::Receiver<bool>) {
 }
 
 async fn ask(router: Router, method: &str, path: &str, token: Option<String>, body: Option<Value>) -> Answer {
-    let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+    let mut request = Request::builder().method(method).uri(path);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }

@@ -1,0 +1,31 @@
+//! The contract as machines read it (`/openapi.json`), and a page to read and try it (`/docs`), which works offline.
+
+mod openapi;
+mod operations;
+
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+const PAGE: &str = include_str!("contract/docs.html");
+const SCRIPT: &str = include_str!("contract/docs.js");
+const STYLE: &str = include_str!("contract/docs.css");
+
+static OPENAPI: LazyLock<String> = LazyLock::new(|| openapi::document().to_string());
+
+/// The documents' routes.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let script = ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT);
+    Router::new()
+        .route("/openapi.json", get(|| async { json(&OPENAPI) }))
+        .route("/docs", get(|| async { ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE) }))
+        .route("/docs.js", get(|| async { script }))
+        .route("/docs.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
+}
+
+fn json(document: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], document)
+}
