@@ -40,7 +40,7 @@ async fn a_contact_is_asked_for_accepted_and_removed() {
     assert_eq!(scene.delete(&of(&ada), &bob).await.status, 404);
     assert_eq!(contacts(&scene, &ada).await, []);
     let oneself = scene.post("/users/me/contacts", &ada, json!({"user_id": ada.id})).await;
-    assert_eq!(oneself.status, 400);
+    assert_eq!((oneself.status, &oneself.body["code"]), (409, &json!("yourself")));
     let nobody = json!({"user_id": "00000000-0000-0000-0000-000000000001"});
     assert_eq!(scene.post("/users/me/contacts", &ada, nobody).await.status, 404);
 }

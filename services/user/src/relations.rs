@@ -68,7 +68,8 @@ fn no_user() -> ServiceError {
 
 fn not_oneself(caller: UserId, other: UserId) -> Result<(), ServiceError> {
     if caller == other {
-        return Err(ServiceError::BadRequest("This is yourself; name another user.".into()));
+        let message = "This is yourself; name another user.".into();
+        return Err(ServiceError::Conflict { code: "yourself", message });
     }
     Ok(())
 }
