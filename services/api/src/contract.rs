@@ -1,5 +1,7 @@
-//! The contract as machines read it (`/openapi.json`), and a page to read and try it (`/docs`), which works offline.
+//! The contract as machines read it (`/openapi.json`, `/asyncapi.json`), and a page to read and try it (`/docs`), which works offline.
 
+mod asyncapi;
+mod frames;
 mod openapi;
 mod operations;
 
@@ -15,12 +17,14 @@ const SCRIPT: &str = include_str!("contract/docs.js");
 const STYLE: &str = include_str!("contract/docs.css");
 
 static OPENAPI: LazyLock<String> = LazyLock::new(|| openapi::document().to_string());
+static ASYNCAPI: LazyLock<String> = LazyLock::new(|| asyncapi::document().to_string());
 
 /// The documents' routes.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let script = ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT);
     Router::new()
         .route("/openapi.json", get(|| async { json(&OPENAPI) }))
+        .route("/asyncapi.json", get(|| async { json(&ASYNCAPI) }))
         .route("/docs", get(|| async { ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE) }))
         .route("/docs.js", get(|| async { script }))
         .route("/docs.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))

@@ -41,7 +41,7 @@ pub(super) fn document() -> Value {
             "version": VERSION,
             "summary": "A chat server that you run yourself.",
             "description": "Times are RFC 3339 UTC with milliseconds. Message ids are decimal strings. Unknown fields are \
-                ignored. Live events come over the WebSocket that `/asyncapi.json` describes.",
+                ignored. Live events come over the WebSocket that asyncapi.json describes.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

@@ -1,0 +1,52 @@
+//! Every frame of the WebSocket: which way it goes, and the schema of its payload. `/asyncapi.json` is made of this table, and
+//! a test sends or receives each with a client that is not ours.
+
+/// A frame: its type, what it is, the schema of its payload (empty: any).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) kind: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) payload: &'static str,
+}
+
+const fn frame(kind: &'static str, payload: &'static str, summary: &'static str) -> Frame {
+    Frame { kind, summary, payload }
+}
+
+/// What clients send.
+pub(super) const COMMANDS: &[Frame] = &[
+    frame("message.send", "MessageSend", "Send a message. `id` is its idempotency key, a UUID."),
+    frame("message.edit", "MessageEditing", "Edit one's message. `id` is a UUID."),
+    frame("message.delete", "MessageNamed", "Delete a message: own, or as an admin. `id` is a UUID."),
+    frame("reaction.add", "MessageReaction", "React to a message. `id` is a UUID."),
+    frame("reaction.remove", "MessageReaction", "Take it back. `id` is a UUID."),
+    frame("sync", "SyncAsked", "Ask for what was missed, channel by channel."),
+    frame("auth", "TokenRenewal", "Live on with a new access token."),
+    frame("ping", "", "Ask for a `pong` with the same payload."),
+];
+
+/// What the server sends.
+pub(super) const EVENTS: &[Frame] = &[
+    frame("hello", "Hello", "The first frame."),
+    frame("message.ack", "Ack", "The log holds the request durably."),
+    frame(
+        "message.rejected",
+        "Rejected",
+        "Acknowledged, then refused: membership was lost in between, or there is no such message.",
+    ),
+    frame("message.new", "Message", "A new message, in the channel's one order."),
+    frame("message.updated", "MessageUpdated", "A message was edited: as it is now."),
+    frame("message.deleted", "MessageDeleted", "A message was deleted."),
+    frame("message.pinned", "MessagePinChanged", "A message was pinned."),
+    frame("message.unpinned", "MessagePinChanged", "A message is pinned no longer."),
+    frame("reaction.updated", "ReactionUpdated", "Somebody reacted, or took it back."),
+    frame("channel.created", "ChannelChanged", "A channel was made, the caller in it."),
+    frame("channel.member_added", "MemberChanged", "Someone became a member."),
+    frame("channel.member_removed", "MemberChanged", "Someone is a member no longer."),
+    frame("sync.page", "SyncPage", "A part of what was missed."),
+    frame("sync.done", "SyncDone", "All of what was missed has been sent."),
+    frame("auth.ok", "AuthOk", "The connection lives on."),
+    frame("pong", "", "The answer to `ping`."),
+    frame("goodbye", "Goodbye", "Before a close that the server starts."),
+    frame("error", "Error", "A command was refused; `id` names it."),
+];

@@ -1,0 +1,263 @@
+//! `/asyncapi.json` against the running server, by a public WebSocket client: every frame that it names is sent or received,
+//! and every frame that is sent or received is as it says.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use support::{Server, folder};
+use tungstenite::client::IntoClientRequest as _;
+use tungstenite::{Message, WebSocket};
+use uuid::Uuid;
+
+/// The server has so long for one answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the document says, and the frames that have been seen.
+struct Contract {
+    frames: BTreeMap<String, Validator>,
+    seen: BTreeSet<String>,
+}
+
+impl Contract {
+    fn of(server: &Server) -> Self {
+        let (status, text) = server.get_api("/asyncapi.json");
+        assert_eq!(status, 200);
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        let schemas = closed(document["components"]["schemas"].clone());
+        let messages = document["components"]["messages"].as_object().expect("messages");
+        let frames = messages.iter().map(|(kind, message)| {
+            let mut schema = closed(message["payload"].clone());
+            schema["components"] = json!({"schemas": schemas});
+            let validator = jsonschema::options().should_validate_formats(true).build(&schema);
+            (kind.clone(), validator.expect("a schema"))
+        });
+        Self { frames: frames.collect(), seen: BTreeSet::new() }
+    }
+
+    fn check(&mut self, frame: &Value) {
+        let kind = frame["type"].as_str().expect("a type");
+        let validator =
+            self.frames.get(kind).unwrap_or_else(|| panic!("{kind} is not in the document: {frame}"));
+        let errors: Vec<String> =
+            validator.iter_errors(frame).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:#?} in {frame}");
+        self.seen.insert(kind.to_owned());
+        for change in frame["payload"]["changes"].as_array().into_iter().flatten() {
+            self.check(change);
+        }
+    }
+}
+
+/// The same, but nothing may be in an object that is not in the document.
+fn closed(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(object) => {
+            let is_schema =
+                object.get("type").is_some_and(|kind| kind == "object") && object.contains_key("properties");
+            object.values_mut().for_each(|value| *value = closed(value.take()));
+            if is_schema {
+                object.insert("additionalProperties".into(), false.into());
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = closed(item.take())),
+        _ => {}
+    }
+    schema
+}
+
+/// Someone with an account and one connection.
+struct Person {
+    id: String,
+    token: String,
+    refresh_token: String,
+    api: SocketAddr,
+    live: Option<WebSocket<TcpStream>>,
+}
+
+impl Person {
+    fn registered(server: &Server, name: &str) -> Self {
+        let api = server.address("api");
+        let body =
+            json!({"email": format!("{name}@example.org"), "username": name, "password": "correct horse"});
+        let (status, made) = ask(api, "POST", "/auth/register", "", Some(body));
+        assert_eq!(status, 201, "{made}");
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        Self {
+            id: text(&made["user"]["id"]),
+            token: text(&made["access_token"]),
+            refresh_token: text(&made["refresh_token"]),
+            api,
+            live: None,
+        }
+    }
+
+    fn connect(&mut self, server: &Server, contract: &mut Contract) {
+        let stream = TcpStream::connect(server.address("edge")).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let mut request =
+            format!("ws://{}/ws", server.address("edge")).into_client_request().expect("a request");
+        let bearer = format!("Bearer {}", self.token).parse().expect("a header");
+        request.headers_mut().insert("Authorization", bearer);
+        let (socket, _) = tungstenite::client(request, stream).expect("a handshake");
+        self.live = Some(socket);
+        self.until("hello", contract);
+    }
+
+    fn send(&mut self, contract: &mut Contract, kind: &str, payload: &Value) -> String {
+        let id = Uuid::new_v4().to_string();
+        let frame = json!({"type": kind, "id": id, "payload": payload});
+        contract.check(&frame);
+        let live = self.live.as_mut().expect("connected");
+        live.send(Message::text(frame.to_string())).expect("it takes it");
+        id
+    }
+
+    /// The next frame; `None`: the connection is closed.
+    fn next(&mut self, contract: &mut Contract) -> Option<Value> {
+        loop {
+            match self.live.as_mut().expect("connected").read() {
+                Ok(Message::Text(text)) => {
+                    let frame = serde_json::from_str(&text).expect("JSON");
+                    contract.check(&frame);
+                    return Some(frame);
+                }
+                Ok(Message::Close(_)) | Err(tungstenite::Error::ConnectionClosed) => return None,
+                Ok(_) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Reads up to the first frame of this type.
+    fn until(&mut self, kind: &str, contract: &mut Contract) -> Value {
+        loop {
+            let frame = self.next(contract).unwrap_or_else(|| panic!("closed before {kind}"));
+            if frame["type"] == kind {
+                return frame["payload"].clone();
+            }
+        }
+    }
+
+    fn rest(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let (status, answer) = ask(self.api, method, path, &self.token, body);
+        assert!(status < 300, "{method} {path}: {status} {answer}");
+        answer
+    }
+}
+
+fn ask(api: SocketAddr, method: &str, path: &str, token: &str, body: Option<Value>) -> (u16, Value) {
+    let mut stream = TcpStream::connect(api).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let request = format!(
+        "{method} /api/v1{path} HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("it takes it");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+/// Two people and what they do to each other.
+struct Walk {
+    contract: Contract,
+    ada: Person,
+    bob: Person,
+    channel: String,
+}
+
+impl Walk {
+    fn messages(&mut self) {
+        let Self { contract, ada, bob, channel, .. } = self;
+        ada.send(contract, "message.send", &json!({"channel_id": channel, "content": "hello"}));
+        ada.until("message.ack", contract);
+        let message = bob.until("message.new", contract)["message_id"].clone();
+        let named = json!({"channel_id": channel, "message_id": message});
+        let with = |key: &str, value: &str| {
+            let mut payload = named.clone();
+            payload[key] = value.into();
+            payload
+        };
+        ada.send(contract, "message.edit", &with("content", "hello you"));
+        bob.until("message.updated", contract);
+        bob.send(contract, "reaction.add", &with("emoji", "👍"));
+        ada.until("reaction.updated", contract);
+        bob.send(contract, "reaction.remove", &with("emoji", "👍"));
+        ada.until("reaction.updated", contract);
+        let pin = format!("/channels/{channel}/pins/{}", message.as_str().expect("an id"));
+        ada.rest("PUT", &pin, None);
+        bob.until("message.pinned", contract);
+        ada.rest("DELETE", &pin, None);
+        bob.until("message.unpinned", contract);
+        ada.send(contract, "message.delete", &named);
+        bob.until("message.deleted", contract);
+    }
+
+    fn connection(&mut self) {
+        let Self { contract, ada, channel, .. } = self;
+        let asked = json!({"channels": [{"channel_id": channel, "last_message_id": null, "last_change": 0}]});
+        ada.send(contract, "sync", &asked);
+        ada.until("sync.page", contract);
+        ada.until("sync.done", contract);
+        let renewed = json!({"refresh_token": ada.refresh_token});
+        let (_, renewed) = ask(ada.api, "POST", "/auth/refresh", "", Some(renewed));
+        ada.token = renewed["access_token"].as_str().expect("a token").to_owned();
+        ada.send(contract, "auth", &json!({"access_token": ada.token}));
+        ada.until("auth.ok", contract);
+        ada.send(contract, "ping", &json!({"at": 1}));
+        assert_eq!(ada.until("pong", contract), json!({"at": 1}));
+        let elsewhere = json!({"channel_id": Uuid::new_v4(), "content": "anyone?"});
+        ada.send(contract, "message.send", &elsewhere);
+        assert_eq!(ada.until("error", contract)["code"], "not_a_member");
+        // Whether the message is there is the pipeline's to say, after the acknowledgement.
+        ada.send(contract, "message.delete", &json!({"channel_id": channel, "message_id": "1"}));
+        assert_eq!(ada.until("message.rejected", contract)["code"], "not_found");
+    }
+
+    fn goodbye(mut self, server: Server) -> Contract {
+        let draining = std::thread::spawn(move || server.stop());
+        let since = Instant::now();
+        while let Some(frame) = self.bob.next(&mut self.contract) {
+            assert!(since.elapsed() < PATIENCE, "no goodbye, but {frame}");
+        }
+        drop((self.ada.live.take(), self.bob.live.take()));
+        assert!(draining.join().expect("no panic").success());
+        self.contract
+    }
+}
+
+#[test]
+fn every_frame_is_as_the_document_says() {
+    let data = folder();
+    let off = ["MESSAGES_PER_SECOND", "CHANNEL_MESSAGES_PER_MINUTE", "REST_PER_MINUTE"];
+    let off = off.map(|limit| (format!("RINGSIDE_LIMITS_{limit}"), "0"));
+    let off: Vec<(&str, &str)> = off.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let server = Server::start(data.path(), &[], &off);
+    let mut contract = Contract::of(&server);
+    let (mut ada, mut bob) = (Person::registered(&server, "ada"), Person::registered(&server, "bob"));
+    ada.connect(&server, &mut contract);
+    bob.connect(&server, &mut contract);
+    let wish = json!({"type": "group", "name": "ring", "member_ids": [bob.id]});
+    let channel = ada.rest("POST", "/channels", Some(wish))["id"].as_str().expect("an id").to_owned();
+    bob.until("channel.created", &mut contract);
+    ada.rest("DELETE", &format!("/channels/{channel}/members/{}", bob.id), None);
+    bob.until("channel.member_removed", &mut contract);
+    ada.rest("POST", &format!("/channels/{channel}/members"), Some(json!({"user_ids": [bob.id]})));
+    bob.until("channel.member_added", &mut contract);
+    let mut walk = Walk { contract, ada, bob, channel };
+    walk.messages();
+    walk.connection();
+    let contract = walk.goodbye(server);
+    let missing: Vec<_> = contract.frames.keys().filter(|kind| !contract.seen.contains(*kind)).collect();
+    assert!(missing.is_empty(), "neither sent nor received: {missing:?}");
+}
