@@ -37,7 +37,13 @@ fn new_message_of(row: &MessageRow, sender: Option<records::Profile>) -> NewMess
         content_type: records::ContentType::from(row.content_type).into(),
         reply_to: row.reply_to.0,
         metadata: row.metadata.clone(),
+        edited_at_ms: edited_at_ms(row),
+        deleted: row.is_deleted(),
     }
+}
+
+fn edited_at_ms(row: &MessageRow) -> u64 {
+    row.edited_record.non_zero().map_or(0, |id| id.time().0)
 }
 
 /// The event of a message's row, with the sender as the caller knows them.
@@ -100,7 +106,7 @@ fn edited_of(row: &MessageRow, sender: Option<records::Profile>) -> Edited {
     Edited {
         message: Some(new_message_of(row, sender)),
         seq: row.seq,
-        edited_at_ms: row.edited_record.non_zero().map_or(0, |id| id.time().0),
+        edited_at_ms: edited_at_ms(row),
         deleted: row.is_deleted(),
     }
 }
@@ -116,4 +122,38 @@ pub(crate) fn record_head(head: &HeadRow) -> records::Head {
 
 pub(crate) fn item(channel: ChannelId, body: edge_item::Body) -> EdgeItem {
     EdgeItem { channel_id: channel.as_bytes().to_vec().into(), body: Some(body) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringside_types::{ChannelId, ClientId, UserId};
+    use uuid::Uuid;
+
+    /// Gaps are filled from rows that may have been changed since: what is told of one must say so.
+    #[test]
+    fn a_message_read_back_after_its_deletion_is_a_tombstone() {
+        let later = MessageId(5 << 22);
+        let row = MessageRow {
+            channel_id: ChannelId(Uuid::from_u128(1)),
+            message_id: MessageId(1 << 22),
+            prev: MessageId::ZERO,
+            seq: 1,
+            change: 0,
+            client_id: ClientId(Uuid::from_u128(2)),
+            sender_id: UserId(Uuid::from_u128(3)),
+            content: String::new(),
+            content_type: ringside_wire::message::ContentType::Text,
+            metadata: String::new(),
+            reply_to: MessageId::ZERO,
+            edited_record: MessageId(3 << 22),
+            deleted_record: later,
+            stamp: Default::default(),
+        };
+        let effective = effective_of(&row, None);
+        let Some(effective::Event::Message(new)) = &effective.event else { panic!("{effective:?}") };
+        let told = ringside_wire::message::from_record(row.channel_id, row.message_id, row.seq, new);
+        let told = told.expect("a message");
+        assert!(told.deleted && told.edited_at == Some(MessageId(3 << 22).time()));
+    }
 }

@@ -145,7 +145,7 @@ pub fn from_record<'a>(
         reply_to: MessageId(new.reply_to).non_zero(),
         metadata: metadata(&new.metadata),
         created_at: id.time(),
-        edited_at: None,
-        deleted: false,
+        edited_at: (new.edited_at_ms > 0).then_some(UnixMillis(new.edited_at_ms)),
+        deleted: new.deleted,
     })
 }

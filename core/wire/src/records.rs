@@ -262,6 +262,11 @@ pub struct NewMessage {
     pub reply_to: u64,
     #[prost(string, tag = "7")]
     pub metadata: ::prost::alloc::string::String,
+    /// What became of it before it was read back; on the way of a new message both are absent.
+    #[prost(uint64, tag = "8")]
+    pub edited_at_ms: u64,
+    #[prost(bool, tag = "9")]
+    pub deleted: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Amended {

@@ -7,6 +7,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::amendment::{Change, Wish};
+use crate::client::Message;
+
 /// Everything that one run left behind.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct History {
@@ -16,6 +19,9 @@ pub struct History {
     pub channels: Vec<ChannelHistory>,
     /// One entry for each client (a device: several may belong to one user).
     pub clients: Vec<ClientHistory>,
+    /// Clients that only listen, and are shut out and let in again; they have no place among the members.
+    #[serde(default)]
+    pub guests: Vec<ClientHistory>,
 }
 
 /// A channel and what it held at the end.
@@ -27,6 +33,9 @@ pub struct ChannelHistory {
     pub members: Vec<Uuid>,
     /// The whole channel as members read it after everything was quiet.
     pub readings: Vec<FinalReading>,
+    /// All its changes, from a last sync that asked for them from the first one; none: they were not to be had.
+    #[serde(default)]
+    pub changes: Option<Vec<Change>>,
 }
 
 /// One member's reading of a whole channel over REST.
@@ -36,6 +45,9 @@ pub struct FinalReading {
     pub reader: Uuid,
     /// Oldest first.
     pub messages: Vec<Seen>,
+    /// Messages that are pinned; none: not asked.
+    #[serde(default)]
+    pub pins: Option<Vec<u64>>,
 }
 
 /// One client's own records, in the order in which they happened to it.
@@ -82,7 +94,18 @@ pub enum Event {
         /// What was said.
         content: String,
     },
-    /// `message.ack` was read.
+    /// A change of a message was asked for; answered like a message that is sent. A retry is another such record.
+    Asked {
+        /// Where.
+        channel: Uuid,
+        /// The idempotency key.
+        client_id: Uuid,
+        /// Of which message.
+        message_id: u64,
+        /// What.
+        wish: Wish,
+    },
+    /// `message.ack` was read, or a 2xx over REST.
     Acked {
         /// Where the message was sent to.
         channel: Uuid,
@@ -112,17 +135,20 @@ pub enum Event {
         /// The message.
         message: Seen,
     },
-    /// `message.deleted` was read.
-    Deleted {
+    /// A numbered change was read.
+    Changed {
         /// Where.
         channel: Uuid,
-        /// Which message.
-        message_id: u64,
+        /// Which.
+        change: Change,
     },
     /// A `sync` was handed to the socket.
     SyncSent {
         /// Channels asked for, each with the last message id known to the client.
         channels: Vec<(Uuid, Option<u64>)>,
+        /// The last change known, likewise.
+        #[serde(default)]
+        changes: Vec<(Uuid, u64)>,
     },
     /// `sync.page` was read.
     Page {
@@ -130,6 +156,9 @@ pub enum Event {
         channel: Uuid,
         /// Oldest first.
         messages: Vec<Seen>,
+        /// In the order of their numbers.
+        #[serde(default)]
+        changes: Vec<Change>,
         /// Whether another page of this channel follows.
         has_more: bool,
         /// Whether the client has to forget what it had.
@@ -139,10 +168,23 @@ pub enum Event {
     SyncDone {
         /// Each channel with the `last_seq` that the server named.
         channels: Vec<(Uuid, u64)>,
+        /// And with its `last_change`.
+        #[serde(default)]
+        changes: Vec<(Uuid, u64)>,
     },
     /// The server answered that the user is not a member, to a sync.
     SyncRefused {
         /// Of which channel, where the answer names it.
+        channel: Option<Uuid>,
+    },
+    /// It was answered that the user is out of this channel, or (without one) that the session is over.
+    ShutOut {
+        /// Which channel.
+        channel: Option<Uuid>,
+    },
+    /// The user is about to be let in again.
+    LetIn {
+        /// Which channel.
         channel: Option<Uuid>,
     },
     /// Something that the contract does not allow, kept as text.
@@ -167,4 +209,21 @@ pub struct Seen {
     pub content: String,
     /// Whether it is a tombstone.
     pub deleted: bool,
+    /// Whether it was ever edited.
+    #[serde(default)]
+    pub edited: bool,
+}
+
+impl From<Message> for Seen {
+    fn from(message: Message) -> Self {
+        Self {
+            message_id: message.message_id,
+            seq: message.seq,
+            client_id: message.client_id,
+            sender: message.sender.id,
+            content: message.content,
+            deleted: message.deleted,
+            edited: message.edited_at.is_some(),
+        }
+    }
 }

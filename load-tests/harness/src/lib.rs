@@ -4,6 +4,7 @@
 //! whose [`history`] the [`checker`] judges; [`behaviours`] tries what else the
 //! contract promises. [`command`] is the command line of it all.
 
+pub mod amendment;
 pub mod behaviours;
 pub mod checker;
 pub mod client;

@@ -83,6 +83,15 @@ pub struct Account {
     pub access_token: String,
 }
 
+/// A session just begun.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Whose.
+    pub account: Account,
+    /// Ends it, or renews it once.
+    pub refresh_token: String,
+}
+
 impl Rest {
     /// For the API at this address.
     pub fn at(address: SocketAddr) -> Self {
@@ -128,21 +137,23 @@ impl Rest {
 
     /// `POST /auth/register`.
     pub async fn register(&self, username: &str) -> Result<Account, RestError> {
-        #[derive(Deserialize)]
-        struct Registered {
-            user: User,
-            access_token: String,
-        }
-        #[derive(Deserialize)]
-        struct User {
-            id: Uuid,
-        }
-        let password = format!("{username} likes long passwords");
-        let body =
-            json!({ "email": format!("{username}@example.org"), "username": username, "password": password });
+        Ok(self.sign_up(username).await?.account)
+    }
+
+    /// `POST /auth/register`, with all that it answers.
+    pub async fn sign_up(&self, username: &str) -> Result<Session, RestError> {
+        let body = json!({
+            "email": format!("{username}@example.org"), "username": username, "password": password_of(username),
+        });
         let answer = self.call(Method::POST, "/api/v1/auth/register", None, Some(&body)).await?;
-        let registered: Registered = answer.read("a registration", &[201])?;
-        Ok(Account { user_id: registered.user.id, access_token: registered.access_token })
+        answer.session("a registration", 201)
+    }
+
+    /// `POST /auth/login` of somebody whom [`sign_up`](Self::sign_up) registered.
+    pub async fn login(&self, username: &str) -> Result<Session, RestError> {
+        let body = json!({ "login": username, "password": password_of(username) });
+        let answer = self.call(Method::POST, "/api/v1/auth/login", None, Some(&body)).await?;
+        answer.session("a login", 200)
     }
 
     /// `POST /channels`.
@@ -161,6 +172,13 @@ impl Rest {
         let answer = self.call(Method::POST, "/api/v1/channels", Some(token), Some(&body)).await?;
         let channel: Channel = answer.read("a new channel", &[200, 201])?;
         Ok(channel.id)
+    }
+
+    /// `POST /channels/{id}/members`.
+    pub async fn add_member(&self, token: &str, channel: Uuid, user: Uuid) -> Result<(), RestError> {
+        let path = format!("/api/v1/channels/{channel}/members");
+        let answer = self.call(Method::POST, &path, Some(token), Some(&json!({ "user_id": user }))).await?;
+        answer.read::<Value>("a new member", &[200, 201]).map(drop)
     }
 
     /// The whole of a channel, oldest first.
@@ -185,7 +203,29 @@ impl Rest {
     }
 }
 
+/// The password of everybody who is registered here.
+pub fn password_of(username: &str) -> String {
+    format!("{username} likes long passwords")
+}
+
 impl Answer {
+    /// The body as a session.
+    pub fn session(&self, what: &str, status: u16) -> Result<Session, RestError> {
+        #[derive(Deserialize)]
+        struct Begun {
+            user: User,
+            access_token: String,
+            refresh_token: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct User {
+            id: Uuid,
+        }
+        let begun: Begun = self.read(what, &[status])?;
+        let account = Account { user_id: begun.user.id, access_token: begun.access_token };
+        Ok(Session { account, refresh_token: begun.refresh_token.unwrap_or_default() })
+    }
+
     /// The body, if the status is one of these.
     pub fn read<T: for<'a> Deserialize<'a>>(&self, what: &str, statuses: &[u16]) -> Result<T, RestError> {
         let what = what.to_owned();

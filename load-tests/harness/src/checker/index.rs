@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::Counts;
+use crate::amendment::Wish;
 use crate::history::{ChannelHistory, Event, History, Record, Seen};
 
 /// The idempotency key in full.
@@ -58,6 +59,8 @@ pub(super) struct Index<'h> {
     pub seq_of: HashMap<(Uuid, u64), u64>,
     /// Per channel: the greatest seq that anyone had seen up to a time, as rising steps (time, seq).
     pub stored_by: HashMap<Uuid, Vec<(u64, u64)>>,
+    /// Contents that were ever asked for by edits, by channel and message.
+    pub edits: HashMap<(Uuid, u64), Vec<&'h str>>,
     /// Final seq by key, from the first reading of each channel.
     pub final_seq: HashMap<SendKey, u64>,
 }
@@ -71,6 +74,7 @@ impl<'h> Index<'h> {
             sightings: Vec::new(),
             seq_of: HashMap::new(),
             stored_by: HashMap::new(),
+            edits: HashMap::new(),
             final_seq: HashMap::new(),
         };
         for client in &history.clients {
@@ -98,6 +102,9 @@ impl<'h> Index<'h> {
                     client,
                 });
                 sending.attempts += 1;
+            }
+            Event::Asked { channel, message_id, wish: Wish::Edit { content }, .. } => {
+                self.edits.entry((*channel, *message_id)).or_default().push(content);
             }
             Event::Acked { channel, client_id } => {
                 if let Some(sending) =
@@ -206,10 +213,17 @@ impl<'h> Index<'h> {
             .sum();
         counts.live = self.sightings.iter().filter(|sighting| sighting.place == Place::Live).count() as u64;
         counts.synced = self.sightings.iter().filter(|sighting| sighting.place == Place::Page).count() as u64;
+        let mut asked = std::collections::HashSet::new();
+        counts.changes =
+            self.history.channels.iter().filter_map(|c| c.changes.as_ref()).map(|c| c.len() as u64).sum();
+        let guests = self.history.guests.iter().flat_map(|guest| &guest.records);
+        counts.shut_out =
+            guests.filter(|record| matches!(record.event, Event::ShutOut { .. })).count() as u64;
         for record in self.history.clients.iter().flat_map(|client| &client.records) {
             match &record.event {
                 Event::Opened => counts.connections += 1,
                 Event::SyncDone { .. } => counts.syncs += 1,
+                Event::Asked { client_id, .. } => counts.amendments += u64::from(asked.insert(*client_id)),
                 Event::Page { reset: true, .. } => counts.resets += 1,
                 _ => {}
             }

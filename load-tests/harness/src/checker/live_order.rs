@@ -44,7 +44,7 @@ fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
                 let position = positions.entry(*channel).or_default();
                 position.known = position.known.max(messages.iter().map(|message| message.seq).max());
             }
-            Event::SyncDone { channels } => {
+            Event::SyncDone { channels, .. } => {
                 for (channel, last_seq) in channels {
                     let position = positions.entry(*channel).or_default();
                     position.known = position.known.max(Some(*last_seq));

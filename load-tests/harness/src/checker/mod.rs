@@ -1,4 +1,4 @@
-//! Invariants 1–8 of the project's testing rules, and the deletions' part of 10, decided from client histories alone.
+//! Invariants 1–10 of the project's testing rules (10 without read cursors), decided from client histories alone.
 //!
 //! [`check`] is pure. Each invariant is a function over the same `Index`; a further one is another file and another line
 //! in [`check`]. What a client doesn't know is unknown: a send without an answer may or may not appear, and neither is a
@@ -6,7 +6,7 @@
 
 mod agreement;
 mod causality;
-mod deletion;
+mod changes;
 mod final_history;
 mod index;
 mod live_order;
@@ -15,6 +15,7 @@ mod model;
 #[cfg(test)]
 mod planted;
 mod provenance;
+mod shut_out;
 mod sync_suffix;
 
 use std::collections::HashMap;
@@ -48,6 +49,8 @@ pub enum Invariant {
     SyncIsSuffix,
     /// 8: N retries, one message.
     RetriesCollapse,
+    /// 9: no event reaches a removed member or a revoked session later than a bound.
+    SilentAfterRemoval,
     /// 10: edits and deletions converge.
     ChangesConverge,
 }
@@ -64,6 +67,7 @@ impl Invariant {
             Self::ReadsAdvance => 6,
             Self::SyncIsSuffix => 7,
             Self::RetriesCollapse => 8,
+            Self::SilentAfterRemoval => 9,
             Self::ChangesConverge => 10,
         }
     }
@@ -114,6 +118,22 @@ pub enum Fault {
     RetryDoubled,
     /// A deleted message came back.
     DeletionUndone,
+    /// One (channel, change) with two meanings.
+    ChangeConflict,
+    /// A change came live twice, or below one that had come.
+    DoubledChange,
+    /// A number of `change` is missing from a stream or a sync.
+    GapInChanges,
+    /// A settled client never saw a change.
+    LostChange,
+    /// An acknowledged edit, deletion, reaction or pin is not in the final state, and nothing later took its place.
+    LostAmendment,
+    /// What a client put together is not what REST says.
+    ViewDiverges,
+    /// A reaction's count is not that of its changes, or not everybody's.
+    ReactionDiverges,
+    /// An event reached somebody who had been shut out for too long.
+    EventAfterRemoval,
 }
 
 /// One violation, with what is needed to look for its cause.
@@ -172,6 +192,12 @@ pub struct Counts {
     pub resets: u64,
     /// Connections opened.
     pub connections: u64,
+    /// Requests for edits, deletions, reactions and pins, each counted once.
+    pub amendments: u64,
+    /// Changes in the final histories.
+    pub changes: u64,
+    /// Times that a guest was shut out.
+    pub shut_out: u64,
 }
 
 /// The checker's judgement.
@@ -210,6 +236,7 @@ pub fn check(history: &History) -> Verdict {
     live_order::check(&index, &mut verdict);
     causality::check(&index, &mut verdict);
     sync_suffix::check(&index, &mut verdict);
-    deletion::check(&index, &mut verdict);
+    shut_out::check(&index, &mut verdict);
+    changes::check(&index, &mut verdict);
     verdict
 }

@@ -42,7 +42,9 @@ fn judge(index: &Index<'_>, sighting: &Sighting<'_>) -> Option<(Fault, String)> 
         );
         return Some((Fault::Phantom, detail));
     };
-    if !seen.deleted && seen.content != sending.content {
+    let edits = index.edits.get(&(sighting.channel, seen.message_id));
+    let is_edit = edits.is_some_and(|contents| contents.contains(&seen.content.as_str()));
+    if !seen.deleted && seen.content != sending.content && !is_edit {
         let detail =
             format!("message {} says {:?}, sent was {:?}", seen.message_id, seen.content, sending.content);
         return Some((Fault::Phantom, detail));

@@ -69,12 +69,12 @@ impl Reader<'_, '_> {
                 self.live.entry(*channel).or_default().insert(message.seq);
                 self.ever.entry(*channel).or_default().insert(message.seq);
             }
-            Event::SyncSent { channels } => self.begin(record, channels),
+            Event::SyncSent { channels, .. } => self.begin(record, channels),
             Event::Page { channel, messages, reset, .. } => {
                 self.page(record, *channel, messages, *reset, verdict);
             }
             Event::SyncRefused { channel } => self.refuse(*channel),
-            Event::SyncDone { channels } => self.done(record, channels, verdict),
+            Event::SyncDone { channels, .. } => self.done(record, channels, verdict),
             _ => {}
         }
     }

@@ -5,6 +5,9 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::changes;
+use crate::amendment::Change;
+
 /// A frame of the server, as far as this crate looks at it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServerFrame {
@@ -27,12 +30,12 @@ pub enum ServerFrame {
     },
     /// A message, with its channel.
     New(Message),
-    /// A message is gone.
-    Deleted {
+    /// Something that was there changed.
+    Changed {
         /// Where.
         channel_id: Uuid,
-        /// Which.
-        message_id: u64,
+        /// What.
+        change: Change,
     },
     /// A part of a sync's answer.
     Page(PageFrame),
@@ -85,6 +88,9 @@ pub struct Message {
     /// Whether it is a tombstone.
     #[serde(default)]
     pub deleted: bool,
+    /// When it was last edited.
+    #[serde(default)]
+    pub edited_at: Option<String>,
 }
 
 /// Who sent a message.
@@ -101,6 +107,9 @@ pub struct PageFrame {
     pub channel_id: Uuid,
     /// Oldest first.
     pub messages: Vec<Message>,
+    /// Changes of messages that the client may have.
+    #[serde(default, deserialize_with = "changes::in_page")]
+    pub changes: Vec<Change>,
     /// Whether another page of this channel follows.
     pub has_more: bool,
     /// Whether what the client has is void.
@@ -115,6 +124,9 @@ pub struct SyncedChannel {
     pub channel_id: Uuid,
     /// The last message's number; 0 in an empty channel.
     pub last_seq: u64,
+    /// The last change's number.
+    #[serde(default)]
+    pub last_change: u64,
 }
 
 /// Why a text is no frame of the contract.
@@ -160,12 +172,6 @@ fn read(kind: &str, id: Option<String>, payload: &str) -> Result<ServerFrame, se
         code: String,
     }
     #[derive(Deserialize)]
-    struct Deleted {
-        channel_id: Uuid,
-        #[serde(deserialize_with = "decimal")]
-        message_id: u64,
-    }
-    #[derive(Deserialize)]
     struct Done {
         channels: Vec<SyncedChannel>,
     }
@@ -190,10 +196,6 @@ fn read(kind: &str, id: Option<String>, payload: &str) -> Result<ServerFrame, se
             ServerFrame::Rejected { client_id, code }
         }
         "message.new" => ServerFrame::New(serde_json::from_str(payload)?),
-        "message.deleted" => {
-            let Deleted { channel_id, message_id } = serde_json::from_str(payload)?;
-            ServerFrame::Deleted { channel_id, message_id }
-        }
         "sync.page" => ServerFrame::Page(serde_json::from_str(payload)?),
         "sync.done" => {
             ServerFrame::SyncDone { id, channels: serde_json::from_str::<Done>(payload)?.channels }
@@ -206,7 +208,10 @@ fn read(kind: &str, id: Option<String>, payload: &str) -> Result<ServerFrame, se
             let Refusal { code, message, retry_after_ms } = serde_json::from_str(payload)?;
             ServerFrame::Error { id, code, message, retry_after_ms }
         }
-        other => ServerFrame::Other(other.to_owned()),
+        other => match changes::read(other, payload)? {
+            Some((channel_id, change)) => ServerFrame::Changed { channel_id, change },
+            None => ServerFrame::Other(other.to_owned()),
+        },
     })
 }
 

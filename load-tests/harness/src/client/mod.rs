@@ -2,6 +2,7 @@
 //!
 //! The load workers drive [`Machine`] from their own epoll loop; the crash test and the behaviour checks use [`Socket`].
 
+mod changes;
 mod frames;
 mod machine;
 mod socket;

@@ -4,15 +4,18 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use hyper::Method;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
+use super::amendments::{Amendments, Request};
 use super::outbox::{Outbox, Outgoing};
 use super::stage::{Phase, Stage, Unfinished};
 use super::view::View;
+use crate::amendment::Wish;
 use crate::client::{Incoming, Message, ServerFrame, Socket, parse};
 use crate::history::{ClientHistory, Event, Record, Seen};
 use crate::rest::Account;
@@ -29,6 +32,8 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(15);
 const SYNC_DEADLINE: Duration = Duration::from_secs(20);
 /// A server that takes nothing for so long is left.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
+/// A pin that is not answered for so long may have been set or not.
+const PIN_DEADLINE: Duration = Duration::from_secs(3);
 /// Between two attempts to connect.
 const RECONNECT_MS: std::ops::Range<u64> = 20..250;
 /// The longest time that a client does not read.
@@ -47,6 +52,7 @@ pub(super) struct Agent {
     unfinished: Unfinished,
     random: SmallRng,
     outbox: Outbox,
+    amendments: Amendments,
     view: View,
     /// The channel of every message ever sent.
     sent_to: HashMap<Uuid, Uuid>,
@@ -70,6 +76,8 @@ pub(super) struct Agent {
 enum Next {
     Stay,
     Stall(Duration),
+    /// Ask for this over REST.
+    Pin(Request),
     /// End the connection: with a close frame, or without a word.
     Leave {
         politely: bool,
@@ -86,6 +94,7 @@ impl Agent {
             stage,
             unfinished,
             outbox: Outbox::default(),
+            amendments: Amendments::default(),
             sent_to: HashMap::new(),
             records: Vec::new(),
             connection: 0,
@@ -156,6 +165,7 @@ impl Agent {
                     match self.act(&mut socket) {
                         Next::Stay => {}
                         Next::Stall(time) => sleep(time).await,
+                        Next::Pin(request) => self.pin(request).await,
                         Next::Leave { politely } => {
                             if politely {
                                 socket.queue_close(1000);
@@ -172,7 +182,7 @@ impl Agent {
                     Incoming::Closed(code) => return code,
                 }
             }
-            self.unfinished.set(self.outbox.len());
+            self.unfinished.set(self.outbox.len() + self.amendments.len());
             if self.settled || !matches!(timeout(FLUSH_DEADLINE, socket.flush()).await, Ok(Ok(()))) {
                 return None;
             }
@@ -197,6 +207,9 @@ impl Agent {
         for outgoing in self.outbox.due_for_retry(now) {
             self.send(socket, &outgoing);
         }
+        for request in self.amendments.due_for_retry(now) {
+            self.ask(socket, &request);
+        }
         let leaving = self.stage.phase() == Phase::Leaving;
         self.wants_sync |= self.outbox.has_overdue(now) || (leaving && !self.is_last_sync);
         if self.wants_sync && self.sync.is_none() {
@@ -215,7 +228,15 @@ impl Agent {
             15..=24 => return Next::Stall(Duration::from_millis(self.random.random_range(0..MAX_STALL_MS))),
             25..=44 => self.wants_sync = true,
             45..=94 => self.repeat_something(socket),
-            95..=699 => {
+            95..=194 => {
+                if let Some(request) = self.amendments.wish(&mut self.random, self.persona.client, now) {
+                    if request.frame().is_none() {
+                        return Next::Pin(request);
+                    }
+                    self.ask(socket, &request);
+                }
+            }
+            195..=699 => {
                 for _ in 0..self.random.random_range(1..=MAX_BURST) {
                     self.say_something(socket, now);
                 }
@@ -266,18 +287,50 @@ impl Agent {
         self.record(Event::Sent { channel, client_id, content });
     }
 
+    fn asked(&mut self, request: &Request) {
+        let Request { channel, client_id, message_id, wish } = request.clone();
+        self.sent_to.insert(client_id, channel);
+        self.record(Event::Asked { channel, client_id, message_id, wish });
+    }
+
+    fn ask(&mut self, socket: &mut Socket, request: &Request) {
+        if let Some(frame) = request.frame() {
+            socket.queue(&frame);
+            self.asked(request);
+        }
+    }
+
+    async fn pin(&mut self, request: Request) {
+        self.asked(&request);
+        let Request { channel, client_id, message_id, wish } = request;
+        let pinned = matches!(wish, Wish::Pin { pinned: true });
+        let method = if pinned { Method::PUT } else { Method::DELETE };
+        let path = format!("/api/v1/channels/{channel}/pins/{message_id}");
+        let call = self.stage.rest.call(method, &path, Some(&self.persona.account.access_token), None);
+        let status = timeout(PIN_DEADLINE, call).await.ok().and_then(Result::ok).map(|answer| answer.status);
+        self.record(match status {
+            Some(200..300) => Event::Acked { channel, client_id },
+            Some(code @ 400..500) => Event::Refused { channel, client_id, code: code.to_string() },
+            _ => Event::Unconfirmed { channel, client_id },
+        });
+    }
+
     fn begin_sync(&mut self, socket: &mut Socket) {
         self.wants_sync = false;
         self.is_last_sync = self.stage.phase() == Phase::Leaving;
         self.syncs += 1;
         let id = format!("sync-{}", self.syncs);
         let channels = self.view.last_ids();
-        let named = |(channel, last): &(Uuid, Option<u64>)| json!({ "channel_id": channel, "last_message_id": last.map(|id| id.to_string()) });
-        let asked: Vec<_> = channels.iter().map(named).collect();
+        let changes = self.view.last_changes();
+        let named = |((channel, last), (_, change)): (&(Uuid, Option<u64>), &(Uuid, u64))| {
+            let last = last.map(|id| id.to_string());
+            json!({ "channel_id": channel, "last_message_id": last, "last_change": change })
+        };
+        let asked: Vec<_> = channels.iter().zip(&changes).map(named).collect();
         let limit = self.random.random_range(1..=200u32);
         let payload = json!({ "channels": asked, "limit": limit });
         socket.queue(&json!({ "type": "sync", "id": id, "payload": payload }).to_string());
-        self.record(Event::SyncSent { channels });
+        self.record(Event::SyncSent { channels, changes });
         self.sync = Some((id, Instant::now()));
     }
 
@@ -292,22 +345,32 @@ impl Agent {
         match frame {
             ServerFrame::Hello { user_id } => self.hello(socket, user_id),
             ServerFrame::Ack { id } => self.acknowledged(&id),
-            ServerFrame::Rejected { client_id, code } => self.refused(&client_id, code),
+            // The pipeline's refusals go to all devices of the user; those of another device are its own affair.
+            ServerFrame::Rejected { client_id, code } => {
+                if client_id.parse::<Uuid>().is_ok_and(|id| self.sent_to.contains_key(&id)) {
+                    self.refused(&client_id, code);
+                }
+            }
             ServerFrame::New(message) => self.live_message(message),
-            ServerFrame::Deleted { channel_id, message_id } => {
-                self.record(Event::Deleted { channel: channel_id, message_id });
+            ServerFrame::Changed { channel_id, change } => {
+                self.wants_sync |= self.view.change(channel_id, change.number);
+                self.record(Event::Changed { channel: channel_id, change });
             }
             ServerFrame::Page(page) => {
                 self.view.page(page.channel_id, &page.messages, page.reset);
                 let messages: Vec<Seen> =
                     page.messages.into_iter().map(|message| self.seen(message)).collect();
                 let (channel, has_more, reset) = (page.channel_id, page.has_more, page.reset);
-                self.record(Event::Page { channel, messages, has_more, reset });
+                let changes = page.changes;
+                self.view.changes_reach(channel, changes.last().map_or(0, |change| change.number));
+                self.record(Event::Page { channel, messages, changes, has_more, reset });
             }
             ServerFrame::SyncDone { channels, .. } => {
+                let changes =
+                    channels.iter().map(|channel| (channel.channel_id, channel.last_change)).collect();
                 let channels =
                     channels.iter().map(|channel| (channel.channel_id, channel.last_seq)).collect();
-                self.sync_done(socket, channels);
+                self.sync_done(socket, channels, changes);
             }
             ServerFrame::Error { id, code, message, .. } => self.error(id.as_deref(), code, &message),
             ServerFrame::Goodbye { .. } | ServerFrame::Other(_) => {}
@@ -324,6 +387,9 @@ impl Agent {
         for outgoing in self.outbox.unacknowledged(Instant::now()) {
             self.send(socket, &outgoing);
         }
+        for request in self.amendments.unanswered(Instant::now()) {
+            self.ask(socket, &request);
+        }
     }
 
     fn acknowledged(&mut self, id: &str) {
@@ -333,6 +399,7 @@ impl Agent {
                 .record(Event::Malformed { detail: format!("an ack for {id}, which was never sent") });
         };
         self.outbox.acknowledged(client_id);
+        self.amendments.answered(client_id);
         self.record(Event::Acked { channel, client_id });
     }
 
@@ -346,6 +413,7 @@ impl Agent {
             return self.record(Event::Unconfirmed { channel, client_id });
         }
         self.outbox.finished(client_id, false);
+        self.amendments.answered(client_id);
         self.record(Event::Refused { channel, client_id, code });
     }
 
@@ -358,21 +426,21 @@ impl Agent {
 
     /// A message as the history keeps it; one of our own is done with.
     fn seen(&mut self, message: Message) -> Seen {
-        if message.sender.id == self.persona.account.user_id {
+        let is_own = message.sender.id == self.persona.account.user_id;
+        if is_own {
             self.outbox.finished(message.client_id, true);
         }
-        Seen {
-            message_id: message.message_id,
-            seq: message.seq,
-            client_id: message.client_id,
-            sender: message.sender.id,
-            content: message.content,
-            deleted: message.deleted,
-        }
+        let channel = message.channel_id;
+        let seen = Seen::from(message);
+        self.amendments.saw(channel, &seen, is_own);
+        seen
     }
 
-    fn sync_done(&mut self, socket: &mut Socket, channels: Vec<(Uuid, u64)>) {
-        self.record(Event::SyncDone { channels });
+    fn sync_done(&mut self, socket: &mut Socket, channels: Vec<(Uuid, u64)>, changes: Vec<(Uuid, u64)>) {
+        for &(channel, last) in &changes {
+            self.view.changes_reach(channel, last);
+        }
+        self.record(Event::SyncDone { channels, changes });
         self.view.synced();
         self.sync = None;
         for outgoing in self.outbox.acknowledged_unseen(Instant::now()) {

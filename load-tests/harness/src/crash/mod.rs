@@ -5,6 +5,9 @@
 //! repeats the decisions and not the interleaving.
 
 mod agent;
+mod amendments;
+mod finale;
+mod guest;
 mod options;
 mod outbox;
 mod run;

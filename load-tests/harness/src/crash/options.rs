@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use thiserror::Error;
 
+use crate::client::SocketError;
 use crate::rest::RestError;
 use crate::server::{ServerError, ServerOptions};
 
@@ -32,11 +33,14 @@ pub struct CrashOptions {
     /// Channels; two-person ones and groups by turns.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CHANNELS)))]
     pub channels: u32,
+    /// Clients that only listen, and are shut out and let in again.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_CLIENTS)))]
+    pub guests: u32,
     /// How often the server is killed.
     #[arg(long, default_value_t = 5)]
     pub kills: u32,
     /// Seconds of sending.
-    #[arg(long, default_value_t = 30.0)]
+    #[arg(long, default_value_t = 20.0)]
     pub duration: f64,
     /// Mean ms between two actions of one client.
     #[arg(long, default_value_t = 80.0)]
@@ -58,6 +62,9 @@ pub enum CrashError {
     /// The accounts, the channels or the final histories could not be had.
     #[error(transparent)]
     Rest(#[from] RestError),
+    /// The final changes could not be had.
+    #[error("the last sync: {0}")]
+    Socket(#[from] SocketError),
     /// The system failed us.
     #[error("{0}")]
     Io(#[from] io::Error),

@@ -13,12 +13,15 @@ use tokio::time::{sleep, sleep_until};
 use uuid::Uuid;
 
 use super::agent::{Agent, Persona};
+use super::finale;
+use super::guest::{Guest, Invitation};
 use super::options::{CrashError, CrashOptions};
 use super::schedule::kills;
 use super::stage::{Phase, Stage, Unfinished};
 use crate::checker::{Verdict, check};
-use crate::history::{ChannelHistory, ClientHistory, FinalReading, History, Seen};
-use crate::rest::{Account, Rest, RestError};
+use crate::client::Target;
+use crate::history::{ChannelHistory, ClientHistory, History};
+use crate::rest::{Account, Rest, RestError, Session};
 use crate::server::{Addresses, ServerProcess, ServerSpec};
 
 /// What is unfinished when sending ends has to come to its end within this time.
@@ -30,6 +33,8 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 const POLL: Duration = Duration::from_millis(50);
 /// Members of a group, where there are so many.
 const GROUP_SIZES: std::ops::RangeInclusive<usize> = 3..=8;
+/// Groups that guests are in besides.
+const GUEST_CHANNELS: usize = 3;
 /// Members that read each channel's final history.
 const READERS: usize = 2;
 
@@ -78,6 +83,11 @@ impl fmt::Display for CrashReport {
         )?;
         writeln!(
             f,
+            "{} amendments asked for, {} changes in the end; guests were shut out {} times",
+            counts.amendments, counts.changes, counts.shut_out
+        )?;
+        writeln!(
+            f,
             "{} kills, slowest restart {:.2} s until ready",
             self.kills,
             self.slowest_ready.as_secs_f64()
@@ -116,10 +126,11 @@ pub async fn run(options: &CrashOptions) -> Result<CrashReport, CrashError> {
     let cast = Cast::gather(server.addresses.rest(), seed, options).await?;
     eprintln!("{} users, {} channels; sending", cast.accounts.len(), cast.channels.len());
     let mut run = Run { spec, seed, server, kills: 0, slowest_ready: Duration::ZERO };
-    let clients = run.play(&cast, options).await?;
-    let channels = cast.final_readings(run.server.addresses.rest()).await?;
+    let (clients, guests) = run.play(&cast, options).await?;
+    let addresses = run.server.addresses;
+    let channels = cast.final_readings(addresses.rest(), &addresses.target()).await?;
     let drained = run.drain().await?;
-    let history = History { seed, channels, clients };
+    let history = History { seed, channels, clients, guests };
     let mut report = CrashReport {
         seed,
         verdict: check(&history),
@@ -183,12 +194,18 @@ struct Run {
 
 impl Run {
     /// Everything between the first message and the last sync.
-    async fn play(&mut self, cast: &Cast, options: &CrashOptions) -> Result<Vec<ClientHistory>, CrashError> {
+    async fn play(
+        &mut self,
+        cast: &Cast,
+        options: &CrashOptions,
+    ) -> Result<(Vec<ClientHistory>, Vec<ClientHistory>), CrashError> {
         let duration = Duration::from_secs_f64(options.duration.max(0.1));
         let started = Instant::now();
         let (phases, phase) = watch::channel(Phase::Sending);
         let mean_pause = Duration::from_secs_f64(options.pause_ms.max(1.0) / 1000.0);
-        let stage = Stage { started, phase, target: self.server.addresses.target(), mean_pause };
+        let target = self.server.addresses.target();
+        let rest = self.server.addresses.rest();
+        let stage = Stage { started, phase, target, rest, mean_pause };
         // A kill late in the run may move its end; nobody stays for ever.
         let slack = crate::server::READY_DEADLINE * (options.kills + 1);
         let give_up = started + duration + slack + SETTLE_DEADLINE + LEAVE_DEADLINE;
@@ -200,6 +217,12 @@ impl Run {
             let agent = Agent::new(cast.persona(client), stage.clone(), count, self.seed);
             clients.push(tokio::spawn(agent.run(give_up)));
         }
+        let guests: Vec<JoinHandle<ClientHistory>> = cast
+            .guests(options.clients)
+            .map(|invitation| {
+                tokio::spawn(Guest::new(invitation, stage.clone(), rest, self.seed).run(give_up))
+            })
+            .collect();
         for kill in kills(self.seed, options.kills, duration) {
             sleep_until((started + kill.at).into()).await;
             self.kill_and_restart(kill.away).await?;
@@ -207,7 +230,10 @@ impl Run {
         sleep_until((started + duration).into()).await;
         phases.send_replace(Phase::Settling);
         let settle_until = Instant::now() + SETTLE_DEADLINE;
-        while unfinished.iter().any(|count| count.count() > 0) && Instant::now() < settle_until {
+        let is_quiet = || {
+            unfinished.iter().all(|count| count.count() == 0) && guests.iter().all(JoinHandle::is_finished)
+        };
+        while !is_quiet() && Instant::now() < settle_until {
             sleep(POLL).await;
         }
         let left: usize = unfinished.iter().map(Unfinished::count).sum();
@@ -221,7 +247,11 @@ impl Run {
         for client in clients {
             histories.push(client.await.expect("a client does not panic"));
         }
-        Ok(histories)
+        let mut listened = Vec::new();
+        for guest in guests {
+            listened.push(guest.await.expect("a guest does not panic"));
+        }
+        Ok((histories, listened))
     }
 
     async fn kill_and_restart(&mut self, away: Duration) -> Result<(), CrashError> {
@@ -253,6 +283,9 @@ struct Cast {
     accounts: Vec<Account>,
     /// Members are indices of accounts.
     channels: Vec<(Uuid, Vec<usize>)>,
+    /// Names and sessions of those who are no members of their own, and the groups that they are in besides.
+    guests: Vec<(String, Session)>,
+    open_to_guests: Vec<(Uuid, usize)>,
 }
 
 impl Cast {
@@ -283,7 +316,30 @@ impl Cast {
                 channels.push((channel, members));
             }
         }
-        Ok(Self { accounts, channels })
+        let groups = channels.iter().filter(|(_, members)| members.len() > 2);
+        let open_to_guests: Vec<(Uuid, usize)> =
+            groups.rev().take(GUEST_CHANNELS).map(|(channel, members)| (*channel, members[0])).collect();
+        let mut guests = Vec::new();
+        for guest in 0..if open_to_guests.is_empty() { 0 } else { options.guests } {
+            let username = format!("guest{guest:04}");
+            let session = rest.sign_up(&username).await?;
+            for &(channel, owner) in &open_to_guests {
+                rest.add_member(&accounts[owner].access_token, channel, session.account.user_id).await?;
+            }
+            guests.push((username, session));
+        }
+        Ok(Self { accounts, channels, guests, open_to_guests })
+    }
+
+    /// The guests, numbered behind the clients.
+    fn guests(&self, clients: u32) -> impl Iterator<Item = Invitation> {
+        let owner = |&(channel, owner): &(Uuid, usize)| (channel, self.accounts[owner].access_token.clone());
+        self.guests.iter().zip(clients..).map(move |((username, session), client)| Invitation {
+            client,
+            username: username.clone(),
+            session: session.clone(),
+            channels: self.open_to_guests.iter().map(owner).collect(),
+        })
     }
 
     fn persona(&self, client: u32) -> Persona {
@@ -292,25 +348,16 @@ impl Cast {
         Persona { client, account: self.accounts[user].clone(), channels: channels.collect() }
     }
 
-    async fn final_readings(&self, rest: Rest) -> Result<Vec<ChannelHistory>, RestError> {
+    async fn final_readings(&self, rest: Rest, target: &Target) -> Result<Vec<ChannelHistory>, CrashError> {
         let mut histories = Vec::new();
         for (channel_id, members) in &self.channels {
             let mut readings = Vec::new();
             for &member in members.iter().rev().take(READERS) {
-                let account = &self.accounts[member];
-                let messages = rest.history(&account.access_token, *channel_id).await?;
-                let seen = messages.into_iter().map(|message| Seen {
-                    message_id: message.message_id,
-                    seq: message.seq,
-                    client_id: message.client_id,
-                    sender: message.sender.id,
-                    content: message.content,
-                    deleted: message.deleted,
-                });
-                readings.push(FinalReading { reader: account.user_id, messages: seen.collect() });
+                readings.push(finale::reading(rest, &self.accounts[member], *channel_id).await?);
             }
+            let changes = finale::changes(target, &self.accounts[members[0]], *channel_id).await?;
             let members = members.iter().map(|&member| self.accounts[member].user_id).collect();
-            histories.push(ChannelHistory { channel_id: *channel_id, members, readings });
+            histories.push(ChannelHistory { channel_id: *channel_id, members, readings, changes });
         }
         Ok(histories)
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::client::Target;
+use crate::rest::Rest;
 
 /// What the clients are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(super) struct Stage {
     pub started: Instant,
     pub phase: watch::Receiver<Phase>,
     pub target: Target,
+    pub rest: Rest,
     pub mean_pause: Duration,
 }
 

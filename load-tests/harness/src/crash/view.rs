@@ -13,6 +13,9 @@ struct Position {
     known: (u64, u64),
     /// Newest that came live on this connection.
     live: (u64, u64),
+    /// The same two for changes.
+    known_change: u64,
+    live_change: u64,
 }
 
 /// One client's view of its channels.
@@ -35,6 +38,7 @@ impl View {
         self.is_synced = false;
         for position in self.positions.values_mut() {
             position.live = (0, 0);
+            position.live_change = 0;
         }
     }
 
@@ -43,6 +47,32 @@ impl View {
         let named =
             |(&channel, position): (&Uuid, &Position)| (channel, Some(position.known.0).filter(|&id| id > 0));
         self.positions.iter().map(named).collect()
+    }
+
+    /// And the last change of each.
+    pub(super) fn last_changes(&self) -> Vec<(Uuid, u64)> {
+        self.positions.iter().map(|(&channel, position)| (channel, position.known_change)).collect()
+    }
+
+    /// A live change. True when it jumps.
+    pub(super) fn change(&mut self, channel: Uuid, number: u64) -> bool {
+        let Some(position) = self.positions.get_mut(&channel) else { return false };
+        position.live_change = position.live_change.max(number);
+        if !self.is_synced {
+            return false;
+        }
+        if number > position.known_change + 1 {
+            return true;
+        }
+        position.known_change = position.known_change.max(number);
+        false
+    }
+
+    /// A page brought changes up to this one, or `sync.done` names it.
+    pub(super) fn changes_reach(&mut self, channel: Uuid, number: u64) {
+        if let Some(position) = self.positions.get_mut(&channel) {
+            position.known_change = position.known_change.max(number);
+        }
     }
 
     /// A live message. True when it jumps: something was missed, and a sync is due.
@@ -74,6 +104,7 @@ impl View {
         self.is_synced = true;
         for position in self.positions.values_mut() {
             position.known = position.known.max(position.live);
+            position.known_change = position.known_change.max(position.live_change);
         }
     }
 }

@@ -50,6 +50,7 @@ fn crash(mischief: Mischief) -> CrashReport {
         seed: Some(11),
         clients: 10,
         channels: 5,
+        guests: 0,
         kills: 3,
         duration: 4.0,
         pause_ms: 30.0,

@@ -3,12 +3,15 @@
 //! It has what makes real histories hard to judge: acks in flight when a connection dies, retries of what was stored,
 //! crashes between log and store, syncs that interleave with live messages, refusals, deletions.
 
+mod changes;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
+use crate::amendment::Change;
 use crate::history::{ChannelHistory, ClientHistory, Event, FinalReading, History, Record, Seen};
 
 const STEPS: u32 = 900;
@@ -18,7 +21,7 @@ const PAGE: usize = 3;
 
 enum Request {
     Send { channel: usize, client_id: Uuid, content: String },
-    Sync { channels: Vec<(usize, u64)> },
+    Sync { channels: Vec<(usize, u64, u64)> },
 }
 
 #[derive(Default)]
@@ -26,8 +29,8 @@ struct Link {
     open: bool,
     up: VecDeque<Request>,
     down: VecDeque<Event>,
-    /// Channels that a sync still has to page, with the seq it starts after.
-    syncing: VecDeque<(usize, u64)>,
+    /// Channels that a sync still has to page, with the seq and the change it starts after.
+    syncing: VecDeque<(usize, u64, u64)>,
     in_sync: bool,
 }
 
@@ -40,6 +43,9 @@ struct Device {
     /// Greatest (id, seq) known without a hole, per channel.
     cursor: [(u64, u64); CHANNELS],
     newest_live: [(u64, u64); CHANNELS],
+    /// The same for changes.
+    change_cursor: [u64; CHANNELS],
+    newest_live_change: [u64; CHANNELS],
     /// Sent and not yet answered, or acknowledged and not yet seen.
     pending: Vec<(usize, Uuid, String)>,
 }
@@ -50,6 +56,7 @@ struct World {
     next_id: u64,
     log: VecDeque<(usize, Uuid, Uuid, String)>,
     stored: Vec<Vec<Seen>>,
+    changes: Vec<Vec<Change>>,
     known: HashSet<(usize, Uuid, Uuid)>,
     devices: Vec<Device>,
 }
@@ -76,6 +83,7 @@ pub(super) fn correct_history(seed: u64) -> History {
         next_id: 1,
         log: VecDeque::new(),
         stored: vec![Vec::new(); CHANNELS],
+        changes: vec![Vec::new(); CHANNELS],
         known: HashSet::new(),
         devices: (0..CLIENTS).map(|_| Device::default()).collect(),
     };
@@ -102,8 +110,9 @@ impl World {
             70..=79 => self.receive(device),
             80..=81 => self.disconnect(device),
             82 => self.crash(),
-            83 => self.delete(),
+            83 => self.amend(),
             84..=85 => self.retry_known(device),
+            86..=92 => self.amend(),
             _ => self.connect(device),
         }
         // Most of the work is moving what lies in queues.
@@ -125,6 +134,7 @@ impl World {
         self.devices[device].link = Link { open: true, ..Link::default() };
         self.devices[device].synced = false;
         self.devices[device].newest_live = Default::default();
+        self.devices[device].newest_live_change = Default::default();
         self.record(device, Event::Opened);
         self.ask_sync(device);
         for (channel, client_id, content) in self.devices[device].pending.clone() {
@@ -136,8 +146,11 @@ impl World {
         let asked: Vec<usize> = (0..CHANNELS).filter(|&channel| is_member(device, channel)).collect();
         let cursor = self.devices[device].cursor;
         let named = |&channel: &usize| (channel_id(channel), Some(cursor[channel].0).filter(|&id| id > 0));
-        self.record(device, Event::SyncSent { channels: asked.iter().map(named).collect() });
-        let channels = asked.iter().map(|&channel| (channel, cursor[channel].1)).collect();
+        let change_cursor = self.devices[device].change_cursor;
+        let changes = asked.iter().map(|&channel| (channel_id(channel), change_cursor[channel])).collect();
+        self.record(device, Event::SyncSent { channels: asked.iter().map(named).collect(), changes });
+        let channels =
+            asked.iter().map(|&channel| (channel, cursor[channel].1, change_cursor[channel])).collect();
         self.devices[device].link.up.push_back(Request::Sync { channels });
     }
 
@@ -193,19 +206,26 @@ impl World {
 
     fn serve_sync(&mut self, device: usize) {
         let link = &mut self.devices[device].link;
-        let Some((channel, after)) = link.syncing.pop_front() else {
+        let Some((channel, after, after_change)) = link.syncing.pop_front() else {
             link.in_sync = false;
-            let heads = (0..CHANNELS).filter(|&c| is_member(device, c));
-            let channels = heads.map(|c| (channel_id(c), self.stored[c].len() as u64)).collect();
-            return link.down.push_back(Event::SyncDone { channels });
+            let heads = || (0..CHANNELS).filter(|&c| is_member(device, c));
+            let channels = heads().map(|c| (channel_id(c), self.stored[c].len() as u64)).collect();
+            let changes = heads().map(|c| (channel_id(c), self.changes[c].len() as u64)).collect();
+            return link.down.push_back(Event::SyncDone { channels, changes });
         };
         let missing = &self.stored[channel][after as usize..];
-        let mut pages = missing.chunks(PAGE).peekable();
-        while let Some(page) = pages.next() {
+        let changes = &self.changes[channel][after_change as usize..];
+        let mut pages: Vec<&[Seen]> = missing.chunks(PAGE).collect();
+        if pages.is_empty() && !changes.is_empty() {
+            pages.push(&[]);
+        }
+        for (number, page) in pages.iter().enumerate() {
+            let has_more = number + 1 < pages.len();
             link.down.push_back(Event::Page {
                 channel: channel_id(channel),
                 messages: page.to_vec(),
-                has_more: pages.peek().is_some(),
+                changes: if has_more { Vec::new() } else { changes.to_vec() },
+                has_more,
                 reset: false,
             });
         }
@@ -218,7 +238,8 @@ impl World {
             return;
         }
         let seq = self.stored[channel].len() as u64 + 1;
-        let seen = Seen { message_id: self.next_id, seq, client_id, sender, content, deleted: false };
+        let seen =
+            Seen { message_id: self.next_id, seq, client_id, sender, content, deleted: false, edited: false };
         self.stored[channel].push(seen.clone());
         self.fan_out(channel, &Event::New { channel: channel_id(channel), message: seen });
     }
@@ -227,22 +248,10 @@ impl World {
     fn fan_out(&mut self, channel: usize, event: &Event) {
         for device in (0..CLIENTS).filter(|&device| is_member(device, channel)) {
             let link = &mut self.devices[device].link;
-            if link.open && !link.syncing.iter().any(|&(syncing, _)| syncing == channel) {
+            if link.open && !link.syncing.iter().any(|&(syncing, ..)| syncing == channel) {
                 link.down.push_back(event.clone());
             }
         }
-    }
-
-    fn delete(&mut self) {
-        let channel = self.random.random_range(0..CHANNELS);
-        if self.stored[channel].is_empty() {
-            return;
-        }
-        let victim = self.random.random_range(0..self.stored[channel].len());
-        self.stored[channel][victim].deleted = true;
-        self.stored[channel][victim].content.clear();
-        let message_id = self.stored[channel][victim].message_id;
-        self.fan_out(channel, &Event::Deleted { channel: channel_id(channel), message_id });
     }
 
     fn receive(&mut self, device: usize) {
@@ -263,7 +272,17 @@ impl World {
                 }
                 state.pending.retain(|(_, client_id, _)| *client_id != message.client_id);
             }
-            Event::Page { channel, messages, .. } => {
+            Event::Changed { channel, change } => {
+                let channel = number(channel);
+                state.newest_live_change[channel] = change.number;
+                if state.synced {
+                    state.change_cursor[channel] = change.number;
+                }
+            }
+            Event::Page { channel, messages, changes, .. } => {
+                let last = changes.last().map_or(0, |change| change.number);
+                let cursor = &mut state.change_cursor[number(channel)];
+                *cursor = last.max(*cursor);
                 for message in messages {
                     state.cursor[number(channel)] = (message.message_id, message.seq);
                     state.pending.retain(|(_, client_id, _)| *client_id != message.client_id);
@@ -273,6 +292,8 @@ impl World {
                 state.synced = true;
                 for channel in 0..CHANNELS {
                     state.cursor[channel] = state.cursor[channel].max(state.newest_live[channel]);
+                    let live = state.newest_live_change[channel];
+                    state.change_cursor[channel] = state.change_cursor[channel].max(live);
                 }
             }
             _ => {}
@@ -320,15 +341,22 @@ impl World {
             let users = (0..CLIENTS - 1).filter(|&device| is_member(device, channel)).map(user_of);
             members.insert(channel, users.collect());
         }
-        let stored = self.stored;
+        let pins: Vec<Vec<u64>> = (0..CHANNELS).map(|channel| self.pins(channel)).collect();
+        let guests = vec![self.guest()];
+        let (stored, changes) = (self.stored, self.changes);
         let channels = (0..CHANNELS).map(|channel| ChannelHistory {
             channel_id: channel_id(channel),
             members: members[&channel].clone(),
             readings: members[&channel]
                 .iter()
                 .take(2)
-                .map(|&reader| FinalReading { reader, messages: stored[channel].clone() })
+                .map(|&reader| FinalReading {
+                    reader,
+                    messages: stored[channel].clone(),
+                    pins: Some(pins[channel].clone()),
+                })
                 .collect(),
+            changes: Some(changes[channel].clone()),
         });
         let clients = self.devices.into_iter().enumerate().map(|(device, state)| ClientHistory {
             client: device as u32,
@@ -336,6 +364,6 @@ impl World {
             settled: true,
             records: state.records,
         });
-        History { seed, channels: channels.collect(), clients: clients.collect() }
+        History { seed, channels: channels.collect(), clients: clients.collect(), guests }
     }
 }

@@ -1,9 +1,10 @@
-//! Invariant 10, as far as deletions go: what a client saw deleted stays deleted for it, and in the final history.
+//! What a client saw deleted stays deleted for it, and in the final history.
 
 use std::collections::HashMap;
 
-use super::index::Index;
-use super::{Fault, Invariant, Verdict, Violation};
+use super::super::index::Index;
+use super::super::{Fault, Invariant, Verdict, Violation};
+use crate::amendment::Changed;
 use crate::history::{Event, Seen};
 
 pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
@@ -13,7 +14,8 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
         let mut deleted: HashMap<u64, u32> = HashMap::new();
         for record in &client.records {
             let (channel, messages): (_, &[Seen]) = match &record.event {
-                Event::Deleted { channel, message_id } => {
+                Event::Changed { channel, change } => {
+                    let Changed::Deleted { message_id } = &change.what else { continue };
                     deleted.insert(*message_id, record.connection);
                     deleted_by_anyone.insert((*channel, *message_id), (client.client, record.connection));
                     continue;

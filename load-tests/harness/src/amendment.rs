@@ -1,0 +1,93 @@
+//! Changes of what is there, as clients ask for them and as they are told: edits, deletions, reactions, pins, members.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "wish", rename_all = "snake_case")]
+pub enum Wish {
+    /// Another content.
+    Edit {
+        /// Which.
+        content: String,
+    },
+    /// The message goes.
+    Delete,
+    /// A reaction of one's own, or its end.
+    React {
+        /// What.
+        emoji: String,
+        /// Added, or taken back.
+        added: bool,
+    },
+    /// Pinned, or no longer.
+    Pin {
+        /// Which of the two.
+        pinned: bool,
+    },
+}
+
+/// One numbered change of a channel, as a frame told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The number in the channel.
+    pub number: u64,
+    /// What changed.
+    pub what: Changed,
+}
+
+/// What a change did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "changed", rename_all = "snake_case")]
+pub enum Changed {
+    /// `message.updated`: the message as it was when the frame was made, which in a sync is later than the change.
+    Edited {
+        /// Which.
+        message_id: u64,
+        /// Its content; empty in a tombstone.
+        content: String,
+    },
+    /// `message.deleted`.
+    Deleted {
+        /// Which.
+        message_id: u64,
+    },
+    /// `reaction.updated`.
+    Reacted {
+        /// To which.
+        message_id: u64,
+        /// What.
+        emoji: String,
+        /// Who.
+        user_id: Uuid,
+        /// Added, or taken back.
+        added: bool,
+        /// How many there are after it.
+        count: u64,
+    },
+    /// `message.pinned`, `message.unpinned`.
+    Pinned {
+        /// Which.
+        message_id: u64,
+        /// Which of the two.
+        pinned: bool,
+    },
+    /// Anything else that has a number: members, the channel itself.
+    Other {
+        /// The frame's type.
+        kind: String,
+    },
+}
+
+impl Changed {
+    /// Whether two frames may carry one number. Contents of edits may differ: one frame was made later. Changes of
+    /// members come as one frame a member.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Edited { message_id: one, .. }, Self::Edited { message_id: two, .. }) => one == two,
+            (Self::Other { .. }, Self::Other { .. }) => true,
+            _ => self == other,
+        }
+    }
+}
