@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use fjall::Readable;
 use ringside_domain::rows::{
     ChangeRow, HeadRow, KeyRow, Loaded, MessageRow, Progress, ReadRow, Rows, Wanted,
 };
@@ -41,10 +42,10 @@ impl MessageStore for EmbeddedStore {
 
     async fn partition(&self, partition: PartitionId) -> Result<PartitionRows, EngineError> {
         let read = move |core: &Core| {
-            let table = &core.tables.partitions;
-            let progress: Option<Progress> = get(table, &progress_key(partition))?;
+            let (at, table) = (core.tables.database.snapshot(), &core.tables.partitions);
+            let progress: Option<Progress> = get(&at, table, &progress_key(partition))?;
             let mut slots: Vec<SlotOf> = Vec::new();
-            with_prefix(table, &slot_prefix(partition), &mut slots)?;
+            with_prefix(&at, table, &slot_prefix(partition), &mut slots)?;
             Ok(PartitionRows { progress, slots: slots.into_iter().map(|slot| slot.row).collect() })
         };
         self.0.core.read(read).await
@@ -67,10 +68,10 @@ impl MessageStore for EmbeddedStore {
             return Ok(Vec::new());
         }
         let read = move |core: &Core| {
-            let table = &core.tables.changes;
+            let (at, table) = (core.tables.database.snapshot(), &core.tables.changes);
             let keys =
                 change_key(range.channel_id, range.after + 1)..=change_key(range.channel_id, range.up_to);
-            collect(table, table.range(keys).take(range.limit))
+            collect(table, at.range(table, keys).take(range.limit))
         };
         self.0.core.read(read).await
     }
@@ -94,46 +95,48 @@ impl std::fmt::Debug for EmbeddedStore {
     }
 }
 
-/// Heads first: rows that a commit between two reads adds are above them.
+/// All of it as of one moment: without a snapshot, a commit that is being applied is seen in part, its heads before its
+/// messages.
 fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
-    let tables = &core.tables;
+    let (at, tables) = (&core.tables.database.snapshot(), &core.tables);
     let mut loaded = Loaded::default();
     for channel in each(&wanted.channels) {
-        loaded.heads.extend(get::<HeadRow>(&tables.heads, channel.as_bytes())?);
+        loaded.heads.extend(get::<HeadRow>(at, &tables.heads, channel.as_bytes())?);
     }
     for channel in each(&wanted.channels) {
-        with_prefix(&tables.interest, channel.as_bytes(), &mut loaded.interest)?;
+        with_prefix(at, &tables.interest, channel.as_bytes(), &mut loaded.interest)?;
     }
     for (channel, user) in each(&wanted.members) {
-        with_prefix(&tables.members, &member_prefix(*channel, *user), &mut loaded.members)?;
+        with_prefix(at, &tables.members, &member_prefix(*channel, *user), &mut loaded.members)?;
     }
     let now = core.config.clock.now();
     for key in each(&wanted.keys) {
-        let row: Option<KeyRow> = get(&tables.keys, &key_key(key))?;
+        let row: Option<KeyRow> = get(at, &tables.keys, &key_key(key))?;
         loaded.keys.extend(row.filter(|row| !is_over(row.stamp.0, now)));
     }
     for (channel, record) in each(&wanted.records) {
         let key = message_key(*channel, *record);
-        loaded.messages.extend(get::<MessageRow>(&tables.messages, &key)?);
-        if let Some(of_record) = get::<ChangeOfRecord>(&tables.change_of_record, &key)? {
+        loaded.messages.extend(get::<MessageRow>(at, &tables.messages, &key)?);
+        if let Some(of_record) = get::<ChangeOfRecord>(at, &tables.change_of_record, &key)? {
             let key = change_key(*channel, of_record.change);
-            let row: ChangeRow = get(&tables.changes, &key)?.ok_or_else(|| damaged(&tables.changes, &key))?;
+            let row: ChangeRow =
+                get(at, &tables.changes, &key)?.ok_or_else(|| damaged(&tables.changes, &key))?;
             // Another record may have taken the number since, with a later stamp.
             loaded.changes.extend((row.record_id == *record).then_some(row));
         }
     }
     for (channel, message, emoji) in each(&wanted.reactions) {
         let prefix = reaction_prefix(*channel, *message, emoji);
-        with_prefix(&tables.reactions, &prefix, &mut loaded.reactions)?;
+        with_prefix(at, &tables.reactions, &prefix, &mut loaded.reactions)?;
     }
     for (channel, message) in each(&wanted.pins) {
-        with_prefix(&tables.pins, &message_key(*channel, *message), &mut loaded.pins)?;
+        with_prefix(at, &tables.pins, &message_key(*channel, *message), &mut loaded.pins)?;
     }
     for channel in each(&wanted.pinned) {
-        with_prefix(&tables.pins, channel.as_bytes(), &mut loaded.pins)?;
+        with_prefix(at, &tables.pins, channel.as_bytes(), &mut loaded.pins)?;
     }
     for (user, channel) in each(&wanted.reads) {
-        loaded.reads.extend(get::<ReadRow>(&tables.reads, &read_key(*user, *channel))?);
+        loaded.reads.extend(get::<ReadRow>(at, &tables.reads, &read_key(*user, *channel))?);
     }
     Ok(loaded)
 }
@@ -145,25 +148,26 @@ fn each<T: Eq + Hash>(wanted: &[T]) -> impl Iterator<Item = &T> {
 }
 
 fn messages(core: &Core, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
-    let table = &core.tables.messages;
+    let (at, table) = (&core.tables.database.snapshot(), &core.tables.messages);
     let first = MessageId(range.after.0 + 1);
     let keys = message_key(range.channel_id, first)..message_key(range.channel_id, range.before);
     match range.order {
-        Order::OldestFirst => collect(table, table.range(keys).take(range.limit)),
-        Order::NewestFirst => collect(table, table.range(keys).rev().take(range.limit)),
+        Order::OldestFirst => collect(table, at.range(table, keys).take(range.limit)),
+        Order::NewestFirst => collect(table, at.range(table, keys).rev().take(range.limit)),
     }
 }
 
 fn replies(core: &Core, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
-    let (table, channel) = (&core.tables.replies, range.channel_id);
+    let (at, table) = (&core.tables.database.snapshot(), &core.tables.replies);
+    let channel = range.channel_id;
     let keys = reply_key(channel, to, MessageId(range.after.0 + 1))..reply_key(channel, to, range.before);
     let found: Vec<ReplyRow> = match range.order {
-        Order::OldestFirst => collect(table, table.range(keys).take(range.limit))?,
-        Order::NewestFirst => collect(table, table.range(keys).rev().take(range.limit))?,
+        Order::OldestFirst => collect(table, at.range(table, keys).take(range.limit))?,
+        Order::NewestFirst => collect(table, at.range(table, keys).rev().take(range.limit))?,
     };
     let mut rows = Vec::with_capacity(found.len());
     for reply in found {
-        rows.extend(get::<MessageRow>(&core.tables.messages, &message_key(channel, reply.reply))?);
+        rows.extend(get::<MessageRow>(at, &core.tables.messages, &message_key(channel, reply.reply))?);
     }
     Ok(rows)
 }

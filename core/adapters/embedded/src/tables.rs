@@ -8,7 +8,7 @@ pub(crate) mod rows;
 use std::path::Path;
 use std::sync::Arc;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Snapshot};
 use ringside_ports::EngineError;
 use ringside_types::{Offset, PartitionId, Topic};
 
@@ -99,19 +99,21 @@ impl Tables {
     }
 }
 
-/// Reads one row.
-pub(crate) fn get<R: Row>(table: &Keyspace, key: &[u8]) -> Result<Option<R>, EngineError> {
-    let Some(value) = table.get(key).map_err(failed)? else { return Ok(None) };
+/// Reads one row. Never past a snapshot: the database applies a batch row by row, in no order, and a reader that asks a
+/// keyspace itself sees a part of it.
+pub(crate) fn get<R: Row>(at: &Snapshot, table: &Keyspace, key: &[u8]) -> Result<Option<R>, EngineError> {
+    let Some(value) = at.get(table, key).map_err(failed)? else { return Ok(None) };
     R::read(key, &value).map(Some).ok_or_else(|| damaged(table, key))
 }
 
 /// Reads the rows whose keys begin with `prefix`, in the order of their keys.
 pub(crate) fn with_prefix<R: Row>(
+    at: &Snapshot,
     table: &Keyspace,
     prefix: &[u8],
     rows: &mut Vec<R>,
 ) -> Result<(), EngineError> {
-    for pair in table.prefix(prefix) {
+    for pair in at.prefix(table, prefix) {
         let (key, value) = pair.into_inner().map_err(failed)?;
         rows.push(R::read(&key, &value).ok_or_else(|| damaged(table, &key))?);
     }

@@ -40,7 +40,7 @@ pub struct CrashOptions {
     #[arg(long, default_value_t = 5)]
     pub kills: u32,
     /// Seconds of sending.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 15.0)]
     pub duration: f64,
     /// Mean ms between two actions of one client.
     #[arg(long, default_value_t = 80.0)]

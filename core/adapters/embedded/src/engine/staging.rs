@@ -229,7 +229,8 @@ impl<'a> Staging<'a> {
         }
         let (start, mut keep_from) = (log.start(), log.end());
         if topic == Topic::MessagesSend {
-            let progress: Option<Progress> = get(&tables.partitions, &progress_key(partition))?;
+            let progress: Option<Progress> =
+                get(&tables.database.snapshot(), &tables.partitions, &progress_key(partition))?;
             keep_from = keep_from.min(progress.map_or(start, |progress| progress.offset));
         }
         if keep_from <= start {
