@@ -4,6 +4,7 @@
 //! came.
 
 mod amendments;
+mod attacks;
 mod bad_frames;
 mod bad_handshakes;
 mod chat;
@@ -21,6 +22,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::server::ServerOptions;
+use attacks::{accounts, assignment, forged_tokens, refresh_tokens};
 use stand::{Failed, Stand};
 
 /// No behaviour takes longer, the half-open handshakes of ten seconds included.
@@ -72,6 +74,12 @@ fn all() -> Vec<Behaviour> {
         amendments::changes_reach_members_history_and_sync,
         amendments::who_may_not_is_refused,
         amendments::replies_make_a_thread,
+        forged_tokens::no_forged_token_is_accepted,
+        refresh_tokens::of_two_hundred_uses_at_once_one_wins,
+        refresh_tokens::none_outlives_its_session,
+        assignment::what_is_not_theirs_has_no_effect,
+        accounts::a_wrong_password_and_nobody_are_answered_alike,
+        accounts::addresses_are_not_shown,
         limits::user_rate_has_a_burst_of_twenty,
         limits::channel_rate_is_kept,
         limits::sixth_connection_is_refused,

@@ -42,6 +42,11 @@ impl Stand {
         Ok(Self { server, folder: tempfile::tempdir()? })
     }
 
+    /// Another stand, of the same binary, that shares nothing with this one.
+    pub(super) fn beside(&self) -> io::Result<Self> {
+        Self::new(self.server.clone())
+    }
+
     /// How a server is started here, with these limits (`messages_per_second` …) changed.
     pub(super) fn spec(&self, limits: &[(&str, u32)]) -> ServerSpec {
         let variable = |(name, value): &(&str, u32)| {

@@ -1,0 +1,77 @@
+//! A refresh token is good once; a replay ends its family, and so do a logout and another password.
+
+use futures_util::future::join_all;
+use hyper::Method;
+use serde_json::json;
+
+use super::super::stand::{Client, Failed, Stand, expect};
+use super::{ask, refresh};
+use crate::client::Incoming;
+use crate::rest::password_of;
+
+const RACERS: usize = 200;
+/// Everybody comes from one address here.
+const LIMITS: [(&str, u32); 3] =
+    [("register_per_minute_per_address", 0), ("rest_per_minute", 0), ("login_failures_per_minute", 0)];
+
+pub(in super::super) async fn of_two_hundred_uses_at_once_one_wins(stand: &Stand) -> Result<(), Failed> {
+    let server = stand.start(&LIMITS).await?;
+    let rest = server.addresses.rest();
+    let session = rest.sign_up("ada").await?;
+    let mut socket = Client::open(&server.addresses.target(), &session.account).await?;
+    let racers = (0..RACERS).map(|_| refresh(&rest, &session.refresh_token));
+    let answers = join_all(racers).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let winners: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    expect(winners.len() == 1, || format!("{} of {RACERS} uses won", winners.len()))?;
+    let odd: Vec<u16> =
+        answers.iter().map(|answer| answer.status).filter(|s| ![200, 401].contains(s)).collect();
+    expect(odd.is_empty(), || format!("losers were answered {odd:?}"))?;
+    // Those who lost have replayed it: the family is over, the winner's tokens and the socket with it.
+    let won = winners[0].session("the winner's", 200)?;
+    let again = refresh(&rest, &won.refresh_token).await?;
+    expect(again.status == 401, || {
+        format!("the winner's token was answered {} after a replay", again.status)
+    })?;
+    let me = ask(&rest, Method::GET, "/users/me", Some(&won.account.access_token), None).await?;
+    expect(me.status == 401, || format!("the family's access token was answered {}", me.status))?;
+    loop {
+        match socket.incoming().await? {
+            Incoming::Closed(code) => {
+                return expect(code == Some(4009), || format!("the socket was closed with {code:?}"));
+            }
+            Incoming::Text(_) => {}
+        }
+    }
+}
+
+pub(in super::super) async fn none_outlives_its_session(stand: &Stand) -> Result<(), Failed> {
+    let server = stand.start(&LIMITS).await?;
+    let rest = server.addresses.rest();
+    // Logged out.
+    let session = rest.sign_up("ada").await?;
+    let token = Some(session.account.access_token.as_str());
+    let body = json!({ "refresh_token": session.refresh_token });
+    let logout = ask(&rest, Method::POST, "/auth/logout", token, Some(body)).await?;
+    expect(logout.status == 204, || format!("a logout was answered {}", logout.status))?;
+    let after = refresh(&rest, &session.refresh_token).await?;
+    expect(after.status == 401, || format!("a refresh after logout was answered {}", after.status))?;
+    let me = ask(&rest, Method::GET, "/users/me", token, None).await?;
+    expect(me.status == 401, || format!("an access token after logout was answered {}", me.status))?;
+    // Another password: the other sessions end, the one that changed it stays.
+    let (here, there) = (rest.login("ada").await?, rest.login("ada").await?);
+    let change = json!({ "current": password_of("ada"), "new": "a new and long password" });
+    let token = Some(here.account.access_token.as_str());
+    let changed = ask(&rest, Method::PUT, "/users/me/password", token, Some(change)).await?;
+    expect(changed.status == 204, || format!("a new password was answered {}", changed.status))?;
+    let after = refresh(&rest, &there.refresh_token).await?;
+    expect(after.status == 401, || format!("another session's refresh was answered {}", after.status))?;
+    let stays = refresh(&rest, &here.refresh_token).await?;
+    expect(stays.status == 200, || format!("the changer's own refresh was answered {}", stays.status))?;
+    // What is no token at all.
+    for nonsense in ["", "x", &here.account.access_token] {
+        let answer = refresh(&rest, nonsense).await?;
+        let refused = [400, 401, 422].contains(&answer.status);
+        expect(refused, || format!("{nonsense:?} as a refresh token was answered {}", answer.status))?;
+    }
+    Ok(())
+}
