@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::behaviours::{self, CheckOptions};
 use crate::crash::{self, CrashOptions};
 use crate::load::{self, IdleOptions, LoadOptions, ReportFormat};
+use crate::silence::{self, SilenceOptions};
+use crate::timing::{self, TimingOptions};
 
 /// Drives a running Ringside from outside: load, idle connections, crashes, behaviours.
 #[derive(Debug, Parser)]
@@ -22,6 +24,10 @@ pub enum Command {
     Crash(CrashOptions),
     /// Tries what the contract says of limits, slow readers, drain and bad input, each on a server of its own.
     Check(CheckOptions),
+    /// Ends sessions and memberships under live sockets, and tells how long after the answer these are silent.
+    Silence(SilenceOptions),
+    /// Failed logins of accounts that exist and of such that do not, their times beside each other.
+    Timing(TimingOptions),
 }
 
 impl Command {
@@ -43,6 +49,15 @@ impl Command {
                 Ok(report.is_clean())
             }
             Self::Check(options) => Ok(runtime.block_on(behaviours::run(&options))?),
+            Self::Silence(options) => {
+                let report = runtime.block_on(silence::run(&options))?;
+                println!("{report}");
+                Ok(report.is_clean())
+            }
+            Self::Timing(options) => {
+                println!("{}", runtime.block_on(timing::run(&options))?);
+                Ok(true)
+            }
         }
     }
 }

@@ -16,3 +16,5 @@ pub mod process;
 pub mod rest;
 pub mod seed_file;
 pub mod server;
+pub mod silence;
+pub mod timing;
