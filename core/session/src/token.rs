@@ -30,6 +30,9 @@ pub struct Claims {
     pub iat: u64,
     /// When it expires, in seconds since the Unix epoch.
     pub exp: u64,
+    /// From when on it is good, in seconds since the Unix epoch; `None`: from its issue on. Ours have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<u64>,
     /// [`ACCESS`].
     pub typ: String,
 }
@@ -39,7 +42,7 @@ impl Claims {
     pub fn access(user_id: UserId, session_id: SessionId, now: UnixMillis, life_s: u64) -> Self {
         let iat = now.0 / 1_000;
         let (iss, aud, typ) = (ISSUER.to_owned(), ISSUER.to_owned(), ACCESS.to_owned());
-        Self { iss, aud, sub: user_id, sid: session_id, iat, exp: iat + life_s, typ }
+        Self { iss, aud, sub: user_id, sid: session_id, iat, exp: iat + life_s, nbf: None, typ }
     }
 
     /// When the token expires.
@@ -122,6 +125,10 @@ impl Verifier {
         if claims.typ != ACCESS {
             return Err(TokenError::Invalid);
         }
+        // An `exp` or `nbf` is a promise of whoever signed; both are held, to the second.
+        if claims.nbf.is_some_and(|from| from.saturating_mul(1_000) > now.0) {
+            return Err(TokenError::Invalid);
+        }
         if claims.exp.saturating_mul(1_000) <= now.0 {
             return Err(TokenError::Expired);
         }
@@ -168,6 +175,22 @@ mod tests {
         assert_eq!(verifier().verify(&token, NOW), Ok(claims()));
         assert_eq!(verifier().verify(&token, NOW.plus_ms(899_999)), Ok(claims()));
         assert_eq!(verifier().verify(&token, NOW.plus_ms(900_000)), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn nothing_is_good_before_its_time() {
+        let check = |nbf: Value, wanted: bool| {
+            let mut claims = json!(claims());
+            claims["nbf"] = nbf.clone();
+            let token = signed(&header(Some("key1")), &claims, 1);
+            assert_eq!(verifier().verify(&token, NOW).is_ok(), wanted, "{nbf}");
+        };
+        let now_s = NOW.0 / 1_000;
+        check(json!(now_s), true);
+        check(json!(now_s + 1), false);
+        check(json!(u64::MAX), false);
+        check(json!("soon"), false);
+        check(json!(-1), false);
     }
 
     #[test]

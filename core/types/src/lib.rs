@@ -6,6 +6,7 @@ mod code;
 mod id;
 pub mod limits;
 mod place;
+pub mod security;
 mod snowflake;
 mod time;
 

@@ -16,7 +16,9 @@ pub use head::MAX_HEAD_BYTES;
 pub use refusal::{AnswerError, Malformed, Refusal};
 pub use request::{Request, RequestParser};
 pub use response::{Response, ResponseParser};
-pub use write::{accept_key, client_key, write_refusal, write_request, write_switching_protocols};
+pub use write::{
+    accept_key, client_key, write_refusal, write_refusal_head, write_request, write_switching_protocols,
+};
 
 /// The only version there is (RFC 6455 §4.1), as it stands in `Sec-WebSocket-Version`.
 pub const VERSION: &str = "13";

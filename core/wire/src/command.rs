@@ -16,7 +16,7 @@ use crate::amendment::{Amend, Change, EditPayload, EmojiPayload, Target};
 use crate::depth;
 use crate::message::ContentType;
 
-/// Bytes of an envelope's `id` and `type` at the most.
+/// Bytes of an envelope's `id` at the most, and of a `type` that is named in an answer.
 pub const ENVELOPE_FIELD_BYTES_MAX: usize = 128;
 
 /// A frame that was refused: the code, and a sentence that a person understands.
@@ -79,10 +79,10 @@ impl<'a> Envelope<'a> {
                 "The frame is not an envelope {{\"type\": string, \"id\"?: string, \"payload\"?: object}}: {error}."
             ))
         })?;
-        let id_bytes = envelope.id.as_ref().map_or(0, |id| id.len());
-        if envelope.kind.len() > ENVELOPE_FIELD_BYTES_MAX || id_bytes > ENVELOPE_FIELD_BYTES_MAX {
+        // A long `type` is unknown like any other that isn't known; that answer has the frame's `id`.
+        if envelope.id.as_ref().is_some_and(|id| id.len() > ENVELOPE_FIELD_BYTES_MAX) {
             return Err(Refused::bad_request(format!(
-                "`type` and `id` hold at most {ENVELOPE_FIELD_BYTES_MAX} bytes each."
+                "`id` holds at most {ENVELOPE_FIELD_BYTES_MAX} bytes."
             )));
         }
         Ok(envelope)
@@ -151,7 +151,7 @@ pub struct SendPayload<'a> {
     /// The text.
     #[serde(borrow, default)]
     pub content: Cow<'a, str>,
-    /// What it is.
+    /// What it is; text where nothing is said. A kind that isn't known is refused.
     #[serde(default)]
     pub content_type: ContentType,
     /// The message that it answers.
@@ -208,12 +208,19 @@ impl<'a> Command<'a> {
                 Ok(Self::Auth(payload.access_token))
             }
             "ping" => Ok(Self::Ping(envelope.payload)),
-            _ => Err(Refused {
-                code: ErrorCode::UnknownType,
-                message: format!("This server does not answer frames of type {:?}.", envelope.kind).into(),
-            }),
+            kind => Err(unknown_type(kind)),
         }
     }
+}
+
+/// Names the type, unless it is too long to be worth it.
+fn unknown_type(kind: &str) -> Refused {
+    let message = if kind.len() > ENVELOPE_FIELD_BYTES_MAX {
+        Cow::Borrowed("This server does not answer frames of this type; its name is too long for any.")
+    } else {
+        format!("This server does not answer frames of type {kind:?}.").into()
+    };
+    Refused { code: ErrorCode::UnknownType, message }
 }
 
 fn read_payload<'a, T: Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, Refused> {
@@ -305,6 +312,12 @@ mod tests {
         check(r#"["ping","x",{}]"#, Err(BadRequest));
         check(&format!(r#"{{"type":"message.send","id":"{id}","payload":["{id}","hi"]}}"#), Err(BadRequest));
         check(r#"{"type":"nonsense"}"#, Err(UnknownType));
+        check(&format!(r#"{{"type":"{}"}}"#, "long".repeat(100)), Err(UnknownType));
+        check(&format!(r#"{{"type":"ping","id":"{}"}}"#, "long".repeat(100)), Err(BadRequest));
+        check(
+            &send(&format!(r#"{{"channel_id":"{id}","content":"x","content_type":"video"}}"#)),
+            Err(BadRequest),
+        );
         check(r#"{"type":7}"#, Err(BadRequest));
         check("[]", Err(BadRequest));
         check("", Err(BadRequest));

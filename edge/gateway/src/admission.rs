@@ -33,11 +33,12 @@ impl Gateway {
                 .map(|accepted| (accepted, &data[consumed..])),
             Err(refusal) => Err(Refused::Request(refusal)),
         };
+        let is_head = parser.asks_head();
         match judged {
             Ok(_) if self.draining => self.refuse(io, connection, &Refused::Draining),
             Ok(_) if self.outgoing.is_full() => self.refuse(io, connection, &Refused::Unavailable),
             Ok((accepted, early)) => self.ask(io, connection, accepted, early),
-            Err(refused) => self.refuse(io, connection, &refused),
+            Err(refused) => self.refuse_request(io, connection, &refused, is_head),
         }
     }
 
@@ -70,13 +71,17 @@ impl Gateway {
 
     /// Answers a handshake with anything but 101.
     pub(crate) fn refuse(&mut self, io: &mut Io, connection: ConnectionId, refused: &Refused) {
+        self.refuse_request(io, connection, refused, false);
+    }
+
+    fn refuse_request(&mut self, io: &mut Io, connection: ConnectionId, refused: &Refused, is_head: bool) {
         add(&self.counters.refused, 1);
         if let Some(Phase::Admitting(_)) = self.table.take(connection) {
             let connection = self.reference(connection);
             self.outgoing.push(Request::Closed { connection });
         }
         if let Some(queue) = io.queue(connection) {
-            refused.write(queue);
+            refused.write(queue, is_head);
         }
         io.close_after_answer(connection);
     }

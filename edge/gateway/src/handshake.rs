@@ -2,7 +2,10 @@
 
 use ringside_session::token::{Claims, TokenError, Verifier};
 use ringside_types::UnixMillis;
-use ringside_websocket::handshake::{Refusal, Request, write_refusal, write_switching_protocols};
+use ringside_types::security::SECURITY_HEADERS;
+use ringside_websocket::handshake::{
+    Refusal, Request, write_refusal, write_refusal_head, write_switching_protocols,
+};
 use serde_json::json;
 
 /// The subprotocol that the server selects, where a client offers it.
@@ -98,10 +101,10 @@ impl Refused {
         }
     }
 
-    /// Appends the answer.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    /// Appends the answer; to HEAD it has no body.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, is_head: bool) {
         let (status, code, detail) = self.parts();
-        let mut headers: Vec<(&str, &str)> = Vec::new();
+        let mut headers = SECURITY_HEADERS.to_vec();
         match self {
             Self::Request(refusal) => headers.extend(refusal.headers()),
             Self::TooManyConnections | Self::Unavailable | Self::Draining => {
@@ -129,6 +132,11 @@ impl Refused {
             "detail": detail,
             "code": code,
         });
-        write_refusal(out, status, &headers, "application/problem+json", body.to_string().as_bytes());
+        let (kind, body) = ("application/problem+json", body.to_string());
+        if is_head {
+            write_refusal_head(out, status, &headers, kind, body.len());
+        } else {
+            write_refusal(out, status, &headers, kind, body.as_bytes());
+        }
     }
 }

@@ -48,6 +48,11 @@ fn every_bad_request_gets_its_status(backend: Backend) {
         let answer = read_to_end(stand.raw(text.as_bytes()));
         assert_eq!(status(&answer), wanted, "{text}\n{answer}");
         assert!(answer.contains("application/problem+json"), "{answer}");
+        for (name, value) in ringside_types::security::SECURITY_HEADERS {
+            assert!(answer.contains(&format!("\r\n{name}: {value}\r\n")), "{name} is missing: {answer}");
+        }
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        assert_eq!(body.is_empty(), text.starts_with("HEAD "), "{text}\n{answer}");
         assert!(stand.nothing_is_asked(), "{text}");
     };
     check(&request(&[]), "401");
@@ -61,6 +66,8 @@ fn every_bad_request_gets_its_status(backend: Backend) {
     check(&request(&[&good, &format!("X-Long: {}", "x".repeat(17_000))]), "431");
     check(&request(&[&good]).replace("GET /ws ", "GET /other "), "404");
     check(&request(&[&good]).replace("GET /ws ", "POST /ws "), "405");
+    check(&request(&[&good]).replace("GET /ws ", "HEAD /ws "), "405");
+    check(&request(&[&good]).replace("GET /ws ", "HEAD /other "), "404");
     check(&request(&[]).replace("Version: 13", "Version: 12"), "426");
     check(&request(&[&good]).replace("HTTP/1.1", "HTTP/1.0"), "400");
     check("GET /ws HTTP/1.1\nHost: edge\n", "400");

@@ -49,6 +49,11 @@ impl Addresses {
         Target::at(self.edge)
     }
 
+    /// The edge behind the API's port, for clients.
+    pub fn door(&self) -> Target {
+        Target::at(self.api)
+    }
+
     /// The API, for clients.
     pub fn rest(&self) -> Rest {
         Rest::at(self.api)

@@ -77,15 +77,33 @@ impl JsonBody {
         if self.0.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(Problem::bad_request("The body is a JSON object."));
         }
-        serde_json::from_slice(&self.0).map_err(|error| {
-            if error.is_data() {
-                let detail = format!("The body does not fit: {error}.");
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
-            } else {
-                Problem::bad_request(format!("The body is not JSON: {error}."))
-            }
-        })
+        let mut json = serde_json::Deserializer::from_slice(&self.0);
+        let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let (path, error) = (error.path().to_string(), error.into_inner());
+            if error.is_data() { misfit(&path, &error) } else { no_json(&error) }
+        })?;
+        json.end().map_err(|error| no_json(&error))?;
+        Ok(read)
     }
+}
+
+fn no_json(error: &serde_json::Error) -> Problem {
+    Problem::bad_request(format!("The body is not JSON: {error}."))
+}
+
+/// Names the field that doesn't fit. A missing one has no place of its own: its path ends at the object that lacks it,
+/// and serde's words name it.
+fn misfit(path: &str, error: &serde_json::Error) -> Problem {
+    let words = error.to_string();
+    let words = words.rsplit_once(" at line ").map_or(words.as_str(), |(words, _)| words);
+    let missing = words.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    let field = match (path, missing) {
+        (".", Some(name)) => name.to_owned(),
+        (path, Some(name)) => format!("{path}.{name}"),
+        (path, None) => path.to_owned(),
+    };
+    let message = if missing.is_some() { "is missing".to_owned() } else { format!("does not fit: {words}") };
+    Problem::invalid("Some fields are not valid.", vec![(field.into(), message)])
 }
 
 /// The query, checked by the caller.

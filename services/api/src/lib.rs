@@ -17,4 +17,4 @@ pub mod table;
 mod users;
 mod views;
 
-pub use router::{Config, Services, router};
+pub use router::{Config, Services, router, secured};

@@ -1,5 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ringside_ports::service::{FieldError, ServiceError};
@@ -11,7 +13,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    fields: Vec<FieldError>,
+    /// Fields by their names, and what each must be.
+    fields: Vec<(Cow<'static, str>, String)>,
     retry_after_ms: Option<u64>,
     /// The limit that was reached, per minute.
     limit: Option<u32>,
@@ -24,6 +27,11 @@ impl Problem {
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    /// 422, field by field.
+    pub(crate) fn invalid(detail: impl Into<String>, fields: Vec<(Cow<'static, str>, String)>) -> Self {
+        Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail) }
     }
 
     pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
@@ -59,7 +67,8 @@ impl Problem {
             "code": self.code,
         });
         if !self.fields.is_empty() {
-            let field = |error: &FieldError| json!({"field": error.field, "message": error.message});
+            let field =
+                |(field, message): &(Cow<'static, str>, String)| json!({"field": field, "message": message});
             body["errors"] = self.fields.iter().map(field).collect();
         }
         if let Some(ms) = self.retry_after_ms {
@@ -101,7 +110,8 @@ impl From<ServiceError> for Problem {
             ServiceError::NotFound(_) => Self::not_found(detail),
             ServiceError::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, detail),
             ServiceError::Invalid(fields) => {
-                Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail) }
+                let named = |error: FieldError| (error.field.into(), error.message);
+                Self::invalid(detail, fields.into_iter().map(named).collect())
             }
             ServiceError::RateLimited { retry_after_ms } => Self::rate_limited(retry_after_ms),
             ServiceError::Unavailable(_) => {

@@ -14,6 +14,7 @@ use ringside_ports::presence::{Charge, Verdict};
 use ringside_ports::service::people::{ProfileService, RelationService, SessionService};
 use ringside_ports::service::{ChannelService, MessageService, UserService};
 use ringside_types::Limits;
+use ringside_types::security::SECURITY_HEADERS;
 use serde_json::json;
 
 use crate::people::{export, profiles, relations, sessions};
@@ -179,22 +180,10 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// Security headers on every answer.
-async fn secured(request: Request, next: Next) -> Response {
-    const HEADERS: [(&str, &str); 7] = [
-        ("strict-transport-security", "max-age=63072000; includeSubDomains"),
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
-        (
-            "content-security-policy",
-            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
-        ),
-        ("x-xss-protection", "0"),
-        ("referrer-policy", "no-referrer"),
-        ("cache-control", "no-store"),
-    ];
+/// Security headers on every answer; the admin port wears them as well.
+pub async fn secured(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
+    for (name, value) in SECURITY_HEADERS {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     response

@@ -61,3 +61,27 @@ async fn where_it_is_closed_the_operator_makes_accounts() {
         (401, 200)
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_is_missing_or_mistyped_is_named() {
+    let scene = Scene::new().await;
+    let check = async |field: &str, value: Option<serde_json::Value>| {
+        let mut body = registration("ada");
+        match value {
+            Some(value) => body[field] = value,
+            None => drop(body.as_object_mut().expect("an object").remove(field)),
+        }
+        let refused = scene.register(body.clone()).await;
+        assert_eq!((refused.status, &refused.body["code"]), (422, &json!("invalid")), "{body}");
+        let errors = refused.body["errors"].as_array().expect("errors");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0]["field"], field, "{errors:?}");
+        assert!(errors[0]["message"].as_str().is_some_and(|words| !words.is_empty()));
+    };
+    check("email", None).await;
+    check("password", None).await;
+    check("password", Some(json!(7))).await;
+    check("username", Some(json!(["ada"]))).await;
+    check("display_name", Some(json!({}))).await;
+    assert_eq!(scene.register(registration("ada")).await.status, 201);
+}

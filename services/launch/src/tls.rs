@@ -1,11 +1,15 @@
-//! Certificate and key, from PEM files.
+//! Certificate and key, from PEM files: for those who come to us, and for our own way from the API's port to the edge.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{self, CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ServerConfig, crypto, version};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme, version,
+};
 
 use crate::config::Config;
 
@@ -24,22 +28,86 @@ pub enum TlsError {
     },
     /// The certificate and the key don't fit, or are of a kind that is not supported.
     #[error("tls_cert and tls_key: {0}. The key must be the one that the first certificate was issued for")]
-    Pair(tokio_rustls::rustls::Error),
+    Pair(Error),
+}
+
+/// TLS as it is turned on.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// For the ports.
+    pub server: Arc<ServerConfig>,
+    /// For a connection to one of our own ports: it trusts our certificate and no other.
+    pub to_ourselves: Arc<ClientConfig>,
 }
 
 /// Reads the files that the configuration names; `None`: TLS is off.
 ///
 /// # Errors
 /// See [`TlsError`].
-pub fn read(config: &Config) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+pub fn read(config: &Config) -> Result<Option<Tls>, TlsError> {
     let (Some(certificate), Some(key)) = (&config.tls_cert, &config.tls_key) else { return Ok(None) };
     let chain = certificates(certificate)?;
     let key = PrivateKeyDer::from_pem_file(key).map_err(|cause| refused("tls_key", key, &cause))?;
     let provider = Arc::new(crypto::ring::default_provider());
-    let built = ServerConfig::builder_with_provider(provider)
+    let ours = Arc::new(Ours { certificate: chain[0].clone(), provider: provider.clone() });
+    let client = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&version::TLS13])
+        .map_err(TlsError::Pair)?
+        .dangerous()
+        .with_custom_certificate_verifier(ours)
+        .with_no_client_auth();
+    let server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-    built.map(|config| Some(Arc::new(config))).map_err(TlsError::Pair)
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(TlsError::Pair)?;
+    Ok(Some(Tls { server: Arc::new(server), to_ourselves: Arc::new(client) }))
+}
+
+/// Trusts the certificate that we show ourselves, byte for byte, whatever its names and dates; whoever shows it must
+/// still prove that the key is theirs.
+#[derive(Debug)]
+struct Ours {
+    certificate: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Ours {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if *shown == self.certificate {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

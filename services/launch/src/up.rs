@@ -2,6 +2,7 @@
 //!
 //! Started from the engines up, stopped from the sockets down.
 
+mod door;
 mod edge;
 mod engines;
 mod http;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as latch;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::commands::Failure;
 use crate::config::Config;
@@ -46,20 +47,23 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let (stop, stopping) = latch::channel(false);
     // Ports are taken before the data folder is touched: the commonest mistake is found first.
     let tls = tls::read(config)?;
-    let acceptor = tls.clone().map(TlsAcceptor::from);
+    let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server.clone()));
+    let connector = tls.as_ref().map(|tls| TlsConnector::from(tls.to_ourselves.clone()));
     let api = runtime.block_on(http::Server::bind("API", "api_addr", config.api_addr, acceptor))?;
     let admin = runtime.block_on(http::Server::bind("admin port", "admin_addr", config.admin_addr, None))?;
     let folder = DataFolder::open(runtime, &config.data_dir)?;
     let pipeline = runtime.block_on(Pipeline::start(&folder, &stopping))?;
-    let edge = Edge::start(runtime, config, api.address(), tls, &folder, &stopping)?;
+    let edge = Edge::start(runtime, config, api.address(), tls.map(|tls| tls.server), &folder, &stopping)?;
     let ready = watch::Readiness::new(edge.seated());
     let registry = Arc::new(metrics::registry(&folder, &pipeline, &edge, &ready));
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         announce(config, &api, &admin, &edge);
-        api.serve(ringside_api::router(services, api_config(config, &edge)), stopping.clone());
-        admin.serve(watch::routes(ready.clone(), registry), stopping.clone());
+        let (leave, leaving) = latch::channel(false);
+        let door = Some(door::Door::new(edge.address(), connector));
+        let api = api.serve(ringside_api::router(services, api_config(config, &edge)), door, leaving.clone());
+        let admin = admin.serve(watch::routes(ready.clone(), registry), None, leaving);
         let outcome = tokio::select! {
             name = signals.next() => {
                 tracing::info!(signal = name, "stopping: connections are let go first");
@@ -71,6 +75,9 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
             cause = pipeline.failed() => Err(cause.into()),
             cause = edge.failed() => Err(cause),
         };
+        // Requests under way still need what they stand on.
+        leave.send_replace(true);
+        let _ = tokio::join!(api, admin);
         stop.send_replace(true);
         pipeline.stopped().await;
         outcome

@@ -110,6 +110,10 @@ impl Head {
         self.bytes.len()
     }
 
+    pub(super) fn starts_with(&self, prefix: &[u8]) -> bool {
+        self.bytes.starts_with(prefix)
+    }
+
     /// The first line without its end, and the header lines, each with its end. Only of a head that is
     /// complete: its lines end in CRLF, hold no other CR or LF, and a blank line ends them.
     pub(super) fn split(&self) -> (&[u8], &[u8]) {

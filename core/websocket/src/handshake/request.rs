@@ -25,6 +25,12 @@ impl RequestParser {
         self.head.len()
     }
 
+    /// Whether the request's method is HEAD: its answer has no body.
+    #[must_use]
+    pub fn asks_head(&self) -> bool {
+        self.head.starts_with(b"HEAD ")
+    }
+
     /// Takes the next input. `None` asks for more; otherwise the request, and how many bytes of `input`
     /// belong to it: the rest is for the [`crate::Connection`], if the answer is a 101.
     ///

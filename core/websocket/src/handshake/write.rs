@@ -40,7 +40,7 @@ pub fn write_switching_protocols(out: &mut Vec<u8>, key: &str, protocol: Option<
 }
 
 /// Appends an answer other than 101. It always ends the connection (`Connection: close`): what the client
-/// sent behind its request is not HTTP.
+/// sent behind its request is not HTTP. An answer to HEAD is [`write_refusal_head`].
 ///
 /// # Panics
 /// If a header holds a control character: the caller's mistake.
@@ -51,15 +51,29 @@ pub fn write_refusal(
     content_type: &str,
     body: &[u8],
 ) {
+    write_refusal_head(out, status, headers, content_type, body.len());
+    out.extend_from_slice(body);
+}
+
+/// Appends the head of [`write_refusal`] for a body of this length, which HEAD leaves out (RFC 9110 §9.3.2).
+///
+/// # Panics
+/// If a header holds a control character: the caller's mistake.
+pub fn write_refusal_head(
+    out: &mut Vec<u8>,
+    status: u16,
+    headers: &[(&str, &str)],
+    content_type: &str,
+    body_len: usize,
+) {
     out.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason_phrase(status)).as_bytes());
     write_field(out, "Connection", b"close");
     write_field(out, "Content-Type", content_type.as_bytes());
-    write_field(out, "Content-Length", body.len().to_string().as_bytes());
+    write_field(out, "Content-Length", body_len.to_string().as_bytes());
     for (name, value) in headers {
         write_field(out, name, value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(body);
 }
 
 /// Appends the client's request for `target` (path and query) at `host` (with the port, unless it is the
@@ -106,6 +120,7 @@ fn reason_phrase(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        414 => "URI Too Long",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",

@@ -115,6 +115,7 @@ pub(super) async fn bad_json_is_answered_and_the_connection_lives(stand: &Stand)
     let account = register(&server, 1).await?.remove(0);
     let mut client = Client::open(&server.addresses.target(), &account).await?;
     let deep = format!(r#"{{"type":"ping","payload":{}1{}}}"#, r#"{"a":"#.repeat(500), "}".repeat(500));
+    let long = json!({ "type": "t".repeat(300), "id": "long" }).to_string();
     let arrays = format!(r#"{{"type":"ping","payload":{{"a":{}{}}}}}"#, "[".repeat(5000), "]".repeat(5000));
     let table = [
         ("", "bad_request"),
@@ -126,6 +127,7 @@ pub(super) async fn bad_json_is_answered_and_the_connection_lives(stand: &Stand)
         (r#"{"type":7}"#, "bad_request"),
         (r#"{"type":"message.send","id":"x"}"#, "bad_request"),
         (r#"{"type":"no.such.type","id":"x"}"#, "unknown_type"),
+        (&long, "unknown_type"),
         (&deep, "bad_request"),
         (&arrays, "bad_request"),
     ];
@@ -138,6 +140,13 @@ pub(super) async fn bad_json_is_answered_and_the_connection_lives(stand: &Stand)
             Err(Failed(reason)) => return Err(Failed(format!("{shown:?}: {reason}"))),
         }
     }
+    client.socket.send(&long).await?;
+    let echoed = |frame| match frame {
+        ServerFrame::Error { id, .. } => Some(id),
+        _ => None,
+    };
+    let id = client.until("the error", echoed).await?;
+    expect(id.as_deref() == Some("long"), || format!("a long type was answered with the id {id:?}"))?;
     client.is_alive().await?;
     expect(wrong.is_empty(), || wrong.join("; "))
 }

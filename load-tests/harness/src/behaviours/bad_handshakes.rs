@@ -42,12 +42,30 @@ async fn head(stream: &mut TcpStream) -> Result<String, Failed> {
 pub(super) async fn malformed_requests_get_their_status(stand: &Stand) -> Result<(), Failed> {
     let server = stand.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
-    let edge = server.addresses.edge;
-    let auth = format!("Authorization: Bearer {}\r\n", account.access_token);
+    let mut wrong = Vec::new();
+    for (what, request, status) in malformed(&account.access_token) {
+        let answer = exchange(server.addresses.edge, request.as_bytes()).await?;
+        if !answer.starts_with(&format!("HTTP/1.1 {status}")) {
+            wrong.push(format!(
+                "{what}: {status} expected, got {:?}",
+                answer.lines().next().unwrap_or("nothing")
+            ));
+        } else if status != 101 && !answer.to_ascii_lowercase().contains("connection: close") {
+            wrong.push(format!("{what}: no Connection: close"));
+        } else if status == 426 && !answer.contains("13") {
+            wrong.push(format!("{what}: the answer doesn't name version 13"));
+        }
+    }
+    expect(wrong.is_empty(), || wrong.join("; "))
+}
+
+/// What is asked, the bytes, and the status of the answer.
+pub(super) fn malformed(token: &str) -> Vec<(&'static str, String, u16)> {
+    let auth = format!("Authorization: Bearer {token}\r\n");
     let get = |lines: &str| format!("GET /ws HTTP/1.1\r\n{lines}{auth}\r\n");
     let without = |line: &str| get(&GOOD.replace(line, ""));
     let large = format!("X-Padding: {}\r\n", "p".repeat(17 * 1024));
-    let table: Vec<(&str, String, u16)> = vec![
+    vec![
         ("all is well", get(GOOD), 101),
         ("a bare LF", get(GOOD).replace("\r\n", "\n"), 400),
         ("one bare LF", format!("GET /ws HTTP/1.1\nHost: edge\r\n{auth}\r\n"), 400),
@@ -77,22 +95,7 @@ pub(super) async fn malformed_requests_get_their_status(stand: &Stand) -> Result
         ("a foreign Origin", get(&format!("{GOOD}Origin: https://evil.example\r\n")), 403),
         ("an Origin that begins well", get(&format!("{GOOD}Origin: http://localhost.evil.example\r\n")), 403),
         ("no token", format!("GET /ws HTTP/1.1\r\n{GOOD}\r\n"), 401),
-    ];
-    let mut wrong = Vec::new();
-    for (what, request, status) in table {
-        let answer = exchange(edge, request.as_bytes()).await?;
-        if !answer.starts_with(&format!("HTTP/1.1 {status}")) {
-            wrong.push(format!(
-                "{what}: {status} expected, got {:?}",
-                answer.lines().next().unwrap_or("nothing")
-            ));
-        } else if status != 101 && !answer.to_ascii_lowercase().contains("connection: close") {
-            wrong.push(format!("{what}: no Connection: close"));
-        } else if status == 426 && !answer.contains("13") {
-            wrong.push(format!("{what}: the answer doesn't name version 13"));
-        }
-    }
-    expect(wrong.is_empty(), || wrong.join("; "))
+    ]
 }
 
 pub(super) async fn bad_tokens_are_refused(stand: &Stand) -> Result<(), Failed> {

@@ -9,9 +9,9 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::stand::{Client, Failed, Stand, expect, message, register};
-use crate::client::{Incoming, ServerFrame, parse};
+use crate::client::{Incoming, ServerFrame, Target, parse};
 use crate::crash::limits_off;
-use crate::server::ServerProcess;
+use crate::server::{Addresses, ServerProcess};
 
 const CLIENTS: usize = 10;
 /// How long they send before and while the server drains.
@@ -28,6 +28,11 @@ struct Fate {
 }
 
 pub(super) async fn clients_are_told_and_nothing_acknowledged_is_lost(stand: &Stand) -> Result<(), Failed> {
+    told(stand, Addresses::target).await
+}
+
+/// The same wherever the clients come in.
+pub(super) async fn told(stand: &Stand, way_in: fn(&Addresses) -> Target) -> Result<(), Failed> {
     let mut spec = stand.spec(&[]);
     spec.environment.extend(limits_off());
     let mut server = ServerProcess::start(&spec).await?;
@@ -37,7 +42,7 @@ pub(super) async fn clients_are_told_and_nothing_acknowledged_is_lost(stand: &St
     let channel = rest.create_channel(&accounts[0].access_token, "group", "all", &others).await?;
     let mut senders = Vec::new();
     for account in &accounts {
-        let client = Client::open(&server.addresses.target(), account).await?;
+        let client = Client::open(&way_in(&server.addresses), account).await?;
         senders.push(tokio::spawn(send_until_closed(client, channel)));
     }
     sleep(BEFORE).await;

@@ -8,6 +8,7 @@ mod attacks;
 mod bad_frames;
 mod bad_handshakes;
 mod chat;
+mod door;
 mod drain;
 mod limits;
 mod slow_reader;
@@ -87,6 +88,11 @@ fn all() -> Vec<Behaviour> {
         slow_reader::stalled_reader_is_let_go_and_syncs_to_completeness,
         drain::clients_are_told_and_nothing_acknowledged_is_lost,
         drain::second_start_on_one_data_folder_is_refused,
+        door::answers_are_the_edges_own,
+        door::connections_live_and_end_as_at_the_edge,
+        door::a_kept_connection_of_a_proxy_may_turn_to_it,
+        door::stalled_reader_is_let_go_there_as_well,
+        door::clients_are_told_of_a_drain_there_as_well,
         bad_handshakes::malformed_requests_get_their_status,
         bad_handshakes::bad_tokens_are_refused,
         bad_handshakes::half_open_handshakes_time_out,

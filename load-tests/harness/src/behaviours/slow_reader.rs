@@ -6,19 +6,25 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::stand::{Client, Failed, Stand, expect, message, pair};
-use crate::client::{Incoming, ServerFrame, parse};
+use crate::client::{Incoming, ServerFrame, Target, parse};
 use crate::crash::limits_off;
+use crate::server::{Addresses, ServerProcess};
 
 /// More than the server's queue and both kernels' buffers take together.
 const MESSAGES: usize = 1500;
 const CONTENT_BYTES: usize = 16 * 1024;
 
 pub(super) async fn stalled_reader_is_let_go_and_syncs_to_completeness(stand: &Stand) -> Result<(), Failed> {
+    stalled(stand, Addresses::target).await
+}
+
+/// The same wherever the clients come in.
+pub(super) async fn stalled(stand: &Stand, way_in: fn(&Addresses) -> Target) -> Result<(), Failed> {
     let mut spec = stand.spec(&[]);
     spec.environment.extend(limits_off());
-    let server = crate::server::ServerProcess::start(&spec).await?;
+    let server = ServerProcess::start(&spec).await?;
     let (first, second, channel) = pair(&server).await?;
-    let target = server.addresses.target();
+    let target = way_in(&server.addresses);
     let mut stalled = Client::open(&target, &second).await?;
     let mut sender = Client::open(&target, &first).await?;
 

@@ -1,8 +1,14 @@
 //! Serving a router over HTTP/1.1: bounded in connections and time, with TLS where it is asked for.
+//!
+//! A connection whose first request is for the door goes there untouched, before HTTP is spoken. On one that a proxy has
+//! kept from earlier requests, hyper has read the request's head; then the head is written again for the edge.
+
+mod wire;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,14 +17,18 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
+use super::door::{self, Door};
 use crate::commands::Failure;
+use wire::Wire;
+pub(super) use wire::refusal;
 
 /// Connections of one listener at the most; further ones wait in the kernel.
 const CONNECTIONS_MAX: usize = 4_096;
@@ -30,6 +40,8 @@ const HEADER_BYTES_MAX: usize = 32 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Requests under way when the server stops get this long.
 const GRACE: Duration = Duration::from_secs(3);
+
+const _: () = assert!(HEADER_BYTES_MAX >= 8_192, "hyper takes no smaller buffer");
 
 /// A port that is taken and not served yet.
 pub(super) struct Server {
@@ -61,11 +73,16 @@ impl Server {
         self.address
     }
 
-    /// Serves until `stop` turns true.
-    pub(super) fn serve(self, router: Router, mut stop: watch::Receiver<bool>) {
+    /// Serves until `stop` turns true; the task ends when the requests under way have.
+    pub(super) fn serve(
+        self,
+        router: Router,
+        door: Option<Door>,
+        mut stop: watch::Receiver<bool>,
+    ) -> JoinHandle<()> {
+        let Self { listener, tls, .. } = self;
+        let serving = Arc::new(Serving { tls, router, door, stop: stop.clone() });
         tokio::spawn(async move {
-            let Self { listener, tls, .. } = self;
-            let graceful = GracefulShutdown::new();
             let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
             loop {
                 let Ok(permit) = room.clone().acquire_owned().await else { return };
@@ -75,8 +92,7 @@ impl Server {
                 };
                 match accepted {
                     Ok((stream, peer)) => {
-                        let watcher = graceful.watcher();
-                        tokio::spawn(connection(stream, peer, tls.clone(), router.clone(), watcher, permit));
+                        drop(tokio::spawn(connection(stream, peer, serving.clone(), permit)));
                     }
                     // Most likely descriptors ran out: those that are open go on.
                     Err(error) => {
@@ -86,47 +102,145 @@ impl Server {
                 }
             }
             drop(listener);
-            if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+            let ended = async {
+                let _ = room.acquire_many(CONNECTIONS_MAX as u32).await;
+                if let Some(door) = &serving.door {
+                    door.empty().await;
+                }
+            };
+            if timeout(GRACE, ended).await.is_err() {
                 tracing::warn!("requests were still under way when the server stopped");
             }
-        });
+        })
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
+/// What every connection of a port shares.
+struct Serving {
     tls: Option<TlsAcceptor>,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-    _room: OwnedSemaphorePermit,
-) {
+    door: Option<Door>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Serving {
+    async fn stopped(&self) {
+        // The sender going away is a stop, too.
+        let _ = self.stop.clone().wait_for(|stop| *stop).await;
+    }
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, serving: Arc<Serving>, room: OwnedSemaphorePermit) {
     // Small answers must not wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return answer(stream, peer, router, watcher).await };
-    match tokio::time::timeout(HEADER_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => answer(stream, peer, router, watcher).await,
+    let Some(tls) = &serving.tls else { return attend(stream, peer, &serving, room).await };
+    match timeout(HEADER_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => attend(stream, peer, &serving, room).await,
         Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "a TLS handshake was not done in time"),
     }
 }
 
-async fn answer<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-    stream: S,
+/// Sends a connection through the door, or answers its requests.
+async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    mut stream: S,
     peer: SocketAddr,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
+    serving: &Serving,
+    room: OwnedSemaphorePermit,
 ) {
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let Some(door) = &serving.door else {
+        return drop(answer(Wire::new(stream, Vec::new()), peer, serving).await);
+    };
+    let mut first = Vec::with_capacity(HEADER_BYTES_MAX / 8);
+    let knocks = tokio::select! {
+        knocks = timeout(HEADER_TIMEOUT, knocks(&mut stream, &mut first)) => knocks,
+        () = serving.stopped() => return,
+    };
+    match knocks {
+        Ok(Ok(true)) => {
+            drop(room);
+            door.carry(stream, &first).await;
+        }
+        Ok(Ok(false)) => {
+            if let Some((stream, request)) = answer(Wire::new(stream, first), peer, serving).await {
+                drop(room);
+                door.carry(stream, &request).await;
+            }
+        }
+        // It went, or said nothing for too long.
+        Ok(Err(_)) | Err(_) => {}
+    }
+}
+
+/// Reads until it is known whether the first request is for the door.
+async fn knocks(stream: &mut (impl AsyncRead + Unpin), first: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        if let Some(known) = door::is_knock(first) {
+            return Ok(known);
+        }
+        debug_assert!(first.len() <= door::KNOCK_BYTES);
+        if stream.read_buf(first).await? == 0 {
+            return if first.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(false) };
+        }
+    }
+}
+
+/// A request that is the door's: hyper is told to let go of the connection.
+#[derive(Debug, thiserror::Error)]
+#[error("this request is for the door")]
+struct ForTheDoor;
+
+/// Answers requests until the connection ends, or one is for the door: then the connection comes back, with the request.
+async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    wire: Wire<S>,
+    peer: SocketAddr,
+    serving: &Serving,
+) -> Option<(S, Vec<u8>)> {
+    let knock = OnceLock::new();
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let is_knock = serving.door.is_some() && request.uri().path() == door::PATH;
+        if is_knock {
+            let _ = knock.set(written_again(&request));
+        }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().call(request)
+        let mut router = serving.router.clone();
+        async move {
+            if is_knock {
+                return Err(ForTheDoor);
+            }
+            router.call(request).await.map_err(|never| match never {})
+        }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
+    let mut connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEADER_BYTES_MAX.max(8_192))
-        .serve_connection(TokioIo::new(stream), service);
-    // An error is the peer's: it went, or sent what is no HTTP and was answered 400.
-    let _ = watcher.watch(connection).await;
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(TokioIo::new(wire), service);
+    // An error is the peer's: it went, or sent what is no HTTP and was answered 400. Or it is the door's.
+    let is_stopped = tokio::select! {
+        _ = &mut connection => false,
+        () = serving.stopped() => true,
+    };
+    if is_stopped {
+        Pin::new(&mut connection).graceful_shutdown();
+        let _ = (&mut connection).await;
+    }
+    let parts = connection.into_parts();
+    let mut request = knock.get()?.clone();
+    request.extend_from_slice(&parts.read_buf);
+    Some((parts.io.into_inner().into_inner(), request))
+}
+
+/// A request's head, for a second reader.
+fn written_again(request: &hyper::Request<Incoming>) -> Vec<u8> {
+    let mut head = format!("{} {} {:?}\r\n", request.method(), request.uri(), request.version()).into_bytes();
+    for (name, value) in request.headers() {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    head
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::registry::Registry;
@@ -53,6 +54,7 @@ pub(super) fn routes(ready: Readiness, registry: Arc<Registry>) -> Router {
         .route("/ready", get(readiness))
         .route("/metrics", get(metrics))
         .with_state(Shown { ready, registry })
+        .layer(from_fn(ringside_api::secured))
 }
 
 async fn readiness(State(shown): State<Shown>) -> (StatusCode, String) {

@@ -1,0 +1,241 @@
+//! The door: `/ws` behind the API's port, so that one line of a reverse proxy is enough.
+//!
+//! It judges nothing. The bytes go to the edge as they came, and the edge's come back as they are: whoever knocks here
+//! sees exactly what the edge would have shown, its refusals included. Where TLS is on, the way to the edge is TLS as
+//! well, to our own certificate and no other.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringside_websocket::handshake::MAX_HEAD_BYTES;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use super::http::refusal;
+
+/// What the door is for.
+pub(super) const PATH: &str = "/ws";
+/// Connections through the door at the most, beside those of the API.
+pub(super) const CONNECTIONS_MAX: usize = 8_192;
+/// Bytes held for one direction of a connection; what waits beyond them waits in the sender's kernel.
+const BUFFER_BYTES: usize = 8 * 1024;
+/// The edge must be reached within this time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Once the edge has ended a connection, the client gets this long to end it, too.
+const LINGER: Duration = Duration::from_secs(5);
+/// A reader that takes nothing for this long is cut off. The edge's own patience is shorter: it says goodbye first.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// A request's method is no longer than this; then its path begins.
+const METHOD_BYTES_MAX: usize = 16;
+/// So many bytes tell whether a request is for the door.
+pub(super) const KNOCK_BYTES: usize = METHOD_BYTES_MAX + 1 + PATH.len() + 1;
+
+const _: () = assert!(KNOCK_BYTES < BUFFER_BYTES && BUFFER_BYTES <= MAX_HEAD_BYTES);
+
+/// Whether the beginning of a request asks for [`PATH`]; `None`: more bytes will tell.
+pub(super) fn is_knock(bytes: &[u8]) -> Option<bool> {
+    let method_len = bytes.iter().position(|byte| !byte.is_ascii_uppercase()).unwrap_or(bytes.len());
+    if method_len > METHOD_BYTES_MAX {
+        return Some(false);
+    }
+    let space = match bytes.get(method_len) {
+        None => return None,
+        Some(b' ') => method_len,
+        Some(_) => return Some(false),
+    };
+    let target = &bytes[space + 1..];
+    match target.get(..PATH.len()) {
+        None if PATH.as_bytes().starts_with(target) => None,
+        Some(path) if path == PATH.as_bytes() => target.get(PATH.len()).map(|next| b" ?#\r\n".contains(next)),
+        _ => Some(false),
+    }
+}
+
+/// The way to the edge.
+pub(super) struct Door {
+    edge: SocketAddr,
+    tls: Option<TlsConnector>,
+    room: Arc<Semaphore>,
+}
+
+impl Door {
+    /// To the edge that listens on this address.
+    pub(super) fn new(edge: SocketAddr, tls: Option<TlsConnector>) -> Self {
+        let here: IpAddr = match edge.ip() {
+            address if !address.is_unspecified() => address,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        Self { edge: SocketAddr::new(here, edge.port()), tls, room }
+    }
+
+    /// Waits until nobody is in the door any more.
+    pub(super) async fn empty(&self) {
+        // It is never closed.
+        let _ = self.room.acquire_many(CONNECTIONS_MAX as u32).await;
+    }
+
+    /// Carries a connection whose first bytes are `first`, to its end.
+    pub(super) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(&self, mut client: S, first: &[u8]) {
+        let Ok(_room) = self.room.try_acquire() else {
+            return refuse(&mut client, "There are as many connections as this port takes; try again soon.")
+                .await;
+        };
+        let edge = match timeout(CONNECT_TIMEOUT, self.reach()).await.unwrap_or_else(|slow| Err(slow.into()))
+        {
+            Ok(edge) => edge,
+            Err(error) => {
+                tracing::warn!(%error, "the edge could not be reached from the API's port");
+                return refuse(&mut client, "The server can't let you in now; try again soon.").await;
+            }
+        };
+        if let Err(error) = relay(client, edge, first).await {
+            tracing::debug!(%error, "a connection through the door ended early");
+        }
+    }
+
+    async fn reach(&self) -> io::Result<Box<dyn Stream>> {
+        let edge = TcpStream::connect(self.edge).await?;
+        // Frames must not wait for each other.
+        edge.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Box::new(edge)),
+            Some(tls) => Ok(Box::new(tls.connect(ServerName::IpAddress(self.edge.ip().into()), edge).await?)),
+        }
+    }
+}
+
+/// TCP, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+async fn refuse(client: &mut (impl AsyncWrite + Unpin), detail: &str) {
+    let answer = refusal(503, "unavailable", detail, &[("retry-after", "2")]);
+    let told = async {
+        client.write_all(&answer).await?;
+        client.shutdown().await
+    };
+    // Whoever doesn't take it has gone.
+    let _ = timeout(LINGER, told).await;
+}
+
+/// Both directions, each until its sender's end, which is passed on.
+async fn relay<C, E>(client: C, edge: E, first: &[u8]) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite,
+    E: AsyncRead + AsyncWrite,
+{
+    let (from_client, to_client) = split(client);
+    let (from_edge, mut to_edge) = split(edge);
+    give(&mut to_edge, first).await?;
+    let up = pump(from_client, to_edge);
+    let down = pump(from_edge, to_client);
+    tokio::pin!(up, down);
+    tokio::select! {
+        ended = &mut up => {
+            ended?;
+            down.await
+        }
+        ended = &mut down => {
+            ended?;
+            // The edge is done with it; a client that never closes must not keep its place.
+            timeout(LINGER, up).await.unwrap_or(Ok(()))
+        }
+    }
+}
+
+/// Reads no more before what was read is taken.
+async fn pump<R: AsyncRead, W: AsyncWrite>(mut from: ReadHalf<R>, mut to: WriteHalf<W>) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match from.read(&mut buffer).await? {
+            0 => return timeout(STALL_TIMEOUT, to.shutdown()).await?,
+            count => give(&mut to, &buffer[..count]).await?,
+        }
+    }
+}
+
+async fn give<W: AsyncWrite>(to: &mut WriteHalf<W>, bytes: &[u8]) -> io::Result<()> {
+    let given = async {
+        to.write_all(bytes).await?;
+        to.flush().await
+    };
+    timeout(STALL_TIMEOUT, given).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_knock_is_known_by_its_first_bytes() {
+        let check =
+            |bytes: &str, known: Option<bool>| assert_eq!(is_knock(bytes.as_bytes()), known, "{bytes}");
+        for whole in ["GET /ws HTTP/1.1\r\n", "HEAD /ws?a=b HTTP/1.1", "POST /ws\r\n", "GET /ws\n"] {
+            let told_at = (1..=whole.len()).find(|&len| is_knock(&whole.as_bytes()[..len]).is_some());
+            assert!(told_at.is_some_and(|len| len <= KNOCK_BYTES), "{whole}");
+            check(whole, Some(true));
+        }
+        for other in ["GET / HTTP/1.1", "GET /wss HTTP/1.1", "GET /ws/ HTTP/1.1", "GET /w", "\r\nGET /ws "] {
+            check(other, if other == "GET /w" { None } else { Some(false) });
+        }
+        check("", None);
+        check("NOTAMETHODATALLSURELY", Some(false));
+        check("\x16\x03\x01", Some(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_connection_is_kept_and_each_half_closes_by_itself() {
+        let (client, outer) = tokio::io::duplex(64);
+        let (inner, edge) = tokio::io::duplex(64);
+        let relayed = tokio::spawn(relay(outer, inner, b"first "));
+        let (mut client_read, mut client_write) = split(client);
+        let (mut edge_read, mut edge_write) = split(edge);
+        // Far beyond the time that a request of the API may take; nothing sleeps, the clock is turned.
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        client_write.write_all(b"hello").await.expect("taken");
+        client_write.shutdown().await.expect("half closed");
+        let mut text = String::new();
+        edge_read.read_to_string(&mut text).await.expect("text");
+        assert_eq!(text, "first hello");
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        edge_write.write_all(&[7; 100_000][..40]).await.expect("taken");
+        edge_write.shutdown().await.expect("closed");
+        let mut bytes = Vec::new();
+        client_read.read_to_end(&mut bytes).await.expect("bytes");
+        assert_eq!(bytes, [7; 40]);
+        relayed.await.expect("no panic").expect("a clean end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_taken_is_not_read_and_ends_in_time() {
+        let (_client, outer) = tokio::io::duplex(64);
+        let (inner, mut edge) = tokio::io::duplex(64);
+        let relayed = tokio::spawn(relay(outer, inner, b""));
+        let mut taken = 0;
+        // The client reads nothing: three small buffers fill, and then the edge feels it.
+        while timeout(Duration::from_secs(1), edge.write_all(&[0; 64])).await.is_ok() {
+            taken += 64;
+            assert!(taken <= BUFFER_BYTES + 1_024, "the door reads on");
+        }
+        let ended = relayed.await.expect("no panic").expect_err("cut off");
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_closes_keeps_no_place() {
+        let (_client, outer) = tokio::io::duplex(64);
+        let (inner, edge) = tokio::io::duplex(64);
+        let relayed = tokio::spawn(relay(outer, inner, b""));
+        drop(edge);
+        relayed.await.expect("no panic").expect("a clean end");
+    }
+}

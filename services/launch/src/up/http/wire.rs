@@ -1,0 +1,142 @@
+//! A connection as hyper sees it: with the bytes that were looked at before, and with whole refusals.
+//!
+//! What hyper's parser refuses never reaches the router: it is answered with a status and nothing else. Such an answer
+//! is known by its shape, and a problem with the headers of every other answer goes out in its place.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ringside_types::security::SECURITY_HEADERS;
+use ringside_websocket::handshake::write_refusal;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// An answer of hyper's own is a few lines.
+const BARE_BYTES_MAX: usize = 256;
+
+/// A refusal with the headers that stand on every answer; the connection ends with it.
+pub(in crate::up) fn refusal(status: u16, code: &str, detail: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let title = axum::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let body = json!({
+        "type": format!("urn:ringside:problem:{code}"),
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    });
+    let headers: Vec<(&str, &str)> = SECURITY_HEADERS.iter().chain(headers).copied().collect();
+    let mut answer = Vec::new();
+    write_refusal(&mut answer, status, &headers, "application/problem+json", body.to_string().as_bytes());
+    answer
+}
+
+/// What goes out in place of a bare refusal; `None`: these bytes are none. Bodies are JSON, pages and styles, in which
+/// no line ends with CR LF, so no part of one is taken for a head.
+fn whole(bytes: &[u8]) -> Option<Vec<u8>> {
+    let is_bare =
+        bytes.len() <= BARE_BYTES_MAX && bytes.starts_with(b"HTTP/1.1 4") && bytes.ends_with(b"\r\n\r\n");
+    let text = std::str::from_utf8(bytes).ok().filter(|_| is_bare)?;
+    if !text.contains("content-length: 0\r\n") || text.contains(SECURITY_HEADERS[0].0) {
+        return None;
+    }
+    let status: u16 = text.get(9..12)?.parse().ok()?;
+    let (code, detail) = match status {
+        431 => ("headers_too_large", "The request's headers are larger than this port takes."),
+        414 => ("uri_too_long", "The request's target is longer than this port takes."),
+        _ => ("bad_request", "This is not an HTTP/1.1 request."),
+    };
+    Some(refusal(status, code, detail, &[]))
+}
+
+/// The wrapped connection.
+pub(super) struct Wire<S> {
+    stream: S,
+    /// Read before hyper was there; given to it first.
+    first: Vec<u8>,
+    given: usize,
+    /// Goes out in place of what was written, and how much of it has gone.
+    instead: Option<(Vec<u8>, usize)>,
+}
+
+impl<S> Wire<S> {
+    pub(super) fn new(stream: S, first: Vec<u8>) -> Self {
+        Self { stream, first, given: 0, instead: None }
+    }
+
+    /// The connection itself, once all that was read before has been given.
+    pub(super) fn into_inner(self) -> S {
+        debug_assert_eq!(self.given, self.first.len(), "hyper reads before it parses");
+        self.stream
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let rest = &wire.first[wire.given..];
+        if rest.is_empty() {
+            return Pin::new(&mut wire.stream).poll_read(cx, buffer);
+        }
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..count]);
+        wire.given += count;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        if wire.instead.is_none() {
+            wire.instead = whole(bytes).map(|answer| (answer, 0));
+        }
+        let Some((answer, written)) = &mut wire.instead else {
+            return Pin::new(&mut wire.stream).poll_write(cx, bytes);
+        };
+        while *written < answer.len() {
+            match ready!(Pin::new(&mut wire.stream).poll_write(cx, &answer[*written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => *written += count,
+            }
+        }
+        wire.instead = None;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bare_refusal_is_replaced() {
+        let bare = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        let answer = String::from_utf8(whole(bare).expect("replaced")).expect("text");
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        for (name, value) in SECURITY_HEADERS {
+            assert!(answer.contains(&format!("{name}: {value}\r\n")), "{name} is missing");
+        }
+        for other in [
+            &b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"[..],
+            b"HTTP/1.1 404 Not Found\r\nstrict-transport-security: x\r\ncontent-length: 0\r\n\r\n",
+            b"HTTP/1.1 400 Bad Request\r\ncontent-length: 5\r\n\r\n",
+            b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\nmore",
+            b"{}",
+        ] {
+            assert_eq!(whole(other), None);
+        }
+    }
+}
