@@ -13,6 +13,8 @@ use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
 use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
 use ringside_wire::records;
 
+use crate::token::Verifier;
+
 /// A shard of this edge, counted from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ShardId(pub u16);
@@ -164,6 +166,8 @@ pub struct ChannelEvent {
 /// From the bridge to a shard.
 #[derive(Debug)]
 pub enum Delivery {
+    /// The keys that verify tokens from now on.
+    Keys(Arc<Verifier>),
     /// The handshake may be answered with 101, then `hello`. From here on the shard gets the records of these
     /// channels.
     Admitted {

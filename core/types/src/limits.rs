@@ -36,6 +36,9 @@ pub const IDEMPOTENCY_ROW_MS: u64 = 72 * 60 * 60 * 1_000;
 pub const PARTITION_LAG_MAX_MS: u64 = 48 * 60 * 60 * 1_000;
 /// An access token's life, in seconds.
 pub const ACCESS_TOKEN_LIFE_S: u64 = 15 * 60;
+/// No access token lives longer, in seconds: those of a seeded folder live so long. A key that signs no more verifies
+/// for this long, and a little.
+pub const ACCESS_TOKEN_LIFE_MAX_S: u64 = 24 * 60 * 60;
 /// A refresh token's life, in seconds.
 pub const REFRESH_TOKEN_LIFE_S: u64 = 7 * 24 * 60 * 60;
 

@@ -53,6 +53,7 @@ impl Gateway {
             Delivery::SessionEnded { user_id, session_id } => self.session_ended(io, user_id, session_id),
             Delivery::Drain { window_ms } => self.drain(io, window_ms),
             Delivery::Seated { slot, epoch } => self.seat = Some((slot, epoch)),
+            Delivery::Keys(verifier) => self.verifier = verifier,
             Delivery::WallClock(_) => {}
         }
     }

@@ -10,7 +10,7 @@ use ringside_user::Users;
 
 use crate::commands::Failure;
 use crate::config::Config;
-use crate::up::DataFolder;
+use crate::up::{DataFolder, now};
 
 /// Accounts read at once.
 const PAGE: usize = 500;
@@ -47,6 +47,12 @@ pub enum AdminCommand {
         /// The account.
         account: String,
     },
+    /// The keys that sign access tokens.
+    Keys {
+        /// What of them.
+        #[command(subcommand)]
+        what: KeysCommand,
+    },
     /// Lists an account's open sessions.
     Sessions {
         /// The account.
@@ -55,6 +61,15 @@ pub enum AdminCommand {
         #[arg(long)]
         end: bool,
     },
+}
+
+/// What to do with the signing keys.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Adds a key that signs from a minute from now on, and prints its name; nobody is signed out.
+    Rotate,
+    /// Lists the keys that verify, oldest first.
+    List,
 }
 
 /// What to do with accounts.
@@ -90,6 +105,13 @@ pub fn run(config: &Config, command: &AdminCommand) -> Result<(), Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let folder = DataFolder::open(&runtime, &config.data_dir)?;
+    if let AdminCommand::Keys { what } = command {
+        match what {
+            KeysCommand::Rotate => println!("{}", folder.keys.rotate(now())?),
+            KeysCommand::List => folder.keys.public().iter().for_each(|key| println!("{}", key.id)),
+        }
+        return Ok(());
+    }
     let people = Users::new(
         folder.directory.clone(),
         folder.presence.clone(),
@@ -107,6 +129,8 @@ pub fn run(config: &Config, command: &AdminCommand) -> Result<(), Failure> {
 async fn act(people: &People, command: &AdminCommand) -> Result<(), Failure> {
     match command {
         AdminCommand::Users { what } => return users(people, what).await,
+        // They need the folder alone.
+        AdminCommand::Keys { .. } => {}
         AdminCommand::Role { account, role } => {
             let role = ServerRole::from_name(role)
                 .ok_or_else(|| format!("{role:?} is no role; there are `admin` and `user`"))?;

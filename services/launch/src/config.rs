@@ -19,6 +19,9 @@ pub const CONNECTIONS_MAX: u32 = 1 << 22;
 /// A drain may take so long at the most, in seconds.
 pub const DRAIN_WINDOW_MAX_S: u64 = 600;
 
+/// A key signs for so many days at the most, unless it signs for ever.
+pub const SIGNING_KEY_DAYS_MAX: u64 = 3_650;
+
 /// All that an operator may set. Everything has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -53,6 +56,8 @@ pub struct Config {
     pub backend: Backend,
     /// The server pings a connection this often, in milliseconds.
     pub heartbeat_interval_ms: u64,
+    /// A new key signs access tokens after so many days; 0: never by itself.
+    pub signing_key_days: u64,
     /// What users are held to.
     pub limits: Limits,
 }
@@ -76,6 +81,7 @@ impl Default for Config {
             registration: Registration::Open,
             backend: Backend::Auto,
             heartbeat_interval_ms: 25_000,
+            signing_key_days: 30,
             limits: Limits::default(),
         }
     }
@@ -305,6 +311,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if !(1_000..=600_000).contains(&config.heartbeat_interval_ms) {
         return refuse("heartbeat_interval_ms", "from 1000 to 600000");
+    }
+    if config.signing_key_days > SIGNING_KEY_DAYS_MAX {
+        return refuse("signing_key_days", "at most 3650; 0 is never");
     }
     if config.limits.message_bytes != 0
         && !(1_024..=MESSAGE_BYTES_CEILING).contains(&config.limits.message_bytes)

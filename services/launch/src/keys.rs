@@ -10,7 +10,7 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 26] = [
+pub(crate) const KEYS: [(&str, Kind); 27] = [
     ("data_dir", Kind::Text),
     ("api_addr", Kind::Text),
     ("edge_addr", Kind::Text),
@@ -26,6 +26,7 @@ pub(crate) const KEYS: [(&str, Kind); 26] = [
     ("registration", Kind::Text),
     ("backend", Kind::Text),
     ("heartbeat_interval_ms", Kind::Number),
+    ("signing_key_days", Kind::Number),
     ("limits.messages_per_second", Kind::Number),
     ("limits.messages_burst", Kind::Number),
     ("limits.channel_messages_per_minute", Kind::Number),

@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 /// Everybody's password: one hash is made, and used for all.
 const PASSWORD: &str = "ringside-seed";
 /// How long the tokens in the file live, in seconds.
-const TOKEN_LIFE_S: u64 = 24 * 60 * 60;
+const TOKEN_LIFE_S: u64 = ringside_types::limits::ACCESS_TOKEN_LIFE_MAX_S;
 /// Rows of one transaction.
 const CHUNK: usize = 1_000;
 /// Accounts at the most.

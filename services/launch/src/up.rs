@@ -8,6 +8,7 @@ mod engines;
 mod http;
 mod metrics;
 mod pipeline;
+mod rotation;
 mod services;
 mod watch;
 
@@ -60,6 +61,9 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         announce(config, &api, &admin, &edge);
+        let rotation =
+            rotation::run(folder.keys.clone(), config.signing_key_days, edge.post(), stopping.clone());
+        tokio::spawn(rotation);
         let (leave, leaving) = latch::channel(false);
         let door = Some(door::Door::new(edge.address(), connector));
         let api = api.serve(ringside_api::router(services, api_config(config, &edge)), door, leaving.clone());

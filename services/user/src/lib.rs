@@ -18,7 +18,7 @@ mod sessions;
 mod throttle;
 mod users;
 
-pub use keys::{KEY_FILE_BYTES_MAX, KEYS_MAX, KeysError, SigningKeys};
+pub use keys::{KEY_FILE_BYTES_MAX, KEYS_MAX, KeysError, SHOWN_FIRST_MS, SigningKeys};
 pub use profile::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 pub use registration::RegistrationMode;
 pub use users::Users;

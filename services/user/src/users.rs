@@ -6,7 +6,6 @@ use ringside_ports::accounts::{NewUser, Taken, User};
 use ringside_ports::people::invitations::Admitted;
 use ringside_ports::service::{Caller, Credentials, Registration, ServiceError, SignedIn, UserService};
 use ringside_ports::{Log, People, Presence};
-use ringside_session::token::Verifier;
 use ringside_types::{Limits, UserId};
 use uuid::Uuid;
 
@@ -23,7 +22,6 @@ struct Parts<D, P, L> {
     presence: P,
     log: L,
     keys: Arc<SigningKeys>,
-    verifier: Verifier,
     limits: Limits,
     /// What the password of an unknown account is held against, so that the answer takes its time all the same.
     nobodys_hash: String,
@@ -44,9 +42,8 @@ impl<D, P, L> std::fmt::Debug for Users<D, P, L> {
 impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     /// Over these engines, signing with these keys, held to these limits, open to everyone. Takes the time of one hash.
     pub fn new(directory: D, presence: P, log: L, keys: Arc<SigningKeys>, limits: Limits) -> Self {
-        let verifier = Verifier::new(&keys.public()).expect("the keys encode themselves in base64url");
         let nobodys_hash = password::hash_now(&Uuid::new_v4().to_string());
-        let parts = Parts { directory, presence, log, keys, verifier, limits, nobodys_hash };
+        let parts = Parts { directory, presence, log, keys, limits, nobodys_hash };
         Self(Arc::new(parts), RegistrationMode::Open)
     }
 
@@ -165,7 +162,7 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
     async fn verify(&self, access_token: &str) -> Result<Caller, ServiceError> {
         let refused =
             |error: ringside_session::token::TokenError| ServiceError::Unauthorized(error.to_string());
-        let claims = self.0.verifier.verify(access_token, now()).map_err(refused)?;
+        let claims = self.0.keys.verify(access_token, now()).map_err(refused)?;
         let caller = Caller { user_id: claims.sub, session_id: claims.sid };
         match self.0.directory.sessions_open(&[caller.session_id]).await?.first() {
             Some(true) => Ok(caller),

@@ -73,6 +73,59 @@ fn the_newest_key_signs_and_all_verify() {
     assert!(only_new.verify(&old, NOW).is_err(), "a key that is gone verifies nothing");
 }
 
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+#[test]
+fn a_new_key_is_shown_before_it_signs_and_nobody_is_signed_out() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let keys = open(place.path());
+    let first = keys.public()[0].id.clone();
+    let kid = |token: &str| jsonwebtoken::decode_header(token).expect("a token").kid.expect("a name");
+    let soon = NOW.plus_ms(40 * DAY_MS);
+    let second = keys.rotate(soon).expect("rotates");
+    assert!(keys.jwks().contains(&first) && keys.jwks().contains(&second), "both are listed");
+    let before = keys.issue(USER, SESSION, soon.plus_ms(59_000), 900);
+    let after = keys.issue(USER, SESSION, soon.plus_ms(60_000), 900);
+    assert_eq!((kid(&before), kid(&after)), (first.clone(), second.clone()));
+    let later = soon.plus_ms(61_000);
+    assert!(keys.verify(&before, later).is_ok() && keys.verify(&after, later).is_ok());
+    let again = SigningKeys::open(place.path(), later).expect("opens");
+    assert_eq!(kid(&again.issue(USER, SESSION, later, 900)), second, "a restart changes nothing");
+    assert!(files(place.path()).iter().all(|file| mode(file) == 0o600));
+}
+
+#[test]
+fn keys_are_rotated_in_time_and_go_with_their_last_token() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let keys = open(place.path());
+    let tend = |days, after_ms| keys.tend(days, NOW.plus_ms(after_ms)).expect("tends");
+    assert!(!tend(30, 30 * DAY_MS - 1) && !tend(0, 400 * DAY_MS), "not due, or never");
+    assert!(tend(30, 30 * DAY_MS));
+    assert!(!tend(30, 30 * DAY_MS), "once");
+    // The longest token that the first key may have signed: at the last moment before the second signs.
+    let last = NOW.plus_ms(30 * DAY_MS + 59_000);
+    let token = keys.issue(USER, SESSION, last, u64::MAX / 4_000);
+    let expires = keys.verify(&token, last).expect("good").expires_at();
+    assert!(!tend(30, expires.0 - 1 - NOW.0));
+    assert!(keys.verify(&token, UnixMillis(expires.0 - 1)).is_ok());
+    assert!(tend(30, 32 * DAY_MS));
+    assert_eq!((keys.public().len(), files(place.path()).len()), (1, 1), "its file is gone, too");
+    assert!(
+        !keys.jwks().contains(&jsonwebtoken::decode_header(&token).expect("a token").kid.expect("a name"))
+    );
+}
+
+#[test]
+fn a_clock_that_steps_back_makes_no_older_key() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let keys = open(place.path());
+    let second = keys.rotate(UnixMillis(NOW.0 - DAY_MS)).expect("rotates");
+    assert_eq!(keys.public().last().expect("a key").id, second);
+    while keys.rotate(NOW).is_ok() {}
+    assert_eq!(files(place.path()).len(), KEYS_MAX, "no more than can be opened again");
+    open(place.path());
+}
+
 #[test]
 fn the_jwk_set_holds_what_verifies_and_nothing_else() {
     let place = tempfile::tempdir().expect("a temporary folder");

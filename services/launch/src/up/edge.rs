@@ -9,7 +9,6 @@ use ringside_bridge::{BridgeError, Engines, Post, REQUEST_BATCHES_MAX};
 use ringside_gateway::{Gateway, HandOver};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::mail::{Delivery, Request, ShardId};
-use ringside_session::token::Verifier;
 use ringside_types::Slot;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
@@ -121,6 +120,11 @@ impl Edge {
         }
     }
 
+    /// How each shard is told something.
+    pub(super) fn post(&self) -> (Post, usize) {
+        (self.post.clone(), self.shards.len())
+    }
+
     /// Lets every connection go, within the window; a second signal ends it at once.
     pub(super) async fn drain(&self, window: Duration, signals: &mut Signals) {
         let until = Instant::now() + window;
@@ -182,7 +186,7 @@ fn start_shards(
     counters: &[Arc<ringside_gateway::Counters>],
     hand_over: HandOver,
 ) -> Result<Vec<ShardHandle<Delivery>>, Failure> {
-    let verifier = Arc::new(Verifier::new(&folder.keys.public())?);
+    let verifier = folder.keys.verifier();
     let settings = Arc::new(ringside_gateway::Config {
         limits: config.limits.clone(),
         heartbeat_interval_ms: config.heartbeat_interval_ms,

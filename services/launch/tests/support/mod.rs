@@ -172,6 +172,37 @@ impl Server {
         get(self.address("api"), path, &format!("Authorization: Bearer {token}\r\n"))
     }
 
+    /// Registers an account; the whole answer.
+    pub fn register(&self, username: &str) -> Value {
+        let body = format!(
+            r#"{{"email":"{username}@example.org","username":"{username}","password":"a long enough phrase"}}"#
+        );
+        let (status, answer) = self.post_api("/api/v1/auth/register", "", &body);
+        assert_eq!(status, 201, "{answer}");
+        serde_json::from_str(&answer).expect("JSON")
+    }
+
+    /// `headers` are whole lines.
+    pub fn post_api(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let kind = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        ask(self.address("api"), "POST", path, &format!("{kind}{headers}"), body)
+    }
+
+    /// An upgrade at the edge with this token; the status of the answer.
+    pub fn knock(&self, token: &str) -> u16 {
+        let mut stream = TcpStream::connect(self.address("edge")).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let request = format!(
+            "GET /ws HTTP/1.1\r\nHost: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("it takes it");
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).expect("an answer");
+        String::from_utf8_lossy(&head[9..]).parse().expect("a status")
+    }
+
     pub fn kill(mut self) {
         self.child.kill().expect("it ends");
         self.child.wait().expect("a child");
@@ -201,9 +232,14 @@ impl Drop for Server {
 }
 
 fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
+    ask(address, "GET", path, headers, "")
+}
+
+fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n{body}");
     stream.write_all(request.as_bytes()).expect("it takes it");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("text");
