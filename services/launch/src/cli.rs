@@ -47,6 +47,18 @@ pub enum Command {
         #[command(subcommand)]
         what: AdminCommand,
     },
+    /// Copies the data folder, of a running server or of a stopped one, into a new folder.
+    Backup {
+        /// The new folder.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Puts a backup into an empty data folder.
+    Restore {
+        /// The backup's folder.
+        #[arg(long)]
+        from: PathBuf,
+    },
     /// Says whether this machine is set up for many connections.
     Doctor,
     /// Runs one role of a cluster.

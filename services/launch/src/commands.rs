@@ -1,7 +1,7 @@
 //! What each command does.
 
 use crate::cli::{Cli, Command, ConfigCommand};
-use crate::{admin, config, doctor, logging, seed, tls, up};
+use crate::{admin, backup, config, doctor, logging, seed, tls, up};
 
 /// Anything that ends a command: a sentence that says what to do.
 pub type Failure = Box<dyn std::error::Error>;
@@ -39,6 +39,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             Ok(())
         }
         Some(Command::Admin { what }) => admin::run(&read()?, what),
+        Some(Command::Backup { to }) => backup::run(&read()?, to),
+        Some(Command::Restore { from }) => backup::restore(&read()?, from),
         Some(Command::Doctor) => {
             for finding in doctor::findings() {
                 println!("{} {}", if finding.good { "ok  " } else { "look" }, finding.text);

@@ -1,6 +1,7 @@
 //! Configuration, choice of engines, and the roles of the binary `ringside`.
 
 pub mod admin;
+mod backup;
 pub mod cli;
 pub mod commands;
 pub mod config;

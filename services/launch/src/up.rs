@@ -22,11 +22,11 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::commands::Failure;
 use crate::config::Config;
-use crate::tls;
+use crate::{backup, tls};
 
 use edge::Edge;
 use engines::EngineFailure;
-pub(crate) use engines::{DataFolder, now};
+pub(crate) use engines::{DIRECTORY_FILE, DataFolder, KEYS_FOLDER, now};
 pub(crate) use pipeline::Pipeline;
 
 /// Requests under way get this long to end once the sockets are drained.
@@ -64,6 +64,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         let rotation =
             rotation::run(folder.keys.clone(), config.signing_key_days, edge.post(), stopping.clone());
         tokio::spawn(rotation);
+        let control = tokio::spawn(backup::serve(backup::Source::of(&folder), stopping.clone()));
         let (leave, leaving) = latch::channel(false);
         let door = Some(door::Door::new(edge.address(), connector));
         let api = api.serve(ringside_api::router(services, api_config(config, &edge)), door, leaving.clone());
@@ -83,7 +84,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         leave.send_replace(true);
         let _ = tokio::join!(api, admin);
         stop.send_replace(true);
-        pipeline.stopped().await;
+        let _ = tokio::join!(pipeline.stopped(), control);
         outcome
     })
 }

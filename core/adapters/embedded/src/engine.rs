@@ -259,6 +259,10 @@ impl Engine {
         Ok(Self(Arc::new(shared)))
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
     /// The log.
     pub fn log(&self) -> EmbeddedLog {
         EmbeddedLog::new(Arc::clone(&self.0))

@@ -97,6 +97,44 @@ impl Tables {
             database,
         })
     }
+
+    /// All of them, in one order.
+    pub(crate) fn all(&self) -> [&Keyspace; 14] {
+        // A table that is added is named here, or this does not compile.
+        let Self {
+            database: _,
+            log,
+            places,
+            partitions,
+            messages,
+            changes,
+            change_of_record,
+            heads,
+            members,
+            keys,
+            interest,
+            reads,
+            reactions,
+            pins,
+            replies,
+        } = self;
+        [
+            log,
+            places,
+            partitions,
+            messages,
+            changes,
+            change_of_record,
+            heads,
+            members,
+            keys,
+            interest,
+            reads,
+            reactions,
+            pins,
+            replies,
+        ]
+    }
 }
 
 /// Reads one row. Never past a snapshot: the database applies a batch row by row, in no order, and a reader that asks a

@@ -67,6 +67,22 @@ impl Directory {
         Ok(Self { writer, readers })
     }
 
+    /// Copies the database into a new file. Nothing is written to it from before `held` is called until the copy is
+    /// done, so what `held` takes of other engines belongs to the same moment.
+    ///
+    /// # Errors
+    /// The file is there already, or can't be written.
+    pub async fn copy_to<T>(&self, path: &Path, held: impl FnOnce() -> T) -> Result<T, OpenError> {
+        let path = path
+            .to_str()
+            .ok_or_else(|| OpenError::Database(sqlx::Error::Configuration("the path is not UTF-8".into())))?;
+        // The only connection that writes.
+        let mut writer = self.writer.acquire().await.map_err(OpenError::Database)?;
+        let taken = held();
+        let copy = sqlx::query("VACUUM INTO ?").bind(path).execute(&mut *writer).await;
+        copy.map(|_| taken).map_err(OpenError::Database)
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         self.readers.close().await;

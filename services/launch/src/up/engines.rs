@@ -12,8 +12,10 @@ use tokio::runtime::Runtime;
 
 use crate::commands::Failure;
 
-const DIRECTORY_FILE: &str = "directory.sqlite";
-const KEYS_FOLDER: &str = "keys";
+/// The Directory, in the data folder.
+pub(crate) const DIRECTORY_FILE: &str = "directory.sqlite";
+/// The signing keys, in the data folder.
+pub(crate) const KEYS_FOLDER: &str = "keys";
 
 /// An embedded engine that writes no more.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,158 @@
+//! `ringside backup`: a copy of a data folder, consistent and complete, while the server runs or while it is stopped.
+//!
+//! While the Directory is held, its file is copied and the log's moment is taken, so both are of one moment: what a crash
+//! would leave, and a start recovers from. `docs/decisions/0004` says why in this way. The copy's last records are then
+//! applied to it, so that it may be restored however late. The manifest is written last: a backup without it is none.
+
+mod control;
+mod manifest;
+mod restore;
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use ringside_embedded::{Engine, Moment};
+use ringside_message::processor::{self, Counters};
+use ringside_ports::Log as _;
+use ringside_sql::Directory;
+use ringside_types::{PartitionId, Topic};
+use tokio::runtime::Handle;
+
+use crate::commands::Failure;
+use crate::config::Config;
+use crate::up::{DIRECTORY_FILE, DataFolder, KEYS_FOLDER};
+
+pub(crate) use control::serve;
+pub(crate) use restore::run as restore;
+
+/// The copy of the data folder, in a backup.
+const DATA: &str = "data";
+/// The lock is the folder's, not its contents'.
+const LOCK_FILE: &str = "lock";
+
+/// What is copied, of a folder that is open.
+#[derive(Clone)]
+pub(crate) struct Source {
+    path: PathBuf,
+    engine: Engine,
+    directory: Directory,
+}
+
+impl Source {
+    pub(crate) fn of(folder: &DataFolder) -> Self {
+        let (engine, directory) = (folder.engine.clone(), folder.directory.clone());
+        Self { path: folder.path().to_owned(), engine, directory }
+    }
+}
+
+/// Has the running server make the backup; opens the folder itself where none runs.
+///
+/// # Errors
+/// The sentence to print.
+pub(crate) fn run(config: &Config, to: &Path) -> Result<(), Failure> {
+    let data = &config.data_dir;
+    if !data.is_dir() {
+        let path = data.display();
+        return Err(format!("there is no data folder {path}; name the server's with --data-dir").into());
+    }
+    let to = std::path::absolute(to)?;
+    if control::ask(data, &to)? {
+        println!("The running server has written a backup to {}.", to.display());
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let folder = DataFolder::open(&runtime, data)?;
+    runtime.block_on(async {
+        let made = make(Source::of(&folder), &to).await;
+        folder.directory.close().await;
+        made
+    })?;
+    println!("The stopped server's data are backed up in {}.", to.display());
+    Ok(())
+}
+
+/// Makes a backup in a folder that is not there yet; on a failure nothing of it stays.
+async fn make(source: Source, to: &Path) -> Result<(), String> {
+    if to.starts_with(std::path::absolute(&source.path).unwrap_or_default()) {
+        return Err("a backup can't be made inside of the data folder; name another place with --to".into());
+    }
+    make_folder(to).map_err(|cause| {
+        format!(
+            "{} can't be made: {cause}. Name a folder that is not there yet, in one that is",
+            to.display()
+        )
+    })?;
+    let made = fill(source, to).await;
+    if made.is_err() {
+        // Why it failed is the better thing to say.
+        let _ = fs::remove_dir_all(to);
+    }
+    made.map_err(|cause| format!("the backup can't be written: {cause}"))
+}
+
+async fn fill(source: Source, to: &Path) -> Result<(), String> {
+    let Source { path, engine, directory } = source;
+    let copied = to.join(DIRECTORY_FILE);
+    let moment = directory.copy_to(&copied, || engine.moment()).await.map_err(|error| error.to_string())?;
+    let (to, runtime) = (to.to_owned(), Handle::current());
+    let rest = tokio::task::spawn_blocking(move || {
+        let data = to.join(DATA);
+        write_store(&moment, &data, &runtime)?;
+        finish(&path, &to, &data, &copied).map_err(|error| error.to_string())
+    });
+    match rest.await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Writes log and store, and applies what the log's end holds: a partition that lags for days is refused by a start.
+fn write_store(moment: &Moment, data: &Path, runtime: &Handle) -> Result<(), String> {
+    moment.write_to(data).map_err(|error| error.to_string())?;
+    let engine =
+        Engine::open(data, ringside_embedded::Config::default()).map_err(|error| error.to_string())?;
+    runtime.block_on(settle(&engine)).map_err(|error| error.to_string())
+}
+
+async fn settle(engine: &Engine) -> Result<(), processor::ProcessorError> {
+    let (log, store, committer) = (engine.log(), engine.store(), engine.committer());
+    let counters = Counters::default();
+    for partition in (0..log.partitions(Topic::MessagesSend)).map(PartitionId) {
+        let mut machine = processor::open(partition, &log, &store).await?;
+        let end = log.bounds(Topic::MessagesSend, partition).await?.end;
+        while machine.progress().offset < end {
+            processor::turn(&mut machine, &log, &store, &committer, &counters).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The Directory and the keys beside the store, all for their owner alone and on the disk; then the manifest.
+fn finish(source: &Path, to: &Path, data: &Path, directory: &Path) -> io::Result<()> {
+    fs::rename(directory, data.join(DIRECTORY_FILE))?;
+    fs::remove_file(data.join(LOCK_FILE))?;
+    let keys = data.join(KEYS_FOLDER);
+    make_folder(&keys)?;
+    for entry in fs::read_dir(source.join(KEYS_FOLDER))? {
+        let key = entry?;
+        if key.path().extension().is_some_and(|extension| extension == "pem") {
+            fs::copy(key.path(), keys.join(key.file_name()))?;
+        }
+    }
+    let files = manifest::Manifest::of(data)?;
+    files.write(to)
+}
+
+/// A folder of its owner's alone; one that is there is refused.
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// For its owner alone, and on the disk.
+fn settle_file(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.sync_all()
+}
