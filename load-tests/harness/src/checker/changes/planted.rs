@@ -83,9 +83,15 @@ fn lost_deletion_without_any_event() {
             let Event::Asked { client_id, message_id, .. } = records[position].event else { return false };
             let acked =
                 |event: &Event| matches!(event, Event::Acked { client_id: id, .. } if *id == client_id);
+            // What was acknowledged and refused later is not lost.
+            let refused =
+                |event: &Event| matches!(event, Event::Refused { client_id: id, .. } if *id == client_id);
             let stays = history.channels.iter().flat_map(|channel| &channel.readings[0].messages);
             let mut stays = stays.filter(|seen| seen.message_id == message_id);
-            !places(history, acked).is_empty() && stays.any(|seen| !seen.deleted)
+            let is_certain = !places(history, acked).is_empty() && places(history, refused).is_empty();
+            // Only a sender certainly may delete.
+            let sender = history.clients[client].user_id;
+            is_certain && stays.any(|seen| !seen.deleted && seen.sender == sender)
         })?;
         // As if it had been a deletion: acknowledged, and nothing came of it.
         if let Event::Asked { wish, .. } = &mut history.clients[client].records[position].event {
