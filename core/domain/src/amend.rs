@@ -3,6 +3,7 @@
 //! A message's row is overwritten by an edit or a deletion, and still every decision is as of its record: what a row says
 //! of its own deletion carries the record that did it, and records at or above the one that decides are not seen.
 
+use ringside_types::authorization::{ChannelKind, Operation, Role, allowed};
 use ringside_types::limits::REACTION_USERS_SHOWN;
 use ringside_types::{ErrorCode, MessageId, UserId};
 use ringside_wire::records::{
@@ -65,7 +66,14 @@ impl Partition {
             reject(amend.origin, key, ErrorCode::NotAMember, batch);
             return Ok(());
         };
-        let asked = Asked { id, stamp, key, may_moderate: matches!(role, "admin" | "owner") };
+        let asked = Asked {
+            id,
+            stamp,
+            key,
+            kind: channel.kind_at(id),
+            role,
+            sees_above: channel.sees_above(key.sender_id, id),
+        };
         let change = match asked.decide(target, amend.change.as_ref(), known, &mut batch.rows)? {
             Verdict::Effective(change) => change,
             Verdict::Idle => return Ok(()),
@@ -92,7 +100,10 @@ struct Asked {
     id: MessageId,
     stamp: Stamp,
     key: Key,
-    may_moderate: bool,
+    kind: ChannelKind,
+    role: Role,
+    /// Messages up to this record are hidden from them.
+    sees_above: MessageId,
 }
 
 impl Asked {
@@ -107,11 +118,15 @@ impl Asked {
         let Some(message) = known.messages.get_mut(&target).filter(in_channel) else {
             return Ok(Verdict::Refused(ErrorCode::NotFound));
         };
+        if message.message_id <= self.sees_above {
+            return Ok(Verdict::Refused(ErrorCode::NotFound));
+        }
         let is_there = message.is_there_at(self.id);
         match change.ok_or(InvalidRecord::Field("change"))? {
             // A message that is gone stays gone, whoever says so again.
             amend::Change::Deleted(_) if !is_there && message.message_id < self.id => Ok(Verdict::Idle),
             _ if !is_there => Ok(Verdict::Refused(ErrorCode::NotFound)),
+            change if let Err(code) = self.may(change, message) => Ok(Verdict::Refused(code)),
             amend::Change::Content(content) => Ok(self.edit(message, content, rows)),
             amend::Change::Deleted(_) => Ok(self.delete(message, rows)),
             amend::Change::Reaction(reaction) => Ok(self.react(target, reaction, known, rows)),
@@ -119,10 +134,21 @@ impl Asked {
         }
     }
 
+    /// Whether the one who asks may, by the table.
+    fn may(&self, change: &amend::Change, message: &MessageRow) -> Result<(), ErrorCode> {
+        let is_own = message.sender_id == self.key.sender_id;
+        let operation = match change {
+            amend::Change::Content(_) if is_own => Operation::EditOwn,
+            amend::Change::Content(_) => Operation::EditForeign,
+            amend::Change::Deleted(_) if is_own => Operation::DeleteOwn,
+            amend::Change::Deleted(_) => Operation::DeleteForeign,
+            amend::Change::Reaction(_) => Operation::React,
+            amend::Change::Pinned(_) => Operation::Pin,
+        };
+        allowed(operation, self.kind, Some(self.role)).map_err(|refusal| refusal.code())
+    }
+
     fn edit(&self, message: &mut MessageRow, content: &str, rows: &mut Rows) -> Verdict {
-        if message.sender_id != self.key.sender_id {
-            return Verdict::Refused(ErrorCode::Forbidden);
-        }
         // A deletion at or above this record is not seen; the store keeps its later row all the same.
         *message = MessageRow {
             content: content.to_owned(),
@@ -136,9 +162,6 @@ impl Asked {
     }
 
     fn delete(&self, message: &mut MessageRow, rows: &mut Rows) -> Verdict {
-        if message.sender_id != self.key.sender_id && !self.may_moderate {
-            return Verdict::Refused(ErrorCode::Forbidden);
-        }
         *message = MessageRow {
             content: String::new(),
             metadata: String::new(),

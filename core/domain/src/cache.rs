@@ -5,7 +5,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_types::{ChannelId, Epoch, MessageId, Slot, UserId};
 
-use crate::rows::{ChangeRow, HeadRow, InterestRow, MembershipRow, Stamp};
+use crate::rows::{ChangeRow, HeadRow, InterestRow, MembershipRow, SettingsRow, Stamp};
 
 /// Channels remembered at the most.
 pub(crate) const CHANNELS_MAX: usize = 65_536;
@@ -16,6 +16,8 @@ pub(crate) const CHANNEL_USERS_MAX: usize = 4_096;
 pub(crate) struct ChannelState {
     pub(crate) head: HeadRow,
     pub(crate) interest: Vec<InterestRow>,
+    /// Those that may still decide: the open row, and rows that records not yet applied closed.
+    pub(crate) settings: Vec<SettingsRow>,
     pub(crate) intervals: HashMap<UserId, Vec<MembershipRow>, RandomState>,
     touched_in_batch: u64,
 }
@@ -44,6 +46,7 @@ impl Cache {
         let state = ChannelState {
             head: HeadRow::empty(channel),
             interest: Vec::new(),
+            settings: Vec::new(),
             intervals: HashMap::default(),
             touched_in_batch: self.batch,
         };
@@ -83,17 +86,6 @@ impl Cache {
 }
 
 impl ChannelState {
-    /// Whether `user` is a member as the record `id` sees it.
-    pub(crate) fn is_member(&self, user: UserId, id: MessageId) -> bool {
-        self.intervals.get(&user).is_some_and(|intervals| intervals.iter().any(|row| row.holds_at(id)))
-    }
-
-    /// The role of `user` as the record `id` sees it; `None`: no member.
-    pub(crate) fn role_at(&self, user: UserId, id: MessageId) -> Option<&str> {
-        let intervals = self.intervals.get(&user)?;
-        intervals.iter().find(|row| row.holds_at(id)).map(|row| row.role.as_str())
-    }
-
     /// The row of a change that the record `id` makes; the head is taken further.
     pub(crate) fn change(&mut self, id: MessageId, stamp: Stamp, body: Bytes) -> ChangeRow {
         let head = self.head;

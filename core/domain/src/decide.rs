@@ -1,17 +1,13 @@
 //! The decisions: what one record makes, seen by the records below it alone.
 
 use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
-use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, Slot, UserId};
-use ringside_wire::records::{
-    self, ChangeBody, JoinAnswer, MemberAdded, Membership, MembershipKind, Origin, Rejection, Send,
-    StoredItem, change_body, command, edge_item,
-};
-use ringside_wire::{InvalidRecord, channel_id, client_id, encode, user_id};
+use ringside_types::{Epoch, ErrorCode, MessageId, Slot};
+use ringside_wire::records::{self, JoinAnswer, Origin, Rejection, Send, StoredItem, command, edge_item};
+use ringside_wire::{InvalidRecord, channel_id, client_id, user_id};
 
-use crate::cache::ChannelState;
-use crate::events::{effective_of, effective_of_change, item, record_head, route};
+use crate::events::{effective_of, item, record_head, route};
 use crate::partition::{Batch, Input, Known, Partition};
-use crate::rows::{HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, ReadRow, SlotRow, Stamp};
+use crate::rows::{HeadRow, InterestRow, Key, KeyRow, MessageRow, ReadRow, SlotRow, Stamp};
 use crate::window::Window;
 
 impl Key {
@@ -68,8 +64,8 @@ impl Partition {
         if is_duplicate(previous, id) {
             return Ok(());
         }
-        if !channel.is_member(key.sender_id, id) {
-            reject(send.origin, key, ErrorCode::NotAMember, batch);
+        if let Err(code) = channel.may_send(key.sender_id, id) {
+            reject(send.origin, key, code, batch);
             return Ok(());
         }
         let row = message_row(&channel.head, id, stamp, send, key);
@@ -88,52 +84,6 @@ impl Partition {
         known.made(&row);
         batch.rows.messages.push(row);
         self.window.remember(key, id);
-        Ok(())
-    }
-
-    fn membership(
-        &mut self,
-        id: MessageId,
-        stamp: Stamp,
-        record: &Membership,
-        known: &Known,
-        batch: &mut Batch,
-    ) -> Result<(), InvalidRecord> {
-        let channel_id = channel_id(&record.channel_id)?;
-        let users: Vec<UserId> =
-            record.members.iter().map(|member| user_id(&member.user_id)).collect::<Result<_, _>>()?;
-        let channel = self.cache.channel(channel_id);
-        if id <= channel.head.last_effective_id {
-            if let Some(row) = known.changes.get(&id) {
-                route(&self.slots, channel, channel_id, &effective_of_change(row, None, None)?, batch);
-            }
-            return Ok(());
-        }
-        let mut effective_members = Vec::new();
-        for (user, member) in users.into_iter().zip(&record.members) {
-            if let Some(row) = interval(channel, channel_id, user, id, stamp, record, &member.role) {
-                channel.put_interval(row.clone());
-                batch.rows.memberships.push(row);
-                effective_members.push(member.clone());
-            }
-        }
-        if effective_members.is_empty() {
-            return Ok(());
-        }
-        let membership = Membership { members: effective_members, ..record.clone() };
-        let body = ChangeBody { event: Some(change_body::Event::Membership(membership.clone())) };
-        let row = channel.change(id, stamp, encode(&body));
-        route(&self.slots, channel, channel_id, &effective_of_change(&row, None, None)?, batch);
-        if record.kind() != MembershipKind::Removed {
-            batch.added.push(MemberAdded {
-                channel_id: record.channel_id.clone(),
-                from_id: id.0,
-                seq: row.seq,
-                change: row.change,
-                membership: Some(membership),
-            });
-        }
-        batch.rows.changes.push(row);
         Ok(())
     }
 
@@ -253,44 +203,6 @@ fn message_row(head: &HeadRow, id: MessageId, stamp: Stamp, send: &Send, key: Ke
         edited_record: MessageId::ZERO,
         deleted_record: MessageId::ZERO,
         stamp,
-    }
-}
-
-/// The interval that a change opens or closes for one user; `None`: an older or repeated version, or no change.
-fn interval(
-    channel: &ChannelState,
-    channel_id: ChannelId,
-    user: UserId,
-    id: MessageId,
-    stamp: Stamp,
-    record: &Membership,
-    role: &str,
-) -> Option<MembershipRow> {
-    if record.version <= channel.version_of(user, id) {
-        return None;
-    }
-    let open = channel.intervals.get(&user).and_then(|rows| rows.iter().find(|row| row.holds_at(id)));
-    let opened = MembershipRow {
-        channel_id,
-        user_id: user,
-        from_id: id,
-        to_id: MessageId::ZERO,
-        version: record.version,
-        to_version: 0,
-        from_seq: channel.head.last_seq,
-        role: role.to_owned(),
-        stamp,
-    };
-    match (open, record.kind()) {
-        (Some(row), MembershipKind::Removed) => {
-            Some(MembershipRow { to_id: id, to_version: record.version, stamp, ..row.clone() })
-        }
-        (Some(_), _) => None,
-        // Empty from the start: it remembers the version, so that an addition overtaken by its removal stays out.
-        (None, MembershipKind::Removed) => {
-            Some(MembershipRow { to_id: id, to_version: record.version, ..opened })
-        }
-        (None, _) => Some(opened),
     }
 }
 

@@ -13,6 +13,7 @@ mod cache;
 mod decide;
 mod events;
 pub mod feed;
+mod membership;
 pub mod partition;
 pub mod rows;
 pub mod seat;

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, Slot, UnixMillis, UserId};
-use ringside_wire::records::{self, EdgeItem, MemberAdded, command};
+use ringside_wire::records::{self, Departed, EdgeItem, MemberAdded, command};
 
 use crate::cache::Cache;
 use crate::rows::{
@@ -50,6 +50,8 @@ pub struct Batch {
     pub rejections: Vec<(Slot, Epoch, EdgeItem)>,
     /// new members, for `control`,
     pub added: Vec<MemberAdded>,
+    /// and those who are members no longer,
+    pub departed: Vec<Departed>,
     /// and records that can't be processed.
     pub dead: Vec<records::Dead>,
     /// Step 2: where the touched channels stand.
@@ -179,6 +181,12 @@ impl Partition {
                 self.void_interest.push((row.channel_id, row.slot, row.epoch));
             } else {
                 self.cache.channel(row.channel_id).interest.push(*row);
+            }
+        }
+        for row in &loaded.settings {
+            // What was over before the next record decides nothing any more.
+            if row.to_id == MessageId::ZERO || row.to_id > self.progress.last {
+                self.cache.channel(row.channel_id).put_settings(*row);
             }
         }
         for (channel, user) in &wanted.members {

@@ -4,6 +4,7 @@
 //! whatever order two owners of a partition write in.
 
 use bytes::Bytes;
+use ringside_types::authorization::ChannelKind;
 use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, UserId};
 use ringside_wire::message::ContentType;
 
@@ -164,6 +165,8 @@ pub struct MembershipRow {
     pub to_version: u64,
     /// The channel's messages when the interval opened.
     pub from_seq: u64,
+    /// Records up to this one are hidden from the member; [`MessageId::ZERO`]: none.
+    pub sees_above: MessageId,
     /// `owner`, `admin`, `member`, `guest`.
     pub role: String,
     /// The record that wrote the row.
@@ -172,6 +175,40 @@ pub struct MembershipRow {
 
 impl MembershipRow {
     /// Whether the user is a member as the record `id` sees it: by records below it alone.
+    pub fn holds_at(&self, id: MessageId) -> bool {
+        holds_at(self.from_id, self.to_id, id)
+    }
+}
+
+/// An interval in which a channel is held to settings. Table `channel_settings`; a channel that never changed has none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SettingsRow {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// In force for records above this one.
+    pub from_id: MessageId,
+    /// Up to this record; [`MessageId::ZERO`]: still.
+    pub to_id: MessageId,
+    /// The Directory's version that opened the interval.
+    pub version: u64,
+    /// The Directory's version that closed it; 0: still open.
+    pub to_version: u64,
+    /// What the channel is.
+    pub kind: ChannelKind,
+    /// Whether admins alone post.
+    pub admins_post: bool,
+    /// Whether who joins doesn't see what came before.
+    pub history_from_join: bool,
+    /// Whether it takes no new messages: a DM of two who are apart.
+    pub is_closed: bool,
+    /// Whether the channel is gone.
+    pub is_deleted: bool,
+    /// The record that wrote the row.
+    pub stamp: Stamp,
+}
+
+impl SettingsRow {
+    /// Whether the settings are in force as the record `id` sees it: by records below it alone.
     pub fn holds_at(&self, id: MessageId) -> bool {
         holds_at(self.from_id, self.to_id, id)
     }
@@ -290,6 +327,8 @@ pub struct Rows {
     pub pins: Vec<PinRow>,
     /// Intervals opened, and intervals closed (the same key again).
     pub memberships: Vec<MembershipRow>,
+    /// Settings that came into force, and those that they ended.
+    pub settings: Vec<SettingsRow>,
     /// Keys that made messages.
     pub keys: Vec<KeyRow>,
     /// Interest of edges.
@@ -305,7 +344,7 @@ pub struct Rows {
 /// What a processor needs of the store before it can apply a batch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Wanted {
-    /// Heads and interest of these channels.
+    /// Heads, interest and settings of these channels.
     pub channels: Vec<ChannelId>,
     /// All intervals of these users in these channels.
     pub members: Vec<(ChannelId, UserId)>,
@@ -344,6 +383,8 @@ pub struct Loaded {
     pub heads: Vec<HeadRow>,
     /// Interest, of any epoch.
     pub interest: Vec<InterestRow>,
+    /// Settings, those that are over too.
+    pub settings: Vec<SettingsRow>,
     /// Intervals.
     pub members: Vec<MembershipRow>,
     /// Keys.

@@ -3,14 +3,14 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
 use ringside_types::{ChannelId, ClientId, MessageId, RINGSIDE_EPOCH_MS, UnixMillis, UserId};
 use ringside_wire::records::{
-    Amend, ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, Reaction, Send, amend,
-    command,
+    Amend, Channel, ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, Reaction,
+    Send, Settings, amend, command,
 };
 use support::{Death, Outcome, PARTITION, Record, Tables, run};
 use uuid::Uuid;
@@ -31,7 +31,12 @@ enum Wish {
     Membership {
         channel: u128,
         user: u128,
-        removed: bool,
+        how: Standing,
+        old_version: bool,
+    },
+    Settings {
+        channel: u128,
+        how: Standard,
         old_version: bool,
     },
     Join {
@@ -58,6 +63,38 @@ enum Wish {
         back: usize,
         how: How,
     },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Standing {
+    Added,
+    Removed,
+    Role { admin: bool },
+}
+
+/// What becomes of a channel.
+#[derive(Clone, Copy, Debug)]
+enum Standard {
+    Updated { admins_post: bool, from_join: bool },
+    Closed { closed: bool },
+    Deleted,
+}
+
+fn standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        3 => Just(Standing::Added),
+        2 => Just(Standing::Removed),
+        3 => any::<bool>().prop_map(|admin| Standing::Role { admin }),
+    ]
+}
+
+fn standard() -> impl Strategy<Value = Standard> {
+    prop_oneof![
+        8 => (any::<bool>(), any::<bool>())
+            .prop_map(|(admins_post, from_join)| Standard::Updated { admins_post, from_join }),
+        8 => any::<bool>().prop_map(|closed| Standard::Closed { closed }),
+        1 => Just(Standard::Deleted),
+    ]
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,9 +127,11 @@ fn wish() -> impl Strategy<Value = Wish> {
     prop_oneof![
         8 => (channel.clone(), user.clone(), 0..CLIENT_IDS)
             .prop_map(|(channel, user, client)| Wish::Send { channel, user, client }),
-        4 => (channel, user, any::<bool>(), prop::bool::weighted(0.2)).prop_map(
-            |(channel, user, removed, old_version)| Wish::Membership { channel, user, removed, old_version }
+        4 => (channel.clone(), user, standing(), prop::bool::weighted(0.2)).prop_map(
+            |(channel, user, how, old_version)| Wish::Membership { channel, user, how, old_version }
         ),
+        3 => (channel, standard(), prop::bool::weighted(0.2))
+            .prop_map(|(channel, how, old_version)| Wish::Settings { channel, how, old_version }),
         2 => turn.clone().prop_map(|(channel, slot, epoch, n)| Wish::Join { channel, slot, epoch, n }),
         1 => turn.prop_map(|(channel, slot, epoch, n)| Wish::Leave { channel, slot, epoch, n }),
         1 => (0..2_u32, 1..4_u64).prop_map(|(slot, epoch)| Wish::EpochDead { slot, epoch }),
@@ -134,19 +173,35 @@ fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>, ids: &[MessageId]) -> co
             content: format!("{user} says {client}"),
             ..Send::default()
         }),
-        Wish::Membership { channel, user, removed, old_version } => {
-            let version = versions.entry(channel).or_insert(0);
-            if !old_version {
-                *version += 1;
-            }
-            let kind = if removed { MembershipKind::Removed } else { MembershipKind::Added };
+        Wish::Membership { channel, user, how, old_version } => {
+            let (kind, role) = match how {
+                Standing::Added => (MembershipKind::Added, "member"),
+                Standing::Removed => (MembershipKind::Removed, "member"),
+                Standing::Role { admin: true } => (MembershipKind::Role, "admin"),
+                Standing::Role { admin: false } => (MembershipKind::Role, "member"),
+            };
+            let member = Member { user_id: id(user).into(), role: role.into() };
             command::Body::Membership(Membership {
-                channel_id: id(channel).into(),
-                version: *version,
-                actor_id: id(9).into(),
-                kind: kind.into(),
-                channel: None,
-                members: vec![Member { user_id: id(user).into(), role: "member".into() }],
+                members: vec![member],
+                ..versioned(channel, kind, old_version, versions)
+            })
+        }
+        Wish::Settings { channel, how, old_version } => {
+            let (kind, settings) = match how {
+                Standard::Updated { admins_post, from_join } => {
+                    let settings =
+                        Settings { admins_post, history_from_join: from_join, ..Settings::default() };
+                    (MembershipKind::Updated, settings)
+                }
+                Standard::Closed { closed } => {
+                    (MembershipKind::Closed, Settings { closed, ..Settings::default() })
+                }
+                Standard::Deleted => (MembershipKind::Deleted, Settings::default()),
+            };
+            let as_it_is = Channel { r#type: "group".into(), settings: Some(settings), ..Channel::default() };
+            command::Body::Membership(Membership {
+                channel: Some(as_it_is),
+                ..versioned(channel, kind, old_version, versions)
             })
         }
         Wish::Join { channel, slot, epoch, n } => {
@@ -174,6 +229,26 @@ fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>, ids: &[MessageId]) -> co
                 change: Some(change),
             })
         }
+    }
+}
+
+fn versioned(
+    channel: u128,
+    kind: MembershipKind,
+    old_version: bool,
+    versions: &mut BTreeMap<u128, u64>,
+) -> Membership {
+    let version = versions.entry(channel).or_insert(0);
+    if !old_version {
+        *version += 1;
+    }
+    Membership {
+        channel_id: id(channel).into(),
+        version: *version,
+        actor_id: id(9).into(),
+        kind: kind.into(),
+        channel: None,
+        members: Vec::new(),
     }
 }
 
@@ -225,8 +300,31 @@ fn membership_decides(log: &[Record], outcome: &Outcome) {
         let rows = outcome.tables.memberships.values();
         let is_member =
             rows.filter(|row| row.channel_id == channel && row.user_id == sender).any(|row| row.holds_at(id));
-        if outcome.tables.messages.contains_key(&(channel, id)) {
-            assert!(is_member, "a message of someone who was no member");
+        if !outcome.tables.messages.contains_key(&(channel, id)) {
+            continue;
+        }
+        assert!(is_member, "a message of someone who was no member");
+        let mut settings = outcome.tables.settings.values().filter(|row| row.channel_id == channel);
+        let Some(held_to) = settings.find(|row| row.holds_at(id)) else { continue };
+        assert!(!held_to.is_deleted && !held_to.is_closed, "a message in a channel that takes none");
+        let mut rows = outcome.tables.memberships.values();
+        let is_admin = rows.any(|row| {
+            row.channel_id == channel && row.user_id == sender && row.holds_at(id) && row.role == "admin"
+        });
+        assert!(is_admin || !held_to.admins_post, "a message where admins alone post");
+    }
+}
+
+/// At no record two roles of one member, or two settings of one channel.
+fn one_of_each_is_in_force(outcome: &Outcome) {
+    for id in outcome.ids.values() {
+        let mut seen = BTreeSet::new();
+        for row in outcome.tables.memberships.values().filter(|row| row.holds_at(*id)) {
+            assert!(seen.insert((row.channel_id, row.user_id)), "two intervals of one member at {id}");
+        }
+        let mut seen = BTreeSet::new();
+        for row in outcome.tables.settings.values().filter(|row| row.holds_at(*id)) {
+            assert!(seen.insert(row.channel_id), "two settings of one channel at {id}");
         }
     }
 }
@@ -244,6 +342,7 @@ proptest! {
         is_dense(&undisturbed.tables);
         is_exactly_once(&undisturbed.tables);
         membership_decides(&log, &undisturbed);
+        one_of_each_is_in_force(&undisturbed);
         let disturbed = run(&log, &sizes, &deaths);
         prop_assert_eq!(&disturbed.ids, &undisturbed.ids);
         for due in undisturbed.due_events() {

@@ -7,68 +7,21 @@
 use std::future::Future;
 
 use bytes::Bytes;
+pub use ringside_types::authorization::{ChannelKind, Role};
+use ringside_types::authorization::{Operation, Refusal};
 use ringside_types::{ChannelId, UnixMillis, UserId};
 
 use crate::EngineError;
 
-/// What a channel is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChannelKind {
-    /// Two people; exists once for each pair.
-    Dm,
-    /// Some people, without a name of its own perhaps.
-    Group,
-    /// Found by its members only.
-    Private,
-    /// Found and joined by anyone.
-    Public,
-}
-
-impl ChannelKind {
-    /// The name on the wire and in the Directory.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Dm => "dm",
-            Self::Group => "group",
-            Self::Private => "private",
-            Self::Public => "public",
-        }
-    }
-
-    /// The kind of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Dm, Self::Group, Self::Private, Self::Public].into_iter().find(|kind| kind.name() == name)
-    }
-}
-
-/// What a member may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads and writes; invited for a while.
-    Guest,
-    /// Reads and writes.
-    Member,
-    /// Adds and removes people.
-    Admin,
-    /// Everything.
-    Owner,
-}
-
-impl Role {
-    /// The name on the wire and in the Directory.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Guest => "guest",
-            Self::Member => "member",
-            Self::Admin => "admin",
-            Self::Owner => "owner",
-        }
-    }
-
-    /// The role of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Guest, Self::Member, Self::Admin, Self::Owner].into_iter().find(|role| role.name() == name)
-    }
+/// What a channel is held to, as its admins set it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelSettings {
+    /// Seconds between two messages of a member; 0: off. Admins and the owner are not held to it.
+    pub slow_mode_s: u32,
+    /// Whether admins and the owner alone post.
+    pub admins_post: bool,
+    /// Whether who joins doesn't see what came before.
+    pub history_from_join: bool,
 }
 
 /// A channel as the Directory has it.
@@ -86,6 +39,38 @@ pub struct Channel {
     pub description: String,
     /// When it was made.
     pub created_at: UnixMillis,
+    /// What is talked about now.
+    pub topic: String,
+    /// What it is held to.
+    pub settings: ChannelSettings,
+    /// Whether it takes no new messages: a DM of two who are apart. Clients don't see it.
+    pub is_closed: bool,
+    /// The version that made it what it is.
+    pub version: u64,
+}
+
+impl Channel {
+    /// A channel as it is made: without a topic, held to nothing in particular.
+    pub fn new(
+        id: ChannelId,
+        kind: ChannelKind,
+        name: String,
+        creator_id: UserId,
+        created_at: UnixMillis,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            kind,
+            creator_id,
+            description: String::new(),
+            created_at,
+            topic: String::new(),
+            settings: ChannelSettings::default(),
+            is_closed: false,
+            version: 1,
+        }
+    }
 }
 
 /// A channel to make.
@@ -119,15 +104,51 @@ pub struct Member {
     pub joined_at: UnixMillis,
     /// The version of the channel that made them a member.
     pub version: u64,
+    /// Up to when they want no notifications; [`UnixMillis::MAX`]: for good.
+    pub muted_until: Option<UnixMillis>,
 }
 
-/// A change of members.
+/// What a channel is to become; what is `None` stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelPatch {
+    /// The name.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What is talked about now.
+    pub topic: Option<String>,
+    /// Seconds between two messages of a member.
+    pub slow_mode_s: Option<u32>,
+    /// Whether admins and the owner alone post.
+    pub admins_post: Option<bool>,
+    /// Whether who joins doesn't see what came before.
+    pub history_from_join: Option<bool>,
+}
+
+/// A change of a channel, or of who is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MemberChange {
-    /// These become members; those who are already, stay as they are.
+pub enum ChannelChange {
+    /// These become members; those who are already, stay as they are, and unknown users are passed over.
     Add(Vec<(UserId, Role)>),
-    /// These cease to be members; those who are not, are passed over.
-    Remove(Vec<UserId>),
+    /// This member is removed, or leaves.
+    Remove(UserId),
+    /// This member's role becomes another. Who becomes the owner makes the former owner an admin.
+    SetRole(UserId, Role),
+    /// The channel itself.
+    Update(ChannelPatch),
+    /// The channel goes, and every membership with it.
+    Delete,
+}
+
+/// Why a change was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeRefused {
+    /// The table says so.
+    NotAllowed(Operation, Refusal),
+    /// The one it is done to is not in the channel.
+    NoSuchMember,
+    /// The owner leaves, and others would be left without one.
+    OwnerStays,
 }
 
 /// Which of a user's channels to list: newest first by id.
@@ -160,17 +181,18 @@ pub trait Channels: Clone + Send + Sync + 'static {
         channels: &[NewChannel],
     ) -> impl Future<Output = Result<Vec<Created>, EngineError>> + Send;
 
-    /// Changes members, with one outbox row for each person changed, and returns those who were.
-    /// Unknown users are passed over.
-    fn change_members(
+    /// Changes a channel, where the actor may by the table, which is asked under the channel's row lock: by what was
+    /// written, confirmed or not. Returns the members that it changed, with one outbox row for each person added or
+    /// removed, and one for every other change. What changes nothing writes nothing.
+    fn change(
         &self,
         channel: ChannelId,
         actor: UserId,
-        change: MemberChange,
+        change: ChannelChange,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<Vec<UserId>, EngineError>> + Send;
+    ) -> impl Future<Output = Result<Result<Vec<UserId>, ChangeRefused>, EngineError>> + Send;
 
-    /// The channels that there are among these, in no order, confirmed ones only.
+    /// The channels that there are among these, in no order, as they are confirmed.
     fn channels(&self, ids: &[ChannelId]) -> impl Future<Output = Result<Vec<Channel>, EngineError>> + Send;
 
     /// The confirmed memberships of a user: all of them, or a range for a list.
@@ -203,4 +225,31 @@ pub trait Channels: Clone + Send + Sync + 'static {
 
     /// Confirms outbox rows: the log has them.
     fn confirm(&self, rows: &[i64]) -> impl Future<Output = Result<(), EngineError>> + Send;
+}
+
+/// Channels as one person finds and keeps them. Nothing here goes to the log.
+pub trait Personal: Clone + Send + Sync + 'static {
+    /// Public channels whose names hold this text, whatever its case, above `after`, with how many are in each; confirmed
+    /// ones only.
+    fn discover(
+        &self,
+        text: &str,
+        after: Option<ChannelId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<(Channel, u64)>, EngineError>> + Send;
+
+    /// Sets up to when a member wants no notifications; false: no such member.
+    fn mute(
+        &self,
+        channel: ChannelId,
+        user: UserId,
+        until: Option<UnixMillis>,
+    ) -> impl Future<Output = Result<bool, EngineError>> + Send;
+
+    /// The DM of two people, confirmed or not.
+    fn dm_of(
+        &self,
+        one: UserId,
+        other: UserId,
+    ) -> impl Future<Output = Result<Option<ChannelId>, EngineError>> + Send;
 }

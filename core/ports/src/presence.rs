@@ -31,6 +31,8 @@ pub enum Account {
     UserMessages(UserId),
     /// Messages in a channel.
     ChannelMessages(ringside_types::ChannelId),
+    /// A member's next message in a channel whose slow mode asks for so many seconds between two.
+    SlowMode(ringside_types::ChannelId, UserId, u32),
     /// REST requests of a user.
     UserRequests(UserId),
     /// Registrations from an address.
@@ -39,6 +41,24 @@ pub enum Account {
     AddressSignIns(IpAddr),
     /// Failed logins of an account, by what was typed.
     LoginFailures(String),
+}
+
+impl Account {
+    /// What one charge takes: a token, or of slow mode as many as it asks for seconds.
+    pub const fn tokens(&self) -> u32 {
+        match self {
+            Self::SlowMode(_, _, seconds) => *seconds,
+            _ => 1,
+        }
+    }
+
+    /// What slow mode of so many seconds asks of a member's next message.
+    pub const fn slow_mode(channel: ringside_types::ChannelId, user: UserId, seconds: u32) -> Charge {
+        Charge {
+            account: Self::SlowMode(channel, user, seconds),
+            rate: Rate { per_minute: if seconds == 0 { 0 } else { 60 }, burst: seconds },
+        }
+    }
 }
 
 /// What of an address counts: whoever has one IPv6 address has the 2^64 of its network, so the network is what counts.
@@ -100,10 +120,10 @@ pub trait Presence: Clone + Send + Sync + 'static {
         users: &[UserId],
     ) -> impl Future<Output = Result<Vec<Vec<Connection>>, EngineError>> + Send;
 
-    /// Takes one token from the bucket of each charge, in order. A charge that is refused takes nothing.
+    /// Takes the [`tokens`](Account::tokens) of each charge from its bucket, in order. A charge that is refused takes nothing.
     fn charge(&self, charges: &[Charge]) -> impl Future<Output = Result<Vec<Verdict>, EngineError>> + Send;
 
-    /// Gives one token back to the bucket of each charge, never above its burst: what it was taken for did not count.
+    /// Gives the tokens back to the bucket of each charge, never above its burst: what it was taken for did not count.
     fn refund(&self, charges: &[Charge]) -> impl Future<Output = Result<(), EngineError>> + Send;
 }
 

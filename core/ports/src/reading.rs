@@ -26,6 +26,24 @@ pub async fn head<S: MessageStore>(store: &S, channel: ChannelId) -> Result<Head
     Ok(loaded.heads.first().copied().unwrap_or(HeadRow::empty(channel)))
 }
 
+/// Where a member's view of a channel begins: the record up to which messages are hidden from them, and the change that
+/// it made. Zeros where nothing is.
+pub async fn horizon<S: MessageStore>(
+    store: &S,
+    channel: ChannelId,
+    member: UserId,
+) -> Result<(MessageId, u64), EngineError> {
+    let wanted = Wanted { members: vec![(channel, member)], ..Wanted::default() };
+    let rows = store.load(&wanted).await?.members;
+    let open = rows.iter().filter(|row| row.to_id == MessageId::ZERO);
+    let Some(above) = open.map(|row| row.sees_above).max().and_then(MessageId::non_zero) else {
+        return Ok((MessageId::ZERO, 0));
+    };
+    let wanted = Wanted { records: vec![(channel, above)], ..Wanted::default() };
+    let changes = store.load(&wanted).await?.changes;
+    Ok((above, changes.first().map_or(0, |row| row.change)))
+}
+
 /// Reads messages between two ids (both excluded), never above the head.
 pub async fn page<S: MessageStore>(store: &S, range: MessageRange) -> Result<DensePage, EngineError> {
     let mut cause = String::new();

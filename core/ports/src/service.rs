@@ -6,12 +6,12 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use ringside_domain::rows::MessageRow;
-use ringside_types::{ChannelId, ClientId, MessageId, SessionId, UserId};
+use ringside_types::{ChannelId, ClientId, MessageId, SessionId, UnixMillis, UserId};
 use ringside_wire::amendment::Change;
 use ringside_wire::message::ContentType;
 
 use crate::accounts::User;
-use crate::channels::{Channel, ChannelKind, Member};
+use crate::channels::{Channel, ChannelKind, ChannelPatch, Member, Role};
 
 /// Why a service refuses. Each names the HTTP status that it becomes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -184,12 +184,27 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
         caller: UserId,
         wish: ChannelWish,
     ) -> impl Future<Output = Result<(Channel, bool), ServiceError>> + Send;
-    /// A channel that the caller is in, or a public one.
+    /// A channel that the caller is in, or a public one; the membership, where there is one.
     fn channel(
         &self,
         caller: UserId,
         id: ChannelId,
-    ) -> impl Future<Output = Result<Channel, ServiceError>> + Send;
+    ) -> impl Future<Output = Result<(Channel, Option<Member>), ServiceError>> + Send;
+    /// Changes a channel; for admins and the owner.
+    fn change(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        patch: ChannelPatch,
+    ) -> impl Future<Output = Result<(Channel, Option<Member>), ServiceError>> + Send;
+    /// Deletes a channel; for its owner.
+    fn delete(&self, caller: UserId, id: ChannelId) -> impl Future<Output = Result<(), ServiceError>> + Send;
+    /// Public channels whose names hold this text, with how many are in each.
+    fn discover(
+        &self,
+        text: &str,
+        part: ListPart,
+    ) -> impl Future<Output = Result<Listed<(Channel, u64)>, ServiceError>> + Send;
     /// The caller's channels, newest first.
     fn list(
         &self,
@@ -218,6 +233,23 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
         id: ChannelId,
         user: UserId,
     ) -> impl Future<Output = Result<(), ServiceError>> + Send;
+    /// Changes a member's role. Whom the owner makes the owner takes their place.
+    fn set_role(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        user: UserId,
+        role: Role,
+    ) -> impl Future<Output = Result<Member, ServiceError>> + Send;
+    /// Sets up to when the caller, a member, wants no notifications ([`UnixMillis::MAX`]: for good).
+    fn mute(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        until: Option<UnixMillis>,
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send;
+    /// Waits until what two people have changed between them is in force in their DM, if they have one.
+    fn settled(&self, one: UserId, other: UserId) -> impl Future<Output = Result<(), ServiceError>> + Send;
 }
 
 /// A message to send over REST.

@@ -54,6 +54,8 @@ pub enum Request {
         record: Bytes,
         /// Whether the shard knows that the user is a member; otherwise the bridge asks the Directory.
         known_member: bool,
+        /// Whether it is a new message, which channels may hold to more than membership.
+        is_message: bool,
     },
     /// A part of what a connection missed. Answered by `Page` or `PageRefused`.
     Read(ReadRequest),
@@ -245,7 +247,16 @@ pub enum Delivery {
         user_id: UserId,
         /// The channel.
         channel_id: ChannelId,
-        /// The change.
+    },
+    /// What ended the memberships of users with connections here, as they are told.
+    Departed {
+        /// The users.
+        users: Vec<UserId>,
+        /// The channel.
+        channel_id: ChannelId,
+        /// The change's number in the channel.
+        change: u64,
+        /// The change; its kind says which frame it becomes.
         membership: Arc<records::Membership>,
     },
     /// A session ended (`None`: all of the user's): its sockets close `4009`.

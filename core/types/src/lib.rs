@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number.
 
+pub mod authorization;
 mod code;
 mod id;
 pub mod limits;

@@ -10,6 +10,10 @@ pub const CHANNEL_CREATE_MEMBERS_MAX: usize = 1_000;
 pub const CHANNEL_NAME_BYTES_MAX: usize = 200;
 /// Bytes of a channel's description.
 pub const CHANNEL_DESCRIPTION_BYTES_MAX: usize = 4_000;
+/// Bytes of a channel's topic.
+pub const CHANNEL_TOPIC_BYTES_MAX: usize = 1_000;
+/// Seconds between two messages of a member that slow mode asks for at the most.
+pub const SLOW_MODE_S_MAX: u32 = 6 * 60 * 60;
 /// Bytes of a reaction's emoji: the longest sequences of today have 35.
 pub const EMOJI_BYTES_MAX: usize = 64;
 /// Users named in `reaction.updated`.

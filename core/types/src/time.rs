@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
+    /// The end of the year 9999: later than anything, and still written with four digits.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
     /// Milliseconds from `earlier` to this; zero when it is later.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

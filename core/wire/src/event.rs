@@ -43,12 +43,21 @@ pub enum Event<'a> {
     /// A channel was made, the caller being in it.
     #[serde(rename = "channel.created")]
     ChannelCreated(ChannelChanged<'a>),
+    /// A channel's name, description, topic or settings changed.
+    #[serde(rename = "channel.updated")]
+    ChannelUpdated(ChannelChanged<'a>),
+    /// A channel is gone.
+    #[serde(rename = "channel.deleted")]
+    ChannelDeleted(ChannelChanged<'a>),
     /// Someone became a member.
     #[serde(rename = "channel.member_added")]
     MemberAdded(MemberChanged<'a>),
     /// Someone is a member no longer.
     #[serde(rename = "channel.member_removed")]
     MemberRemoved(MemberChanged<'a>),
+    /// A member's role is another.
+    #[serde(rename = "channel.member_updated")]
+    MemberUpdated(MemberChanged<'a>),
     /// A part of what was missed.
     #[serde(rename = "sync.page")]
     SyncPage(SyncPage<'a>),
@@ -124,7 +133,7 @@ pub struct Rejected<'a> {
     pub message: &'a str,
 }
 
-/// The payload of `channel.created`.
+/// The payload of `channel.created`, `channel.updated` and `channel.deleted`.
 #[derive(Debug, Serialize)]
 pub struct ChannelChanged<'a> {
     /// The channel as it is now.
@@ -152,22 +161,47 @@ pub struct ChannelView<'a> {
     pub description: &'a str,
     /// When it was made.
     pub created_at: UnixMillis,
+    /// What is talked about now.
+    pub topic: &'a str,
+    /// What it is held to.
+    pub settings: SettingsView,
 }
 
-/// The payload of `channel.member_added` and `channel.member_removed`.
+/// What a channel is held to, as its members see it.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct SettingsView {
+    /// Seconds between two messages of a member; 0: off.
+    pub slow_mode_s: u32,
+    /// `everyone` or `admins`.
+    pub who_may_post: &'static str,
+    /// `all` or `from_join`.
+    pub history_for_joiners: &'static str,
+}
+
+impl SettingsView {
+    /// By what the names stand for.
+    pub const fn new(slow_mode_s: u32, admins_post: bool, history_from_join: bool) -> Self {
+        Self {
+            slow_mode_s,
+            who_may_post: if admins_post { "admins" } else { "everyone" },
+            history_for_joiners: if history_from_join { "from_join" } else { "all" },
+        }
+    }
+}
+
+/// The payload of `channel.member_added`, `channel.member_removed` and `channel.member_updated`.
 #[derive(Debug, Serialize)]
 pub struct MemberChanged<'a> {
     /// The channel.
     pub channel_id: ChannelId,
-    /// Who became a member, or ceased to be one.
+    /// Who became a member, ceased to be one, or has another role.
     pub user_id: UserId,
     /// The role that they have, or had.
     pub role: &'a str,
     /// Who did it.
     pub actor_id: UserId,
-    /// The change's number in the channel; absent for the one who was removed, whom the change is not for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub change: Option<u64>,
+    /// The change's number in the channel.
+    pub change: u64,
 }
 
 /// The payload of `sync.page`.

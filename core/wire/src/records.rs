@@ -141,7 +141,7 @@ pub struct ChannelTurn {
     #[prost(uint64, tag = "2")]
     pub n: u64,
 }
-/// A versioned change of who is in a channel, from the Directory's outbox.
+/// A versioned change of a channel or of who is in it, from the Directory's outbox.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Membership {
     #[prost(bytes = "bytes", tag = "1")]
@@ -156,7 +156,7 @@ pub struct Membership {
     /// as it is after the change
     #[prost(message, optional, tag = "5")]
     pub channel: ::core::option::Option<Channel>,
-    /// added, or removed
+    /// added, removed, or of another role
     #[prost(message, repeated, tag = "6")]
     pub members: ::prost::alloc::vec::Vec<Member>,
 }
@@ -181,6 +181,26 @@ pub struct Channel {
     pub description: ::prost::alloc::string::String,
     #[prost(uint64, tag = "5")]
     pub created_at_ms: u64,
+    #[prost(string, tag = "6")]
+    pub topic: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub settings: ::core::option::Option<Settings>,
+}
+/// What a channel is held to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Settings {
+    /// 0: off
+    #[prost(uint32, tag = "1")]
+    pub slow_mode_s: u32,
+    /// nobody else does
+    #[prost(bool, tag = "2")]
+    pub admins_post: bool,
+    /// who joins doesn't see what came before
+    #[prost(bool, tag = "3")]
+    pub history_from_join: bool,
+    /// a DM of two who are apart: no new messages
+    #[prost(bool, tag = "4")]
+    pub closed: bool,
 }
 /// The janitor's word that an edge is gone: its interest in this partition ends.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -369,7 +389,7 @@ pub struct StoredItem {
 
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Control {
-    #[prost(oneof = "control::Body", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "control::Body", tags = "1, 2, 3, 4, 5, 20")]
     pub body: ::core::option::Option<control::Body>,
 }
 /// Nested message and enum types in `Control`.
@@ -386,6 +406,8 @@ pub mod control {
         MemberAdded(super::MemberAdded),
         #[prost(message, tag = "5")]
         Revoked(super::Revoked),
+        #[prost(message, tag = "20")]
+        Departed(super::Departed),
     }
 }
 /// Its offset is the epoch.
@@ -418,6 +440,18 @@ pub struct MemberAdded {
     #[prost(uint64, tag = "4")]
     pub change: u64,
     #[prost(message, optional, tag = "5")]
+    pub membership: ::core::option::Option<Membership>,
+}
+/// A partition's word that memberships ended as of a record: the removed ones', or with the channel everyone's.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Departed {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub channel_id: ::prost::bytes::Bytes,
+    #[prost(fixed64, tag = "2")]
+    pub to_id: u64,
+    #[prost(uint64, tag = "3")]
+    pub change: u64,
+    #[prost(message, optional, tag = "4")]
     pub membership: ::core::option::Option<Membership>,
 }
 /// A session that ended: logout, revocation, changed password, erasure.
@@ -496,6 +530,13 @@ pub enum MembershipKind {
     Created = 0,
     Added = 1,
     Removed = 2,
+    Role = 3,
+    /// the channel itself
+    Updated = 4,
+    /// the channel, and every membership with it
+    Deleted = 5,
+    /// a DM takes messages no longer, or again: members are not told
+    Closed = 6,
 }
 impl MembershipKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -507,6 +548,10 @@ impl MembershipKind {
             Self::Created => "MEMBERSHIP_KIND_CREATED",
             Self::Added => "MEMBERSHIP_KIND_ADDED",
             Self::Removed => "MEMBERSHIP_KIND_REMOVED",
+            Self::Role => "MEMBERSHIP_KIND_ROLE",
+            Self::Updated => "MEMBERSHIP_KIND_UPDATED",
+            Self::Deleted => "MEMBERSHIP_KIND_DELETED",
+            Self::Closed => "MEMBERSHIP_KIND_CLOSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -515,6 +560,10 @@ impl MembershipKind {
             "MEMBERSHIP_KIND_CREATED" => Some(Self::Created),
             "MEMBERSHIP_KIND_ADDED" => Some(Self::Added),
             "MEMBERSHIP_KIND_REMOVED" => Some(Self::Removed),
+            "MEMBERSHIP_KIND_ROLE" => Some(Self::Role),
+            "MEMBERSHIP_KIND_UPDATED" => Some(Self::Updated),
+            "MEMBERSHIP_KIND_DELETED" => Some(Self::Deleted),
+            "MEMBERSHIP_KIND_CLOSED" => Some(Self::Closed),
             _ => None,
         }
     }

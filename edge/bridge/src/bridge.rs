@@ -26,6 +26,7 @@ use crate::inbound::follow;
 use crate::outbound::{self, Sending};
 use crate::post::{Outbox, Post};
 use crate::roster::Roster;
+use crate::standards::Standards;
 use crate::work::Done;
 
 /// How long full mailboxes wait before they are tried again.
@@ -78,6 +79,7 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) epoch: Epoch,
     pub(crate) feed: Feed,
     pub(crate) roster: Roster,
+    pub(crate) standards: Standards,
     pub(crate) outbox: Outbox,
     pub(crate) sendings: mpsc::Sender<Sending>,
     pub(crate) work: FuturesUnordered<Work>,
@@ -180,6 +182,7 @@ where
         epoch,
         feed: Feed::default(),
         roster: Roster::default(),
+        standards: Standards::default(),
         outbox: Outbox::new(post.clone(), config.shards),
         sendings: sendings.clone(),
         work: FuturesUnordered::new(),

@@ -25,6 +25,12 @@ pub(crate) struct Sending {
     pub(crate) user_id: UserId,
     pub(crate) channel_id: ChannelId,
     pub(crate) record: Bytes,
+    /// As the shard or the roster says.
+    pub(crate) known_member: bool,
+    /// Whether it is a new message.
+    pub(crate) is_message: bool,
+    /// Seconds that slow mode asks for before the sender's next message; 0: none.
+    pub(crate) slow_mode_s: u32,
 }
 
 pub(crate) const UNAVAILABLE: Outcome = Outcome::Refused {
@@ -115,14 +121,15 @@ async fn grant<P: Presence>(
     answers: &mut Answers,
     counters: &Counters,
 ) -> Vec<Sending> {
-    if limits.messages_per_second == 0 && limits.channel_messages_per_minute == 0 {
+    let is_slow = batch.iter().any(|sending| sending.slow_mode_s > 0);
+    if limits.messages_per_second == 0 && limits.channel_messages_per_minute == 0 && !is_slow {
         return batch;
     }
     let charges: Vec<Charge> = batch.iter().flat_map(|sending| charges(limits, sending)).collect();
     // Limits may suffer when their engine does; messages never.
     let Ok(verdicts) = presence.charge(&charges).await else { return batch };
     let mut granted = Vec::with_capacity(batch.len());
-    for (sending, verdicts) in batch.into_iter().zip(verdicts.chunks(2)) {
+    for (sending, verdicts) in batch.into_iter().zip(verdicts.chunks(CHARGES)) {
         let wait = verdicts.iter().filter_map(|verdict| match verdict {
             Verdict::Granted { .. } => None,
             Verdict::Refused { retry_after_ms } => Some(*retry_after_ms),
@@ -142,7 +149,10 @@ async fn grant<P: Presence>(
     granted
 }
 
-fn charges(limits: &Limits, sending: &Sending) -> [Charge; 2] {
+/// Charges of one message.
+const CHARGES: usize = 3;
+
+fn charges(limits: &Limits, sending: &Sending) -> [Charge; CHARGES] {
     let user =
         Rate { per_minute: limits.messages_per_second.saturating_mul(60), burst: limits.messages_burst };
     let channel =
@@ -150,5 +160,7 @@ fn charges(limits: &Limits, sending: &Sending) -> [Charge; 2] {
     [
         Charge { account: Account::UserMessages(sending.user_id), rate: user },
         Charge { account: Account::ChannelMessages(sending.channel_id), rate: channel },
+        // Of no seconds it is no limit, and none is kept.
+        Account::slow_mode(sending.channel_id, sending.user_id, sending.slow_mode_s),
     ]
 }

@@ -21,6 +21,14 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     directory: &D,
     request: ReadRequest,
 ) -> Result<Page, EngineError> {
+    let (sees_above, sees_changes_above) =
+        reading::horizon(store, request.channel_id, request.user_id).await?;
+    let request_as_made = request;
+    let request = ReadRequest {
+        after: request.after.max(sees_above),
+        after_change: request.after_change.map(|after| after.max(sees_changes_above)),
+        ..request
+    };
     let range = MessageRange {
         channel_id: request.channel_id,
         after: request.after,
@@ -42,7 +50,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         }
     }
     if reset {
-        let newest = MessageRange { after: MessageId::ZERO, order: Order::NewestFirst, ..range };
+        let newest = MessageRange { after: sees_above, order: Order::NewestFirst, ..range };
         page = reading::page(store, newest).await?;
         cut(&mut page, Order::NewestFirst);
         page.messages.reverse();
@@ -56,7 +64,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     let standing = store.load(&wanted).await?;
     let edited = edited(store, &changes).await?;
     Ok(Page {
-        request,
+        request: request_as_made,
         senders: senders(directory, page.messages.iter().chain(&edited)).await?,
         messages: page.messages,
         changes,

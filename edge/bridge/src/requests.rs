@@ -18,6 +18,7 @@ use crate::config::{ADMISSIONS_MAX, ADMISSIONS_WAITING_MAX, READS_MAX, READS_WAI
 use crate::counters::add;
 use crate::outbound::{Answers, NOT_A_MEMBER, Sending, UNAVAILABLE};
 use crate::roster::Listen;
+use crate::standards::{Standard, Standing};
 use crate::work::{self, Done};
 
 /// A read waits so long for its channel's join to be answered.
@@ -33,8 +34,19 @@ where
     pub(crate) fn request(&mut self, request: Request) {
         match request {
             Request::Admit { connection, user_id, session_id } => self.admit(connection, user_id, session_id),
-            Request::Send { connection, frame_id, user_id, channel_id, record, known_member } => {
-                self.send(Sending { connection, frame_id, user_id, channel_id, record }, known_member);
+            Request::Send { connection, frame_id, user_id, channel_id, record, known_member, is_message } => {
+                let known_member = known_member || self.roster.is_member(user_id, channel_id) == Some(true);
+                let slow_mode_s = 0;
+                self.send(Sending {
+                    connection,
+                    frame_id,
+                    user_id,
+                    channel_id,
+                    record,
+                    known_member,
+                    is_message,
+                    slow_mode_s,
+                });
             }
             Request::Read(read) => self.read(read),
             Request::Closed { connection } => self.close(connection),
@@ -47,7 +59,7 @@ where
             Done::Turns(number) => self.turns_confirmed(number),
             Done::Page(request, page) => self.page(request, page),
             Done::Gap(range, found) => self.gap_read(range, found),
-            Done::Membership(user, channel, answer) => self.checked(user, channel, answer),
+            Done::Standing(user, channel, answer) => self.checked(user, channel, answer),
             Done::Reader(request, Ok(true)) => self.await_member(request),
             Done::Reader(request, Ok(false)) => self.refuse_page(&request, ErrorCode::NotAMember),
             Done::Reader(request, Err(_)) => self.refuse_page(&request, ErrorCode::Unavailable),
@@ -162,26 +174,39 @@ where
         self.outbox.send(connection.shard, Delivery::Admitted { token: connection.token, profile, channels });
     }
 
-    /// A message of someone whom the edge knows as a member goes on; otherwise the Directory is asked.
-    fn send(&mut self, sending: Sending, known_member: bool) {
+    /// A command of someone whom the edge knows as a member goes on, a message only where the channel holds nobody to
+    /// anything; otherwise the Directory is asked.
+    fn send(&mut self, sending: Sending) {
         let key = (sending.user_id, sending.channel_id);
         if let Some(before) = self.checking.get_mut(&key) {
             return before.push(sending);
         }
-        if known_member || self.roster.is_member(key.0, key.1) == Some(true) {
+        let is_free = !sending.is_message || self.standards.of(key.1).is_some_and(Standard::is_plain);
+        if sending.known_member && is_free {
             return self.append(sending);
         }
         self.checking.insert(key, vec![sending]);
-        self.work.push(Box::pin(work::membership(self.engines.clone(), key.0, key.1)));
+        self.work.push(Box::pin(work::standing(self.engines.clone(), key.0, key.1)));
     }
 
-    fn checked(&mut self, user: UserId, channel: ChannelId, answer: Result<bool, EngineError>) {
-        let is_member = answer.ok();
+    fn checked(&mut self, user: UserId, channel: ChannelId, answer: Result<Standing, EngineError>) {
+        let answer = answer.map(|standing| {
+            let (role, standard) = standing?;
+            self.standards.learn(channel, standard);
+            // `control` may know better by now.
+            Some((role, self.standards.of(channel).copied().unwrap_or(standard)))
+        });
         for sending in self.checking.remove(&(user, channel)).unwrap_or_default() {
-            match is_member {
-                Some(true) => self.append(sending),
-                Some(false) => self.answer(sending, NOT_A_MEMBER),
-                None => self.answer(sending, UNAVAILABLE),
+            match &answer {
+                Ok(Some((role, standard))) if sending.is_message => match standard.judge(*role) {
+                    Ok(slow_mode_s) => self.append(Sending { slow_mode_s, ..sending }),
+                    Err(outcome) => self.answer(sending, outcome),
+                },
+                Ok(Some(_)) => self.append(sending),
+                Ok(None) => self.answer(sending, NOT_A_MEMBER),
+                // What members say goes on without the Directory: the partition decides.
+                Err(_) if sending.known_member => self.append(sending),
+                Err(_) => self.answer(sending, UNAVAILABLE),
             }
         }
     }

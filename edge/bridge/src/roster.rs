@@ -13,7 +13,7 @@ use ringside_types::{ChannelId, SessionId, UserId};
 struct Standing {
     version: u64,
     member: bool,
-    /// Whether the user's shards know: by an admission's list, or by `MemberAdded`.
+    /// Whether the user's shards know: by an admission's list, by `MemberAdded`, or by `Departed`.
     told: bool,
 }
 
@@ -146,6 +146,28 @@ impl Roster {
         }
     }
 
+    /// Those who are here and members of a channel, or were until this version ended it and are not told of it yet.
+    pub(crate) fn of_channel(&self, channel: ChannelId, ended_by: Option<u64>) -> Vec<UserId> {
+        let is_one = |online: &Online| {
+            online.standings.get(&channel).is_some_and(|standing| match ended_by {
+                None => standing.member,
+                Some(version) => standing.version == version && !standing.member && !standing.told,
+            })
+        };
+        self.users.iter().filter(|(_, online)| is_one(online)).map(|(user, _)| *user).collect()
+    }
+
+    /// Whether the user's shards are to be told that this version ended their membership: once.
+    pub(crate) fn tell_departed(&mut self, user: UserId, channel: ChannelId, version: u64) -> bool {
+        let online = self.users.get_mut(&user);
+        let Some(standing) = online.and_then(|online| online.standings.get_mut(&channel)) else {
+            return false;
+        };
+        let is_news = standing.version == version && !standing.member && !standing.told;
+        standing.told |= is_news;
+        is_news
+    }
+
     /// Whether the user is a member and their shards know it.
     pub(crate) fn is_told(&self, user: UserId, channel: ChannelId) -> bool {
         let standing = self.users.get(&user).and_then(|online| online.standings.get(&channel));
@@ -183,7 +205,14 @@ mod tests {
 
     fn listed(version: u64) -> Member {
         let joined_at = UnixMillis(0);
-        Member { channel_id: CHANNEL, user_id: USER, role: Role::Member, joined_at, version }
+        Member {
+            channel_id: CHANNEL,
+            user_id: USER,
+            role: Role::Member,
+            joined_at,
+            version,
+            muted_until: None,
+        }
     }
 
     #[test]

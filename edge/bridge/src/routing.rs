@@ -1,16 +1,17 @@
 //! What the log says, and whom it concerns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ringside_domain::feed::{GapRange, Output};
 use ringside_domain::seat::SeatChange;
 use ringside_ports::log::Record;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
-use ringside_session::mail::{ChannelEvent, Delivery, Subscription};
+use ringside_session::mail::{ChannelEvent, Delivery, ShardId, Subscription};
 use ringside_types::{ChannelId, MessageId, SessionId, UserId};
 use ringside_wire::records::{
-    Control, EdgeBatch, EdgeItem, Effective, MemberAdded, Membership, MembershipKind, Revoked, control,
-    edge_item,
+    Control, Departed, EdgeBatch, EdgeItem, Effective, MemberAdded, Membership, MembershipKind, Revoked,
+    control, edge_item,
 };
 use ringside_wire::{InvalidRecord, channel_id, user_id};
 
@@ -125,6 +126,7 @@ where
             let handled = match body {
                 control::Body::Membership(change) => self.membership(&change),
                 control::Body::MemberAdded(added) => self.member_added(&added),
+                control::Body::Departed(departed) => self.departed(departed),
                 control::Body::Revoked(revoked) => self.revoked(&revoked),
                 control::Body::Claim(_) | control::Body::Tick(_) => Ok(()),
             };
@@ -135,26 +137,56 @@ where
         None
     }
 
-    /// A change of members, from the Directory's outbox: a removal is in force at once, an addition lets the edge
-    /// listen early.
+    /// A change from the Directory's outbox: a removal is in force at once, an addition lets the edge listen early.
     fn membership(&mut self, change: &Membership) -> Result<(), InvalidRecord> {
         let channel = channel_id(&change.channel_id)?;
-        let removed = change.kind() == MembershipKind::Removed;
-        for member in &change.members {
-            let user = user_id(&member.user_id)?;
+        let users = match change.kind() {
+            MembershipKind::Created | MembershipKind::Added | MembershipKind::Removed => {
+                let members = change.members.iter();
+                members.map(|member| user_id(&member.user_id)).collect::<Result<_, _>>()?
+            }
+            MembershipKind::Deleted => self.roster.of_channel(channel, None),
+            MembershipKind::Updated | MembershipKind::Closed => {
+                self.standards.change(channel, change);
+                return Ok(());
+            }
+            MembershipKind::Role => return Ok(()),
+        };
+        let removed = matches!(change.kind(), MembershipKind::Removed | MembershipKind::Deleted);
+        for user in users {
             let listen = self.roster.change(user, channel, change.version, !removed);
             let Some(listen) = listen else { continue };
             self.listen(&[listen]);
             if removed {
-                let membership = Arc::new(change.clone());
                 for shard in self.roster.shards_of(user) {
-                    let membership = membership.clone();
-                    self.outbox.send(
-                        shard,
-                        Delivery::MemberRemoved { user_id: user, channel_id: channel, membership },
-                    );
+                    self.outbox.send(shard, Delivery::MemberRemoved { user_id: user, channel_id: channel });
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A partition's word that memberships ended as of a record: those who are here and not members again are told.
+    fn departed(&mut self, departed: Departed) -> Result<(), InvalidRecord> {
+        let channel_id = channel_id(&departed.channel_id)?;
+        let change = departed.membership.ok_or(InvalidRecord::Field("membership"))?;
+        let users = match change.kind() {
+            MembershipKind::Deleted => self.roster.of_channel(channel_id, Some(change.version)),
+            _ => change.members.iter().map(|member| user_id(&member.user_id)).collect::<Result<_, _>>()?,
+        };
+        let version = change.version;
+        let membership = Arc::new(change);
+        let mut per_shard: BTreeMap<u16, Vec<UserId>> = BTreeMap::new();
+        for user in users {
+            if self.roster.tell_departed(user, channel_id, version) {
+                for shard in self.roster.shards_of(user) {
+                    per_shard.entry(shard.0).or_default().push(user);
+                }
+            }
+        }
+        for (shard, users) in per_shard {
+            let (membership, change) = (membership.clone(), departed.change);
+            self.outbox.send(ShardId(shard), Delivery::Departed { users, channel_id, change, membership });
         }
         Ok(())
     }

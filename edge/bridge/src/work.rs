@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::admission::{Admission, admit};
 use crate::bridge::Engines;
 use crate::pages::{read_gap, read_page};
+use crate::standards::Standing;
 
 /// The pause before a failed gap read or append of joins is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -27,8 +28,8 @@ pub(crate) enum Done {
     Turns(u64),
     Page(ReadRequest, Result<Box<Page>, EngineError>),
     Gap(GapRange, Vec<Effective>),
-    /// The Directory's word on a sender whom the edge does not know as a member.
-    Membership(UserId, ChannelId, Result<bool, EngineError>),
+    /// The Directory's word on a sender, and on what the channel holds them to.
+    Standing(UserId, ChannelId, Result<Standing, EngineError>),
     /// The Directory's word on a reader whom the edge does not know as a member.
     Reader(ReadRequest, Result<bool, EngineError>),
     Nothing,
@@ -76,13 +77,18 @@ pub(crate) async fn gap<L, S: MessageStore, D: Accounts, P>(
     }
 }
 
-pub(crate) async fn membership<L, S, D: Channels, P>(
+pub(crate) async fn standing<L, S, D: Channels, P>(
     engines: Engines<L, S, D, P>,
     user: UserId,
     channel: ChannelId,
 ) -> Done {
-    let answer = engines.directory.membership(&[(channel, user)]).await;
-    Done::Membership(user, channel, answer.map(|members| matches!(members.first(), Some(Some(_)))))
+    let answer = async {
+        let membership = engines.directory.membership(&[(channel, user)]).await?;
+        let Some(Some(member)) = membership.first() else { return Ok(None) };
+        let channels = engines.directory.channels(&[channel]).await?;
+        Ok(channels.first().map(|channel| (member.role, channel.into())))
+    };
+    Done::Standing(user, channel, answer.await)
 }
 
 pub(crate) async fn reader<L, S, D: Channels, P>(engines: Engines<L, S, D, P>, request: ReadRequest) -> Done {

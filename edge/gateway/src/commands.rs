@@ -158,6 +158,7 @@ impl Gateway {
         channel_id: ChannelId,
         body: command::Body,
     ) {
+        let is_message = matches!(body, command::Body::Send(_));
         self.outgoing.push(Request::Send {
             connection: self.reference(connection),
             frame_id: id.unwrap_or_default().into(),
@@ -165,6 +166,7 @@ impl Gateway {
             channel_id,
             record: ringside_wire::encode(&records::Command { body: Some(body) }),
             known_member: self.index.is_member(client.user_id, channel_id),
+            is_message,
         });
     }
 

@@ -14,7 +14,7 @@ use ringside_wire::records::{Membership, Rejection};
 use crate::config::DRAINED_PER_MS;
 use crate::connection::Phase;
 use crate::counters::add;
-use crate::frames;
+use crate::frames::{self, Departing};
 use crate::gateway::Gateway;
 use crate::handshake::Refused;
 use crate::syncing::reading_of;
@@ -47,8 +47,9 @@ impl Gateway {
             Delivery::MemberAdded { user_id, subscription, from_id, change, membership } => {
                 self.member_added(io, user_id, subscription, from_id, change, &membership);
             }
-            Delivery::MemberRemoved { user_id, channel_id, membership } => {
-                self.member_removed(io, user_id, channel_id, &membership);
+            Delivery::MemberRemoved { user_id, channel_id } => self.member_removed(io, user_id, channel_id),
+            Delivery::Departed { users, channel_id, change, membership } => {
+                self.departed(io, &users, channel_id, change, &membership);
             }
             Delivery::SessionEnded { user_id, session_id } => self.session_ended(io, user_id, session_id),
             Delivery::Drain { window_ms } => self.drain(io, window_ms),
@@ -68,7 +69,17 @@ impl Gateway {
             encoded.clear();
             let mut failed = None;
             let mut deliveries = 0;
+            let skipped = match frames::departing(effective) {
+                Departing::Nobody => Some(Vec::new()),
+                Departing::These(users) => {
+                    Some(users.iter().flat_map(|user| index.connections(*user)).copied().collect())
+                }
+                Departing::Everyone => None,
+            };
             index.fan_out(*channel_id, MessageId(effective.id), |connection| {
+                if skipped.as_ref().is_none_or(|skipped| skipped.contains(&connection)) {
+                    return;
+                }
                 if encoded.is_empty() && failed.is_none() {
                     failed = frames::write_effective(encoded, scratch, *channel_id, effective).err();
                 }
@@ -87,7 +98,11 @@ impl Gateway {
 
     fn rejected(&mut self, io: &mut Io, user: UserId, rejection: &Rejection) {
         let Ok(client_id) = client_id(&rejection.client_id) else { return };
-        let message = "The message was not stored: you were no longer a member of the channel.";
+        let message = match &*rejection.code {
+            "not_a_member" => "It was not done: you were not a member of the channel any more.",
+            "not_found" => "It was not done: the message is not there.",
+            _ => "It was not done: you were not allowed to any more.",
+        };
         let event = Event::Rejected(Rejected { client_id, code: &rejection.code, message });
         self.tell(io, user, &[event]);
     }
@@ -119,7 +134,7 @@ impl Gateway {
         if !self.index.join(user, channel_id, last) {
             return;
         }
-        match frames::membership_events(channel_id, membership, Some(user), Some(change)) {
+        match frames::membership_events(channel_id, membership, Some(user), change) {
             Ok(events) => self.tell(io, user, &events),
             Err(error) => tracing::error!(%error, channel = %channel_id, "a membership can't be shown"),
         }
@@ -143,23 +158,30 @@ impl Gateway {
         }
     }
 
-    /// From here on not one more event of the channel goes to the user.
-    fn member_removed(
-        &mut self,
-        io: &mut Io,
-        user: UserId,
-        channel: ChannelId,
-        membership: &Arc<Membership>,
-    ) {
+    /// From here on not one more event of the channel goes to the user. What ended it, they are told once its number is
+    /// known.
+    fn member_removed(&mut self, io: &mut Io, user: UserId, channel: ChannelId) {
         if !self.index.leave(user, channel) {
             return;
         }
         for connection in self.index.connections(user).to_vec() {
             self.drop_read(io, connection, channel, ErrorCode::NotAMember);
         }
-        match frames::membership_events(channel, membership, Some(user), None) {
-            Ok(events) => self.tell(io, user, &events),
-            Err(error) => tracing::error!(%error, %channel, "a membership can't be shown"),
+    }
+
+    fn departed(
+        &mut self,
+        io: &mut Io,
+        users: &[UserId],
+        channel: ChannelId,
+        change: u64,
+        membership: &Arc<Membership>,
+    ) {
+        for user in users {
+            match frames::membership_events(channel, membership, Some(*user), change) {
+                Ok(events) => self.tell(io, *user, &events),
+                Err(error) => tracing::error!(%error, %channel, "the end of a membership can't be shown"),
+            }
         }
     }
 

@@ -3,7 +3,9 @@
 use ringside_types::{ChannelId, CloseCode, MessageId, UnixMillis, UserId};
 use ringside_websocket::{Opcode, write_close, write_frame};
 use ringside_wire::amendment::{Deleted, PinChanged, ReactionUpdated, Updated};
-use ringside_wire::event::{self, ChannelChanged, ChannelView, Event, Goodbye, GoodbyeReason, MemberChanged};
+use ringside_wire::event::{
+    self, ChannelChanged, ChannelView, Event, Goodbye, GoodbyeReason, MemberChanged, SettingsView,
+};
 use ringside_wire::message::Message;
 use ringside_wire::records::{Amended, Effective, Membership, MembershipKind, Reacted, amended, effective};
 use ringside_wire::{InvalidRecord, message, user_id};
@@ -52,7 +54,7 @@ pub(crate) fn change_events(
 ) -> Result<Vec<Event<'_>>, InvalidRecord> {
     match &effective.event {
         Some(effective::Event::Membership(change)) => {
-            membership_events(channel_id, change, None, Some(effective.change))
+            membership_events(channel_id, change, None, effective.change)
         }
         Some(effective::Event::Amended(amended)) => Ok(vec![amended_event(channel_id, effective, amended)?]),
         Some(effective::Event::Message(_)) | None => Err(InvalidRecord::Field("event")),
@@ -94,38 +96,83 @@ fn amended_event<'a>(
     }
 }
 
-/// The events of a change of members: of all whom it names, or of one.
+/// The events of a change of a channel or its members: of all whom it names, or of one.
 pub(crate) fn membership_events<'a>(
     channel_id: ChannelId,
     change: &'a Membership,
     only: Option<UserId>,
-    number: Option<u64>,
+    number: u64,
 ) -> Result<Vec<Event<'a>>, InvalidRecord> {
     let actor_id = user_id(&change.actor_id)?;
-    if change.kind() == MembershipKind::Created {
-        let channel = change.channel.as_ref().ok_or(InvalidRecord::Field("channel"))?;
-        let channel = ChannelView {
-            id: channel_id,
-            name: &channel.name,
-            kind: &channel.r#type,
-            creator_id: user_id(&channel.creator_id)?,
-            description: &channel.description,
-            created_at: UnixMillis(channel.created_at_ms),
-        };
-        let change = number.unwrap_or_default();
-        return Ok(vec![Event::ChannelCreated(ChannelChanged { channel, actor_id, change })]);
-    }
+    let of_channel: fn(ChannelChanged<'a>) -> Event<'a> = match change.kind() {
+        MembershipKind::Created => Event::ChannelCreated,
+        MembershipKind::Updated => Event::ChannelUpdated,
+        MembershipKind::Deleted => Event::ChannelDeleted,
+        // Between the two of a DM; it is no event.
+        MembershipKind::Closed => return Err(InvalidRecord::Field("kind")),
+        MembershipKind::Added | MembershipKind::Removed | MembershipKind::Role => {
+            return member_events(channel_id, change, only, actor_id, number);
+        }
+    };
+    let channel = channel_view(channel_id, change)?;
+    Ok(vec![of_channel(ChannelChanged { channel, actor_id, change: number })])
+}
+
+fn channel_view(channel_id: ChannelId, change: &Membership) -> Result<ChannelView<'_>, InvalidRecord> {
+    let channel = change.channel.as_ref().ok_or(InvalidRecord::Field("channel"))?;
+    let settings = channel.settings.unwrap_or_default();
+    Ok(ChannelView {
+        id: channel_id,
+        name: &channel.name,
+        kind: &channel.r#type,
+        creator_id: user_id(&channel.creator_id)?,
+        description: &channel.description,
+        created_at: UnixMillis(channel.created_at_ms),
+        topic: &channel.topic,
+        settings: SettingsView::new(settings.slow_mode_s, settings.admins_post, settings.history_from_join),
+    })
+}
+
+fn member_events<'a>(
+    channel_id: ChannelId,
+    membership: &'a Membership,
+    only: Option<UserId>,
+    actor_id: UserId,
+    change: u64,
+) -> Result<Vec<Event<'a>>, InvalidRecord> {
     let mut events = Vec::new();
-    for member in &change.members {
+    for member in &membership.members {
         let user_id = user_id(&member.user_id)?;
         if only.is_some_and(|only| only != user_id) {
             continue;
         }
-        let member = MemberChanged { channel_id, user_id, role: &member.role, actor_id, change: number };
-        events.push(match change.kind() {
+        let member = MemberChanged { channel_id, user_id, role: &member.role, actor_id, change };
+        events.push(match membership.kind() {
             MembershipKind::Removed => Event::MemberRemoved(member),
+            MembershipKind::Role => Event::MemberUpdated(member),
             _ => Event::MemberAdded(member),
         });
     }
     Ok(events)
+}
+
+/// Those whom an event ends the membership of, who are told apart from the others; everyone, where the channel goes.
+pub(crate) enum Departing {
+    Nobody,
+    These(Vec<UserId>),
+    Everyone,
+}
+
+/// Whose membership an event ends.
+pub(crate) fn departing(effective: &Effective) -> Departing {
+    match &effective.event {
+        Some(effective::Event::Membership(change)) => match change.kind() {
+            MembershipKind::Removed => Departing::These(
+                change.members.iter().filter_map(|member| user_id(&member.user_id).ok()).collect(),
+            ),
+            MembershipKind::Deleted => Departing::Everyone,
+            _ => Departing::Nobody,
+        },
+        _ => Departing::Nobody,
+    }
 }

@@ -32,8 +32,8 @@ struct CreateBody {
 
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
-    limit: Option<usize>,
-    cursor: Option<String>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) cursor: Option<String>,
 }
 
 impl ListQuery {
@@ -68,7 +68,8 @@ pub(crate) async fn create<S: Services>(
     };
     let (channel, is_new) = app.services.channels().create(caller.user_id, wish).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(views::channel(&channel))))
+    let (channel, membership) = app.services.channels().channel(caller.user_id, channel.id).await?;
+    Ok((status, Json(views::channel(&channel, membership.as_ref()))))
 }
 
 pub(crate) async fn list<S: Services>(
@@ -82,8 +83,7 @@ pub(crate) async fn list<S: Services>(
     let mut items = Vec::with_capacity(ids.len());
     for (mine, summary) in listed.items.iter().zip(&summaries) {
         let last = views::messages(app.services.users(), summary.last_message.as_slice()).await?;
-        let mut item = views::channel(&mine.channel);
-        item["role"] = mine.membership.role.name().into();
+        let mut item = views::channel(&mine.channel, Some(&mine.membership));
         item["unread_count"] = summary.unread_count.into();
         item["last_message"] = last.into_iter().next().unwrap_or(Value::Null);
         items.push(item);
@@ -96,8 +96,8 @@ pub(crate) async fn channel<S: Services>(
     Extension(caller): Extension<Caller>,
     Path(channel): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let channel = app.services.channels().channel(caller.user_id, id(&channel)?).await?;
-    Ok(Json(views::channel(&channel)))
+    let (channel, membership) = app.services.channels().channel(caller.user_id, id(&channel)?).await?;
+    Ok(Json(views::channel(&channel, membership.as_ref())))
 }
 
 pub(crate) async fn members<S: Services>(

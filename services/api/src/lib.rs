@@ -5,6 +5,7 @@
 
 mod amendments;
 mod auth;
+mod changes;
 mod channels;
 mod client;
 mod contract;

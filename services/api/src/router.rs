@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
 use crate::table::NOT_YET;
-use crate::{amendments, auth, channels, contract, home, messages, users};
+use crate::{amendments, auth, changes, channels, contract, home, messages, users};
 
 /// A request, its body included, must be answered in this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -87,9 +87,17 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .merge(by_address);
     let guarded = people::<S>()
         .route("/channels", get(channels::list::<S>).post(channels::create::<S>))
-        .route("/channels/{id}", get(channels::channel::<S>))
+        .route("/channels/discover", get(changes::discover::<S>))
+        .route(
+            "/channels/{id}",
+            get(channels::channel::<S>).patch(changes::change::<S>).delete(changes::delete::<S>),
+        )
+        .route("/channels/{id}/mute", put(changes::mute::<S>).delete(changes::unmute::<S>))
         .route("/channels/{id}/members", get(channels::members::<S>).post(channels::add_members::<S>))
-        .route("/channels/{id}/members/{user_id}", delete(channels::remove_member::<S>))
+        .route(
+            "/channels/{id}/members/{user_id}",
+            delete(channels::remove_member::<S>).patch(changes::set_role::<S>),
+        )
         .route("/channels/{id}/messages", get(messages::history::<S>).post(messages::send::<S>))
         .route(
             "/channels/{id}/messages/{mid}",

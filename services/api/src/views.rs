@@ -1,10 +1,13 @@
 //! What clients see of users, channels, members and messages.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use ringside_domain::rows::MessageRow;
 use ringside_ports::accounts::User;
-use ringside_ports::channels::{Channel, Member};
+use ringside_ports::channels::{Channel, ChannelSettings, Member};
 use ringside_ports::service::{ServiceError, SignedIn, UserService};
-use ringside_types::{MessageId, UserId};
+use ringside_types::{MessageId, UnixMillis, UserId};
+use ringside_wire::event::SettingsView;
 use ringside_wire::message::{Message, Sender, metadata};
 use serde_json::{Value, json};
 
@@ -39,15 +42,34 @@ pub(crate) fn signed_in(signed: &SignedIn) -> Value {
     })
 }
 
-pub(crate) fn channel(channel: &Channel) -> Value {
-    json!({
+/// A channel; with what the caller is in it, where they are.
+pub(crate) fn channel(channel: &Channel, membership: Option<&Member>) -> Value {
+    let ChannelSettings { slow_mode_s, admins_post, history_from_join } = channel.settings;
+    let mut view = json!({
         "id": channel.id,
         "name": channel.name,
         "type": channel.kind.name(),
         "creator_id": channel.creator_id,
         "description": channel.description,
         "created_at": channel.created_at,
-    })
+        "topic": channel.topic,
+        "settings": SettingsView::new(slow_mode_s, admins_post, history_from_join),
+    });
+    if let Some(member) = membership {
+        view["role"] = member.role.name().into();
+        // A mute that is over is none.
+        let until = member.muted_until.filter(|until| *until > now());
+        view["muted"] = until.is_some().into();
+        view["muted_until"] =
+            until.filter(|until| *until < UnixMillis::MAX).map(|until| until.to_string()).into();
+    }
+    view
+}
+
+/// The wall clock, for what is shown.
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    UnixMillis(since.map_or(0, |since| since.as_millis() as u64))
 }
 
 pub(crate) fn member(member: &Member) -> Value {

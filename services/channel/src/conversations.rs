@@ -4,19 +4,23 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ringside_ports::channels::{Channel, ChannelKind, Created, ListRange, Member, MemberChange, Role};
+use ringside_ports::channels::{
+    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Created, ListRange, Member, Personal,
+    Role,
+};
 use ringside_ports::people::relations::Relations;
 use ringside_ports::service::{
     ChannelService, ChannelWish, FieldError, ListPart, Listed, MyChannel, ServiceError,
 };
 use ringside_ports::{Accounts, Channels};
+use ringside_types::authorization::{Operation, Refusal, allowed};
 use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use uuid::Uuid;
 
-use crate::permissions::{Target, may_add, may_bring_in, may_remove};
+use crate::permissions::{may_bring_in, refused};
 use crate::relay::Relay;
-use crate::wish::channel_of;
+use crate::wish::{channel_of, checked};
 
 /// People added in one request at the most.
 pub const ADD_MEMBERS_MAX: usize = 100;
@@ -30,32 +34,41 @@ pub struct Conversations<D> {
     relay: Relay,
 }
 
-/// A channel that the caller sees, and what they are in it.
-struct Seen {
-    channel: Channel,
-    role: Option<Role>,
-}
-
-impl<D: Accounts + Channels + Relations> Conversations<D> {
+impl<D: Accounts + Channels + Personal + Relations> Conversations<D> {
     /// Over this Directory; the relay's task must run over the same one.
     pub fn new(directory: D, relay: Relay) -> Self {
         Self { directory, relay }
     }
 
-    async fn role(&self, channel: ChannelId, user: UserId) -> Result<Option<Role>, ServiceError> {
-        let membership = self.directory.membership(&[(channel, user)]).await?;
-        Ok(membership.into_iter().next().flatten().map(|member| member.role))
+    /// A channel, and the caller's membership, where they may do this by what is confirmed. A channel that there is not
+    /// is answered as one that they may not know of.
+    async fn allowed(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        operation: Operation,
+    ) -> Result<(Channel, Option<Member>), ServiceError> {
+        let hidden = ChangeRefused::NotAllowed(Operation::SeeChannel, Refusal::NotFound);
+        let channel = self.directory.channels(&[id]).await?.into_iter().next();
+        let channel = channel.ok_or_else(|| refused(hidden))?;
+        let membership = self.directory.membership(&[(id, caller)]).await?.into_iter().next().flatten();
+        let role = membership.as_ref().map(|member| member.role);
+        allowed(operation, channel.kind, role)
+            .map_err(|refusal| refused(ChangeRefused::NotAllowed(operation, refusal)))?;
+        Ok((channel, membership))
     }
 
-    /// A channel that the caller may know of. Any other is not found, whether it exists or not.
-    async fn seen(&self, caller: UserId, id: ChannelId) -> Result<Seen, ServiceError> {
-        let hidden = || ServiceError::NotFound("There is no such channel, or you are not in it.".into());
-        let channel = self.directory.channels(&[id]).await?.into_iter().next().ok_or_else(hidden)?;
-        let role = self.role(id, caller).await?;
-        if role.is_none() && channel.kind != ChannelKind::Public {
-            return Err(hidden());
-        }
-        Ok(Seen { channel, role })
+    /// Makes a change, and waits until it is in the log, and with it all that it was decided by: a refusal too is
+    /// told of what is confirmed.
+    async fn make(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        change: ChannelChange,
+    ) -> Result<Vec<UserId>, ServiceError> {
+        let done = self.directory.change(id, caller, change, now()).await?;
+        self.relay.publish(id).await?;
+        done.map_err(refused)
     }
 
     /// Refuses users that there are not, and those that the caller may not bring into a channel of this kind.
@@ -85,7 +98,7 @@ impl<D: Accounts + Channels + Relations> Conversations<D> {
     }
 }
 
-impl<D: Accounts + Channels + Relations> ChannelService for Conversations<D> {
+impl<D: Accounts + Channels + Personal + Relations> ChannelService for Conversations<D> {
     async fn create(&self, caller: UserId, wish: ChannelWish) -> Result<(Channel, bool), ServiceError> {
         let new = channel_of(caller, wish, ChannelId(Uuid::now_v7()), now())?;
         self.known_caller(caller).await?;
@@ -107,8 +120,34 @@ impl<D: Accounts + Channels + Relations> ChannelService for Conversations<D> {
         }
     }
 
-    async fn channel(&self, caller: UserId, id: ChannelId) -> Result<Channel, ServiceError> {
-        Ok(self.seen(caller, id).await?.channel)
+    async fn channel(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+    ) -> Result<(Channel, Option<Member>), ServiceError> {
+        self.allowed(caller, id, Operation::SeeChannel).await
+    }
+
+    async fn change(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        patch: ChannelPatch,
+    ) -> Result<(Channel, Option<Member>), ServiceError> {
+        let (channel, _) = self.allowed(caller, id, Operation::SeeChannel).await?;
+        let patch = checked(channel.kind, patch)?;
+        self.make(caller, id, ChannelChange::Update(patch)).await?;
+        self.allowed(caller, id, Operation::SeeChannel).await
+    }
+
+    async fn delete(&self, caller: UserId, id: ChannelId) -> Result<(), ServiceError> {
+        self.make(caller, id, ChannelChange::Delete).await.map(drop)
+    }
+
+    async fn discover(&self, text: &str, part: ListPart) -> Result<Listed<(Channel, u64)>, ServiceError> {
+        let limit = part.limit.clamp(1, LIST_MAX);
+        let found = self.directory.discover(text.trim(), cursor(part.cursor)?, limit + 1).await?;
+        Ok(listed(found, limit, |(channel, _)| channel.id.to_string()))
     }
 
     async fn list(&self, caller: UserId, part: ListPart) -> Result<Listed<MyChannel>, ServiceError> {
@@ -135,9 +174,7 @@ impl<D: Accounts + Channels + Relations> ChannelService for Conversations<D> {
         part: ListPart,
     ) -> Result<Listed<Member>, ServiceError> {
         let after = cursor(part.cursor)?;
-        if self.seen(caller, id).await?.role.is_none() {
-            return Err(ServiceError::NotAMember);
-        }
+        self.allowed(caller, id, Operation::ListMembers).await?;
         let limit = part.limit.clamp(1, LIST_MAX);
         let members = self.directory.members(id, after, limit + 1).await?;
         Ok(listed(members, limit, |member| member.user_id.to_string()))
@@ -155,24 +192,46 @@ impl<D: Accounts + Channels + Relations> ChannelService for Conversations<D> {
             let message = format!("names 1 to {ADD_MEMBERS_MAX} users");
             return Err(ServiceError::Invalid(vec![FieldError { field: "user_ids", message }]));
         }
-        let Seen { channel, role } = self.seen(caller, id).await?;
-        may_add(channel.kind, role, users[..] == [caller])?;
+        let operation = if users[..] == [caller] { Operation::Join } else { Operation::AddMembers };
+        let (channel, _) = self.allowed(caller, id, operation).await?;
         self.may_come(caller, channel.kind, "user_ids", &users).await?;
-        let add = MemberChange::Add(users.iter().map(|user| (*user, Role::Member)).collect());
-        self.directory.change_members(id, caller, add, now()).await?;
-        self.relay.publish(id).await?;
+        let add = ChannelChange::Add(users.iter().map(|user| (*user, Role::Member)).collect());
+        self.make(caller, id, add).await?;
         let pairs: Vec<(ChannelId, UserId)> = users.into_iter().map(|user| (id, user)).collect();
         Ok(self.directory.membership(&pairs).await?.into_iter().flatten().collect())
     }
 
     async fn remove_member(&self, caller: UserId, id: ChannelId, user: UserId) -> Result<(), ServiceError> {
-        // A change on its way decides who is a member: a retry must not be told so before the log is.
-        self.relay.publish(id).await?;
-        let Seen { channel, role } = self.seen(caller, id).await?;
-        let target = if user == caller { Target::Oneself } else { Target::Other(self.role(id, user).await?) };
-        may_remove(channel.kind, role, target)?;
-        self.directory.change_members(id, caller, MemberChange::Remove(vec![user]), now()).await?;
-        self.relay.publish(id).await
+        self.make(caller, id, ChannelChange::Remove(user)).await.map(drop)
+    }
+
+    async fn set_role(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        user: UserId,
+        role: Role,
+    ) -> Result<Member, ServiceError> {
+        self.make(caller, id, ChannelChange::SetRole(user, role)).await?;
+        let member = self.directory.membership(&[(id, user)]).await?.into_iter().next().flatten();
+        member.ok_or_else(|| refused(ChangeRefused::NoSuchMember))
+    }
+
+    async fn mute(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        until: Option<UnixMillis>,
+    ) -> Result<(), ServiceError> {
+        self.allowed(caller, id, Operation::Mute).await?;
+        if self.directory.mute(id, caller, until).await? { Ok(()) } else { Err(ServiceError::NotAMember) }
+    }
+
+    async fn settled(&self, one: UserId, other: UserId) -> Result<(), ServiceError> {
+        match self.directory.dm_of(one, other).await? {
+            Some(dm) => self.relay.publish(dm).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,23 +1,29 @@
-//! Who may add and remove whom. The channel is one that the caller sees: a member's, or a public one.
+//! What a refusal says, and whom one may bring in. Who may do what is [`ringside_types::authorization`]'s to say.
 
-use ringside_ports::channels::{ChannelKind, Role};
+use ringside_ports::channels::{ChangeRefused, ChannelKind};
 use ringside_ports::people::relations::Standing;
 use ringside_ports::service::ServiceError;
+use ringside_types::authorization::{Operation, Refusal};
 
 fn forbidden(sentence: &str) -> ServiceError {
     ServiceError::Forbidden(sentence.into())
 }
 
-/// Whether someone of this role (`None`: not a member) may add people; `alone`: themselves and nobody else.
-pub(crate) fn may_add(kind: ChannelKind, role: Option<Role>, alone: bool) -> Result<(), ServiceError> {
-    match (kind, role) {
-        (ChannelKind::Dm, _) => Err(forbidden("A DM is between two people for good; make a group instead.")),
-        (_, Some(Role::Owner | Role::Admin)) => Ok(()),
-        (ChannelKind::Public, _) if alone => Ok(()),
-        (_, None) => Err(ServiceError::NotAMember),
-        (_, Some(Role::Member | Role::Guest)) => {
-            Err(forbidden("Owners and admins add people; ask one of them."))
+/// A refusal as callers are told.
+pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
+    match refusal {
+        ChangeRefused::NotAllowed(operation, Refusal::Forbidden) => forbidden(operation.forbidden()),
+        ChangeRefused::NotAllowed(_, Refusal::NotAMember) => ServiceError::NotAMember,
+        ChangeRefused::NotAllowed(Operation::Leave, Refusal::NotFound) | ChangeRefused::NoSuchMember => {
+            ServiceError::NotFound("There is no such member in this channel.".into())
         }
+        ChangeRefused::NotAllowed(_, Refusal::NotFound) => {
+            ServiceError::NotFound("There is no such channel, or you are not in it.".into())
+        }
+        ChangeRefused::OwnerStays => ServiceError::Conflict {
+            code: "owner_stays",
+            message: "You own this channel; make somebody else its owner, then leave.".into(),
+        },
     }
 }
 
@@ -30,39 +36,4 @@ pub(crate) fn may_bring_in(kind: ChannelKind, standing: &Standing) -> Result<(),
         _ if standing.is_apart() => Err(forbidden("Some of these users can't be added by you.")),
         _ => Ok(()),
     }
-}
-
-/// Who is to be removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// The caller leaves.
-    Oneself,
-    /// Someone else, of this role; `None`: not a member.
-    Other(Option<Role>),
-}
-
-/// Whether someone of this role (`None`: not a member) may remove the target.
-pub(crate) fn may_remove(kind: ChannelKind, role: Option<Role>, target: Target) -> Result<(), ServiceError> {
-    let Some(role) = role else {
-        return match target {
-            Target::Oneself => Err(not_there()),
-            Target::Other(_) => Err(ServiceError::NotAMember),
-        };
-    };
-    match (kind, role, target) {
-        (ChannelKind::Dm, ..) => Err(forbidden("A DM is between two people for good; nobody leaves it.")),
-        (_, _, Target::Oneself) => Ok(()),
-        (_, Role::Member | Role::Guest, _) => {
-            Err(forbidden("Owners and admins remove people; ask one of them."))
-        }
-        (_, _, Target::Other(None)) => Err(not_there()),
-        (_, Role::Admin, Target::Other(Some(Role::Owner | Role::Admin))) => {
-            Err(forbidden("Only an owner removes owners and admins; ask one of them."))
-        }
-        (_, Role::Owner | Role::Admin, Target::Other(Some(_))) => Ok(()),
-    }
-}
-
-fn not_there() -> ServiceError {
-    ServiceError::NotFound("There is no such member in this channel.".into())
 }

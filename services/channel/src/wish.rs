@@ -1,9 +1,10 @@
 //! What a new channel must look like.
 
-use ringside_ports::channels::{Channel, ChannelKind, NewChannel, Role};
+use ringside_ports::channels::{Channel, ChannelKind, ChannelPatch, NewChannel, Role};
 use ringside_ports::service::{ChannelWish, FieldError, ServiceError};
 use ringside_types::limits::{
     CHANNEL_CREATE_MEMBERS_MAX, CHANNEL_DESCRIPTION_BYTES_MAX, CHANNEL_NAME_BYTES_MAX,
+    CHANNEL_TOPIC_BYTES_MAX, SLOW_MODE_S_MAX,
 };
 use ringside_types::{ChannelId, UnixMillis, UserId};
 
@@ -34,11 +35,38 @@ pub(crate) fn channel_of(
         return Err(ServiceError::Invalid(wrong));
     }
     let others = member_ids.into_iter().map(|member| (member, Role::Member));
-    let members = std::iter::once((creator, Role::Owner)).chain(others).collect();
+    let creators = if kind == ChannelKind::Dm { Role::Member } else { Role::Owner };
+    let members = std::iter::once((creator, creators)).chain(others).collect();
     Ok(NewChannel {
-        channel: Channel { id, name, kind, creator_id: creator, description, created_at },
+        channel: Channel { description, ..Channel::new(id, kind, name, creator, created_at) },
         members,
     })
+}
+
+/// A change of a channel of this kind as it is written, or all that is wrong with it.
+pub(crate) fn checked(kind: ChannelKind, patch: ChannelPatch) -> Result<ChannelPatch, ServiceError> {
+    let ChannelPatch { name, description, topic, slow_mode_s, .. } = &patch;
+    let name = name.as_ref().map(|name| name.trim().to_owned());
+    let wrong: Vec<FieldError> = [
+        name.as_deref().and_then(|name| wrong_name(kind, name)).map(|message| ("name", message)),
+        description.as_deref().and_then(wrong_description).map(|message| ("description", message)),
+        topic.as_deref().and_then(wrong_topic).map(|message| ("topic", message)),
+        slow_mode_s.and_then(wrong_slow_mode).map(|message| ("settings.slow_mode_s", message)),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|(field, message)| FieldError { field, message })
+    .collect();
+    if wrong.is_empty() { Ok(ChannelPatch { name, ..patch }) } else { Err(ServiceError::Invalid(wrong)) }
+}
+
+fn wrong_slow_mode(seconds: u32) -> Option<String> {
+    (seconds > SLOW_MODE_S_MAX).then(|| format!("is from 0 (off) to {SLOW_MODE_S_MAX} seconds"))
+}
+
+fn wrong_topic(topic: &str) -> Option<String> {
+    let is_valid = topic.len() <= CHANNEL_TOPIC_BYTES_MAX && !topic.chars().any(char::is_control);
+    (!is_valid).then(|| format!("has {CHANNEL_TOPIC_BYTES_MAX} bytes at the most, and no control characters"))
 }
 
 fn wrong_name(kind: ChannelKind, name: &str) -> Option<String> {

@@ -36,7 +36,8 @@ async fn a_channel_that_is_answered_is_in_the_log() {
     assert_eq!((record.kind(), record.version, record.members.len()), (MembershipKind::Created, 1, 3));
     assert_eq!(record.members[0].role, "owner");
     assert_eq!(scene.told(channel.id).await, sent);
-    assert_eq!(running.conversations.channel(user(2), channel.id).await, Ok(channel));
+    let seen = running.conversations.channel(user(2), channel.id).await.expect("sees");
+    assert_eq!((seen.0, seen.1.map(|member| member.role)), (channel, Some(Role::Member)));
     running.stop().await;
 }
 
@@ -120,7 +121,7 @@ async fn who_is_not_in_it_does_not_learn_that_it_exists() {
         assert_eq!(unknown, conversations.channel(user(3), channel.id).await, "answered alike");
     }
     let (public, _) = conversations.create(user(1), wish(ChannelKind::Public, &[2])).await.expect("makes");
-    assert_eq!(conversations.channel(user(3), public.id).await, Ok(public.clone()));
+    assert_eq!(conversations.channel(user(3), public.id).await, Ok((public.clone(), None)));
     assert_eq!(conversations.members(user(3), public.id, part()).await, Err(ServiceError::NotAMember));
     running.stop().await;
 }

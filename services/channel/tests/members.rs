@@ -28,9 +28,10 @@ enum Expected {
     NotAMember,
     NotFound,
     Invalid,
+    Conflict,
 }
 
-use Expected::{Done, Forbidden, Invalid, NotAMember, NotFound};
+use Expected::{Conflict, Done, Forbidden, Invalid, NotAMember, NotFound};
 
 fn outcome<T>(answer: &Result<T, ServiceError>) -> Expected {
     match answer {
@@ -39,6 +40,7 @@ fn outcome<T>(answer: &Result<T, ServiceError>) -> Expected {
         Err(ServiceError::NotAMember) => NotAMember,
         Err(ServiceError::NotFound(_)) => NotFound,
         Err(ServiceError::Invalid(_)) => Invalid,
+        Err(ServiceError::Conflict { .. }) => Conflict,
         Err(other) => panic!("{other:?}"),
     }
 }
@@ -46,14 +48,7 @@ fn outcome<T>(answer: &Result<T, ServiceError>) -> Expected {
 /// A channel with one of each role.
 async fn peopled(scene: &Scene, running: &Running, kind: ChannelKind) -> ChannelId {
     let id = ChannelId(Uuid::now_v7());
-    let channel = Channel {
-        id,
-        name: "name".into(),
-        kind,
-        creator_id: user(OWNER),
-        description: String::new(),
-        created_at: UnixMillis(1),
-    };
+    let channel = Channel::new(id, kind, "name".into(), user(OWNER), UnixMillis(1));
     let members = [
         (OWNER, Role::Owner),
         (ADMIN, Role::Admin),
@@ -114,9 +109,10 @@ async fn who_may_remove() {
     };
     for kind in [ChannelKind::Group, ChannelKind::Private, ChannelKind::Public] {
         let sees = if kind == ChannelKind::Public { NotAMember } else { NotFound };
-        for removed in [ADMIN, MEMBER, GUEST, OWNER] {
+        for removed in [ADMIN, MEMBER, GUEST] {
             check(kind, OWNER, removed, Done).await;
         }
+        check(kind, OWNER, OWNER, Conflict).await;
         for (removed, expected) in [(MEMBER, Done), (GUEST, Done), (ADMIN, Done), (ADMIN_2, Forbidden)] {
             check(kind, ADMIN, removed, expected).await;
         }

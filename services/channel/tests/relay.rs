@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ringside_channel::{DAMAGED_ROWS_MAX, PUBLISH_TIMEOUT, ROWS_MAX, Relay};
 use ringside_ports::channels::{
-    Channel, ChannelKind, Created, ListRange, Member, MemberChange, NewChannel, OutboxRow, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelKind, Created, ListRange, Member, NewChannel, OutboxRow,
+    Role,
 };
 use ringside_ports::service::{ChannelService as _, ServiceError};
 use ringside_ports::{Channels, EngineError};
@@ -25,14 +26,7 @@ fn channel_id(number: u128) -> ChannelId {
 }
 
 fn new_channel(number: u128) -> NewChannel {
-    let channel = Channel {
-        id: channel_id(number),
-        name: "name".into(),
-        kind: ChannelKind::Group,
-        creator_id: user(1),
-        description: String::new(),
-        created_at: UnixMillis(1),
-    };
+    let channel = Channel::new(channel_id(number), ChannelKind::Group, "name".into(), user(1), UnixMillis(1));
     NewChannel { channel, members: vec![(user(1), Role::Owner), (user(2), Role::Member)] }
 }
 
@@ -76,8 +70,9 @@ async fn more_than_a_round_holds_is_relayed_in_order() {
     let count = ROWS_MAX as u128 + 10;
     let channels: Vec<_> = (0..count).map(new_channel).collect();
     scene.directory.create_channels(&channels).await.expect("creates");
-    let add = MemberChange::Add((3..=120).map(|number| (user(number), Role::Member)).collect());
-    scene.directory.change_members(channel_id(0), user(1), add, UnixMillis(2)).await.expect("changes");
+    let add = ChannelChange::Add((3..=120).map(|number| (user(number), Role::Member)).collect());
+    let added = scene.directory.change(channel_id(0), user(1), add, UnixMillis(2)).await.expect("changes");
+    assert!(added.is_ok());
     let running = scene.start();
     soon("the pass", running.relay.publish(channel_id(0))).await.expect("publishes");
     assert_eq!(scene.directory.unsent(None, 1).await.expect("lists"), []);
@@ -159,14 +154,14 @@ impl Channels for Damaged {
         self.directory.create_channels(channels).await
     }
 
-    async fn change_members(
+    async fn change(
         &self,
         channel: ChannelId,
         actor: UserId,
-        change: MemberChange,
+        change: ChannelChange,
         now: UnixMillis,
-    ) -> Result<Vec<UserId>, EngineError> {
-        self.directory.change_members(channel, actor, change, now).await
+    ) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError> {
+        self.directory.change(channel, actor, change, now).await
     }
 
     async fn channels(&self, ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError> {
@@ -227,8 +222,9 @@ async fn a_row_that_cannot_be_read_stops_no_other() {
     damaged.junk.store(DAMAGED_ROWS_MAX - 10, Ordering::SeqCst);
     let channels: Vec<_> = (1..=3).map(new_channel).collect();
     scene.directory.create_channels(&channels).await.expect("creates");
-    let add = MemberChange::Add(vec![(user(5), Role::Member)]);
-    scene.directory.change_members(channel_id(1), user(1), add, UnixMillis(2)).await.expect("changes");
+    let add = ChannelChange::Add(vec![(user(5), Role::Member)]);
+    let added = scene.directory.change(channel_id(1), user(1), add, UnixMillis(2)).await.expect("changes");
+    assert!(added.is_ok());
     let (relay, task) = Relay::over(damaged.clone(), scene.log.clone());
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(task.run(stopped));

@@ -187,17 +187,11 @@ fn roster(number: usize, wish: &Wish) -> Vec<usize> {
 }
 
 fn new_channel(kind: ChannelKind, members: &[usize], users: &[SeededUser]) -> NewChannel {
-    let role = |place| if place == 0 { Role::Owner } else { Role::Member };
+    let role = |place| if place == 0 && kind != ChannelKind::Dm { Role::Owner } else { Role::Member };
     let members: Vec<(UserId, Role)> =
         members.iter().enumerate().map(|(place, user)| (users[*user].user_id, role(place))).collect();
-    let channel = Channel {
-        id: ChannelId(Uuid::now_v7()),
-        name: String::new(),
-        kind,
-        creator_id: members[0].0,
-        description: String::new(),
-        created_at: now(),
-    };
+    let id = ChannelId(Uuid::now_v7());
+    let channel = Channel::new(id, kind, String::new(), members[0].0, now());
     NewChannel { channel, members }
 }
 

@@ -1,7 +1,7 @@
 //! Amendments over REST: what can be refused is refused before the log has it, and the answer waits until it is done.
 
 use ringside_domain::rows::{Key, MessageRow, Wanted};
-use ringside_ports::channels::{Member, Role};
+use ringside_ports::reading;
 use ringside_ports::service::{Amendment, Sent, ServiceError};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_types::{MessageId, UserId};
@@ -19,12 +19,16 @@ where
 {
     pub(crate) async fn amended(&self, caller: UserId, wish: Amendment) -> Result<Sent, ServiceError> {
         let Amendment { client_id, channel_id, message_id, change } = wish;
-        let member = self.admit_member(caller, channel_id).await?;
-        let row = self.visible(channel_id, message_id).await?;
+        let standing = self.standing(caller, channel_id).await?;
+        let (horizon, _) = reading::horizon(&self.store, channel_id, caller).await?;
+        let row = self.visible(channel_id, message_id, horizon).await?;
         if row.is_deleted() && change == Change::Delete {
             return Ok(Sent::Stored(row));
         }
-        permitted(&member, &row, &change)?;
+        if row.is_deleted() {
+            return Err(ServiceError::NotFound("This message has been deleted.".into()));
+        }
+        standing.may_amend(&row, &change)?;
         if self.is_so_already(caller, &row, &change).await? {
             return Ok(Sent::Stored(row));
         }
@@ -41,7 +45,7 @@ where
         self.append(channel_id, Command { body: Some(command::Body::Amend(record)) }).await?;
         let key = Key { channel_id, sender_id: caller, client_id };
         match self.made(key).await? {
-            Some(_) => Ok(Sent::Stored(self.visible(channel_id, message_id).await?)),
+            Some(_) => Ok(Sent::Stored(self.visible(channel_id, message_id, horizon).await?)),
             None => Ok(Sent::Received),
         }
     }
@@ -69,19 +73,5 @@ where
                 loaded.pins.iter().any(|row| row.to_id == MessageId::ZERO) == *pinned
             }
         })
-    }
-}
-
-fn permitted(member: &Member, row: &MessageRow, change: &Change<'_>) -> Result<(), ServiceError> {
-    if row.is_deleted() {
-        return Err(ServiceError::NotFound("This message has been deleted.".into()));
-    }
-    let own = row.sender_id == member.user_id;
-    match change {
-        Change::Edit(_) if !own => Err(ServiceError::Forbidden("Only its sender edits a message.".into())),
-        Change::Delete if !own && member.role < Role::Admin => {
-            Err(ServiceError::Forbidden("Only its sender, an admin or the owner deletes a message.".into()))
-        }
-        _ => Ok(()),
     }
 }

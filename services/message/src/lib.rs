@@ -10,4 +10,5 @@ pub mod janitor;
 pub mod messages;
 mod pack;
 pub mod processor;
+mod standing;
 pub mod stepwise;

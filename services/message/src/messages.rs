@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ringside_domain::rows::{HeadRow, Key, MessageRow, Wanted};
-use ringside_ports::channels::Member;
 use ringside_ports::log::Append;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict};
 use ringside_ports::reading;
@@ -26,8 +25,8 @@ const STORED_PAUSE: Duration = Duration::from_millis(1);
 pub struct Messages<L, S, D, P> {
     pub(crate) log: L,
     pub(crate) store: S,
-    directory: D,
-    presence: P,
+    pub(crate) directory: D,
+    pub(crate) presence: P,
     limits: Limits,
 }
 
@@ -41,15 +40,6 @@ where
     /// Over these engines, held to these limits.
     pub fn new(log: L, store: S, directory: D, presence: P, limits: Limits) -> Self {
         Self { log, store, directory, presence, limits }
-    }
-
-    pub(crate) async fn admit_member(
-        &self,
-        caller: UserId,
-        channel: ChannelId,
-    ) -> Result<Member, ServiceError> {
-        let membership = self.directory.membership(&[(channel, caller)]).await?;
-        membership.into_iter().next().flatten().ok_or(ServiceError::NotAMember)
     }
 
     /// The caller as others see them.
@@ -69,14 +59,16 @@ where
         Ok(())
     }
 
-    /// A message that a reader may see, deleted or not.
+    /// A message that a reader may see whose view begins above `horizon`, deleted or not.
     pub(crate) async fn visible(
         &self,
         channel: ChannelId,
         id: MessageId,
+        horizon: MessageId,
     ) -> Result<MessageRow, ServiceError> {
         let head = reading::head(&self.store, channel).await?;
-        let row = if id <= head.last_message_id { self.row(channel, id).await? } else { None };
+        let is_visible = id > horizon && id <= head.last_message_id;
+        let row = if is_visible { self.row(channel, id).await? } else { None };
         row.ok_or_else(|| ServiceError::NotFound("There is no such message in this channel.".into()))
     }
 
@@ -114,15 +106,18 @@ where
         &self,
         channel: ChannelId,
         id: MessageId,
+        horizon: MessageId,
         limit: usize,
     ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
         let range =
             |after, before, limit, order| MessageRange { channel_id: channel, after, before, limit, order };
         let next = MessageId(id.0.saturating_add(1));
-        let below = range(MessageId::ZERO, next, limit / 2 + 1, Order::NewestFirst);
+        let below = range(horizon, next, limit / 2 + 1, Order::NewestFirst);
         let below = reading::page(&self.store, below).await?;
         let room = limit.saturating_sub(below.messages.len());
-        let above = reading::page(&self.store, range(id, MessageId::MAX, room, Order::OldestFirst)).await?;
+        let above =
+            reading::page(&self.store, range(id.max(horizon), MessageId::MAX, room, Order::OldestFirst))
+                .await?;
         let mut messages = above.messages;
         messages.reverse();
         messages.extend(below.messages);
@@ -161,7 +156,7 @@ where
     P: Presence,
 {
     async fn send(&self, caller: UserId, message: Outgoing) -> Result<Sent, ServiceError> {
-        self.admit_member(caller, message.channel_id).await?;
+        self.admit_sender(caller, message.channel_id).await?;
         self.charge(caller, message.channel_id).await?;
         let profile = self.profile(caller).await?;
         let key = Key { channel_id: message.channel_id, sender_id: caller, client_id: message.client_id };
@@ -179,9 +174,9 @@ where
         channel: ChannelId,
         range: HistoryRange,
     ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
-        self.admit_member(caller, channel).await?;
+        let horizon = self.admit_reader(caller, channel).await?;
         if let Some(id) = range.around {
-            return self.around(channel, id, range.limit).await;
+            return self.around(channel, id, horizon, range.limit).await;
         }
         // `after` alone asks for what follows it; everything else for the newest that there is.
         let order = if range.after.is_some() && range.before.is_none() {
@@ -191,7 +186,7 @@ where
         };
         let range = MessageRange {
             channel_id: channel,
-            after: range.after.unwrap_or(MessageId::ZERO),
+            after: range.after.unwrap_or(MessageId::ZERO).max(horizon),
             before: range.before.unwrap_or(MessageId::MAX),
             limit: range.limit,
             order,
@@ -209,8 +204,8 @@ where
         channel: ChannelId,
         id: MessageId,
     ) -> Result<MessageRow, ServiceError> {
-        self.admit_member(caller, channel).await?;
-        self.visible(channel, id).await
+        let horizon = self.admit_reader(caller, channel).await?;
+        self.visible(channel, id, horizon).await
     }
 
     async fn amend(&self, caller: UserId, wish: Amendment) -> Result<Sent, ServiceError> {
@@ -225,12 +220,12 @@ where
         after: Option<MessageId>,
         limit: usize,
     ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
-        self.admit_member(caller, channel).await?;
-        self.visible(channel, message).await?;
+        let horizon = self.admit_reader(caller, channel).await?;
+        self.visible(channel, message, horizon).await?;
         let head = reading::head(&self.store, channel).await?;
         let range = MessageRange {
             channel_id: channel,
-            after: after.unwrap_or(MessageId::ZERO),
+            after: after.unwrap_or(MessageId::ZERO).max(horizon),
             before: MessageId(head.last_message_id.0 + 1),
             limit: limit + 1,
             order: Order::OldestFirst,
@@ -242,14 +237,14 @@ where
     }
 
     async fn pins(&self, caller: UserId, channel: ChannelId) -> Result<Vec<MessageRow>, ServiceError> {
-        self.admit_member(caller, channel).await?;
+        let horizon = self.admit_reader(caller, channel).await?;
         let head = reading::head(&self.store, channel).await?;
         let mut pins = self.store.load(&Wanted { pinned: vec![channel], ..Wanted::default() }).await?.pins;
         pins.retain(|row| row.to_id == MessageId::ZERO && row.from_id <= head.last_effective_id);
         pins.sort_unstable_by_key(|row| std::cmp::Reverse(row.from_id));
         let records = pins.iter().take(PINS_SHOWN).map(|row| (channel, row.message_id)).collect();
         let mut messages = self.store.load(&Wanted { records, ..Wanted::default() }).await?.messages;
-        messages.retain(|row| !row.is_deleted());
+        messages.retain(|row| !row.is_deleted() && row.message_id > horizon);
         let place = |row: &MessageRow| pins.iter().position(|pin| pin.message_id == row.message_id);
         messages.sort_by_key(place);
         Ok(messages)
@@ -272,7 +267,12 @@ where
             let empty = HeadRow::empty(*channel);
             let head = loaded.heads.iter().find(|head| head.channel_id == *channel).unwrap_or(&empty);
             let unread_count = reading::unread(&loaded, head, caller);
-            let last_message = match head.last_message_id.non_zero() {
+            let of_caller = loaded
+                .members
+                .iter()
+                .filter(|row| row.channel_id == *channel && row.to_id == MessageId::ZERO);
+            let horizon = of_caller.map(|row| row.sees_above).max().unwrap_or_default();
+            let last_message = match head.last_message_id.non_zero().filter(|id| *id > horizon) {
                 Some(id) => self.row(*channel, id).await?,
                 None => None,
             };

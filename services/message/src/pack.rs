@@ -26,6 +26,10 @@ pub fn pack(partition: PartitionId, batch: Batch) -> CommitBatch {
         let control = Control { body: Some(control::Body::MemberAdded(added)) };
         append(Topic::Control, PartitionId(0), encode(&control));
     }
+    for departed in batch.departed {
+        let control = Control { body: Some(control::Body::Departed(departed)) };
+        append(Topic::Control, PartitionId(0), encode(&control));
+    }
     for dead in batch.dead {
         append(Topic::MessagesDead, partition, encode(&dead));
     }

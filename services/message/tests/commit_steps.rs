@@ -16,8 +16,8 @@ use ringside_ports::store::{ChangeRange, MessageRange, Order};
 use ringside_ports::{Log, MessageStore};
 use ringside_types::{ChannelId, MessageId, PartitionId, Topic, UnixMillis};
 use ringside_wire::records::{
-    ChannelTurn, Command, EdgeBatch, Effective, EpochDead, Joins, Leaves, Member, Membership, MembershipKind,
-    Send, command, edge_item,
+    Channel, ChannelTurn, Command, EdgeBatch, Effective, EpochDead, Joins, Leaves, Member, Membership,
+    MembershipKind, Send, Settings, command, edge_item,
 };
 use support::{Memory, Tables};
 use uuid::Uuid;
@@ -61,12 +61,14 @@ fn script(seed: u64) -> Vec<(i64, command::Body)> {
     for step in 0..RECORDS {
         let body = match random.below(20) {
             0..=12 => send(&mut random, step),
-            13..=15 => {
-                let kind = if random.below(2) == 0 { MembershipKind::Added } else { MembershipKind::Removed };
+            13..=14 => {
+                let kinds = [MembershipKind::Added, MembershipKind::Removed, MembershipKind::Role];
+                let kind = kinds[random.below(3) as usize];
                 let version = (2 + step as u64).saturating_sub(random.below(4));
                 let user = u128::from(random.below(USERS as u64));
                 membership(0xc0 + u128::from(random.below(CHANNELS as u64)), version, kind, vec![user])
             }
+            15 => settings(&mut random, step),
             16 => joins(1, random.below(4), random.below(3)),
             17 => {
                 let turn = ChannelTurn { channel_id: channel_bytes(&mut random), n: random.below(3) };
@@ -93,7 +95,8 @@ fn send(random: &mut Random, step: usize) -> command::Body {
 }
 
 fn membership(channel: u128, version: u64, kind: MembershipKind, users: Vec<u128>) -> command::Body {
-    let members = users.into_iter().map(|user| Member { user_id: bytes(user), role: "member".into() });
+    let role = if kind == MembershipKind::Role && version.is_multiple_of(2) { "admin" } else { "member" };
+    let members = users.into_iter().map(|user| Member { user_id: bytes(user), role: role.into() });
     command::Body::Membership(Membership {
         channel_id: bytes(channel),
         version,
@@ -101,6 +104,29 @@ fn membership(channel: u128, version: u64, kind: MembershipKind, users: Vec<u128
         kind: kind.into(),
         channel: None,
         members: members.collect(),
+    })
+}
+
+/// What a channel is held to, told to its members or not; and now and then its end.
+fn settings(random: &mut Random, step: usize) -> command::Body {
+    let kind = match random.below(20) {
+        0 => MembershipKind::Deleted,
+        1..=9 => MembershipKind::Updated,
+        _ => MembershipKind::Closed,
+    };
+    let settings = Settings {
+        slow_mode_s: 0,
+        admins_post: random.below(3) == 0,
+        history_from_join: random.below(2) == 0,
+        closed: random.below(3) == 0,
+    };
+    command::Body::Membership(Membership {
+        channel_id: channel_bytes(random),
+        version: (2 + step as u64).saturating_sub(random.below(4)),
+        actor_id: bytes(0),
+        kind: kind.into(),
+        channel: Some(Channel { r#type: "group".into(), settings: Some(settings), ..Channel::default() }),
+        members: Vec::new(),
     })
 }
 

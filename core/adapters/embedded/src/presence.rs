@@ -117,7 +117,7 @@ impl Presence for MemoryPresence {
         for Charge { account, rate } in charges {
             // A bucket that is not here is full.
             if let Some(known) = state.buckets.get_mut(account) {
-                known.full_at_ms = known.bucket.give(*rate, now_ms);
+                known.full_at_ms = known.bucket.give_tokens(*rate, account.tokens(), now_ms);
             }
         }
         Ok(())
@@ -130,7 +130,7 @@ impl State {
             return Ok(Bucket::full(*rate, now_ms).take(*rate, now_ms).verdict);
         }
         if let Some(known) = self.buckets.get_mut(account) {
-            let clocked = known.bucket.take(*rate, now_ms);
+            let clocked = known.bucket.take_tokens(*rate, account.tokens(), now_ms);
             known.full_at_ms = clocked.full_at_ms;
             return Ok(clocked.verdict);
         }
@@ -142,7 +142,7 @@ impl State {
             return Err(full("limits"));
         }
         let mut bucket = Bucket::full(*rate, now_ms);
-        let clocked = bucket.take(*rate, now_ms);
+        let clocked = bucket.take_tokens(*rate, account.tokens(), now_ms);
         self.buckets.insert(account.clone(), Rested { bucket, full_at_ms: clocked.full_at_ms });
         Ok(clocked.verdict)
     }

@@ -4,6 +4,7 @@ pub(crate) mod amendments;
 pub(crate) mod expiry;
 pub(crate) mod layout;
 pub(crate) mod rows;
+pub(crate) mod settings;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub(crate) struct Tables {
     pub(crate) change_of_record: Keyspace,
     pub(crate) heads: Keyspace,
     pub(crate) members: Keyspace,
+    pub(crate) settings: Keyspace,
     pub(crate) keys: Keyspace,
     pub(crate) interest: Keyspace,
     pub(crate) reads: Keyspace,
@@ -88,6 +90,7 @@ impl Tables {
             change_of_record: quiet("change_of_record")?,
             heads: quiet("heads")?,
             members: quiet("members")?,
+            settings: quiet("settings")?,
             keys: busy(KEYS)?,
             interest: quiet("interest")?,
             reads: quiet("reads")?,

@@ -1,12 +1,19 @@
 //! Channels, members, and the outbox.
 
+mod changing;
+mod personal;
+
 use bytes::Bytes;
+pub(crate) use changing::{Changing, reconsider_dm};
+
 use ringside_ports::channels::{
-    Channel, ChannelKind, Created, ListRange, Member, MemberChange, NewChannel, OutboxRow, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelKind, Created, ListRange, Member, NewChannel, OutboxRow,
+    Role,
 };
 use ringside_ports::{Channels, EngineError};
+use ringside_types::authorization::{Operation, Refusal};
 use ringside_types::{ChannelId, UnixMillis, UserId};
-use ringside_wire::records::{self, Membership, MembershipKind};
+use ringside_wire::records::{Membership, MembershipKind};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use crate::accounts::BOUND_MAX;
@@ -16,6 +23,15 @@ use crate::rows;
 /// A member's row is confirmed once the outbox row of the version that made it is gone.
 const CONFIRMED: &str =
     "NOT EXISTS (SELECT 1 FROM outbox o WHERE o.channel_id = m.channel_id AND o.version = m.version)";
+/// A member with whether a change of their role is on its way to the log.
+const MEMBERS: &str = "SELECT m.*, EXISTS (SELECT 1 FROM outbox o WHERE o.channel_id = m.channel_id AND \
+     o.version = m.role_version) AS is_pending FROM channel_members m WHERE ";
+/// A channel with whether a change of it is on its way to the log.
+const CHANNELS: &str = "SELECT c.*, EXISTS (SELECT 1 FROM outbox o WHERE o.channel_id = c.id AND \
+     o.version = c.changed_version) AS is_pending";
+/// A channel is confirmed with its first version, and there until it is deleted.
+const IS_THERE: &str = "c.deleted_at IS NULL AND \
+     NOT EXISTS (SELECT 1 FROM outbox o WHERE o.channel_id = c.id AND o.version = 1)";
 
 impl Channels for Directory {
     async fn create_channels(&self, channels: &[NewChannel]) -> Result<Vec<Created>, EngineError> {
@@ -28,46 +44,30 @@ impl Channels for Directory {
         Ok(created)
     }
 
-    async fn change_members(
+    async fn change(
         &self,
         channel: ChannelId,
         actor: UserId,
-        change: MemberChange,
+        change: ChannelChange,
         now: UnixMillis,
-    ) -> Result<Vec<UserId>, EngineError> {
+    ) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let begun = Changing::begin(&mut transaction, channel, actor, now).await?;
-        let Some(mut changing) = begun else { return Ok(Vec::new()) };
-        let mut changed = Vec::new();
-        match change {
-            MemberChange::Add(users) => {
-                for (user, role) in users {
-                    if changing.add(&mut transaction, user, role).await? {
-                        changed.push(user);
-                    }
-                }
-            }
-            MemberChange::Remove(users) => {
-                for user in users {
-                    if changing.remove(&mut transaction, user).await? {
-                        changed.push(user);
-                    }
-                }
-            }
+        let Some(mut changing) = Changing::begin(&mut transaction, channel, actor, now).await? else {
+            return Ok(Err(ChangeRefused::NotAllowed(Operation::SeeChannel, Refusal::NotFound)));
+        };
+        let done = changing.change(&mut transaction, change).await?;
+        if done.is_ok() {
+            changing.end(&mut transaction).await?;
+            transaction.commit().await.map_err(failed)?;
         }
-        changing.end(&mut transaction).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(changed)
+        Ok(done)
     }
 
     async fn channels(&self, ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError> {
         let mut channels = Vec::with_capacity(ids.len());
         for part in ids.chunks(BOUND_MAX) {
-            // A channel is confirmed with its first version.
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "SELECT c.* FROM channels c WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.channel_id = c.id \
-                 AND o.version = 1) AND c.id IN (",
-            );
+            let mut query = QueryBuilder::<Sqlite>::new(CHANNELS);
+            query.push(" FROM channels c WHERE ").push(IS_THERE).push(" AND c.id IN (");
             let mut list = query.separated(", ");
             for id in part {
                 list.push_bind(id.as_bytes().to_vec());
@@ -81,8 +81,8 @@ impl Channels for Directory {
     }
 
     async fn memberships(&self, user: UserId, range: Option<ListRange>) -> Result<Vec<Member>, EngineError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT m.* FROM channel_members m WHERE m.user_id = ");
-        query.push_bind(user.as_bytes().to_vec()).push(" AND ").push(CONFIRMED);
+        let mut query = QueryBuilder::<Sqlite>::new(MEMBERS);
+        query.push("m.user_id = ").push_bind(user.as_bytes().to_vec()).push(" AND ").push(CONFIRMED);
         if let Some(before) = range.and_then(|range| range.before) {
             query.push(" AND m.channel_id < ").push_bind(before.as_bytes().to_vec());
         }
@@ -100,9 +100,8 @@ impl Channels for Directory {
         after: Option<UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, EngineError> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT m.* FROM channel_members m WHERE m.channel_id = ");
-        query.push_bind(channel.as_bytes().to_vec()).push(" AND ").push(CONFIRMED);
+        let mut query = QueryBuilder::<Sqlite>::new(MEMBERS);
+        query.push("m.channel_id = ").push_bind(channel.as_bytes().to_vec()).push(" AND ").push(CONFIRMED);
         if let Some(after) = after {
             query.push(" AND m.user_id > ").push_bind(after.as_bytes().to_vec());
         }
@@ -114,9 +113,8 @@ impl Channels for Directory {
     async fn membership(&self, pairs: &[(ChannelId, UserId)]) -> Result<Vec<Option<Member>>, EngineError> {
         let mut answers = Vec::with_capacity(pairs.len());
         for (channel, user) in pairs {
-            let mut query =
-                QueryBuilder::<Sqlite>::new("SELECT m.* FROM channel_members m WHERE m.channel_id = ");
-            query.push_bind(channel.as_bytes().to_vec()).push(" AND m.user_id = ");
+            let mut query = QueryBuilder::<Sqlite>::new(MEMBERS);
+            query.push("m.channel_id = ").push_bind(channel.as_bytes().to_vec()).push(" AND m.user_id = ");
             query.push_bind(user.as_bytes().to_vec()).push(" AND ").push(CONFIRMED);
             let found = query.build().fetch_optional(&self.readers).await.map_err(failed)?;
             answers.push(found.as_ref().map(rows::member).transpose()?);
@@ -171,8 +169,8 @@ async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<C
         }
     }
     sqlx::query(
-        "INSERT INTO channels (id, name, type, creator_id, description, created_at, version) \
-         VALUES (?, ?, ?, ?, ?, ?, 1)",
+        "INSERT INTO channels (id, name, type, creator_id, description, created_at, version, topic, slow_mode_s, \
+         admins_post, history_from_join, closed) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
     )
     .bind(channel.id.as_bytes().to_vec())
     .bind(&channel.name)
@@ -180,6 +178,11 @@ async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<C
     .bind(channel.creator_id.as_bytes().to_vec())
     .bind(&channel.description)
     .bind(channel.created_at.0 as i64)
+    .bind(&channel.topic)
+    .bind(channel.settings.slow_mode_s)
+    .bind(channel.settings.admins_post)
+    .bind(channel.settings.history_from_join)
+    .bind(channel.is_closed)
     .execute(&mut *connection)
     .await
     .map_err(failed)?;
@@ -195,102 +198,10 @@ async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<C
     for (user, role) in &new.members {
         insert_member(connection, channel.id, *user, *role, channel.created_at, 1).await?;
     }
-    let members = new.members.iter().map(|(user, role)| member_record(*user, role.name())).collect();
-    let record = record(channel, 1, channel.creator_id, MembershipKind::Created, members);
+    let members = new.members.iter().map(|(user, role)| changing::member_record(*user, *role)).collect();
+    let record = changing::record(channel, 1, channel.creator_id, MembershipKind::Created, members);
     insert_outbox(connection, channel.id, 1, &record).await?;
     Ok(Created::New(channel.id))
-}
-
-/// A channel whose members change, under the one writer's lock.
-pub(crate) struct Changing {
-    channel: Channel,
-    version: u64,
-    actor: UserId,
-    now: UnixMillis,
-}
-
-impl Changing {
-    /// Takes the channel's row; `None`: there is no such channel.
-    pub(crate) async fn begin(
-        connection: &mut SqliteConnection,
-        channel: ChannelId,
-        actor: UserId,
-        now: UnixMillis,
-    ) -> Result<Option<Self>, EngineError> {
-        let found = sqlx::query("SELECT * FROM channels WHERE id = ?").bind(channel.as_bytes().to_vec());
-        let Some(row) = found.fetch_optional(connection).await.map_err(failed)? else { return Ok(None) };
-        Ok(Some(Self { channel: rows::channel(&row)?, version: rows::number(&row, "version")?, actor, now }))
-    }
-
-    /// Writes the version that the changes have come to.
-    pub(crate) async fn end(self, connection: &mut SqliteConnection) -> Result<(), EngineError> {
-        sqlx::query("UPDATE channels SET version = ? WHERE id = ?")
-            .bind(self.version as i64)
-            .bind(self.channel.id.as_bytes().to_vec())
-            .execute(connection)
-            .await
-            .map_err(failed)?;
-        Ok(())
-    }
-
-    async fn add(
-        &mut self,
-        connection: &mut SqliteConnection,
-        user: UserId,
-        role: Role,
-    ) -> Result<bool, EngineError> {
-        let known = sqlx::query("SELECT 1 FROM users WHERE id = ? AND erased_at IS NULL")
-            .bind(user.as_bytes().to_vec());
-        let known = known.fetch_optional(&mut *connection).await.map_err(failed)?.is_some();
-        if !known || role_of(connection, self.channel.id, user).await?.is_some() {
-            return Ok(false);
-        }
-        self.version += 1;
-        insert_member(connection, self.channel.id, user, role, self.now, self.version).await?;
-        self.write(connection, MembershipKind::Added, member_record(user, role.name())).await?;
-        Ok(true)
-    }
-
-    pub(crate) async fn remove(
-        &mut self,
-        connection: &mut SqliteConnection,
-        user: UserId,
-    ) -> Result<bool, EngineError> {
-        let Some(role) = role_of(connection, self.channel.id, user).await? else { return Ok(false) };
-        self.version += 1;
-        sqlx::query("DELETE FROM channel_members WHERE channel_id = ? AND user_id = ?")
-            .bind(self.channel.id.as_bytes().to_vec())
-            .bind(user.as_bytes().to_vec())
-            .execute(&mut *connection)
-            .await
-            .map_err(failed)?;
-        self.write(connection, MembershipKind::Removed, member_record(user, &role)).await?;
-        Ok(true)
-    }
-
-    async fn write(
-        &self,
-        connection: &mut SqliteConnection,
-        kind: MembershipKind,
-        member: records::Member,
-    ) -> Result<(), EngineError> {
-        let record = record(&self.channel, self.version, self.actor, kind, vec![member]);
-        insert_outbox(connection, self.channel.id, self.version, &record).await
-    }
-}
-
-async fn role_of(
-    connection: &mut SqliteConnection,
-    channel: ChannelId,
-    user: UserId,
-) -> Result<Option<String>, EngineError> {
-    let found = sqlx::query("SELECT role FROM channel_members WHERE channel_id = ? AND user_id = ?")
-        .bind(channel.as_bytes().to_vec())
-        .bind(user.as_bytes().to_vec())
-        .fetch_optional(connection)
-        .await
-        .map_err(failed)?;
-    found.map(|row| rows::text(&row, "role")).transpose()
 }
 
 async fn insert_member(
@@ -329,32 +240,4 @@ async fn insert_outbox(
         .await
         .map_err(failed)?;
     Ok(())
-}
-
-fn member_record(user: UserId, role: &str) -> records::Member {
-    records::Member { user_id: user.as_bytes().to_vec().into(), role: role.to_owned() }
-}
-
-fn record(
-    channel: &Channel,
-    version: u64,
-    actor: UserId,
-    kind: MembershipKind,
-    members: Vec<records::Member>,
-) -> Membership {
-    let as_it_is = records::Channel {
-        name: channel.name.clone(),
-        r#type: channel.kind.name().to_owned(),
-        creator_id: channel.creator_id.as_bytes().to_vec().into(),
-        description: channel.description.clone(),
-        created_at_ms: channel.created_at.0,
-    };
-    Membership {
-        channel_id: channel.id.as_bytes().to_vec().into(),
-        version,
-        actor_id: actor.as_bytes().to_vec().into(),
-        kind: kind.into(),
-        channel: Some(as_it_is),
-        members,
-    }
 }

@@ -2,9 +2,10 @@
 
 use ringside_ports::EngineError;
 use ringside_ports::accounts::User;
-use ringside_ports::channels::{Channel, ChannelKind, Member, Role};
+use ringside_ports::channels::{Channel, ChannelKind, ChannelSettings, Member, Role};
 use ringside_ports::people::profiles::{Profile, ServerRole};
 use ringside_types::{ChannelId, SessionId, UnixMillis, UserId};
+use ringside_wire::records;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -79,8 +80,10 @@ pub(crate) fn user(row: &SqliteRow) -> Result<User, EngineError> {
     })
 }
 
-pub(crate) fn channel(row: &SqliteRow) -> Result<Channel, EngineError> {
+/// A channel as its row says, confirmed or not.
+pub(crate) fn channel_as_written(row: &SqliteRow) -> Result<Channel, EngineError> {
     let kind = text(row, "type")?;
+    let flag = |column: &str| Ok::<bool, EngineError>(number(row, column)? != 0);
     Ok(Channel {
         id: channel_id(row, "id")?,
         name: text(row, "name")?,
@@ -88,16 +91,61 @@ pub(crate) fn channel(row: &SqliteRow) -> Result<Channel, EngineError> {
         creator_id: user_id(row, "creator_id")?,
         description: text(row, "description")?,
         created_at: UnixMillis(number(row, "created_at")?),
+        topic: text(row, "topic")?,
+        settings: ChannelSettings {
+            slow_mode_s: u32::try_from(number(row, "slow_mode_s")?).map_err(damaged)?,
+            admins_post: flag("admins_post")?,
+            history_from_join: flag("history_from_join")?,
+        },
+        is_closed: flag("closed")?,
+        version: number(row, "changed_version")?,
     })
 }
 
+/// A channel as it is confirmed; `is_pending` says whether that is what its row says.
+pub(crate) fn channel(row: &SqliteRow) -> Result<Channel, EngineError> {
+    let written = channel_as_written(row)?;
+    let former: Option<Vec<u8>> = row.try_get("former").map_err(failed)?;
+    let Some(former) = former.filter(|_| number(row, "is_pending").is_ok_and(|pending| pending != 0)) else {
+        return Ok(written);
+    };
+    let former: records::Channel = ringside_wire::decode(former.into()).map_err(damaged)?;
+    let settings = former.settings.unwrap_or_default();
+    Ok(Channel {
+        name: former.name,
+        description: former.description,
+        topic: former.topic,
+        settings: ChannelSettings {
+            slow_mode_s: settings.slow_mode_s,
+            admins_post: settings.admins_post,
+            history_from_join: settings.history_from_join,
+        },
+        is_closed: settings.closed,
+        // Older than the version that comes; which one is not kept, and nobody asks.
+        version: written.version - 1,
+        ..written
+    })
+}
+
+/// A role as its row says, confirmed or not.
+pub(crate) fn role(row: &SqliteRow) -> Result<Role, EngineError> {
+    named_role(&text(row, "role")?)
+}
+
+fn named_role(name: &str) -> Result<Role, EngineError> {
+    Role::from_name(name).ok_or_else(|| damaged(format!("role {name:?}")))
+}
+
+/// A member as they are confirmed; `is_pending` says whether their role is what the row says.
 pub(crate) fn member(row: &SqliteRow) -> Result<Member, EngineError> {
-    let role = text(row, "role")?;
+    let former: Option<String> = row.try_get("former_role").map_err(failed)?;
+    let former = former.filter(|_| number(row, "is_pending").is_ok_and(|pending| pending != 0));
     Ok(Member {
         channel_id: channel_id(row, "channel_id")?,
         user_id: user_id(row, "user_id")?,
-        role: Role::from_name(&role).ok_or_else(|| damaged(format!("role {role:?}")))?,
+        role: former.as_deref().map_or_else(|| role(row), named_role)?,
         joined_at: UnixMillis(number(row, "joined_at")?),
         version: number(row, "version")?,
+        muted_until: optional_number(row, "muted_until")?.map(UnixMillis),
     })
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ringside_domain::partition::{Batch, Input, Partition};
 use ringside_domain::rows::{
     ChangeRow, HeadRow, InterestRow, Key, KeyRow, Loaded, MembershipRow, MessageRow, PinRow, Progress,
-    ReactionRow, ReadRow, Rows, SlotRow, Wanted,
+    ReactionRow, ReadRow, Rows, SettingsRow, SlotRow, Wanted,
 };
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, UnixMillis, UserId};
 use ringside_wire::records::{Amended, Edited, Effective, amended, command, edge_item, effective};
@@ -20,6 +20,7 @@ pub struct Tables {
     pub messages: BTreeMap<(ChannelId, MessageId), MessageRow>,
     pub changes: BTreeMap<(ChannelId, u64), ChangeRow>,
     pub memberships: BTreeMap<(ChannelId, UserId, MessageId), MembershipRow>,
+    pub settings: BTreeMap<(ChannelId, MessageId), SettingsRow>,
     pub keys: HashMap<Key, KeyRow>,
     pub interest: BTreeMap<(ChannelId, Slot, Epoch), InterestRow>,
     pub slots: BTreeMap<Slot, SlotRow>,
@@ -47,6 +48,7 @@ impl Tables {
         for row in rows.memberships {
             put!(self.memberships, (row.channel_id, row.user_id, row.from_id), row);
         }
+        rows.settings.into_iter().for_each(|row| put!(self.settings, (row.channel_id, row.from_id), row));
         rows.keys.into_iter().for_each(|row| put!(self.keys, row.key, row));
         for row in rows.reactions {
             put!(self.reactions, (row.message_id, row.emoji.clone(), row.user_id, row.from_id), row);
@@ -80,6 +82,7 @@ impl Tables {
         for channel in &wanted.channels {
             loaded.heads.extend(self.heads.get(channel).copied());
             loaded.interest.extend(self.interest.values().filter(|row| row.channel_id == *channel).copied());
+            loaded.settings.extend(self.settings.values().filter(|row| row.channel_id == *channel).copied());
         }
         for (channel, user) in &wanted.members {
             let rows = self.memberships.values();

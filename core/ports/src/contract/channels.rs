@@ -1,5 +1,8 @@
-//! The contract of [`Channels`].
+//! The contract of [`Channels`] and [`Personal`].
 
+mod changes;
+
+use ringside_types::authorization::{Operation, Refusal};
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use ringside_wire::records::{Membership, MembershipKind};
 use tokio::task::JoinSet;
@@ -8,15 +11,18 @@ use uuid::Uuid;
 use super::accounts::new_user;
 use crate::Accounts;
 use crate::channels::{
-    Channel, ChannelKind, Channels, Created, ListRange, Member, MemberChange, NewChannel, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Channels, Created, ListRange, Member,
+    NewChannel, Personal, Role,
 };
+use crate::people::relations::Relations;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 /// Two people who open their DM at once, this often.
 const RACERS: u128 = 20;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: Channels + Accounts>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Channels + Personal + Relations + Accounts>(make: impl AsyncFn() -> D) {
+    changes::suite(&make).await;
     a_channel_is_there_once_confirmed(make().await).await;
     changes_are_versioned_in_order(make().await).await;
     what_changes_nothing_writes_nothing(make().await).await;
@@ -34,14 +40,9 @@ fn channel_id(number: u128) -> ChannelId {
 }
 
 fn new_channel(number: u128, kind: ChannelKind, members: &[u128]) -> NewChannel {
-    let channel = Channel {
-        id: channel_id(number),
-        name: format!("channel {number}"),
-        kind,
-        creator_id: user(members[0]),
-        description: "what it is for".into(),
-        created_at: NOW,
-    };
+    let name = format!("channel {number}");
+    let channel = Channel::new(channel_id(number), kind, name, user(members[0]), NOW);
+    let channel = Channel { description: "what it is for".into(), ..channel };
     let role = |index| if index == 0 { Role::Owner } else { Role::Member };
     let members = members.iter().enumerate().map(|(index, number)| (user(*number), role(index))).collect();
     NewChannel { channel, members }
@@ -90,6 +91,7 @@ async fn a_channel_is_there_once_confirmed<D: Channels + Accounts>(directory: D)
         role,
         joined_at: NOW,
         version: 1,
+        muted_until: None,
     };
     let members = directory.members(channel_id(1), None, 10).await.expect("looks");
     assert_eq!(members, [member(1, Role::Owner), member(2, Role::Member)]);
@@ -99,12 +101,12 @@ async fn a_channel_is_there_once_confirmed<D: Channels + Accounts>(directory: D)
 async fn changes_are_versioned_in_order<D: Channels + Accounts>(directory: D) {
     let directory = peopled(directory).await;
     directory.create_channels(&[new_channel(1, ChannelKind::Group, &[1])]).await.expect("creates");
-    let add = MemberChange::Add(vec![(user(2), Role::Member), (user(3), Role::Guest)]);
-    let change = directory.change_members(channel_id(1), user(1), add, NOW);
-    assert_eq!(change.await.expect("changes"), [user(2), user(3)]);
-    let remove = MemberChange::Remove(vec![user(2)]);
-    let change = directory.change_members(channel_id(1), user(2), remove, NOW);
-    assert_eq!(change.await.expect("changes"), [user(2)]);
+    let add = ChannelChange::Add(vec![(user(2), Role::Member), (user(3), Role::Guest)]);
+    let change = directory.change(channel_id(1), user(1), add, NOW);
+    assert_eq!(change.await.expect("changes"), Ok(vec![user(2), user(3)]));
+    let remove = ChannelChange::Remove(user(2));
+    let change = directory.change(channel_id(1), user(2), remove, NOW);
+    assert_eq!(change.await.expect("changes"), Ok(vec![user(2)]));
     let kinds: Vec<_> =
         records(&directory, channel_id(1)).await.iter().map(|one| (one.version, one.kind())).collect();
     let (created, added, removed) = (MembershipKind::Created, MembershipKind::Added, MembershipKind::Removed);
@@ -121,15 +123,24 @@ async fn what_changes_nothing_writes_nothing<D: Channels + Accounts>(directory: 
     directory.create_channels(&[new_channel(1, ChannelKind::Group, &[1])]).await.expect("creates");
     confirm_all(&directory).await;
     let unchanging = [
-        (channel_id(1), MemberChange::Add(vec![(user(1), Role::Guest)])),
-        (channel_id(1), MemberChange::Add(vec![(user(99), Role::Member)])),
-        (channel_id(1), MemberChange::Remove(vec![user(5)])),
-        (channel_id(1), MemberChange::Add(Vec::new())),
-        (channel_id(9), MemberChange::Add(vec![(user(2), Role::Member)])),
+        (channel_id(1), ChannelChange::Add(vec![(user(1), Role::Guest)])),
+        (channel_id(1), ChannelChange::Add(vec![(user(99), Role::Member)])),
+        (channel_id(1), ChannelChange::Add(Vec::new())),
+        (channel_id(1), ChannelChange::SetRole(user(1), Role::Owner)),
+        (channel_id(1), ChannelChange::Update(ChannelPatch::default())),
+        (
+            channel_id(1),
+            ChannelChange::Update(ChannelPatch { topic: Some(String::new()), ..ChannelPatch::default() }),
+        ),
     ];
     for (channel, change) in unchanging {
-        let changed = directory.change_members(channel, user(1), change.clone(), NOW).await.expect("answers");
-        assert_eq!(changed, [], "{change:?}");
+        let changed = directory.change(channel, user(1), change.clone(), NOW).await.expect("answers");
+        let is_nothing = matches!(
+            &changed,
+            Ok(users) if users.is_empty()
+        ) || changed
+            == Err(ChangeRefused::NotAllowed(Operation::SetOwner, Refusal::Forbidden));
+        assert!(is_nothing, "{change:?}: {changed:?}");
     }
     assert_eq!(directory.unsent(None, 10).await.expect("lists"), []);
     assert_eq!(directory.members(channel_id(1), None, 10).await.expect("looks")[0].role, Role::Owner);
@@ -139,8 +150,9 @@ async fn an_unconfirmed_member_is_none<D: Channels + Accounts>(directory: D) {
     let directory = peopled(directory).await;
     directory.create_channels(&[new_channel(1, ChannelKind::Public, &[1])]).await.expect("creates");
     confirm_all(&directory).await;
-    let add = MemberChange::Add(vec![(user(2), Role::Member)]);
-    directory.change_members(channel_id(1), user(2), add, NOW).await.expect("changes");
+    let add = ChannelChange::Add(vec![(user(2), Role::Member)]);
+    let joined = directory.change(channel_id(1), user(2), add, NOW).await.expect("changes");
+    assert_eq!(joined, Ok(vec![user(2)]));
     let pairs = [(channel_id(1), user(2)), (channel_id(1), user(1))];
     let before = directory.membership(&pairs).await.expect("looks");
     assert!(before[0].is_none() && before[1].is_some(), "the channel's other members stay");

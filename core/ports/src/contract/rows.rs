@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use ringside_domain::rows::{
     ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, PinRow, ReactionRow, ReadRow,
-    Rows, SlotRow, Stamp,
+    Rows, SettingsRow, SlotRow, Stamp,
 };
+use ringside_types::authorization::ChannelKind;
 use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Slot, UserId};
 use ringside_wire::message::ContentType;
 use uuid::Uuid;
@@ -76,7 +77,24 @@ pub(super) fn member(channel: ChannelId, user: UserId, from: u64, stamp: Stamp) 
         version: from,
         to_version: 0,
         from_seq: 2,
+        sees_above: MessageId(from),
         role: "admin".into(),
+        stamp,
+    }
+}
+
+pub(super) fn settings(channel: ChannelId, from: u64, stamp: Stamp) -> SettingsRow {
+    SettingsRow {
+        channel_id: channel,
+        from_id: MessageId(from),
+        to_id: MessageId::ZERO,
+        version: from,
+        to_version: 0,
+        kind: ChannelKind::Public,
+        admins_post: true,
+        history_from_join: false,
+        is_closed: true,
+        is_deleted: false,
         stamp,
     }
 }
@@ -118,6 +136,7 @@ pub(super) fn one_of_each(channel: ChannelId, stamp: Stamp) -> Rows {
         reactions: vec![reaction(channel, user(1), 50, stamp)],
         pins: vec![pin(channel, 30, 51, stamp)],
         memberships: vec![member(channel, user(1), 5, stamp)],
+        settings: vec![settings(channel, 6, stamp)],
         keys: vec![key(channel, 3, stamp)],
         interest: vec![interest(channel, 1, 7, stamp)],
         void_interest: Vec::new(),

@@ -69,6 +69,7 @@ fn loaded_of(rows: &Rows, heads: &[HeadRow]) -> Loaded {
     Loaded {
         heads: heads.to_vec(),
         interest: rows.interest.clone(),
+        settings: rows.settings.clone(),
         members: rows.memberships.clone(),
         keys: rows.keys.clone(),
         messages: rows.messages.clone(),
@@ -208,6 +209,8 @@ fn altered(channel: ChannelId, stamp: Stamp) -> Rows {
     rows.memberships[0].to_id = MessageId(99);
     rows.memberships[0].to_version = 8;
     rows.memberships[0].role = "owner".into();
+    rows.settings[0].to_id = MessageId(99);
+    rows.settings[0].is_deleted = true;
     rows.reactions[0].to_id = MessageId(99);
     rows.pins[0].to_id = MessageId(98);
     rows.keys[0].message_id = MessageId(77);
@@ -225,6 +228,7 @@ pub async fn the_greater_stamp_wins_within_one_write<S: MessageStore>(store: S) 
         rows.messages.insert(at(1), late.messages[0].clone());
         rows.changes.insert(at(1), late.changes[0].clone());
         rows.memberships.insert(at(1), late.memberships[0].clone());
+        rows.settings.insert(at(1), late.settings[0]);
         rows.reactions.insert(at(1), late.reactions[0].clone());
         rows.pins.insert(at(1), late.pins[0]);
         rows.keys.insert(at(1), late.keys[0]);

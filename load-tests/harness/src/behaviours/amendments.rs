@@ -11,7 +11,7 @@ use crate::rest::{Account, Rest};
 use crate::server::ServerProcess;
 
 /// The next frame of this kind, raw.
-async fn told(client: &mut Client, kind: &str) -> Result<Value, Failed> {
+pub(super) async fn told(client: &mut Client, kind: &str) -> Result<Value, Failed> {
     loop {
         match client.incoming().await? {
             Incoming::Text(text) => {

@@ -7,6 +7,7 @@ mod amendments;
 mod attacks;
 mod bad_frames;
 mod bad_handshakes;
+mod channels;
 mod chat;
 mod door;
 mod drain;
@@ -81,6 +82,9 @@ fn all() -> Vec<Behaviour> {
         assignment::what_is_not_theirs_has_no_effect,
         accounts::a_wrong_password_and_nobody_are_answered_alike,
         accounts::addresses_are_not_shown,
+        channels::settings_are_told_and_in_force,
+        channels::roles_removals_and_the_end_are_told,
+        channels::a_block_closes_the_dm_and_its_end_opens_it,
         limits::user_rate_has_a_burst_of_twenty,
         limits::channel_rate_is_kept,
         limits::sixth_connection_is_refused,

@@ -131,8 +131,7 @@ impl<S: Services> Writer<S> {
             let part = ListPart { cursor: cursor.take(), limit: LIST_MAX };
             let page = self.app.services.channels().list(user, part).await?;
             for mine in &page.items {
-                let mut channel = views::channel(&mine.channel);
-                channel["role"] = mine.membership.role.name().into();
+                let mut channel = views::channel(&mine.channel, Some(&mine.membership));
                 channel["joined_at"] = json!(mine.membership.joined_at);
                 self.send(format!("{separator}{{\"channel\":{channel},\"messages\":[")).await?;
                 self.messages(user, mine.channel.id).await?;

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_ports::people::relations::{Contact, ContactState};
 use ringside_ports::service::people::{ProfileService as _, RelationService as _};
-use ringside_ports::service::{Caller, ListPart};
+use ringside_ports::service::{Caller, ChannelService as _, ListPart};
 use ringside_types::UserId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -92,7 +92,9 @@ pub(crate) async fn block<S: Services>(
     Extension(caller): Extension<Caller>,
     Path(other): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    app.services.relations().block(caller.user_id, id(&other)?).await?;
+    let other = id(&other)?;
+    app.services.relations().block(caller.user_id, other).await?;
+    app.services.channels().settled(caller.user_id, other).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -101,7 +103,9 @@ pub(crate) async fn unblock<S: Services>(
     Extension(caller): Extension<Caller>,
     Path(other): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    app.services.relations().unblock(caller.user_id, id(&other)?).await?;
+    let other = id(&other)?;
+    app.services.relations().unblock(caller.user_id, other).await?;
+    app.services.channels().settled(caller.user_id, other).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

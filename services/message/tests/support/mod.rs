@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringside_domain::rows::{
     ChangeRow, HeadRow, InterestRow, KeyRow, Loaded, MembershipRow, MessageRow, PinRow, Progress,
-    ReactionRow, ReadRow, Rows, SlotRow, Wanted,
+    ReactionRow, ReadRow, Rows, SettingsRow, SlotRow, Wanted,
 };
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
@@ -25,6 +25,7 @@ struct World {
     changes: BTreeMap<(ChannelId, u64), ChangeRow>,
     heads: BTreeMap<ChannelId, HeadRow>,
     members: BTreeMap<(ChannelId, UserId, MessageId), MembershipRow>,
+    settings: BTreeMap<(ChannelId, MessageId), SettingsRow>,
     interest: BTreeMap<(ChannelId, Slot, Epoch), InterestRow>,
     slots: BTreeMap<Slot, SlotRow>,
     keys: BTreeMap<(ChannelId, UserId, ClientId), KeyRow>,
@@ -94,6 +95,7 @@ impl Memory {
         put("changes", format!("{:#?}", world.changes));
         put("heads", format!("{:#?}", world.heads));
         put("members", format!("{:#?}", world.members));
+        put("settings", format!("{:#?}", world.settings));
         put("interest", format!("{:#?}", world.interest.values().filter(current).collect::<Vec<_>>()));
         put("slots", format!("{:#?}", world.slots));
         put("keys", format!("{:#?}", world.keys));
@@ -186,6 +188,7 @@ impl MessageStore for Memory {
         Ok(Loaded {
             heads: world.heads.values().filter(|row| of(&row.channel_id)).copied().collect(),
             interest: world.interest.values().filter(|row| of(&row.channel_id)).copied().collect(),
+            settings: world.settings.values().filter(|row| of(&row.channel_id)).copied().collect(),
             members: world
                 .members
                 .values()
@@ -269,6 +272,9 @@ impl MessageStore for Memory {
         }
         for row in rows.memberships.iter().cloned() {
             put!(world.members, (row.channel_id, row.user_id, row.from_id), row);
+        }
+        for row in rows.settings.iter().copied() {
+            put!(world.settings, (row.channel_id, row.from_id), row);
         }
         for row in rows.reactions.iter().cloned() {
             put!(world.reactions, (row.message_id, row.emoji.clone(), row.user_id, row.from_id), row);

@@ -185,6 +185,9 @@ impl<'a> Staging<'a> {
         for row in &rows.memberships {
             self.put(&tables.members, row)?;
         }
+        for row in &rows.settings {
+            self.put(&tables.settings, row)?;
+        }
         for row in &rows.keys {
             self.put(&tables.keys, row)?;
         }

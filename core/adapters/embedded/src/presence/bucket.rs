@@ -29,28 +29,39 @@ impl Bucket {
 
     /// Takes a token, if there is one. A time before the last one counts as the last one.
     pub fn take(&mut self, rate: Rate, now_ms: u64) -> Clocked {
+        self.take_tokens(rate, 1, now_ms)
+    }
+
+    /// Takes so many tokens, which the burst holds, if they are there.
+    pub fn take_tokens(&mut self, rate: Rate, tokens: u32, now_ms: u64) -> Clocked {
         if rate.per_minute == 0 {
             return Clocked { verdict: Verdict::Granted { remaining: u32::MAX }, full_at_ms: now_ms };
         }
         let per_ms = u64::from(rate.per_minute);
         self.fill(rate, now_ms);
-        let verdict = match self.parts.checked_sub(PARTS_PER_TOKEN) {
+        let parts = u64::from(tokens) * PARTS_PER_TOKEN;
+        let verdict = match self.parts.checked_sub(parts) {
             Some(left) => {
                 self.parts = left;
                 Verdict::Granted { remaining: (left / PARTS_PER_TOKEN) as u32 }
             }
-            None => Verdict::Refused { retry_after_ms: (PARTS_PER_TOKEN - self.parts).div_ceil(per_ms) },
+            None => Verdict::Refused { retry_after_ms: (parts - self.parts).div_ceil(per_ms) },
         };
         Clocked { verdict, full_at_ms: self.full_at_ms(rate) }
     }
 
     /// Gives a token back, never above the burst; returns when the bucket will be full again, in milliseconds.
     pub fn give(&mut self, rate: Rate, now_ms: u64) -> u64 {
+        self.give_tokens(rate, 1, now_ms)
+    }
+
+    /// The same with so many.
+    pub fn give_tokens(&mut self, rate: Rate, tokens: u32, now_ms: u64) -> u64 {
         if rate.per_minute == 0 {
             return now_ms;
         }
         self.fill(rate, now_ms);
-        self.parts = self.parts.saturating_add(PARTS_PER_TOKEN).min(capacity(rate));
+        self.parts = self.parts.saturating_add(u64::from(tokens) * PARTS_PER_TOKEN).min(capacity(rate));
         self.full_at_ms(rate)
     }
 
@@ -93,6 +104,17 @@ mod tests {
         assert_eq!(bucket.take(rate, 0).verdict, Verdict::Refused { retry_after_ms: 100 });
         assert_eq!(bucket.take(rate, 99).verdict, Verdict::Refused { retry_after_ms: 1 });
         assert_eq!(bucket.take(rate, 100).verdict, Verdict::Granted { remaining: 0 });
+    }
+
+    #[test]
+    fn one_charge_may_take_all_that_a_bucket_holds() {
+        let rate = Rate { per_minute: 60, burst: 7 };
+        let mut bucket = Bucket::full(rate, 0);
+        assert!(is_granted(bucket.take_tokens(rate, 7, 0)));
+        assert_eq!(bucket.take_tokens(rate, 7, 0).verdict, Verdict::Refused { retry_after_ms: 7_000 });
+        assert_eq!(bucket.take_tokens(rate, 7, 6_999).verdict, Verdict::Refused { retry_after_ms: 1 });
+        assert!(is_granted(bucket.take_tokens(rate, 7, 7_000)));
+        assert_eq!(bucket.give_tokens(rate, 7, 7_000), 7_000);
     }
 
     #[test]

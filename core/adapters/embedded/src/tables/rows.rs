@@ -242,19 +242,20 @@ impl Row for MembershipRow {
     }
 
     fn value(&self) -> Vec<u8> {
-        Builder::value(self.stamp.0, 32 + self.role.len())
+        let value = Builder::value(self.stamp.0, 41 + self.role.len())
             .u64(self.to_id.0)
             .u64(self.version)
             .u64(self.to_version)
             .u64(self.from_seq)
-            .raw(self.role.as_bytes())
-            .done()
+            .raw(self.role.as_bytes());
+        // As rows of the first version, where nothing is hidden. No role holds a NUL.
+        if self.sees_above == MessageId::ZERO { value } else { value.u8(0).u64(self.sees_above.0) }.done()
     }
 
     fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let mut key = Reader::key(key);
         let (stamp, mut value) = Reader::value(value)?;
-        let row = Self {
+        let mut row = Self {
             channel_id: ChannelId(key.uuid()?),
             user_id: UserId(key.uuid()?),
             from_id: MessageId(key.u64()?),
@@ -262,9 +263,17 @@ impl Row for MembershipRow {
             version: value.u64()?,
             to_version: value.u64()?,
             from_seq: value.u64()?,
-            role: String::from_utf8(value.rest().to_vec()).ok()?,
+            sees_above: MessageId::ZERO,
+            role: String::new(),
             stamp: Stamp(stamp),
         };
+        let rest = value.rest();
+        let mut role = rest;
+        if let Some(end) = rest.iter().position(|byte| *byte == 0) {
+            role = &rest[..end];
+            row.sees_above = MessageId(u64::from_be_bytes(rest[end + 1..].try_into().ok()?));
+        }
+        row.role = String::from_utf8(role.to_vec()).ok()?;
         key.end()?;
         Some(row)
     }
@@ -533,17 +542,20 @@ pub(super) mod tests {
             last_change: 2,
             stamp,
         });
-        comes_back(MembershipRow {
-            channel_id,
-            user_id,
-            from_id: MessageId(5),
-            to_id: MessageId(6),
-            version: 1,
-            to_version: 2,
-            from_seq: 3,
-            role: "owner".into(),
-            stamp,
-        });
+        for sees_above in [MessageId::ZERO, MessageId(5)] {
+            comes_back(MembershipRow {
+                channel_id,
+                user_id,
+                from_id: MessageId(5),
+                to_id: MessageId(6),
+                version: 1,
+                to_version: 2,
+                from_seq: 3,
+                sees_above,
+                role: "owner".into(),
+                stamp,
+            });
+        }
         let key = Key { channel_id, sender_id: user_id, client_id };
         comes_back(KeyRow { key, message_id: MessageId(5), previous: MessageId(2), seq: 3, stamp });
         comes_back(InterestRow {

@@ -81,6 +81,7 @@ async fn leave_all(
     for row in &found {
         let channel = rows::channel_id(row, "channel_id")?;
         if let Some(mut changing) = Changing::begin(connection, channel, actor, now).await? {
+            changing.pass_on(connection, user).await?;
             changing.remove(connection, user).await?;
             changing.end(connection).await?;
             left.push(channel);

@@ -10,6 +10,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::are_there;
 use crate::accounts::BOUND_MAX;
+use crate::channels::reconsider_dm;
 use crate::directory::{Directory, failed};
 use crate::rows;
 
@@ -106,17 +107,23 @@ impl Relations for Directory {
         .await
         .map_err(failed)?;
         remove(&mut transaction, user, other).await?;
+        reconsider_dm(&mut transaction, user, other, true, now).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(true)
     }
 
     async fn unblock(&self, user: UserId, other: UserId) -> Result<bool, EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let done = sqlx::query("DELETE FROM blocks WHERE blocker_id = ? AND blocked_id = ?")
             .bind(user.as_bytes().to_vec())
             .bind(other.as_bytes().to_vec())
-            .execute(&self.writer)
+            .execute(&mut *transaction)
             .await
             .map_err(failed)?;
+        // The other may block too.
+        let is_closed = are_apart(&mut transaction, user, other).await?;
+        reconsider_dm(&mut transaction, user, other, is_closed, UnixMillis(0)).await?;
+        transaction.commit().await.map_err(failed)?;
         Ok(done.rows_affected() > 0)
     }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{LATER, NOW, all, peopled, user};
 use crate::People;
 use crate::accounts::NewSession;
-use crate::channels::{Channel, ChannelKind, Channels, MemberChange, NewChannel, Role};
+use crate::channels::{Channel, ChannelChange, ChannelKind, Channels, NewChannel, Role};
 use crate::contract::accounts::new_user;
 use crate::people::profiles::{Changed, ProfileChange, ServerRole};
 use crate::people::relations::Requested;
@@ -83,15 +83,9 @@ async fn it_leaves_every_channel<D: People + Channels>(directory: D) {
     let ids: Vec<ChannelId> =
         channels.iter().map(|(number, ..)| ChannelId(Uuid::from_u128(*number))).collect();
     for ((_, kind, members), id) in channels.into_iter().zip(&ids) {
-        let channel = Channel {
-            id: *id,
-            name: String::new(),
-            kind,
-            creator_id: user(2),
-            description: String::new(),
-            created_at: NOW,
-        };
-        let members = members.into_iter().map(|number| (user(number), Role::Member)).collect();
+        let channel = Channel::new(*id, kind, String::new(), user(2), NOW);
+        let role = |number| if number == 2 { Role::Owner } else { Role::Member };
+        let members = members.into_iter().map(|number| (user(number), role(number))).collect();
         directory.create_channels(&[NewChannel { channel, members }]).await.expect("creates");
     }
     let sent = directory.unsent(None, 100).await.expect("lists");
@@ -105,9 +99,9 @@ async fn it_leaves_every_channel<D: People + Channels>(directory: D) {
         assert_eq!(record.members[0].user_id[..], user(1).as_bytes()[..]);
     }
     assert_eq!(directory.memberships(user(1), None).await.expect("looks"), []);
-    let add = MemberChange::Add(vec![(user(1), Role::Member), (user(4), Role::Member)]);
-    let added = directory.change_members(ids[1], user(2), add, LATER).await.expect("changes");
-    assert_eq!(added, [user(4)], "nobody adds an erased account");
+    let add = ChannelChange::Add(vec![(user(1), Role::Member), (user(4), Role::Member)]);
+    let added = directory.change(ids[1], user(2), add, LATER).await.expect("changes");
+    assert_eq!(added, Ok(vec![user(4)]), "nobody adds an erased account");
 }
 
 async fn nothing_begins_with_the_erased<D: People>(directory: D) {

@@ -142,14 +142,8 @@ async fn standings_say_where_one_stands<D: People + Channels>(directory: D) {
         let change = ProfileChange { settings, ..ProfileChange::default() };
         directory.change_profile(user(number), change, NOW).await.expect("changes");
     }
-    let dm = Channel {
-        id: ChannelId(Uuid::from_u128(0xd)),
-        name: String::new(),
-        kind: ChannelKind::Dm,
-        creator_id: user(7),
-        description: String::new(),
-        created_at: NOW,
-    };
+    let id = ChannelId(Uuid::from_u128(0xd));
+    let dm = Channel::new(id, ChannelKind::Dm, String::new(), user(7), NOW);
     let members = vec![(user(7), Role::Owner), (user(1), Role::Member)];
     directory.create_channels(&[NewChannel { channel: dm, members }]).await.expect("creates");
     let asked = [5, 4, 3, 2, 6, 99, 7, 8, 2].map(user);

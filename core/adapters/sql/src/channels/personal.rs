@@ -1,0 +1,69 @@
+//! Channels as one person finds and keeps them.
+
+use ringside_ports::EngineError;
+use ringside_ports::channels::{Channel, Personal};
+use ringside_types::{ChannelId, UnixMillis, UserId};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::{CHANNELS, IS_THERE};
+use crate::directory::{Directory, failed};
+use crate::rows;
+
+impl Personal for Directory {
+    async fn discover(
+        &self,
+        text: &str,
+        after: Option<ChannelId>,
+        limit: usize,
+    ) -> Result<Vec<(Channel, u64)>, EngineError> {
+        let mut query = QueryBuilder::<Sqlite>::new(CHANNELS);
+        query.push(", (SELECT count(*) FROM channel_members m WHERE m.channel_id = c.id) AS member_count");
+        query.push(" FROM channels c WHERE c.type = 'public' AND ").push(IS_THERE);
+        if !text.is_empty() {
+            let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            query.push(" AND c.name LIKE ").push_bind(format!("%{literal}%")).push(" ESCAPE '\\'");
+        }
+        if let Some(after) = after {
+            query.push(" AND c.id > ").push_bind(after.as_bytes().to_vec());
+        }
+        query.push(" ORDER BY c.id LIMIT ").push_bind(limit as i64);
+        let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
+        found.iter().map(|row| Ok((rows::channel(row)?, rows::number(row, "member_count")?))).collect()
+    }
+
+    async fn mute(
+        &self,
+        channel: ChannelId,
+        user: UserId,
+        until: Option<UnixMillis>,
+    ) -> Result<bool, EngineError> {
+        let done =
+            sqlx::query("UPDATE channel_members SET muted_until = ? WHERE channel_id = ? AND user_id = ?")
+                .bind(until.map(|until| until.0 as i64))
+                .bind(channel.as_bytes().to_vec())
+                .bind(user.as_bytes().to_vec())
+                .execute(&self.writer)
+                .await
+                .map_err(failed)?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn dm_of(&self, one: UserId, other: UserId) -> Result<Option<ChannelId>, EngineError> {
+        let mut reader = self.readers.acquire().await.map_err(failed)?;
+        dm_of(&mut reader, one, other).await
+    }
+}
+
+pub(super) async fn dm_of(
+    connection: &mut SqliteConnection,
+    one: UserId,
+    other: UserId,
+) -> Result<Option<ChannelId>, EngineError> {
+    let found = sqlx::query("SELECT channel_id FROM dm_pairs WHERE lower_id = ? AND higher_id = ?")
+        .bind(one.min(other).as_bytes().to_vec())
+        .bind(one.max(other).as_bytes().to_vec())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed)?;
+    found.map(|row| rows::channel_id(&row, "channel_id")).transpose()
+}

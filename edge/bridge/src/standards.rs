@@ -1,0 +1,139 @@
+//! What channels hold senders to, as far as this edge knows: a machine without I/O.
+//!
+//! Most channels hold nobody to anything, and of those it is enough to know that. What is known comes from the Directory,
+//! asked with the first message to a channel, and from `control`; of one channel the greater version counts. Whatever is
+//! missed here, the partition still decides by its own record.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ringside_ports::channels::{Channel, ChannelKind, Role};
+use ringside_session::mail::Outcome;
+use ringside_types::authorization::{Operation, Refusal, allowed};
+use ringside_types::{ChannelId, ErrorCode};
+use ringside_wire::records::Membership;
+
+use crate::outbound::NOT_A_MEMBER;
+
+/// Channels known at the most; with one more all are asked about anew.
+pub(crate) const STANDARDS_MAX: usize = 65_536;
+
+/// What one channel holds senders to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standard {
+    version: u64,
+    kind: ChannelKind,
+    slow_mode_s: u32,
+    admins_post: bool,
+    is_closed: bool,
+}
+
+/// A sender in a channel, as the Directory knows them; `None`: no member, or no such channel.
+pub(crate) type Standing = Option<(Role, Standard)>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Standards {
+    channels: HashMap<ChannelId, Standard, RandomState>,
+}
+
+impl Standard {
+    /// Whether every member may always post.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.slow_mode_s == 0 && !self.admins_post && !self.is_closed
+    }
+
+    /// Seconds that a message of this sender keeps the next one waiting (0: none); or why they may not send one.
+    pub(crate) fn judge(&self, role: Role) -> Result<u32, Outcome> {
+        let operation = Operation::sending(self.admins_post);
+        match allowed(operation, self.kind, Some(role)) {
+            Ok(()) if self.is_closed => Err(forbidden("This conversation takes no messages.")),
+            Ok(()) => Ok(if role >= Role::Admin { 0 } else { self.slow_mode_s }),
+            Err(Refusal::Forbidden) => Err(forbidden(operation.forbidden())),
+            Err(Refusal::NotAMember | Refusal::NotFound) => Err(NOT_A_MEMBER),
+        }
+    }
+}
+
+impl From<&Channel> for Standard {
+    fn from(channel: &Channel) -> Self {
+        Self {
+            version: channel.version,
+            kind: channel.kind,
+            slow_mode_s: channel.settings.slow_mode_s,
+            admins_post: channel.settings.admins_post,
+            is_closed: channel.is_closed,
+        }
+    }
+}
+
+impl Standards {
+    /// `None`: nothing is known of the channel.
+    pub(crate) fn of(&self, channel: ChannelId) -> Option<&Standard> {
+        self.channels.get(&channel)
+    }
+
+    /// Takes in what the Directory said.
+    pub(crate) fn learn(&mut self, channel: ChannelId, standard: Standard) {
+        if self.channels.len() >= STANDARDS_MAX && !self.channels.contains_key(&channel) {
+            self.channels.clear();
+        }
+        let known = self.channels.entry(channel).or_insert(standard);
+        if known.version < standard.version {
+            *known = standard;
+        }
+    }
+
+    /// Takes in a change of the channel itself, known before or not: what was asked before it may be answered after.
+    pub(crate) fn change(&mut self, channel: ChannelId, change: &Membership) {
+        let Some(as_it_is) = &change.channel else { return };
+        let Some(kind) = ChannelKind::from_name(&as_it_is.r#type) else { return };
+        let settings = as_it_is.settings.unwrap_or_default();
+        let standard = Standard {
+            version: change.version,
+            kind,
+            slow_mode_s: settings.slow_mode_s,
+            admins_post: settings.admins_post,
+            is_closed: settings.closed,
+        };
+        self.learn(channel, standard);
+    }
+}
+
+const fn forbidden(message: &'static str) -> Outcome {
+    Outcome::Refused { code: ErrorCode::Forbidden, message, retry_after_ms: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn standard(version: u64, slow_mode_s: u32) -> Standard {
+        Standard { version, kind: ChannelKind::Group, slow_mode_s, admins_post: false, is_closed: false }
+    }
+
+    fn channel(number: u128) -> ChannelId {
+        ChannelId(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn a_late_answer_does_not_undo_a_change() {
+        let mut standards = Standards::default();
+        standards.learn(channel(1), standard(3, 9));
+        standards.learn(channel(1), standard(2, 0));
+        assert_eq!(standards.of(channel(1)), Some(&standard(3, 9)));
+        for number in 0..=STANDARDS_MAX as u128 {
+            standards.learn(channel(number), standard(1, 0));
+        }
+        assert!(standards.channels.len() <= STANDARDS_MAX);
+    }
+
+    #[test]
+    fn who_may_send_and_who_waits() {
+        let slow = standard(1, 30);
+        assert_eq!((slow.judge(Role::Guest), slow.judge(Role::Admin)), (Ok(30), Ok(0)));
+        let quiet = Standard { admins_post: true, ..standard(1, 0) };
+        assert!(quiet.judge(Role::Member).is_err() && quiet.judge(Role::Owner) == Ok(0));
+        let dm = Standard { kind: ChannelKind::Dm, is_closed: true, ..standard(1, 0) };
+        assert!(dm.judge(Role::Member).is_err() && !dm.is_plain() && !slow.is_plain());
+    }
+}

@@ -1,0 +1,88 @@
+//! What a caller is in a channel, and what they may do there, by the one table.
+
+use ringside_domain::rows::MessageRow;
+use ringside_ports::channels::{Channel, Member, Role};
+use ringside_ports::presence::{Account, Verdict};
+use ringside_ports::reading;
+use ringside_ports::service::ServiceError;
+use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_types::authorization::{Operation, Refusal, allowed};
+use ringside_types::{ChannelId, MessageId, UserId};
+use ringside_wire::amendment::Change;
+
+use crate::messages::Messages;
+
+/// A member, in a channel that there is.
+pub(crate) struct Standing {
+    channel: Channel,
+    member: Member,
+}
+
+impl Standing {
+    /// Whether they may.
+    pub(crate) fn may(&self, operation: Operation) -> Result<(), ServiceError> {
+        allowed(operation, self.channel.kind, Some(self.member.role)).map_err(|refusal| match refusal {
+            Refusal::Forbidden => ServiceError::Forbidden(operation.forbidden().into()),
+            Refusal::NotAMember | Refusal::NotFound => ServiceError::NotAMember,
+        })
+    }
+
+    /// Whether they may change this message so.
+    pub(crate) fn may_amend(&self, row: &MessageRow, change: &Change<'_>) -> Result<(), ServiceError> {
+        let is_own = row.sender_id == self.member.user_id;
+        self.may(match change {
+            Change::Edit(_) if is_own => Operation::EditOwn,
+            Change::Edit(_) => Operation::EditForeign,
+            Change::Delete if is_own => Operation::DeleteOwn,
+            Change::Delete => Operation::DeleteForeign,
+            Change::React { .. } => Operation::React,
+            Change::Pin(_) => Operation::Pin,
+        })
+    }
+}
+
+impl<L, S, D, P> Messages<L, S, D, P>
+where
+    L: Log,
+    S: MessageStore,
+    D: Channels + Accounts,
+    P: Presence,
+{
+    /// The caller in a channel. Whether there is no such channel or they are not in it is one answer.
+    pub(crate) async fn standing(&self, caller: UserId, id: ChannelId) -> Result<Standing, ServiceError> {
+        let member = self.directory.membership(&[(id, caller)]).await?.into_iter().next().flatten();
+        let member = member.ok_or(ServiceError::NotAMember)?;
+        let channel = self.directory.channels(&[id]).await?.into_iter().next();
+        Ok(Standing { channel: channel.ok_or(ServiceError::NotAMember)?, member })
+    }
+
+    /// A reader of a channel: returns where their view of it begins.
+    pub(crate) async fn admit_reader(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+    ) -> Result<MessageId, ServiceError> {
+        self.standing(caller, channel).await?.may(Operation::ReadMessages)?;
+        Ok(reading::horizon(&self.store, channel, caller).await?.0)
+    }
+
+    /// A sender of a message: the table, the DM of two who are apart, slow mode.
+    pub(crate) async fn admit_sender(&self, caller: UserId, id: ChannelId) -> Result<(), ServiceError> {
+        let standing = self.standing(caller, id).await?;
+        let Channel { settings, is_closed, .. } = standing.channel;
+        standing.may(Operation::sending(settings.admins_post))?;
+        if is_closed {
+            return Err(ServiceError::Forbidden("This conversation takes no messages.".into()));
+        }
+        if settings.slow_mode_s == 0 || standing.member.role >= Role::Admin {
+            return Ok(());
+        }
+        let charge = Account::slow_mode(id, caller, settings.slow_mode_s);
+        match self.presence.charge(&[charge]).await?.first() {
+            Some(Verdict::Refused { retry_after_ms }) => {
+                Err(ServiceError::RateLimited { retry_after_ms: *retry_after_ms })
+            }
+            _ => Ok(()),
+        }
+    }
+}
