@@ -238,9 +238,21 @@ impl Walk {
         self.as_user("GET", &channel, ada, None).await;
         self.as_user("POST", &format!("{channel}/members"), ada, Some(json!({"user_ids": [carl.id]}))).await;
         self.as_user("GET", &format!("{channel}/members"), ada, None).await;
+        let role = Some(json!({"role": "admin"}));
+        self.as_user("PATCH", &format!("{channel}/members/{}", carl.id), ada, role).await;
         self.as_user("DELETE", &format!("{channel}/members/{}", carl.id), ada, None).await;
+        let change = json!({"topic": "tea", "settings": {"who_may_post": "everyone"}});
+        self.as_user("PATCH", &channel, ada, Some(change)).await;
+        self.as_user("PUT", &format!("{channel}/mute"), ada, Some(json!({"until": null}))).await;
+        self.as_user("GET", &channel, ada, None).await;
+        self.as_user("DELETE", &format!("{channel}/mute"), ada, None).await;
         self.messages(ada, bob, &channel).await;
         self.as_user("GET", "/channels", ada, None).await;
+        let wish = json!({"type": "public", "name": "square"});
+        let public = self.as_user("POST", "/channels", ada, Some(wish)).await;
+        self.as_user("GET", "/channels/discover?q=squ", ada, None).await;
+        let public = format!("/channels/{}", public.body["id"].as_str().expect("an id"));
+        self.as_user("DELETE", &public, ada, None).await;
     }
 
     async fn messages(&mut self, ada: &Person, bob: &Person, channel: &str) {

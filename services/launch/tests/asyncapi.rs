@@ -254,6 +254,14 @@ fn every_frame_is_as_the_document_says() {
     bob.until("channel.member_removed", &mut contract);
     ada.rest("POST", &format!("/channels/{channel}/members"), Some(json!({"user_ids": [bob.id]})));
     bob.until("channel.member_added", &mut contract);
+    ada.rest("PATCH", &format!("/channels/{channel}"), Some(json!({"topic": "tea"})));
+    bob.until("channel.updated", &mut contract);
+    ada.rest("PATCH", &format!("/channels/{channel}/members/{}", bob.id), Some(json!({"role": "admin"})));
+    bob.until("channel.member_updated", &mut contract);
+    let wish = json!({"type": "group", "name": "gone", "member_ids": [bob.id]});
+    let gone = ada.rest("POST", "/channels", Some(wish))["id"].as_str().expect("an id").to_owned();
+    ada.rest("DELETE", &format!("/channels/{gone}"), None);
+    bob.until("channel.deleted", &mut contract);
     let mut walk = Walk { contract, ada, bob, channel };
     walk.messages();
     walk.connection();

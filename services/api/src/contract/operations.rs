@@ -180,7 +180,18 @@ const CHANNELS: &[Operation] = &[
     )
     .body("NewChannel")
     .refuses(&[403, 404]),
+    Operation::new("get", "/channels/discover", "Public channels", &[list("PublicChannel")])
+        .query(&["NamePart", "Limit", "Cursor"]),
     Operation::new("get", "/channels/{channel_id}", "A channel", &[answer(200, "Channel")]).refuses(&[403]),
+    Operation::new("patch", "/channels/{channel_id}", "Change it", &[answer(200, "Channel")])
+        .body("ChannelChange")
+        .refuses(&[403]),
+    Operation::new("delete", "/channels/{channel_id}", "Delete it", &[NO_CONTENT]).refuses(&[403]),
+    Operation::new("put", "/channels/{channel_id}/mute", "No notifications for a while", &[NO_CONTENT])
+        .body("Mute")
+        .refuses(&[403]),
+    Operation::new("delete", "/channels/{channel_id}/mute", "Notifications again", &[NO_CONTENT])
+        .refuses(&[403]),
 ];
 
 const MEMBERS: &[Operation] = &[
@@ -202,6 +213,14 @@ const MEMBERS: &[Operation] = &[
         &[NO_CONTENT],
     )
     .refuses(&[403, 409]),
+    Operation::new(
+        "patch",
+        "/channels/{channel_id}/members/{user_id}",
+        "Change a role; the owner passes the ownership on",
+        &[answer(200, "Member")],
+    )
+    .body("RoleChange")
+    .refuses(&[403]),
 ];
 
 const MESSAGES: &[Operation] = &[

@@ -184,8 +184,8 @@ impl Server {
 
     /// `headers` are whole lines.
     pub fn post_api(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
-        let kind = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-        ask(self.address("api"), "POST", path, &format!("{kind}{headers}"), body)
+        let headers = format!("Content-Type: application/json\r\n{headers}");
+        request(self.address("api"), "POST", path, &headers, body)
     }
 
     /// An upgrade at the edge with this token; the status of the answer.
@@ -232,14 +232,17 @@ impl Drop for Server {
 }
 
 fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
-    ask(address, "GET", path, headers, "")
+    request(address, "GET", path, headers, "")
 }
 
-fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+/// One request, its answer's status and body.
+pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n{body}");
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).expect("it takes it");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("text");

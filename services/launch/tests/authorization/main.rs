@@ -1,0 +1,142 @@
+//! Every cell of the table of authorization, tried against the running server: operation × kind of channel × role, and
+//! those who are outside or were removed; on objects that are there and on deleted ones; over REST and, where the
+//! operation exists there, over WebSocket.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod attempts;
+mod scene;
+
+use std::time::Instant;
+
+use ringside_types::authorization::{ChannelKind, Operation, allowed};
+
+use scene::{Actor, Scene, World};
+
+/// What a cell came to: `ok`, or the code of the refusal.
+type Answer = String;
+
+/// What the table says of a cell.
+fn expected(operation: Operation, kind: ChannelKind, actor: Actor) -> Answer {
+    if operation == Operation::Leave && actor == Actor::Owner {
+        return "owner_stays".into();
+    }
+    match allowed(operation, kind, actor.role_in(kind)) {
+        Ok(()) => "ok".into(),
+        Err(refusal) => refusal.code().name().into(),
+    }
+}
+
+/// The same of a message that has been deleted: members find it gone, and deleting it again is no error.
+fn expected_of_deleted(operation: Operation, kind: ChannelKind, actor: Actor) -> Answer {
+    match (actor.role_in(kind), operation) {
+        (None, _) => expected(operation, kind, actor),
+        (Some(_), Operation::DeleteOwn | Operation::DeleteForeign) => "ok".into(),
+        (Some(_), _) => "not_found".into(),
+    }
+}
+
+/// Cells that no request can ask for.
+fn is_reachable(operation: Operation, kind: ChannelKind, actor: Actor) -> bool {
+    let is_dm = kind == ChannelKind::Dm;
+    match operation {
+        // A DM has no owner, no admins, and no settings.
+        Operation::SendAmongAdmins
+        | Operation::RemoveAdmin
+        | Operation::RemoveOwner
+        | Operation::SetOwner => {
+            let removes_themselves = operation == Operation::RemoveOwner && actor == Actor::Owner;
+            !is_dm && !removes_themselves
+        }
+        _ => true,
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    cells: usize,
+    mismatches: Vec<String>,
+}
+
+impl Tally {
+    fn count(
+        &mut self,
+        what: &str,
+        operation: Operation,
+        scene: &Scene,
+        actor: Actor,
+        wanted: &str,
+        got: &str,
+    ) {
+        self.cells += 1;
+        if wanted != got {
+            let kind = scene.kind;
+            self.mismatches
+                .push(format!("{what}: {operation:?} in {kind:?} by {actor:?}: {got}, not {wanted}"));
+        }
+    }
+}
+
+#[test]
+fn every_cell_is_as_the_table_says() {
+    let since = Instant::now();
+    let mut world = World::new();
+    let mut tally = Tally::default();
+    for kind in ChannelKind::ALL {
+        let mut scene = world.scene(kind);
+        for operation in Operation::ALL {
+            for actor in Actor::of(kind) {
+                if is_reachable(operation, kind, actor) {
+                    try_cell(&mut world, &mut scene, &mut tally, operation, actor);
+                }
+            }
+        }
+        if kind != ChannelKind::Dm {
+            after_the_end(&world, &scene, &mut tally);
+        }
+    }
+    println!(
+        "{} cells tested, {} mismatches, {:.1} s",
+        tally.cells,
+        tally.mismatches.len(),
+        since.elapsed().as_secs_f64()
+    );
+    assert!(tally.mismatches.is_empty(), "{:#?}", tally.mismatches);
+    assert!(tally.cells > 500, "{} cells are too few", tally.cells);
+}
+
+fn try_cell(world: &mut World, scene: &mut Scene, tally: &mut Tally, operation: Operation, actor: Actor) {
+    let kind = scene.kind;
+    let wanted = expected(operation, kind, actor);
+    if attempts::is_of_socket(operation) {
+        let got = attempts::by_socket(world, scene, operation, actor);
+        tally.count("WebSocket", operation, scene, actor, &wanted, &got);
+    }
+    let got = attempts::by_rest(world, scene, operation, actor);
+    tally.count("REST", operation, scene, actor, &wanted, &got);
+    if attempts::is_of_message(operation) {
+        let got = attempts::on_deleted(world, scene, operation, actor);
+        let wanted = expected_of_deleted(operation, kind, actor);
+        tally.count("REST, deleted message", operation, scene, actor, &wanted, &got);
+    }
+    if attempts::changes_the_scene(operation) && wanted == "ok" {
+        *scene = world.scene(kind);
+    }
+}
+
+/// A deleted channel is to everyone what a private one is to an outsider.
+fn after_the_end(world: &World, scene: &Scene, tally: &mut Tally) {
+    let delete = world.ask(Actor::Owner, "DELETE", &scene.at(""), None);
+    assert_eq!(delete.0, 204, "{delete:?}");
+    for operation in Operation::ALL {
+        for actor in Actor::of(scene.kind) {
+            if operation == Operation::SendAmongAdmins || !is_reachable(operation, scene.kind, actor) {
+                continue;
+            }
+            let wanted = expected(operation, ChannelKind::Private, Actor::Outsider);
+            let got = attempts::once(world, scene, operation, actor);
+            tally.count("deleted channel", operation, scene, actor, &wanted, &got);
+        }
+    }
+}
