@@ -107,7 +107,7 @@ fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
         with_prefix(at, &tables.interest, channel.as_bytes(), &mut loaded.interest)?;
     }
     for channel in each(&wanted.channels) {
-        with_prefix(&tables.settings, channel.as_bytes(), &mut loaded.settings)?;
+        with_prefix(at, &tables.settings, channel.as_bytes(), &mut loaded.settings)?;
     }
     for (channel, user) in each(&wanted.members) {
         with_prefix(at, &tables.members, &member_prefix(*channel, *user), &mut loaded.members)?;

@@ -102,7 +102,7 @@ impl Tables {
     }
 
     /// All of them, in one order.
-    pub(crate) fn all(&self) -> [&Keyspace; 14] {
+    pub(crate) fn all(&self) -> [&Keyspace; 15] {
         // A table that is added is named here, or this does not compile.
         let Self {
             database: _,
@@ -114,6 +114,7 @@ impl Tables {
             change_of_record,
             heads,
             members,
+            settings,
             keys,
             interest,
             reads,
@@ -130,6 +131,7 @@ impl Tables {
             change_of_record,
             heads,
             members,
+            settings,
             keys,
             interest,
             reads,
