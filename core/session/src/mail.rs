@@ -53,6 +53,8 @@ pub enum Request {
         /// Whether the shard knows that the user is a member; otherwise the bridge asks the Directory.
         known_member: bool,
     },
+    /// A receipt or a sign of typing. Nothing answers a good one; `SignalRefused` a bad one.
+    Signal(SignalRequest),
     /// A part of what a connection missed. Answered by `Page` or `PageRefused`.
     Read(ReadRequest),
     /// A connection that had been admitted, or asked to be, is gone.
@@ -60,6 +62,36 @@ pub enum Request {
         /// The connection.
         connection: ConnectionRef,
     },
+}
+
+/// What a user says of a channel, outside its chain.
+#[derive(Debug, Clone)]
+pub struct SignalRequest {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The frame's `id`, for a refusal.
+    pub frame_id: Option<Box<str>>,
+    /// Who.
+    pub user_id: UserId,
+    /// Where.
+    pub channel_id: ChannelId,
+    /// What.
+    pub said: Said,
+    /// Whether the shard knows that the user is a member; otherwise the bridge asks the Directory.
+    pub known_member: bool,
+}
+
+/// A receipt, or a sign of typing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Everything up to this message came to a device of the user's.
+    Delivered(MessageId),
+    /// The user has read everything up to this message.
+    Read(MessageId),
+    /// The user types.
+    Typing,
+    /// Not any more.
+    StoppedTyping,
 }
 
 /// Which part of a channel a connection needs.
@@ -152,6 +184,35 @@ pub struct Answer {
     pub outcome: Outcome,
 }
 
+/// What members are told of a channel outside its chain.
+#[derive(Debug, Clone)]
+pub enum Signal {
+    /// How far a member has come.
+    Status {
+        /// The channel.
+        channel_id: ChannelId,
+        /// Who.
+        user_id: UserId,
+        /// The last message delivered; [`MessageId::ZERO`]: none.
+        last_delivered_id: MessageId,
+        /// The last message read; [`MessageId::ZERO`]: none.
+        last_read_id: MessageId,
+        /// Only the user's own devices are told.
+        own_devices_only: bool,
+        /// Members who are not told.
+        hidden_from: Vec<UserId>,
+    },
+    /// Somebody began to type, goes on, or stopped. Nobody is told of themselves.
+    Typing {
+        /// The channel.
+        channel_id: ChannelId,
+        /// Who.
+        user_id: UserId,
+        /// All who type now.
+        users: Vec<UserId>,
+    },
+}
+
 /// An effective record of a channel, in the chain's order.
 #[derive(Debug)]
 pub struct ChannelEvent {
@@ -191,6 +252,24 @@ pub enum Delivery {
         valid_until: Instant,
         /// In order.
         events: Arc<[ChannelEvent]>,
+    },
+    /// What happens in channels outside their chains; every shard gets all of it.
+    Signals {
+        /// As in `Events`.
+        valid_until: Instant,
+        /// In order.
+        signals: Arc<[Signal]>,
+    },
+    /// A receipt or a sign of typing was refused.
+    SignalRefused {
+        /// The connection's token.
+        token: u64,
+        /// The frame's `id`.
+        frame_id: Option<Box<str>>,
+        /// The stable code.
+        code: ErrorCode,
+        /// A sentence that a person understands.
+        message: &'static str,
     },
     /// A channel's join was answered: its records follow, from above `last`.
     Live {

@@ -12,6 +12,8 @@ pub const CHANNEL_NAME_BYTES_MAX: usize = 200;
 pub const CHANNEL_DESCRIPTION_BYTES_MAX: usize = 4_000;
 /// Bytes of a reaction's emoji: the longest sequences of today have 35.
 pub const EMOJI_BYTES_MAX: usize = 64;
+/// Receipts reach the other members of channels up to this size; of larger ones, only one's own devices.
+pub const RECEIPTS_MEMBERS_MAX: usize = 64;
 /// Users named in `reaction.updated`.
 pub const REACTION_USERS_SHOWN: usize = 20;
 /// How deep a JSON frame may nest.

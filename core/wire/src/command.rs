@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::amendment::{Amend, Change, EditPayload, EmojiPayload, Target};
 use crate::depth;
 use crate::message::ContentType;
+use crate::signals::{ChannelPayload, Receipt, Typing};
 
 /// Bytes of an envelope's `id` and `type` at the most.
 pub const ENVELOPE_FIELD_BYTES_MAX: usize = 128;
@@ -96,6 +97,10 @@ pub enum Command<'a> {
     Send(Send<'a>),
     /// `message.edit`, `message.delete`, `reaction.add`, `reaction.remove`.
     Amend(Amend<'a>),
+    /// `message.delivered`, `message.read`.
+    Receipt(Receipt),
+    /// `typing.start`, `typing.stop`.
+    Typing(Typing),
     /// `sync`.
     Sync(Sync),
     /// `auth`: a fresh access token.
@@ -202,6 +207,15 @@ impl<'a> Command<'a> {
             "message.edit" | "message.delete" | "reaction.add" | "reaction.remove" => {
                 read_amend(envelope).map(Self::Amend)
             }
+            kind @ ("message.delivered" | "message.read") => {
+                let Target { channel_id, message_id } = read_payload(envelope)?;
+                let is_read = kind == "message.read";
+                Ok(Self::Receipt(Receipt { channel_id, message_id, is_read }))
+            }
+            kind @ ("typing.start" | "typing.stop") => {
+                let ChannelPayload { channel_id } = read_payload(envelope)?;
+                Ok(Self::Typing(Typing { channel_id, is_typing: kind == "typing.start" }))
+            }
             "sync" => read_sync(envelope).map(Self::Sync),
             "auth" => {
                 let payload: AuthPayload<'a> = read_payload(envelope)?;
@@ -300,6 +314,11 @@ mod tests {
         check(&amend("reaction.add", r#","emoji":"👍""#), Ok(()));
         check(&amend("reaction.remove", r#","emoji":" ""#), Err(BadRequest));
         check(r#"{"type":"message.delete","payload":{"message_id":"7"}}"#, Err(BadRequest));
+        check(&amend("message.read", ""), Ok(()));
+        check(&amend("message.delivered", ""), Ok(()));
+        check(&format!(r#"{{"type":"message.read","payload":{{"channel_id":"{id}"}}}}"#), Err(BadRequest));
+        check(&format!(r#"{{"type":"typing.start","payload":{{"channel_id":"{id}"}}}}"#), Ok(()));
+        check(r#"{"type":"typing.stop","payload":{}}"#, Err(BadRequest));
         check(r#"{"type":"ping"}"#, Ok(()));
         check(r#"{"type":"ping","payload":[1,2]}"#, Ok(()));
         check(r#"["ping","x",{}]"#, Err(BadRequest));

@@ -26,6 +26,7 @@ use crate::inbound::follow;
 use crate::outbound::{self, Sending};
 use crate::post::{Outbox, Post};
 use crate::roster::Roster;
+use crate::signals::Passing;
 use crate::work::Done;
 
 /// How long full mailboxes wait before they are tried again.
@@ -93,6 +94,8 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) awaiting_turns: VecDeque<(u64, ConnectionRef, Arc<ringside_wire::records::Profile>)>,
     pub(crate) turns_appended: u64,
     pub(crate) turns_under_way: Option<u64>,
+    /// Receipts and typing.
+    pub(crate) passing: Passing,
 }
 
 /// Runs the bridge until `stop` turns true. `seated` tells whether the edge holds its slot.
@@ -193,12 +196,14 @@ where
         awaiting_turns: VecDeque::new(),
         turns_appended: 0,
         turns_under_way: None,
+        passing: Passing::default(),
     };
     counters.epoch.store(epoch.0, Ordering::Relaxed);
     let slot = config.slot;
     bridge.outbox.send_to_all(|| Delivery::Seated { slot, epoch });
     let ended = bridge.turns_of_the_loop(requests, &mut control, &mut receive, stop).await;
     counters.seated.store(0, Ordering::Relaxed);
+    bridge.last_words().await;
     if ended == Ended::Lost {
         bridge.outbox.send_to_all(|| Delivery::Fenced);
     }
@@ -227,6 +232,7 @@ where
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batches = Vec::new();
         loop {
+            let due = self.passing.next_due();
             let may_deliver = !self.outbox.is_full() && self.fence().is_some();
             tokio::select! {
                 biased;
@@ -249,9 +255,11 @@ where
                         self.request(request);
                     }
                 }
+                () = until(due), if due.is_some() => {}
                 () = tokio::time::sleep(BACKLOG_PAUSE), if self.outbox.is_waiting() => {}
             }
             self.start_work();
+            self.pass_on();
             self.outbox.flush();
         }
     }
@@ -273,5 +281,11 @@ where
         self.counters.users.store(self.roster.user_count() as u64, Ordering::Relaxed);
         self.counters.channels.store(self.feed.len() as u64, Ordering::Relaxed);
         self.counters.seated.store(u64::from(self.fence().is_some()), Ordering::Relaxed);
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
     }
 }

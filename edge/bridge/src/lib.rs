@@ -18,6 +18,7 @@ mod post;
 mod requests;
 mod roster;
 mod routing;
+mod signals;
 mod work;
 
 pub use bridge::{BridgeError, Engines, run};

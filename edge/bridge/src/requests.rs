@@ -36,6 +36,7 @@ where
             Request::Send { connection, frame_id, user_id, channel_id, record, known_member } => {
                 self.send(Sending { connection, frame_id, user_id, channel_id, record }, known_member);
             }
+            Request::Signal(signal) => self.signal(signal),
             Request::Read(read) => self.read(read),
             Request::Closed { connection } => self.close(connection),
         }
@@ -51,6 +52,8 @@ where
             Done::Reader(request, Ok(true)) => self.await_member(request),
             Done::Reader(request, Ok(false)) => self.refuse_page(&request, ErrorCode::NotAMember),
             Done::Reader(request, Err(_)) => self.refuse_page(&request, ErrorCode::Unavailable),
+            Done::LookedUp(judged) => self.looked_up(judged),
+            Done::Signals => self.signals_appended(),
             Done::Nothing => {}
         }
     }
@@ -165,6 +168,7 @@ where
     /// A message of someone whom the edge knows as a member goes on; otherwise the Directory is asked.
     fn send(&mut self, sending: Sending, known_member: bool) {
         let key = (sending.user_id, sending.channel_id);
+        self.stopped_typing(key.0, key.1);
         if let Some(before) = self.checking.get_mut(&key) {
             return before.push(sending);
         }
@@ -271,6 +275,7 @@ where
     fn close(&mut self, connection: ConnectionRef) {
         let Some((user_id, session_id, released)) = self.roster.close(connection) else { return };
         self.listen(&released);
+        self.typist_gone(user_id, connection);
         let presence = self.presence_of(connection, user_id, session_id);
         self.work.push(Box::pin(work::disconnect(self.engines.clone(), presence)));
     }

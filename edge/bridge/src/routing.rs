@@ -10,7 +10,7 @@ use ringside_session::mail::{ChannelEvent, Delivery, Subscription};
 use ringside_types::{ChannelId, MessageId, SessionId, UserId};
 use ringside_wire::records::{
     Control, EdgeBatch, EdgeItem, Effective, MemberAdded, Membership, MembershipKind, Revoked, control,
-    edge_item,
+    edge_item, effective,
 };
 use ringside_wire::{InvalidRecord, channel_id, user_id};
 
@@ -62,6 +62,10 @@ where
                     self.outbox.send(shard, Delivery::Rejected { user_id: sender, rejection });
                 }
             }
+            Some(edge_item::Body::Status(status)) => self.status(channel, &status)?,
+            Some(edge_item::Body::Typing(sign)) => {
+                self.typing(channel, user_id(&sign.user_id)?, sign.stopped);
+            }
             None => return Err(InvalidRecord::Field("body")),
         }
         Ok(())
@@ -79,6 +83,7 @@ where
         for output in out {
             match output {
                 Output::Deliver(channel_id, effective) => {
+                    self.note_message(channel_id, &effective);
                     events.push(ChannelEvent { channel_id, effective });
                     if events.len() >= EVENTS_BATCH_MAX {
                         self.hand_on_events(&mut events);
@@ -96,6 +101,14 @@ where
             }
         }
         self.hand_on_events(&mut events);
+    }
+
+    fn note_message(&mut self, channel: ChannelId, effective: &Effective) {
+        if let Some(effective::Event::Message(new)) = &effective.event
+            && let Ok(sender) = user_id(&new.sender_id)
+        {
+            self.passing.message(channel, MessageId(effective.id), effective.seq, sender);
+        }
     }
 
     fn hand_on_events(&mut self, events: &mut Vec<ChannelEvent>) {

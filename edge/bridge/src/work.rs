@@ -5,7 +5,7 @@ use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_ports::presence::Connection;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
-use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest};
+use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest, SignalRequest};
 use ringside_types::{ChannelId, Epoch, PartitionId, Slot, Topic, UserId, partition_of};
 use ringside_wire::records::{
     ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, command, control,
@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::admission::{Admission, admit};
 use crate::bridge::Engines;
 use crate::pages::{read_gap, read_page};
+use crate::signals::lookup::{self, Verdict};
 
 /// The pause before a failed gap read or append of joins is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -29,6 +30,10 @@ pub(crate) enum Done {
     Gap(GapRange, Vec<Effective>),
     /// The Directory's word on a sender whom the edge does not know as a member.
     Membership(UserId, ChannelId, Result<bool, EngineError>),
+    /// What the engines say of receipts and signs of typing.
+    LookedUp(Vec<(SignalRequest, Verdict)>),
+    /// Receipts and signs of typing are in the log.
+    Signals,
     /// The Directory's word on a reader whom the edge does not know as a member.
     Reader(ReadRequest, Result<bool, EngineError>),
     Nothing,
@@ -134,6 +139,22 @@ fn turn_records(slot: Slot, epoch: Epoch, turns: &[Turn], partitions: u16) -> Ve
         }
     }
     appends
+}
+
+pub(crate) async fn look_up<L, S: MessageStore, D: Channels, P>(
+    engines: Engines<L, S, D, P>,
+    asked: Vec<SignalRequest>,
+) -> Done {
+    Done::LookedUp(lookup::look_up(&engines.store, &engines.directory, asked).await)
+}
+
+/// Appends receipts and signs of typing until the log has them: nobody repeats them.
+pub(crate) async fn signals<L: Log, S, D, P>(engines: Engines<L, S, D, P>, appends: Vec<Append>) -> Done {
+    while let Err(error) = engines.log.append(appends.clone()).await {
+        tracing::warn!(%error, "the log did not confirm receipts; trying again");
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+    Done::Signals
 }
 
 pub(crate) async fn tick<L: Log, S, D, P>(engines: Engines<L, S, D, P>, tick: Tick) -> Done {

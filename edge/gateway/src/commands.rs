@@ -70,6 +70,8 @@ impl Gateway {
         match Command::read(&envelope) {
             Ok(Command::Send(send)) => self.send(io, connection, client, id, send),
             Ok(Command::Amend(amend)) => self.amend(io, connection, client, id, amend),
+            Ok(Command::Receipt(receipt)) => self.receipt(io, connection, client, id, receipt),
+            Ok(Command::Typing(typing)) => self.typing(io, connection, client, id, typing),
             Ok(Command::Sync(sync)) => self.sync(io, connection, client, id, sync),
             Ok(Command::Auth(token)) => self.auth(io, connection, client, id, &token),
             Ok(Command::Ping(payload)) => {

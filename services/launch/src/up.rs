@@ -72,6 +72,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
             cause = edge.failed() => Err(cause),
         };
         stop.send_replace(true);
+        edge.stopped().await;
         pipeline.stopped().await;
         outcome
     })

@@ -51,6 +51,7 @@ pub(crate) struct Tables {
     pub(crate) keys: Keyspace,
     pub(crate) interest: Keyspace,
     pub(crate) reads: Keyspace,
+    pub(crate) delivered: Keyspace,
     pub(crate) reactions: Keyspace,
     pub(crate) pins: Keyspace,
     /// (channel, answered message, reply).
@@ -91,6 +92,7 @@ impl Tables {
             keys: busy(KEYS)?,
             interest: quiet("interest")?,
             reads: quiet("reads")?,
+            delivered: quiet("delivered")?,
             reactions: quiet("reactions")?,
             pins: quiet("pins")?,
             replies: quiet("replies")?,

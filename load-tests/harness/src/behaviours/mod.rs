@@ -9,8 +9,10 @@ mod bad_handshakes;
 mod chat;
 mod drain;
 mod limits;
+mod receipts;
 mod slow_reader;
 mod stand;
+mod typing;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -72,6 +74,14 @@ fn all() -> Vec<Behaviour> {
         amendments::changes_reach_members_history_and_sync,
         amendments::who_may_not_is_refused,
         amendments::replies_make_a_thread,
+        receipts::what_is_read_reaches_members_and_the_list,
+        receipts::at_most_one_a_second_and_the_newest_wins,
+        receipts::who_hides_them_is_not_shown,
+        receipts::large_channels_tell_own_devices_alone,
+        receipts::bad_ones_are_refused,
+        receipts::they_survive_a_restart,
+        typing::others_see_it_until_it_ends,
+        typing::a_message_and_a_disconnect_end_it,
         limits::user_rate_has_a_burst_of_twenty,
         limits::channel_rate_is_kept,
         limits::sixth_connection_is_refused,
