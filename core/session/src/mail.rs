@@ -12,6 +12,7 @@ use bytes::Bytes;
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
 use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
 use ringside_wire::records;
+use ringside_wire::signals::PresenceStatus;
 
 /// A shard of this edge, counted from 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,6 +56,8 @@ pub enum Request {
     },
     /// A receipt or a sign of typing. Nothing answers a good one; `SignalRefused` a bad one.
     Signal(SignalRequest),
+    /// What a connection says of being there, or whom it watches. Refused by `SignalRefused`.
+    Presence(PresenceRequest),
     /// A part of what a connection missed. Answered by `Page` or `PageRefused`.
     Read(ReadRequest),
     /// A connection that had been admitted, or asked to be, is gone.
@@ -92,6 +95,50 @@ pub enum Said {
     Typing,
     /// Not any more.
     StoppedTyping,
+}
+
+/// What a connection says of being there, or whom it watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceRequest {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The frame's `id`, for a refusal.
+    pub frame_id: Option<Box<str>>,
+    /// Whose connection.
+    pub user_id: UserId,
+    /// What.
+    pub wish: PresenceWish,
+}
+
+/// What is wished of presence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PresenceWish {
+    /// The connection says this from now on, and its user perhaps something else of themselves.
+    Set {
+        /// Of this connection.
+        status: PresenceStatus,
+        /// Of the user; `None`: as before.
+        status_message: Option<String>,
+    },
+    /// Be told of these users.
+    Watch(Vec<UserId>),
+    /// Be told of these no more.
+    Unwatch(Vec<UserId>),
+}
+
+/// A user's presence, as one connection's user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceSeen {
+    /// The connection's token.
+    pub token: u64,
+    /// The user.
+    pub user_id: UserId,
+    /// The status's name.
+    pub status: &'static str,
+    /// What the user says of themselves; empty: nothing.
+    pub status_message: String,
+    /// When they were last there.
+    pub last_seen_at: Option<UnixMillis>,
 }
 
 /// Which part of a channel a connection needs.
@@ -260,7 +307,9 @@ pub enum Delivery {
         /// In order.
         signals: Arc<[Signal]>,
     },
-    /// A receipt or a sign of typing was refused.
+    /// What connections see of users whom they watch.
+    Presence(Vec<PresenceSeen>),
+    /// A receipt, a sign of typing or a wish about presence was refused.
     SignalRefused {
         /// The connection's token.
         token: u64,

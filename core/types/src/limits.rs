@@ -14,6 +14,12 @@ pub const CHANNEL_DESCRIPTION_BYTES_MAX: usize = 4_000;
 pub const EMOJI_BYTES_MAX: usize = 64;
 /// Receipts reach the other members of channels up to this size; of larger ones, only one's own devices.
 pub const RECEIPTS_MEMBERS_MAX: usize = 64;
+/// Users named in one `presence.subscribe` or `presence.unsubscribe`.
+pub const PRESENCE_USERS_MAX: usize = 500;
+/// Users whom one connection watches at the most.
+pub const WATCHED_USERS_MAX: usize = 2_000;
+/// Characters of a status message.
+pub const STATUS_MESSAGE_CHARS_MAX: usize = 140;
 /// Users named in `reaction.updated`.
 pub const REACTION_USERS_SHOWN: usize = 20;
 /// How deep a JSON frame may nest.

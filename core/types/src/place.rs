@@ -22,17 +22,21 @@ pub enum Topic {
     MessagesDead = 5,
     /// Receipts and typing, outside the chain; partitioned as [`Topic::MessagesSend`].
     MessagesStatus = 6,
+    /// Users whose presence changed: one partition, read whole by every edge. Apart from [`Topic::Control`], so that a
+    /// storm of connections never stands before the ticks that hold an edge's slot.
+    Presence = 7,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::MessagesSend,
         Self::MessagesReceive,
         Self::MessagesStored,
         Self::Control,
         Self::MessagesDead,
         Self::MessagesStatus,
+        Self::Presence,
     ];
 
     /// The topic's name in the log.
@@ -44,6 +48,7 @@ impl Topic {
             Self::Control => "control",
             Self::MessagesDead => "messages.dead",
             Self::MessagesStatus => "messages.status",
+            Self::Presence => "presence",
         }
     }
 }

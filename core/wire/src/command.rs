@@ -8,14 +8,14 @@
 use std::borrow::Cow;
 
 use ringside_types::limits::{JSON_DEPTH_MAX, SYNC_CHANNELS_MAX, SYNC_PAGE_DEFAULT, SYNC_PAGE_MAX};
-use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId};
+use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId, UserId};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::amendment::{Amend, Change, EditPayload, EmojiPayload, Target};
 use crate::depth;
 use crate::message::ContentType;
-use crate::signals::{ChannelPayload, Receipt, Typing};
+use crate::signals::{ChannelPayload, PresenceSet, PresenceUsers, Receipt, Typing};
 
 /// Bytes of an envelope's `id` and `type` at the most.
 pub const ENVELOPE_FIELD_BYTES_MAX: usize = 128;
@@ -101,6 +101,12 @@ pub enum Command<'a> {
     Receipt(Receipt),
     /// `typing.start`, `typing.stop`.
     Typing(Typing),
+    /// `presence.set`.
+    SetPresence(PresenceSet<'a>),
+    /// `presence.subscribe`.
+    Watch(Vec<UserId>),
+    /// `presence.unsubscribe`.
+    Unwatch(Vec<UserId>),
     /// `sync`.
     Sync(Sync),
     /// `auth`: a fresh access token.
@@ -216,6 +222,9 @@ impl<'a> Command<'a> {
                 let ChannelPayload { channel_id } = read_payload(envelope)?;
                 Ok(Self::Typing(Typing { channel_id, is_typing: kind == "typing.start" }))
             }
+            "presence.set" => read_payload::<PresenceSet<'a>>(envelope)?.validated().map(Self::SetPresence),
+            "presence.subscribe" => read_payload::<PresenceUsers>(envelope)?.validated().map(Self::Watch),
+            "presence.unsubscribe" => read_payload::<PresenceUsers>(envelope)?.validated().map(Self::Unwatch),
             "sync" => read_sync(envelope).map(Self::Sync),
             "auth" => {
                 let payload: AuthPayload<'a> = read_payload(envelope)?;
@@ -318,6 +327,20 @@ mod tests {
         check(&amend("message.delivered", ""), Ok(()));
         check(&format!(r#"{{"type":"message.read","payload":{{"channel_id":"{id}"}}}}"#), Err(BadRequest));
         check(&format!(r#"{{"type":"typing.start","payload":{{"channel_id":"{id}"}}}}"#), Ok(()));
+        let presence =
+            |kind: &str, payload: &str| format!(r#"{{"type":"presence.{kind}","payload":{payload}}}"#);
+        check(&presence("set", r#"{"status":"dnd","status_message":"h\u00e9"}"#), Ok(()));
+        check(&presence("set", r#"{"status":"asleep"}"#), Err(BadRequest));
+        check(&presence("set", r#"{"status":"away","status_message":"a\u0007"}"#), Err(BadRequest));
+        check(
+            &presence("set", &format!(r#"{{"status":"away","status_message":"{}"}}"#, "é".repeat(141))),
+            Err(BadRequest),
+        );
+        let users =
+            |count: usize| format!(r#"{{"user_ids":[{}]}}"#, vec![format!("\"{id}\""); count].join(","));
+        check(&presence("subscribe", &users(500)), Ok(()));
+        check(&presence("unsubscribe", &users(501)), Err(BadRequest));
+        check(&presence("subscribe", r#"{"user_ids":["x"]}"#), Err(BadRequest));
         check(r#"{"type":"typing.stop","payload":{}}"#, Err(BadRequest));
         check(r#"{"type":"ping"}"#, Ok(()));
         check(r#"{"type":"ping","payload":[1,2]}"#, Ok(()));

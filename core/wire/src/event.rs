@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::amendment::{Deleted, PinChanged, ReactionUpdated, Updated};
 use crate::message::Message;
-use crate::signals::{StatusUpdated, TypingUpdated};
+use crate::signals::{PresenceUpdated, StatusUpdated, TypingUpdated};
 
 /// A frame that the server sends, without its `id`.
 #[derive(Debug, Serialize)]
@@ -47,6 +47,9 @@ pub enum Event<'a> {
     /// Who types now.
     #[serde(rename = "typing.update")]
     TypingUpdate(TypingUpdated<'a>),
+    /// Somebody came, went, or says something else.
+    #[serde(rename = "presence.update")]
+    PresenceUpdate(PresenceUpdated<'a>),
     /// A channel was made, the caller being in it.
     #[serde(rename = "channel.created")]
     ChannelCreated(ChannelChanged<'a>),

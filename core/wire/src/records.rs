@@ -493,6 +493,14 @@ pub struct Revoked {
     #[prost(bytes = "bytes", tag = "2")]
     pub session_id: ::prost::bytes::Bytes,
 }
+// ---- presence: read whole by every edge ----
+
+/// Something of these users is not as it was: who watches them looks anew. So nothing in here can be out of date.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PresenceChanged {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
 // ---- in the store ----
 
 /// The body of a row of channel_changes.

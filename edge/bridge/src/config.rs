@@ -37,6 +37,12 @@ pub const SIGNALS_WAITING_MAX: usize = 65_536;
 /// Receipts and signs of typing in one append.
 pub const SIGNALS_BATCH_MAX: usize = 4_096;
 
+/// Subscriptions that wait to be looked up at the most, and ends of status messages that are awaited; beyond it a
+/// subscription is refused, and a message that is over is found by the next look.
+pub const PRESENCE_CHANGES_MAX: usize = 65_536;
+/// Subscriptions, and users who changed, in one look.
+pub const LOOKS_BATCH_MAX: usize = 256;
+
 /// Deliveries held back for a shard whose mailbox is full, before the bridge stops reading the log for all.
 pub const BACKLOG_MAX: usize = 4_096;
 /// Events in one delivery at the most.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use ringside_domain::feed::{GapRange, Output};
 use ringside_domain::seat::SeatChange;
 use ringside_ports::log::Record;
-use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_ports::{Log, MessageStore, Presence};
 use ringside_session::mail::{ChannelEvent, Delivery, Subscription};
-use ringside_types::{ChannelId, MessageId, SessionId, UserId};
+use ringside_types::{ChannelId, Epoch, MessageId, SessionId, Slot, UserId};
 use ringside_wire::records::{
     Control, EdgeBatch, EdgeItem, Effective, MemberAdded, Membership, MembershipKind, Revoked, control,
     edge_item, effective,
@@ -17,13 +17,14 @@ use ringside_wire::{InvalidRecord, channel_id, user_id};
 use crate::bridge::Bridge;
 use crate::config::EVENTS_BATCH_MAX;
 use crate::counters::add;
+use crate::presence::EdgeDirectory;
 use crate::work;
 
 impl<L, S, D, P> Bridge<L, S, D, P>
 where
     L: Log,
     S: MessageStore,
-    D: Accounts + Channels,
+    D: EdgeDirectory,
     P: Presence,
 {
     /// Records of this edge's slot, in order.
@@ -139,7 +140,13 @@ where
                 control::Body::Membership(change) => self.membership(&change),
                 control::Body::MemberAdded(added) => self.member_added(&added),
                 control::Body::Revoked(revoked) => self.revoked(&revoked),
-                control::Body::Claim(_) | control::Body::Tick(_) => Ok(()),
+                control::Body::Claim(claim) => {
+                    if let Ok(slot) = u16::try_from(claim.slot) {
+                        self.tenure_began(Slot(slot), Epoch(offset.0));
+                    }
+                    Ok(())
+                }
+                control::Body::Tick(_) => Ok(()),
             };
             if let Err(error) = handled {
                 tracing::error!(%error, %offset, "a control record is malformed; it is passed over");

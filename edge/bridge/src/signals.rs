@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringside_ports::log::Append;
-use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_ports::{Log, MessageStore, Presence};
 use ringside_session::mail::{ConnectionRef, Delivery, Said, Signal, SignalRequest};
 use ringside_types::{ChannelId, MessageId, PartitionId, Topic, UserId, partition_of};
 use ringside_wire::records::{self, Receipt, Signals, Status, signal};
@@ -17,6 +17,7 @@ use ringside_wire::{InvalidRecord, user_id};
 
 use crate::bridge::Bridge;
 use crate::config::{LOOKUPS_BATCH_MAX, LOOKUPS_WAITING_MAX, SIGNALS_BATCH_MAX, SIGNALS_WAITING_MAX};
+use crate::presence::EdgeDirectory;
 use crate::work;
 use lookup::{NOT_A_MEMBER, UNAVAILABLE, Verdict, message_of};
 use receipts::{Receipts, Recent};
@@ -119,7 +120,7 @@ impl<L, S, D, P> Bridge<L, S, D, P>
 where
     L: Log,
     S: MessageStore,
-    D: Accounts + Channels,
+    D: EdgeDirectory,
     P: Presence,
 {
     /// A receipt or a sign of typing from a shard. What the edge does not know itself is looked up.

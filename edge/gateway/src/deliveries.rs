@@ -33,6 +33,7 @@ impl Gateway {
                 self.signals(io, &signals);
             }
             Delivery::Signals { .. } => self.fenced(io),
+            Delivery::Presence(seen) => self.presences(io, &seen),
             Delivery::SignalRefused { token, frame_id, code, message } => {
                 self.signal_refused(io, at(token), frame_id.as_deref(), code, message);
             }

@@ -1,11 +1,13 @@
-//! Receipts and typing: handed to the bridge, and told to members. They are outside the chain, so a connection that
+//! Receipts, typing and presence: handed to the bridge, and told to those whom they concern. They are outside the chain, so a connection that
 //! reads what it missed is told as well.
 
 use ringside_reactor::{ConnectionId, Io};
-use ringside_session::mail::{Request, Said, Signal, SignalRequest};
+use ringside_session::mail::{
+    PresenceRequest, PresenceSeen, PresenceWish, Request, Said, Signal, SignalRequest,
+};
 use ringside_types::{ChannelId, ErrorCode, UserId};
 use ringside_wire::event::Event;
-use ringside_wire::signals::{Receipt, StatusUpdated, Typing, TypingUpdated};
+use ringside_wire::signals::{PresenceUpdated, Receipt, StatusUpdated, Typing, TypingUpdated};
 
 use crate::connection::Client;
 use crate::counters::add;
@@ -48,9 +50,8 @@ impl Gateway {
         channel_id: ChannelId,
         said: Said,
     ) {
-        if self.outgoing.is_full() {
-            let sentence = "The server can't take this now; send it again.";
-            return self.error(io, connection, id, ErrorCode::Unavailable, sentence, Some(1_000));
+        if self.is_too_busy(io, connection, id) {
+            return;
         }
         self.outgoing.push(Request::Signal(SignalRequest {
             connection: self.reference(connection),
@@ -60,6 +61,50 @@ impl Gateway {
             said,
             known_member: self.index.is_member(client.user_id, channel_id),
         }));
+    }
+
+    pub(crate) fn presence(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &Client,
+        id: Option<&str>,
+        wish: PresenceWish,
+    ) {
+        if self.is_too_busy(io, connection, id) {
+            return;
+        }
+        self.outgoing.push(Request::Presence(PresenceRequest {
+            connection: self.reference(connection),
+            frame_id: id.map(Into::into),
+            user_id: client.user_id,
+            wish,
+        }));
+    }
+
+    fn is_too_busy(&mut self, io: &mut Io, connection: ConnectionId, id: Option<&str>) -> bool {
+        let is_full = self.outgoing.is_full();
+        if is_full {
+            let sentence = "The server can't take this now; send it again.";
+            self.error(io, connection, id, ErrorCode::Unavailable, sentence, Some(1_000));
+        }
+        is_full
+    }
+
+    pub(crate) fn presences(&mut self, io: &mut Io, seen: &[PresenceSeen]) {
+        for one in seen {
+            let connection = ConnectionId::from_u64(one.token);
+            if self.table.client(connection).is_none_or(|client| client.ending) {
+                continue;
+            }
+            let update = PresenceUpdated {
+                user_id: one.user_id,
+                status: one.status,
+                status_message: (!one.status_message.is_empty()).then_some(one.status_message.as_str()),
+                last_seen_at: one.last_seen_at,
+            };
+            self.answer(io, connection, None, &Event::PresenceUpdate(update));
+        }
     }
 
     pub(crate) fn signal_refused(

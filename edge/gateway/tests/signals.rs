@@ -3,8 +3,9 @@
 mod support;
 
 use ringside_reactor::Backend;
-use ringside_session::mail::{Delivery, Request, Said, Signal};
-use ringside_types::{ErrorCode, MessageId, UserId};
+use ringside_session::mail::{Delivery, PresenceSeen, PresenceWish, Request, Said, Signal};
+use ringside_types::{ErrorCode, MessageId, UnixMillis, UserId};
+use ringside_wire::signals::PresenceStatus;
 use serde_json::json;
 use support::{CHANNEL, OTHER, Stand, deadline, frame, is_silent, live, say, user};
 
@@ -13,6 +14,7 @@ over_both_backends!(
     a_status_reaches_those_who_may_know,
     typists_see_the_others_and_not_themselves,
     signals_that_come_too_late_close_the_connections,
+    presence_is_asked_for_and_told_connection_by_connection,
 );
 
 fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
@@ -117,4 +119,40 @@ fn signals_that_come_too_late_close_the_connections(backend: Backend) {
     let signal = Signal::Typing { channel_id: CHANNEL, user_id: user(2), users: vec![user(2)] };
     stand.post(Delivery::Signals { valid_until: std::time::Instant::now(), signals: [signal].into() });
     assert_eq!(support::ending(&mut client), ("draining".into(), 4212));
+}
+
+fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, connection) = stand.connect(1, &[]);
+    let (mut other, _) = stand.connect(1, &[]);
+    let users = vec![user(2), user(3)];
+    let set = |text: Option<&str>| PresenceWish::Set {
+        status: PresenceStatus::Away,
+        status_message: text.map(Into::into),
+    };
+    let wishes = [
+        ("set", json!({"status": "away"}), set(None)),
+        ("set", json!({"status": "away", "status_message": " lunch "}), set(Some("lunch"))),
+        ("subscribe", json!({"user_ids": [user(3), user(2), user(3)]}), PresenceWish::Watch(users.clone())),
+        ("unsubscribe", json!({"user_ids": users}), PresenceWish::Unwatch(users.clone())),
+    ];
+    for (kind, payload, wish) in wishes {
+        say(&mut client, &json!({"type": format!("presence.{kind}"), "id": "p", "payload": payload}));
+        let Request::Presence(asked) = stand.request() else { panic!("no wish about presence") };
+        assert_eq!((asked.connection, asked.user_id, asked.wish), (connection, user(1), wish));
+        assert_eq!(asked.frame_id.as_deref(), Some("p"));
+    }
+    stand.post(Delivery::Presence(vec![PresenceSeen {
+        token: connection.token,
+        user_id: user(2),
+        status: "dnd",
+        status_message: String::new(),
+        last_seen_at: Some(UnixMillis(0)),
+    }]));
+    let update = frame(&mut client);
+    let expected = json!({
+        "user_id": user(2), "status": "dnd", "status_message": null, "last_seen_at": "1970-01-01T00:00:00.000Z",
+    });
+    assert_eq!((&update["type"], &update["payload"]), (&json!("presence.update"), &expected));
+    assert!(is_silent(&mut other), "it did not ask");
 }

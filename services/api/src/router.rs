@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use ringside_ports::presence::{Charge, Verdict};
 use ringside_ports::service::people::{ProfileService, RelationService, SessionService};
-use ringside_ports::service::presence::ReceiptService;
+use ringside_ports::service::presence::{PresenceService, ReceiptService};
 use ringside_ports::service::{ChannelService, MessageService, UserService};
 use ringside_types::Limits;
 use serde_json::json;
@@ -41,6 +41,8 @@ pub trait Services: Send + Sync + 'static {
     type Messages: MessageService;
     /// Receipts.
     type Receipts: ReceiptService;
+    /// Who is there.
+    type Whereabouts: PresenceService;
 
     /// Accounts and sessions.
     fn users(&self) -> &Self::Users;
@@ -56,6 +58,8 @@ pub trait Services: Send + Sync + 'static {
     fn messages(&self) -> &Self::Messages;
     /// Receipts.
     fn receipts(&self) -> &Self::Receipts;
+    /// Who is there.
+    fn whereabouts(&self) -> &Self::Whereabouts;
     /// Takes one token of a limit; `None`: the engine does not answer.
     fn charge(&self, charge: Charge) -> impl Future<Output = Option<Verdict>> + Send;
 }
@@ -107,6 +111,7 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .route("/channels/{id}/pins", get(amendments::pins::<S>))
         .route("/channels/{id}/pins/{mid}", put(amendments::pin::<S>).delete(amendments::unpin::<S>))
         .route("/channels/{id}/receipts", get(presence::receipts::<S>))
+        .route("/presence", get(presence::presence::<S>))
         .route("/edge", get(edge::<S>))
         .route_layer(from_fn_with_state(app.clone(), auth::authenticated::<S>));
     let api = not_yet(open.merge(guarded)).method_not_allowed_fallback(wrong_method).fallback(nothing_here);

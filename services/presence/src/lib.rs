@@ -1,4 +1,4 @@
-//! What passes by, outside every channel's chain: receipts and typing.
+//! What passes by, outside every channel's chain: receipts, typing, and who is there.
 //!
 //! ```text
 //! edges --messages.status--> signals: registers in the store --messages.receive--> edges with members
@@ -6,5 +6,7 @@
 
 mod receipts;
 pub mod signals;
+mod whereabouts;
 
 pub use receipts::Receipts;
+pub use whereabouts::Whereabouts;

@@ -35,7 +35,7 @@ impl Partitions {
                 self.messages
             }
             Topic::MessagesReceive => self.slots,
-            Topic::Control => 1,
+            Topic::Control | Topic::Presence => 1,
         }
     }
 

@@ -1,10 +1,11 @@
-//! What passes by, as the API sees it: receipts.
+//! What passes by, as the API sees it: receipts, and who is there.
 
 use std::future::Future;
 
 use ringside_types::{ChannelId, MessageId, UserId};
 
 use super::{ListPart, Listed, ServiceError};
+use crate::watching::PresenceView;
 
 /// How far a member has come, as another may see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,4 +27,14 @@ pub trait ReceiptService: Clone + Send + Sync + 'static {
         channel: ChannelId,
         part: ListPart,
     ) -> impl Future<Output = Result<Listed<ReceiptView>, ServiceError>> + Send;
+}
+
+/// Who is there.
+pub trait PresenceService: Clone + Send + Sync + 'static {
+    /// Users as the caller sees them, in no order; those that there are not, are absent.
+    fn presence(
+        &self,
+        caller: UserId,
+        users: &[UserId],
+    ) -> impl Future<Output = Result<Vec<PresenceView>, ServiceError>> + Send;
 }

@@ -9,6 +9,7 @@ mod bad_handshakes;
 mod chat;
 mod drain;
 mod limits;
+mod presence;
 mod receipts;
 mod slow_reader;
 mod stand;
@@ -82,6 +83,10 @@ fn all() -> Vec<Behaviour> {
         receipts::they_survive_a_restart,
         typing::others_see_it_until_it_ends,
         typing::a_message_and_a_disconnect_end_it,
+        presence::watchers_see_the_best_of_all_connections,
+        presence::who_may_not_know_sees_nobody_there,
+        presence::last_seen_survives_a_restart,
+        presence::bad_wishes_are_refused,
         limits::user_rate_has_a_burst_of_twenty,
         limits::channel_rate_is_kept,
         limits::sixth_connection_is_refused,

@@ -16,7 +16,7 @@ use ringside_message::messages::Messages;
 use ringside_message::processor;
 use ringside_ports::presence::{Charge, Verdict};
 use ringside_ports::{Log as _, Presence as _};
-use ringside_presence::Receipts;
+use ringside_presence::{Receipts, Whereabouts};
 use ringside_sql::Directory;
 use ringside_types::{Limits, PartitionId, Topic, UnixMillis};
 use ringside_user::{RegistrationMode, SigningKeys, Users};
@@ -34,6 +34,7 @@ struct All {
     users: People,
     channels: Conversations<Directory>,
     receipts: Receipts<EmbeddedStore, Directory>,
+    whereabouts: Whereabouts<MemoryPresence, Directory>,
     messages: Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>,
     presence: MemoryPresence,
 }
@@ -46,6 +47,7 @@ impl Services for All {
     type Channels = Conversations<Directory>;
     type Messages = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
     type Receipts = Receipts<EmbeddedStore, Directory>;
+    type Whereabouts = Whereabouts<MemoryPresence, Directory>;
 
     fn users(&self) -> &Self::Users {
         &self.users
@@ -73,6 +75,10 @@ impl Services for All {
 
     fn receipts(&self) -> &Self::Receipts {
         &self.receipts
+    }
+
+    fn whereabouts(&self) -> &Self::Whereabouts {
+        &self.whereabouts
     }
 
     async fn charge(&self, charge: Charge) -> Option<Verdict> {
@@ -145,6 +151,7 @@ impl Scene {
             users: people.clone(),
             channels: Conversations::new(directory.clone(), relay),
             receipts: Receipts::new(engine.store(), directory.clone()),
+            whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
             messages: Messages::new(
                 engine.log(),
                 engine.store(),

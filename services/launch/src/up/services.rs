@@ -5,7 +5,7 @@ use ringside_embedded::{EmbeddedLog, EmbeddedStore, MemoryPresence};
 use ringside_message::messages::Messages;
 use ringside_ports::Presence as _;
 use ringside_ports::presence::{Charge, Verdict};
-use ringside_presence::Receipts;
+use ringside_presence::{Receipts, Whereabouts};
 use ringside_sql::Directory;
 use ringside_user::Users;
 
@@ -22,6 +22,7 @@ pub(super) struct Services {
     channels: Conversations<Directory>,
     messages: Embedded,
     receipts: Receipts<EmbeddedStore, Directory>,
+    whereabouts: Whereabouts<MemoryPresence, Directory>,
     presence: MemoryPresence,
 }
 
@@ -40,6 +41,7 @@ impl Services {
             .with_registration(config.registration.into()),
             channels: Conversations::new(directory.clone(), pipeline.relay.clone()),
             receipts: Receipts::new(engine.store(), directory.clone()),
+            whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
             messages: Messages::new(engine.log(), engine.store(), directory, presence.clone(), limits),
             presence,
         }
@@ -54,6 +56,7 @@ impl ringside_api::Services for Services {
     type Channels = Conversations<Directory>;
     type Messages = Embedded;
     type Receipts = Receipts<EmbeddedStore, Directory>;
+    type Whereabouts = Whereabouts<MemoryPresence, Directory>;
 
     fn users(&self) -> &Self::Users {
         &self.users
@@ -81,6 +84,10 @@ impl ringside_api::Services for Services {
 
     fn receipts(&self) -> &Self::Receipts {
         &self.receipts
+    }
+
+    fn whereabouts(&self) -> &Self::Whereabouts {
+        &self.whereabouts
     }
 
     async fn charge(&self, charge: Charge) -> Option<Verdict> {
