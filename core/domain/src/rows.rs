@@ -294,6 +294,20 @@ pub struct ReadRow {
     pub last_read_seq: u64,
 }
 
+/// How far a channel has come to a user's devices. Table `message_status`: a register of its own, so that neither it nor
+/// the read cursor overwrites the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeliveredRow {
+    /// The receiver.
+    pub user_id: UserId,
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The last message delivered.
+    pub last_delivered_id: MessageId,
+    /// Its position.
+    pub last_delivered_seq: u64,
+}
+
 /// How far a partition's processor has come. Table `partition_progress`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
@@ -339,6 +353,8 @@ pub struct Rows {
     pub slots: Vec<SlotRow>,
     /// Read cursors.
     pub reads: Vec<ReadRow>,
+    /// Delivery cursors.
+    pub delivered: Vec<DeliveredRow>,
 }
 
 /// What a processor needs of the store before it can apply a batch.
@@ -358,7 +374,7 @@ pub struct Wanted {
     pub pins: Vec<(ChannelId, MessageId)>,
     /// All intervals in which any message of these channels is pinned.
     pub pinned: Vec<ChannelId>,
-    /// How far these users have read.
+    /// How far these users have read, and what has come to their devices.
     pub reads: Vec<(UserId, ChannelId)>,
 }
 
@@ -399,4 +415,6 @@ pub struct Loaded {
     pub pins: Vec<PinRow>,
     /// Read cursors.
     pub reads: Vec<ReadRow>,
+    /// Delivery cursors.
+    pub delivered: Vec<DeliveredRow>,
 }

@@ -15,6 +15,7 @@ pub mod presence;
 pub mod reading;
 pub mod service;
 pub mod store;
+pub mod watching;
 
 pub use accounts::Accounts;
 pub use channels::Channels;

@@ -24,6 +24,49 @@ pub struct Connection {
     pub number: u64,
 }
 
+/// What a user says of being there, connection by connection; and what comes of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Status {
+    /// There.
+    #[default]
+    Online,
+    /// There, and not looking.
+    Away,
+    /// There, and not to be disturbed.
+    Dnd,
+    /// Not there, or not to be seen.
+    Offline,
+}
+
+impl Status {
+    /// Its name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Away => "away",
+            Self::Dnd => "dnd",
+            Self::Offline => "offline",
+        }
+    }
+
+    /// The status of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Online, Self::Away, Self::Dnd, Self::Offline].into_iter().find(|status| status.name() == name)
+    }
+
+    /// The status of a user by those of their connections: any that must not be disturbed counts first, then any that
+    /// is there, then any that is away.
+    pub fn of_all(connections: impl IntoIterator<Item = Self>) -> Self {
+        let weight = |status: &Self| match status {
+            Self::Dnd => 3,
+            Self::Online => 2,
+            Self::Away => 1,
+            Self::Offline => 0,
+        };
+        connections.into_iter().max_by_key(weight).unwrap_or(Self::Offline)
+    }
+}
+
 /// What a charge is counted against.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Account {
@@ -120,6 +163,23 @@ pub trait Presence: Clone + Send + Sync + 'static {
         users: &[UserId],
     ) -> impl Future<Output = Result<Vec<Vec<Connection>>, EngineError>> + Send;
 
+    /// Sets what connections say; unknown ones are ignored. A new connection says that its user is online.
+    fn set_status(
+        &self,
+        connections: &[Connection],
+        status: Status,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// The status of each user over all their connections, in the order asked.
+    fn statuses(&self, users: &[UserId]) -> impl Future<Output = Result<Vec<Status>, EngineError>> + Send;
+
+    /// The slot has a new tenure: connections of its earlier ones are gone. Returns whose they were, each once.
+    fn end_tenures(
+        &self,
+        slot: Slot,
+        before: Epoch,
+    ) -> impl Future<Output = Result<Vec<UserId>, EngineError>> + Send;
+
     /// Takes the [`tokens`](Account::tokens) of each charge from its bucket, in order. A charge that is refused takes nothing.
     fn charge(&self, charges: &[Charge]) -> impl Future<Output = Result<Vec<Verdict>, EngineError>> + Send;
 
@@ -129,7 +189,20 @@ pub trait Presence: Clone + Send + Sync + 'static {
 
 #[cfg(test)]
 mod tests {
-    use super::network;
+    use super::{Status, network};
+
+    #[test]
+    fn a_status_is_over_all_connections() {
+        use Status::{Away, Dnd, Offline, Online};
+        let check = |connections: &[Status], expected| {
+            assert_eq!(Status::of_all(connections.iter().copied()), expected, "{connections:?}");
+        };
+        check(&[], Offline);
+        check(&[Offline, Offline], Offline);
+        check(&[Offline, Away], Away);
+        check(&[Online, Away], Online);
+        check(&[Online, Dnd, Away], Dnd);
+    }
 
     #[test]
     fn one_network_has_one_limit() {

@@ -1,6 +1,7 @@
 //! What the services offer one another and the API: the same contracts in process and, later, over gRPC.
 
 pub mod people;
+pub mod presence;
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
 use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
 use ringside_wire::records;
+use ringside_wire::signals::PresenceStatus;
 
 use crate::token::Verifier;
 
@@ -57,6 +58,10 @@ pub enum Request {
         /// Whether it is a new message, which channels may hold to more than membership.
         is_message: bool,
     },
+    /// A receipt or a sign of typing. Nothing answers a good one; `SignalRefused` a bad one.
+    Signal(SignalRequest),
+    /// What a connection says of being there, or whom it watches. Refused by `SignalRefused`.
+    Presence(PresenceRequest),
     /// A part of what a connection missed. Answered by `Page` or `PageRefused`.
     Read(ReadRequest),
     /// A connection that had been admitted, or asked to be, is gone.
@@ -64,6 +69,80 @@ pub enum Request {
         /// The connection.
         connection: ConnectionRef,
     },
+}
+
+/// What a user says of a channel, outside its chain.
+#[derive(Debug, Clone)]
+pub struct SignalRequest {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The frame's `id`, for a refusal.
+    pub frame_id: Option<Box<str>>,
+    /// Who.
+    pub user_id: UserId,
+    /// Where.
+    pub channel_id: ChannelId,
+    /// What.
+    pub said: Said,
+    /// Whether the shard knows that the user is a member; otherwise the bridge asks the Directory.
+    pub known_member: bool,
+}
+
+/// A receipt, or a sign of typing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Everything up to this message came to a device of the user's.
+    Delivered(MessageId),
+    /// The user has read everything up to this message.
+    Read(MessageId),
+    /// The user types.
+    Typing,
+    /// Not any more.
+    StoppedTyping,
+}
+
+/// What a connection says of being there, or whom it watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceRequest {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The frame's `id`, for a refusal.
+    pub frame_id: Option<Box<str>>,
+    /// Whose connection.
+    pub user_id: UserId,
+    /// What.
+    pub wish: PresenceWish,
+}
+
+/// What is wished of presence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PresenceWish {
+    /// The connection says this from now on, and its user perhaps something else of themselves.
+    Set {
+        /// Of this connection.
+        status: PresenceStatus,
+        /// Of the user; `None`: as before.
+        status_message: Option<String>,
+    },
+    /// Be told of these users.
+    Watch(Vec<UserId>),
+    /// Be told of these no more.
+    Unwatch(Vec<UserId>),
+}
+
+/// A user's presence, as one connection's user sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceSeen {
+    /// The connection's token.
+    pub token: u64,
+    /// The user.
+    pub user_id: UserId,
+    /// The status's name.
+    pub status: &'static str,
+    /// What the user says of themselves; empty: nothing.
+    pub status_message: String,
+    /// When they were last there.
+    pub last_seen_at: Option<UnixMillis>,
 }
 
 /// Which part of a channel a connection needs.
@@ -156,6 +235,35 @@ pub struct Answer {
     pub outcome: Outcome,
 }
 
+/// What members are told of a channel outside its chain.
+#[derive(Debug, Clone)]
+pub enum Signal {
+    /// How far a member has come.
+    Status {
+        /// The channel.
+        channel_id: ChannelId,
+        /// Who.
+        user_id: UserId,
+        /// The last message delivered; [`MessageId::ZERO`]: none.
+        last_delivered_id: MessageId,
+        /// The last message read; [`MessageId::ZERO`]: none.
+        last_read_id: MessageId,
+        /// Only the user's own devices are told.
+        own_devices_only: bool,
+        /// Members who are not told.
+        hidden_from: Vec<UserId>,
+    },
+    /// Somebody began to type, goes on, or stopped. Nobody is told of themselves.
+    Typing {
+        /// The channel.
+        channel_id: ChannelId,
+        /// Who.
+        user_id: UserId,
+        /// All who type now.
+        users: Vec<UserId>,
+    },
+}
+
 /// An effective record of a channel, in the chain's order.
 #[derive(Debug)]
 pub struct ChannelEvent {
@@ -197,6 +305,26 @@ pub enum Delivery {
         valid_until: Instant,
         /// In order.
         events: Arc<[ChannelEvent]>,
+    },
+    /// What happens in channels outside their chains; every shard gets all of it.
+    Signals {
+        /// As in `Events`.
+        valid_until: Instant,
+        /// In order.
+        signals: Arc<[Signal]>,
+    },
+    /// What connections see of users whom they watch.
+    Presence(Vec<PresenceSeen>),
+    /// A receipt, a sign of typing or a wish about presence was refused.
+    SignalRefused {
+        /// The connection's token.
+        token: u64,
+        /// The frame's `id`.
+        frame_id: Option<Box<str>>,
+        /// The stable code.
+        code: ErrorCode,
+        /// A sentence that a person understands.
+        message: &'static str,
     },
     /// A channel's join was answered: its records follow, from above `last`.
     Live {

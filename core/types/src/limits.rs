@@ -16,6 +16,14 @@ pub const CHANNEL_TOPIC_BYTES_MAX: usize = 1_000;
 pub const SLOW_MODE_S_MAX: u32 = 6 * 60 * 60;
 /// Bytes of a reaction's emoji: the longest sequences of today have 35.
 pub const EMOJI_BYTES_MAX: usize = 64;
+/// Receipts reach the other members of channels up to this size; of larger ones, only one's own devices.
+pub const RECEIPTS_MEMBERS_MAX: usize = 64;
+/// Users named in one `presence.subscribe` or `presence.unsubscribe`.
+pub const PRESENCE_USERS_MAX: usize = 500;
+/// Users whom one connection watches at the most.
+pub const WATCHED_USERS_MAX: usize = 2_000;
+/// Characters of a status message.
+pub const STATUS_MESSAGE_CHARS_MAX: usize = 140;
 /// Users named in `reaction.updated`.
 pub const REACTION_USERS_SHOWN: usize = 20;
 /// How deep a JSON frame may nest.

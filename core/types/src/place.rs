@@ -20,12 +20,24 @@ pub enum Topic {
     Control = 4,
     /// Records that can never be processed, with the reason; partitioned as [`Topic::MessagesSend`].
     MessagesDead = 5,
+    /// Receipts and typing, outside the chain; partitioned as [`Topic::MessagesSend`].
+    MessagesStatus = 6,
+    /// Users whose presence changed: one partition, read whole by every edge. Apart from [`Topic::Control`], so that a
+    /// storm of connections never stands before the ticks that hold an edge's slot.
+    Presence = 7,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 5] =
-        [Self::MessagesSend, Self::MessagesReceive, Self::MessagesStored, Self::Control, Self::MessagesDead];
+    pub const ALL: [Self; 7] = [
+        Self::MessagesSend,
+        Self::MessagesReceive,
+        Self::MessagesStored,
+        Self::Control,
+        Self::MessagesDead,
+        Self::MessagesStatus,
+        Self::Presence,
+    ];
 
     /// The topic's name in the log.
     pub const fn name(self) -> &'static str {
@@ -35,6 +47,8 @@ impl Topic {
             Self::MessagesStored => "messages.stored",
             Self::Control => "control",
             Self::MessagesDead => "messages.dead",
+            Self::MessagesStatus => "messages.status",
+            Self::Presence => "presence",
         }
     }
 }

@@ -8,13 +8,14 @@
 use std::borrow::Cow;
 
 use ringside_types::limits::{JSON_DEPTH_MAX, SYNC_CHANNELS_MAX, SYNC_PAGE_DEFAULT, SYNC_PAGE_MAX};
-use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId};
+use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId, UserId};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::amendment::{Amend, Change, EditPayload, EmojiPayload, Target};
 use crate::depth;
 use crate::message::ContentType;
+use crate::signals::{ChannelPayload, PresenceSet, PresenceUsers, Receipt, Typing};
 
 /// Bytes of an envelope's `id` at the most, and of a `type` that is named in an answer.
 pub const ENVELOPE_FIELD_BYTES_MAX: usize = 128;
@@ -96,6 +97,16 @@ pub enum Command<'a> {
     Send(Send<'a>),
     /// `message.edit`, `message.delete`, `reaction.add`, `reaction.remove`.
     Amend(Amend<'a>),
+    /// `message.delivered`, `message.read`.
+    Receipt(Receipt),
+    /// `typing.start`, `typing.stop`.
+    Typing(Typing),
+    /// `presence.set`.
+    SetPresence(PresenceSet<'a>),
+    /// `presence.subscribe`.
+    Watch(Vec<UserId>),
+    /// `presence.unsubscribe`.
+    Unwatch(Vec<UserId>),
     /// `sync`.
     Sync(Sync),
     /// `auth`: a fresh access token.
@@ -202,6 +213,18 @@ impl<'a> Command<'a> {
             "message.edit" | "message.delete" | "reaction.add" | "reaction.remove" => {
                 read_amend(envelope).map(Self::Amend)
             }
+            kind @ ("message.delivered" | "message.read") => {
+                let Target { channel_id, message_id } = read_payload(envelope)?;
+                let is_read = kind == "message.read";
+                Ok(Self::Receipt(Receipt { channel_id, message_id, is_read }))
+            }
+            kind @ ("typing.start" | "typing.stop") => {
+                let ChannelPayload { channel_id } = read_payload(envelope)?;
+                Ok(Self::Typing(Typing { channel_id, is_typing: kind == "typing.start" }))
+            }
+            "presence.set" => read_payload::<PresenceSet<'a>>(envelope)?.validated().map(Self::SetPresence),
+            "presence.subscribe" => read_payload::<PresenceUsers>(envelope)?.validated().map(Self::Watch),
+            "presence.unsubscribe" => read_payload::<PresenceUsers>(envelope)?.validated().map(Self::Unwatch),
             "sync" => read_sync(envelope).map(Self::Sync),
             "auth" => {
                 let payload: AuthPayload<'a> = read_payload(envelope)?;
@@ -307,6 +330,25 @@ mod tests {
         check(&amend("reaction.add", r#","emoji":"👍""#), Ok(()));
         check(&amend("reaction.remove", r#","emoji":" ""#), Err(BadRequest));
         check(r#"{"type":"message.delete","payload":{"message_id":"7"}}"#, Err(BadRequest));
+        check(&amend("message.read", ""), Ok(()));
+        check(&amend("message.delivered", ""), Ok(()));
+        check(&format!(r#"{{"type":"message.read","payload":{{"channel_id":"{id}"}}}}"#), Err(BadRequest));
+        check(&format!(r#"{{"type":"typing.start","payload":{{"channel_id":"{id}"}}}}"#), Ok(()));
+        let presence =
+            |kind: &str, payload: &str| format!(r#"{{"type":"presence.{kind}","payload":{payload}}}"#);
+        check(&presence("set", r#"{"status":"dnd","status_message":"h\u00e9"}"#), Ok(()));
+        check(&presence("set", r#"{"status":"asleep"}"#), Err(BadRequest));
+        check(&presence("set", r#"{"status":"away","status_message":"a\u0007"}"#), Err(BadRequest));
+        check(
+            &presence("set", &format!(r#"{{"status":"away","status_message":"{}"}}"#, "é".repeat(141))),
+            Err(BadRequest),
+        );
+        let users =
+            |count: usize| format!(r#"{{"user_ids":[{}]}}"#, vec![format!("\"{id}\""); count].join(","));
+        check(&presence("subscribe", &users(500)), Ok(()));
+        check(&presence("unsubscribe", &users(501)), Err(BadRequest));
+        check(&presence("subscribe", r#"{"user_ids":["x"]}"#), Err(BadRequest));
+        check(r#"{"type":"typing.stop","payload":{}}"#, Err(BadRequest));
         check(r#"{"type":"ping"}"#, Ok(()));
         check(r#"{"type":"ping","payload":[1,2]}"#, Ok(()));
         check(r#"["ping","x",{}]"#, Err(BadRequest));

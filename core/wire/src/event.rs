@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::amendment::{Deleted, PinChanged, ReactionUpdated, Updated};
 use crate::message::Message;
+use crate::signals::{PresenceUpdated, StatusUpdated, TypingUpdated};
 
 /// A frame that the server sends, without its `id`.
 #[derive(Debug, Serialize)]
@@ -40,6 +41,15 @@ pub enum Event<'a> {
     /// A message is pinned no longer.
     #[serde(rename = "message.unpinned")]
     MessageUnpinned(PinChanged),
+    /// Messages came to a member's devices, or were read.
+    #[serde(rename = "message.status")]
+    MessageStatus(StatusUpdated),
+    /// Who types now.
+    #[serde(rename = "typing.update")]
+    TypingUpdate(TypingUpdated<'a>),
+    /// Somebody came, went, or says something else.
+    #[serde(rename = "presence.update")]
+    PresenceUpdate(PresenceUpdated<'a>),
     /// A channel was made, the caller being in it.
     #[serde(rename = "channel.created")]
     ChannelCreated(ChannelChanged<'a>),

@@ -12,5 +12,6 @@ pub mod message;
 #[rustfmt::skip]
 pub mod records;
 mod roundtrip;
+pub mod signals;
 
 pub use roundtrip::{InvalidRecord, channel_id, client_id, decode, encode, user_id};

@@ -210,6 +210,46 @@ pub struct EpochDead {
     #[prost(uint64, tag = "2")]
     pub epoch: u64,
 }
+// ---- messages.status: receipts and typing, outside the chain ----
+
+/// Packed per edge and moment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Signals {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<Signal>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Signal {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub channel_id: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub user_id: ::prost::bytes::Bytes,
+    #[prost(oneof = "signal::Body", tags = "3, 4")]
+    pub body: ::core::option::Option<signal::Body>,
+}
+/// Nested message and enum types in `Signal`.
+pub mod signal {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Body {
+        #[prost(message, tag = "3")]
+        Receipt(super::Receipt),
+        /// false: not any more
+        #[prost(bool, tag = "4")]
+        Typing(bool),
+    }
+}
+/// Registers that only grow: a part that says nothing is 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Receipt {
+    #[prost(fixed64, tag = "1")]
+    pub delivered_id: u64,
+    #[prost(uint64, tag = "2")]
+    pub delivered_seq: u64,
+    #[prost(fixed64, tag = "3")]
+    pub read_id: u64,
+    #[prost(uint64, tag = "4")]
+    pub read_seq: u64,
+}
 // ---- messages.receive: what one edge is told, packed per edge and batch ----
 
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -223,7 +263,7 @@ pub struct EdgeBatch {
 pub struct EdgeItem {
     #[prost(bytes = "bytes", tag = "1")]
     pub channel_id: ::prost::bytes::Bytes,
-    #[prost(oneof = "edge_item::Body", tags = "2, 3, 4")]
+    #[prost(oneof = "edge_item::Body", tags = "2, 3, 4, 10, 11")]
     pub body: ::core::option::Option<edge_item::Body>,
 }
 /// Nested message and enum types in `EdgeItem`.
@@ -236,7 +276,36 @@ pub mod edge_item {
         Join(super::JoinAnswer),
         #[prost(message, tag = "4")]
         Rejection(super::Rejection),
+        #[prost(message, tag = "10")]
+        Status(super::Status),
+        #[prost(message, tag = "11")]
+        Typing(super::TypingSign),
     }
+}
+/// Someone types, or has stopped. Outside the chain.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TypingSign {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub user_id: ::prost::bytes::Bytes,
+    #[prost(bool, tag = "2")]
+    pub stopped: bool,
+}
+/// How far a member has come, as others may see it. Outside the chain.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Status {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub user_id: ::prost::bytes::Bytes,
+    /// 0: nothing
+    #[prost(fixed64, tag = "2")]
+    pub last_delivered_id: u64,
+    /// 0: nothing
+    #[prost(fixed64, tag = "3")]
+    pub last_read_id: u64,
+    #[prost(bool, tag = "4")]
+    pub own_devices_only: bool,
+    /// members who must not see it
+    #[prost(bytes = "bytes", repeated, tag = "5")]
+    pub hidden_from: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 /// A record that made a message or a change. `prev` chains the channel's effective records.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -462,6 +531,14 @@ pub struct Revoked {
     /// empty: every session of the user
     #[prost(bytes = "bytes", tag = "2")]
     pub session_id: ::prost::bytes::Bytes,
+}
+// ---- presence: read whole by every edge ----
+
+/// Something of these users is not as it was: who watches them looks anew. So nothing in here can be out of date.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PresenceChanged {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
 // ---- in the store ----
 

@@ -1,5 +1,7 @@
 //! The bridge's task: one tenure of the edge's slot after another.
 
+mod inbound;
+
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use ringside_domain::feed::Feed;
 use ringside_domain::seat::{Seat, SeatChange, TICK_INTERVAL};
 use ringside_ports::log::{Append, Record};
 use ringside_ports::presence::Connection;
-use ringside_ports::{Accounts, Channels, EngineError, Log, MessageStore, Presence};
+use ringside_ports::{EngineError, Log, MessageStore, Presence};
 use ringside_session::mail::{ConnectionRef, Delivery, ReadRequest, Request};
 use ringside_types::{ChannelId, Epoch, PartitionId, Topic, UnixMillis, UserId};
 use ringside_wire::records::{Control, control};
@@ -22,12 +24,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{Config, OUTBOUND_MAX};
 use crate::counters::Counters;
-use crate::inbound::follow;
 use crate::outbound::{self, Sending};
 use crate::post::{Outbox, Post};
+use crate::presence::{EdgeDirectory, Whereabouts};
 use crate::roster::Roster;
+use crate::signals::Passing;
 use crate::standards::Standards;
 use crate::work::Done;
+use inbound::follow;
 
 /// How long full mailboxes wait before they are tried again.
 const BACKLOG_PAUSE: Duration = Duration::from_millis(2);
@@ -95,6 +99,10 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) awaiting_turns: VecDeque<(u64, ConnectionRef, Arc<ringside_wire::records::Profile>)>,
     pub(crate) turns_appended: u64,
     pub(crate) turns_under_way: Option<u64>,
+    /// Receipts and typing.
+    pub(crate) passing: Passing,
+    /// Presence.
+    pub(crate) whereabouts: Whereabouts,
 }
 
 /// Runs the bridge until `stop` turns true. `seated` tells whether the edge holds its slot.
@@ -112,7 +120,7 @@ pub async fn run<L, S, D, P>(
 where
     L: Log,
     S: MessageStore,
-    D: Accounts + Channels,
+    D: EdgeDirectory,
     P: Presence,
 {
     let slots = engines.log.partitions(Topic::MessagesReceive);
@@ -159,7 +167,7 @@ async fn tenure<L, S, D, P>(
 where
     L: Log,
     S: MessageStore,
-    D: Accounts + Channels,
+    D: EdgeDirectory,
     P: Presence,
 {
     let failed = |cause| BridgeError::Claim { slot: config.slot.0, cause };
@@ -167,6 +175,7 @@ where
     // The consumer stands at the slot's end before the first join, so that no answer is missed.
     let receive_from =
         engines.log.bounds(Topic::MessagesReceive, config.slot.partition()).await.map_err(failed)?.end;
+    let presence_from = engines.log.bounds(Topic::Presence, PartitionId(0)).await.map_err(failed)?.end;
     let claim = ringside_wire::encode(&Control { body: Some(control::Body::Claim(seat.claim())) });
     let claim = Append { topic: Topic::Control, partition: PartitionId(0), payload: claim };
     let claimed = engines.log.append(vec![claim]).await.map_err(failed)?;
@@ -174,6 +183,7 @@ where
     let mut control = follow(engines.log.clone(), Topic::Control, PartitionId(0), claimed[0].offset);
     let mut receive =
         follow(engines.log.clone(), Topic::MessagesReceive, config.slot.partition(), receive_from);
+    let mut presence = follow(engines.log.clone(), Topic::Presence, PartitionId(0), presence_from);
     let mut bridge = Bridge {
         engines: engines.clone(),
         config: config.clone(),
@@ -196,12 +206,15 @@ where
         awaiting_turns: VecDeque::new(),
         turns_appended: 0,
         turns_under_way: None,
+        passing: Passing::default(),
+        whereabouts: Whereabouts::default(),
     };
     counters.epoch.store(epoch.0, Ordering::Relaxed);
     let slot = config.slot;
     bridge.outbox.send_to_all(|| Delivery::Seated { slot, epoch });
-    let ended = bridge.turns_of_the_loop(requests, &mut control, &mut receive, stop).await;
+    let ended = bridge.turns_of_the_loop(requests, &mut control, &mut receive, &mut presence, stop).await;
     counters.seated.store(0, Ordering::Relaxed);
+    bridge.last_words().await;
     if ended == Ended::Lost {
         bridge.outbox.send_to_all(|| Delivery::Fenced);
     }
@@ -216,7 +229,7 @@ impl<L, S, D, P> Bridge<L, S, D, P>
 where
     L: Log,
     S: MessageStore,
-    D: Accounts + Channels,
+    D: EdgeDirectory,
     P: Presence,
 {
     async fn turns_of_the_loop(
@@ -224,12 +237,14 @@ where
         requests: &mut mpsc::Receiver<Vec<Request>>,
         control: &mut mpsc::Receiver<Vec<Record>>,
         receive: &mut mpsc::Receiver<Vec<Record>>,
+        presence: &mut mpsc::Receiver<Vec<Record>>,
         stop: &mut watch::Receiver<bool>,
     ) -> Ended {
         let mut ticks = tokio::time::interval(TICK_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut batches = Vec::new();
         loop {
+            let due = self.passing.next_due();
             let may_deliver = !self.outbox.is_full() && self.fence().is_some();
             tokio::select! {
                 biased;
@@ -243,6 +258,10 @@ where
                     Some(records) => self.receive(records),
                     None => return Ended::Lost,
                 },
+                records = presence.recv(), if !self.outbox.is_full() => match records {
+                    Some(records) => self.presence_changed(records),
+                    None => return Ended::Lost,
+                },
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
                 count = requests.recv_many(&mut batches, REQUESTS_PER_TURN) => {
                     if count == 0 {
@@ -252,9 +271,12 @@ where
                         self.request(request);
                     }
                 }
+                () = until(due), if due.is_some() => {}
                 () = tokio::time::sleep(BACKLOG_PAUSE), if self.outbox.is_waiting() => {}
             }
             self.start_work();
+            self.pass_on();
+            self.look_around();
             self.outbox.flush();
         }
     }
@@ -272,9 +294,16 @@ where
         self.feed.handle_tick(now);
         self.give_up_waiting(now);
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        self.presence_time(UnixMillis(time));
         self.outbox.send_to_all(|| Delivery::WallClock(UnixMillis(time)));
         self.counters.users.store(self.roster.user_count() as u64, Ordering::Relaxed);
         self.counters.channels.store(self.feed.len() as u64, Ordering::Relaxed);
         self.counters.seated.store(u64::from(self.fence().is_some()), Ordering::Relaxed);
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
     }
 }

@@ -20,12 +20,36 @@ pub const ADMISSIONS_WAITING_MAX: usize = 16_384;
 pub const PAGE_CHANGES_MAX: usize = 4_096;
 /// Bytes of contents and metadata in one page, but for its last message.
 pub const PAGE_BYTES_MAX: usize = 128 * 1024;
+/// (User, channel) pairs whose receipts are paced at once; beyond it a receipt is refused.
+pub const RECEIPTS_MAX: usize = 65_536;
+/// Messages whose place in their channel the edge remembers, so that receipts of them ask nobody.
+pub const RECENT_MESSAGES_MAX: usize = 65_536;
+/// Receipts and signs of typing that wait to be looked up at the most; beyond it they are refused.
+pub const LOOKUPS_WAITING_MAX: usize = 16_384;
+/// Of those, how many one read takes.
+pub const LOOKUPS_BATCH_MAX: usize = 1_024;
+/// Users of this edge who type at once, each in one channel; beyond it nobody is told.
+pub const TYPISTS_MAX: usize = 65_536;
+/// Users who are said to type in one channel at once.
+pub const TYPISTS_OF_CHANNEL_MAX: usize = 32;
+/// Receipts and signs of typing that wait for the log at the most; beyond it they are refused.
+pub const SIGNALS_WAITING_MAX: usize = 65_536;
+/// Receipts and signs of typing in one append.
+pub const SIGNALS_BATCH_MAX: usize = 4_096;
+
+/// Subscriptions that wait to be looked up at the most, and ends of status messages that are awaited; beyond it a
+/// subscription is refused, and a message that is over is found by the next look.
+pub const PRESENCE_CHANGES_MAX: usize = 65_536;
+/// Subscriptions, and users who changed, in one look.
+pub const LOOKS_BATCH_MAX: usize = 256;
+
 /// Deliveries held back for a shard whose mailbox is full, before the bridge stops reading the log for all.
 pub const BACKLOG_MAX: usize = 4_096;
 /// Events in one delivery at the most.
 pub const EVENTS_BATCH_MAX: usize = 1_024;
 
 const _: () = assert!(OUTBOUND_BATCH_MAX <= OUTBOUND_MAX && READS_MAX <= READS_WAITING_MAX);
+const _: () = assert!(LOOKUPS_BATCH_MAX <= LOOKUPS_WAITING_MAX);
 const _: () = assert!(ADMISSIONS_MAX <= ADMISSIONS_WAITING_MAX);
 
 /// A bridge's configuration.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringside_ports::presence::Connection;
-use ringside_ports::{Accounts, Channels, EngineError, Log, MessageStore, Presence};
+use ringside_ports::{EngineError, Log, MessageStore, Presence};
 use ringside_session::mail::{
     AdmitRefusal, ConnectionRef, Delivery, Outcome, Page, ReadRequest, Request, Subscription,
 };
@@ -17,6 +17,7 @@ use crate::bridge::Bridge;
 use crate::config::{ADMISSIONS_MAX, ADMISSIONS_WAITING_MAX, READS_MAX, READS_WAITING_MAX};
 use crate::counters::add;
 use crate::outbound::{Answers, NOT_A_MEMBER, Sending, UNAVAILABLE};
+use crate::presence::{EdgeDirectory, came};
 use crate::roster::Listen;
 use crate::standards::{Standard, Standing};
 use crate::work::{self, Done};
@@ -28,7 +29,7 @@ impl<L, S, D, P> Bridge<L, S, D, P>
 where
     L: Log,
     S: MessageStore,
-    D: Accounts + Channels,
+    D: EdgeDirectory,
     P: Presence,
 {
     pub(crate) fn request(&mut self, request: Request) {
@@ -48,6 +49,8 @@ where
                     slow_mode_s,
                 });
             }
+            Request::Signal(signal) => self.signal(signal),
+            Request::Presence(request) => self.presence(request),
             Request::Read(read) => self.read(read),
             Request::Closed { connection } => self.close(connection),
         }
@@ -63,6 +66,16 @@ where
             Done::Reader(request, Ok(true)) => self.await_member(request),
             Done::Reader(request, Ok(false)) => self.refuse_page(&request, ErrorCode::NotAMember),
             Done::Reader(request, Err(_)) => self.refuse_page(&request, ErrorCode::Unavailable),
+            Done::LookedUp(judged) => self.looked_up(judged),
+            Done::Signals => self.signals_appended(),
+            Done::Moved(moved) => self.moved(moved),
+            Done::PresenceSet(connection, user, frame_id, done) => {
+                self.presence_set(connection, user, frame_id, done);
+            }
+            Done::Went(user, moved) => self.has_gone(user, moved),
+            Done::Looked(seen) => self.looked(seen),
+            Done::Noted => self.noted(),
+            Done::PresenceTold => self.presence_told(),
             Done::Nothing => {}
         }
     }
@@ -93,7 +106,12 @@ where
         }
     }
 
-    fn presence_of(&self, connection: ConnectionRef, user_id: UserId, session_id: SessionId) -> Connection {
+    pub(crate) fn presence_of(
+        &self,
+        connection: ConnectionRef,
+        user_id: UserId,
+        session_id: SessionId,
+    ) -> Connection {
         // Tokens are a shard's own; the shard goes into the bits that no token reaches.
         let number = connection.token ^ u64::from(connection.shard.0).rotate_right(16);
         Connection { user_id, session_id, slot: self.seat.slot(), epoch: self.epoch, number }
@@ -122,7 +140,10 @@ where
         let admission = match answer {
             Ok(admission) => admission,
             Err(reason) => {
-                // Nothing is left in Presence, so the roster alone forgets it.
+                // Nothing is left in Presence, so the roster alone forgets it. A look may have seen it meanwhile.
+                if reason != AdmitRefusal::TooManyConnections {
+                    self.moved(came(counted.user_id));
+                }
                 if let Some((_, _, released)) = self.roster.close(connection) {
                     self.listen(&released);
                     self.refuse(connection, reason);
@@ -132,9 +153,10 @@ where
         };
         let Some(changes) = self.roster.merge(connection, &admission.memberships) else {
             // It closed while the engines were asked: `close` may have come before Presence counted it.
-            self.work.push(Box::pin(work::disconnect(self.engines.clone(), counted)));
+            self.disconnect(counted);
             return;
         };
+        self.moved(came(counted.user_id));
         self.listen(&changes);
         self.start_work();
         // The joins of this user are in the batch that is under way, in the one after it, or confirmed.
@@ -178,6 +200,7 @@ where
     /// anything; otherwise the Directory is asked.
     fn send(&mut self, sending: Sending) {
         let key = (sending.user_id, sending.channel_id);
+        self.stopped_typing(key.0, key.1);
         if let Some(before) = self.checking.get_mut(&key) {
             return before.push(sending);
         }
@@ -296,8 +319,10 @@ where
     fn close(&mut self, connection: ConnectionRef) {
         let Some((user_id, session_id, released)) = self.roster.close(connection) else { return };
         self.listen(&released);
+        self.typist_gone(user_id, connection);
+        self.watcher_gone(connection);
         let presence = self.presence_of(connection, user_id, session_id);
-        self.work.push(Box::pin(work::disconnect(self.engines.clone(), presence)));
+        self.disconnect(presence);
     }
 
     pub(crate) fn listen(&mut self, changes: &[Listen]) {

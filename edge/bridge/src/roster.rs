@@ -133,6 +133,13 @@ impl Roster {
         })
     }
 
+    /// The session of a connection that is here.
+    pub(crate) fn session_of(&self, connection: ConnectionRef) -> Option<SessionId> {
+        let online = self.users.get(self.owners.get(&connection)?)?;
+        let one = online.connections.iter().find(|one| one.connection == connection)?;
+        Some(one.session_id)
+    }
+
     /// `None`: the user is not here, or nothing is known of them and the channel.
     pub(crate) fn is_member(&self, user: UserId, channel: ChannelId) -> Option<bool> {
         self.users.get(&user)?.standings.get(&channel).map(|standing| standing.member)

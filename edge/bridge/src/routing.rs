@@ -6,25 +6,26 @@ use std::sync::Arc;
 use ringside_domain::feed::{GapRange, Output};
 use ringside_domain::seat::SeatChange;
 use ringside_ports::log::Record;
-use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_ports::{Log, MessageStore, Presence};
 use ringside_session::mail::{ChannelEvent, Delivery, ShardId, Subscription};
-use ringside_types::{ChannelId, MessageId, SessionId, UserId};
+use ringside_types::{ChannelId, Epoch, MessageId, SessionId, Slot, UserId};
 use ringside_wire::records::{
     Control, Departed, EdgeBatch, EdgeItem, Effective, MemberAdded, Membership, MembershipKind, Revoked,
-    control, edge_item,
+    control, edge_item, effective,
 };
 use ringside_wire::{InvalidRecord, channel_id, user_id};
 
 use crate::bridge::Bridge;
 use crate::config::EVENTS_BATCH_MAX;
 use crate::counters::add;
+use crate::presence::EdgeDirectory;
 use crate::work;
 
 impl<L, S, D, P> Bridge<L, S, D, P>
 where
     L: Log,
     S: MessageStore,
-    D: Accounts + Channels,
+    D: EdgeDirectory,
     P: Presence,
 {
     /// Records of this edge's slot, in order.
@@ -63,6 +64,10 @@ where
                     self.outbox.send(shard, Delivery::Rejected { user_id: sender, rejection });
                 }
             }
+            Some(edge_item::Body::Status(status)) => self.status(channel, &status)?,
+            Some(edge_item::Body::Typing(sign)) => {
+                self.typing(channel, user_id(&sign.user_id)?, sign.stopped);
+            }
             None => return Err(InvalidRecord::Field("body")),
         }
         Ok(())
@@ -80,6 +85,7 @@ where
         for output in out {
             match output {
                 Output::Deliver(channel_id, effective) => {
+                    self.note_message(channel_id, &effective);
                     events.push(ChannelEvent { channel_id, effective });
                     if events.len() >= EVENTS_BATCH_MAX {
                         self.hand_on_events(&mut events);
@@ -97,6 +103,14 @@ where
             }
         }
         self.hand_on_events(&mut events);
+    }
+
+    fn note_message(&mut self, channel: ChannelId, effective: &Effective) {
+        if let Some(effective::Event::Message(new)) = &effective.event
+            && let Ok(sender) = user_id(&new.sender_id)
+        {
+            self.passing.message(channel, MessageId(effective.id), effective.seq, sender);
+        }
     }
 
     fn hand_on_events(&mut self, events: &mut Vec<ChannelEvent>) {
@@ -128,7 +142,13 @@ where
                 control::Body::MemberAdded(added) => self.member_added(&added),
                 control::Body::Departed(departed) => self.departed(departed),
                 control::Body::Revoked(revoked) => self.revoked(&revoked),
-                control::Body::Claim(_) | control::Body::Tick(_) => Ok(()),
+                control::Body::Claim(claim) => {
+                    if let Ok(slot) = u16::try_from(claim.slot) {
+                        self.tenure_began(Slot(slot), Epoch(offset.0));
+                    }
+                    Ok(())
+                }
+                control::Body::Tick(_) => Ok(()),
             };
             if let Err(error) = handled {
                 tracing::error!(%error, %offset, "a control record is malformed; it is passed over");

@@ -4,8 +4,9 @@ use ringside_domain::feed::{GapRange, Turn};
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_ports::presence::Connection;
+use ringside_ports::watching::PresenceView;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
-use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest};
+use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest, SignalRequest};
 use ringside_types::{ChannelId, Epoch, PartitionId, Slot, Topic, UserId, partition_of};
 use ringside_wire::records::{
     ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, command, control,
@@ -16,6 +17,8 @@ use std::time::Duration;
 use crate::admission::{Admission, admit};
 use crate::bridge::Engines;
 use crate::pages::{read_gap, read_page};
+use crate::presence::Moved;
+use crate::signals::lookup::{self, Verdict};
 use crate::standards::Standing;
 
 /// The pause before a failed gap read or append of joins is tried again.
@@ -30,6 +33,22 @@ pub(crate) enum Done {
     Gap(GapRange, Vec<Effective>),
     /// The Directory's word on a sender, and on what the channel holds them to.
     Standing(UserId, ChannelId, Result<Standing, EngineError>),
+    /// What the engines say of receipts and signs of typing.
+    LookedUp(Vec<(SignalRequest, Verdict)>),
+    /// Receipts and signs of typing are in the log.
+    Signals,
+    /// Presence has counted a change.
+    Moved(Moved),
+    /// A connection has said what it wished to, or could not.
+    PresenceSet(ConnectionRef, UserId, Option<Box<str>>, Result<Moved, EngineError>),
+    /// A connection of this user is not counted any more.
+    Went(UserId, Moved),
+    /// What connections see of those whom they watch.
+    Looked(Vec<(ConnectionRef, PresenceView)>),
+    /// When users went is written.
+    Noted,
+    /// All edges are told of changes.
+    PresenceTold,
     /// The Directory's word on a reader whom the edge does not know as a member.
     Reader(ReadRequest, Result<bool, EngineError>),
     Nothing,
@@ -42,16 +61,6 @@ pub(crate) async fn admission<L, S, D: Accounts + Channels, P: Presence>(
     limit: u32,
 ) -> Done {
     Done::Admission(asked, connection, admit(&engines.directory, &engines.presence, connection, limit).await)
-}
-
-pub(crate) async fn disconnect<L, S, D, P: Presence>(
-    engines: Engines<L, S, D, P>,
-    connection: Connection,
-) -> Done {
-    if let Err(error) = engines.presence.disconnect(&[connection]).await {
-        tracing::warn!(%error, "a closed connection stays counted until this edge's tenure ends");
-    }
-    Done::Nothing
 }
 
 pub(crate) async fn page<L, S: MessageStore, D: Accounts, P>(
@@ -140,6 +149,22 @@ fn turn_records(slot: Slot, epoch: Epoch, turns: &[Turn], partitions: u16) -> Ve
         }
     }
     appends
+}
+
+pub(crate) async fn look_up<L, S: MessageStore, D: Channels, P>(
+    engines: Engines<L, S, D, P>,
+    asked: Vec<SignalRequest>,
+) -> Done {
+    Done::LookedUp(lookup::look_up(&engines.store, &engines.directory, asked).await)
+}
+
+/// Appends receipts and signs of typing until the log has them: nobody repeats them.
+pub(crate) async fn signals<L: Log, S, D, P>(engines: Engines<L, S, D, P>, appends: Vec<Append>) -> Done {
+    while let Err(error) = engines.log.append(appends.clone()).await {
+        tracing::warn!(%error, "the log did not confirm receipts; trying again");
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+    Done::Signals
 }
 
 pub(crate) async fn tick<L: Log, S, D, P>(engines: Engines<L, S, D, P>, tick: Tick) -> Done {

@@ -1,7 +1,7 @@
 //! What clients send: frames, and the commands in them.
 
 use ringside_reactor::{ConnectionId, Io};
-use ringside_session::mail::{Answer, Outcome, Request};
+use ringside_session::mail::{Answer, Outcome, PresenceWish, Request};
 use ringside_session::reader::Wish;
 use ringside_session::token::TokenError;
 use ringside_types::{ChannelId, CloseCode, ErrorCode};
@@ -11,6 +11,7 @@ use ringside_wire::command::{Command, Envelope, Send, Sync};
 use ringside_wire::event::{Ack, AuthOk, Event};
 use ringside_wire::message::ContentType;
 use ringside_wire::records::{self, Origin, command};
+use ringside_wire::signals::PresenceSet;
 
 use crate::config::CONNECTION_COMMANDS_MAX;
 use crate::connection::{Client, Open};
@@ -70,6 +71,18 @@ impl Gateway {
         match Command::read(&envelope) {
             Ok(Command::Send(send)) => self.send(io, connection, client, id, send),
             Ok(Command::Amend(amend)) => self.amend(io, connection, client, id, amend),
+            Ok(Command::Receipt(receipt)) => self.receipt(io, connection, client, id, receipt),
+            Ok(Command::Typing(typing)) => self.typing(io, connection, client, id, typing),
+            Ok(Command::SetPresence(PresenceSet { status, status_message })) => {
+                let status_message = status_message.map(|text| text.trim().to_owned());
+                self.presence(io, connection, client, id, PresenceWish::Set { status, status_message });
+            }
+            Ok(Command::Watch(users)) => {
+                self.presence(io, connection, client, id, PresenceWish::Watch(users));
+            }
+            Ok(Command::Unwatch(users)) => {
+                self.presence(io, connection, client, id, PresenceWish::Unwatch(users));
+            }
             Ok(Command::Sync(sync)) => self.sync(io, connection, client, id, sync),
             Ok(Command::Auth(token)) => self.auth(io, connection, client, id, &token),
             Ok(Command::Ping(payload)) => {

@@ -29,6 +29,14 @@ impl Gateway {
             Delivery::Refused { token, reason } => self.refused(io, at(token), reason),
             Delivery::Answers(answers) => self.answers(io, answers),
             Delivery::Events { valid_until, events } => self.events(io, valid_until, &events),
+            Delivery::Signals { valid_until, signals } if io.now() < valid_until => {
+                self.signals(io, &signals);
+            }
+            Delivery::Signals { .. } => self.fenced(io),
+            Delivery::Presence(seen) => self.presences(io, &seen),
+            Delivery::SignalRefused { token, frame_id, code, message } => {
+                self.signal_refused(io, at(token), frame_id.as_deref(), code, message);
+            }
             Delivery::Live { channel_id, last } => {
                 if let Some(channel) = self.index.channel(channel_id) {
                     channel.last.get_or_insert(last);
@@ -211,7 +219,7 @@ impl Gateway {
     }
 
     /// The slot is lost, or may be: nothing that was learned in its name may be said any more.
-    fn fenced(&mut self, io: &mut Io) {
+    pub(crate) fn fenced(&mut self, io: &mut Io) {
         for connection in self.table.ids() {
             match self.table.take(connection) {
                 Some(Phase::Open(open)) => {

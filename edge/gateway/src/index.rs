@@ -28,6 +28,10 @@ struct Membership {
     place: u32,
 }
 
+/// A user who is here, in as many bytes as it takes to compare them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UserKey(u32);
+
 /// A channel that has members here.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -168,6 +172,28 @@ impl Index {
             }
         }
         channel.cursors.retain(|(_, cursor)| !cursor.is_plain(id));
+    }
+
+    /// Calls `deliver` for every connection of every member of a channel that `takes` lets through.
+    pub(crate) fn each_member(
+        &self,
+        channel: ChannelId,
+        takes: impl Fn(UserKey) -> bool,
+        mut deliver: impl FnMut(UserKey, ConnectionId),
+    ) {
+        let Some(&key) = self.channel_keys.get(&channel) else { return };
+        for user in self.channels[key as usize].members.iter().map(|key| UserKey(*key)) {
+            if takes(user) {
+                for connection in &self.users[user.0 as usize].connections {
+                    deliver(user, *connection);
+                }
+            }
+        }
+    }
+
+    /// The number under which a user who is here is known, until they are gone.
+    pub(crate) fn user_key(&self, user: UserId) -> Option<UserKey> {
+        self.user_keys.get(&user).copied().map(UserKey)
     }
 
     pub(crate) fn channel_count(&self) -> usize {

@@ -14,6 +14,7 @@ mod gateway;
 mod handshake;
 mod index;
 mod outgoing;
+mod signals;
 mod syncing;
 
 pub use config::Config;

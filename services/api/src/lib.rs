@@ -12,6 +12,7 @@ mod contract;
 mod home;
 mod messages;
 mod people;
+mod presence;
 mod problem;
 mod router;
 pub mod table;

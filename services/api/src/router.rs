@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use ringside_ports::presence::{Charge, Verdict};
 use ringside_ports::service::people::{ProfileService, RelationService, SessionService};
+use ringside_ports::service::presence::{PresenceService, ReceiptService};
 use ringside_ports::service::{ChannelService, MessageService, UserService};
 use ringside_types::Limits;
 use ringside_types::security::SECURITY_HEADERS;
@@ -20,7 +21,7 @@ use serde_json::json;
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
 use crate::table::NOT_YET;
-use crate::{amendments, auth, changes, channels, contract, home, messages, users};
+use crate::{amendments, auth, changes, channels, contract, home, messages, presence, users};
 
 /// A request, its body included, must be answered in this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,6 +40,10 @@ pub trait Services: Send + Sync + 'static {
     type Channels: ChannelService;
     /// Messages.
     type Messages: MessageService;
+    /// Receipts.
+    type Receipts: ReceiptService;
+    /// Who is there.
+    type Whereabouts: PresenceService;
 
     /// Accounts and sessions.
     fn users(&self) -> &Self::Users;
@@ -52,6 +57,10 @@ pub trait Services: Send + Sync + 'static {
     fn channels(&self) -> &Self::Channels;
     /// Messages.
     fn messages(&self) -> &Self::Messages;
+    /// Receipts.
+    fn receipts(&self) -> &Self::Receipts;
+    /// Who is there.
+    fn whereabouts(&self) -> &Self::Whereabouts;
     /// Takes one token of a limit; `None`: the engine does not answer.
     fn charge(&self, charge: Charge) -> impl Future<Output = Option<Verdict>> + Send;
 }
@@ -110,6 +119,8 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         )
         .route("/channels/{id}/pins", get(amendments::pins::<S>))
         .route("/channels/{id}/pins/{mid}", put(amendments::pin::<S>).delete(amendments::unpin::<S>))
+        .route("/channels/{id}/receipts", get(presence::receipts::<S>))
+        .route("/presence", get(presence::presence::<S>))
         .route("/edge", get(edge::<S>))
         .route_layer(from_fn_with_state(app.clone(), auth::authenticated::<S>));
     let api = not_yet(open.merge(guarded)).method_not_allowed_fallback(wrong_method).fallback(nothing_here);

@@ -223,6 +223,7 @@ impl Walk {
         self.as_user("PUT", &format!("/users/me/blocks/{}", bye.id), ada, None).await;
         self.as_user("GET", "/users/me/blocks", ada, None).await;
         self.as_user("DELETE", &format!("/users/me/blocks/{}", bye.id), ada, None).await;
+        self.as_user("GET", &format!("/presence?user_ids={bob_id}"), ada, None).await;
         self.as_user("GET", "/edge", ada, None).await;
         self.as_user("DELETE", "/users/me", &bye, None).await;
     }
@@ -247,6 +248,7 @@ impl Walk {
         self.as_user("GET", &channel, ada, None).await;
         self.as_user("DELETE", &format!("{channel}/mute"), ada, None).await;
         self.messages(ada, bob, &channel).await;
+        self.as_user("GET", &format!("{channel}/receipts?limit=1"), ada, None).await;
         self.as_user("GET", "/channels", ada, None).await;
         let wish = json!({"type": "public", "name": "square"});
         let public = self.as_user("POST", "/channels", ada, Some(wish)).await;

@@ -29,6 +29,27 @@ async fn a_profile_is_what_was_set() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_message_may_end_by_itself() {
+    let scene = Scene::new().await;
+    let (ada, bob) = (scene.registered("ada").await, scene.registered("bob").await);
+    let patch = json!({"status_message": "at lunch", "status_expires_at": "2999-01-01T12:00:00+01:00"});
+    let changed = scene.patch_me(&ada, patch).await;
+    assert_eq!(changed.body["status_expires_at"], "2999-01-01T11:00:00.000Z", "{changed:?}");
+    let seen = scene.get(&format!("/presence?user_ids={}", ada.id), &bob).await.body;
+    let expected = json!({
+        "user_id": ada.id, "status": "offline", "status_message": "at lunch", "last_seen_at": null,
+    });
+    assert_eq!(seen, json!({"items": [expected], "next_cursor": null}));
+    for end in [json!("2000-01-01T00:00:00Z"), json!("soon"), json!(7)] {
+        let refused = scene.patch_me(&ada, json!({"status_expires_at": end})).await;
+        assert_eq!(refused.status, 422, "{end}");
+        assert_eq!(refused.body["errors"][0]["field"], "status_expires_at", "{end}");
+    }
+    let changed = scene.patch_me(&ada, json!({"status_message": "back"})).await;
+    assert_eq!(changed.body["status_expires_at"], Value::Null, "a new one is for good");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_assigns_what_is_not_theirs_to_assign() {
     let scene = Scene::new().await;
     scene.registered("ada").await;
@@ -47,6 +68,7 @@ async fn nobody_assigns_what_is_not_theirs_to_assign() {
         ("password_hash", json!("x")),
         ("created_at", json!("2000-01-01T00:00:00.000Z")),
         ("updated_at", json!("2000-01-01T00:00:00.000Z")),
+        ("last_seen_at", json!("2000-01-01T00:00:00.000Z")),
         ("erased_at", json!("2000-01-01T00:00:00.000Z")),
     ] {
         let answer = scene.patch_me(&bob, json!({field: value})).await;

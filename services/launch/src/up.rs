@@ -84,6 +84,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         leave.send_replace(true);
         let _ = tokio::join!(api, admin);
         stop.send_replace(true);
+        edge.stopped().await;
         let _ = tokio::join!(pipeline.stopped(), control);
         outcome
     })

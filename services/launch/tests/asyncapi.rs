@@ -199,6 +199,21 @@ impl Walk {
         bob.until("message.pinned", contract);
         ada.rest("DELETE", &pin, None);
         bob.until("message.unpinned", contract);
+        bob.send(contract, "message.delivered", &named);
+        ada.until("message.status", contract);
+        bob.send(contract, "message.read", &named);
+        ada.until("message.status", contract);
+        let here = json!({"channel_id": channel});
+        bob.send(contract, "typing.start", &here);
+        ada.until("typing.update", contract);
+        bob.send(contract, "typing.stop", &here);
+        ada.until("typing.update", contract);
+        let users = json!({"user_ids": [bob.id]});
+        ada.send(contract, "presence.subscribe", &users);
+        ada.until("presence.update", contract);
+        bob.send(contract, "presence.set", &json!({"status": "away", "status_message": "lunch"}));
+        ada.until("presence.update", contract);
+        ada.send(contract, "presence.unsubscribe", &users);
         ada.send(contract, "message.delete", &named);
         bob.until("message.deleted", contract);
     }

@@ -22,6 +22,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "services/message",
             "services/user",
             "services/channel",
+            "services/presence",
             "services/api",
         ],
     ),

@@ -12,6 +12,7 @@ use ringside_ports::service::people::{ProfilePatch, ProfileService, Seen};
 use ringside_ports::service::{FieldError, ListPart, Listed, ServiceError};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
+use ringside_types::limits::STATUS_MESSAGE_CHARS_MAX;
 
 use crate::clock::now;
 use crate::lists;
@@ -20,7 +21,6 @@ use crate::sessions::{revoked, to_the_end};
 use crate::users::Users;
 
 const AVATAR_URL_BYTES_MAX: usize = 2_048;
-const STATUS_MESSAGE_CHARS_MAX: usize = 140;
 const SEARCH_CHARS_MAX: usize = 254;
 /// How often a change is tried while other changes of the same settings come in between.
 const CHANGE_TRIES: usize = 16;
@@ -28,15 +28,20 @@ const CHANGE_TRIES: usize = 16;
 impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
     async fn own(&self, caller: UserId) -> Result<Profile, ServiceError> {
         let found = self.directory().profiles(&[caller]).await?.into_iter().next();
-        found.filter(|profile| profile.erased_at.is_none()).ok_or_else(gone)
+        found.filter(|profile| profile.erased_at.is_none()).map(as_of_now).ok_or_else(gone)
     }
 
     async fn change(&self, caller: UserId, patch: ProfilePatch) -> Result<Profile, ServiceError> {
-        let ProfilePatch { display_name, avatar_url, status_message, settings } = patch;
+        let ProfilePatch { display_name, avatar_url, status_message, status_expires_at, settings } = patch;
         let display_name = display_name.map(|name| name.trim().to_owned());
         let status_message = status_message.map(|text| text.trim().to_owned());
         check(display_name.as_deref(), avatar_url.as_deref(), status_message.as_deref())?;
-        let mut change = ProfileChange { display_name, avatar_url, status_message, settings: None };
+        if status_expires_at.flatten().is_some_and(|until| until <= now()) {
+            return Err(invalid("status_expires_at", "is in the future, or null for never".into()));
+        }
+        let is_seen = status_message.is_some() || status_expires_at.is_some() || settings.is_some();
+        let mut change =
+            ProfileChange { display_name, avatar_url, status_message, status_expires_at, settings: None };
         for _ in 0..CHANGE_TRIES {
             if let Some(patch) = &settings {
                 let from = self.own(caller).await?.settings;
@@ -44,7 +49,12 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
                 change.settings = Some(SettingsSwap { from, to });
             }
             match self.directory().change_profile(caller, change.clone(), now()).await? {
-                Changed::Done(profile) => return Ok(*profile),
+                Changed::Done(profile) => {
+                    if is_seen {
+                        self.presence_changed(&[caller]).await;
+                    }
+                    return Ok(as_of_now(*profile));
+                }
                 Changed::Gone => return Err(gone()),
                 Changed::Moved => {}
             }
@@ -85,6 +95,14 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
     }
 }
 
+/// What they said until a time that is over, they say no more.
+fn as_of_now(mut profile: Profile) -> Profile {
+    if profile.status_expires_at.is_some_and(|until| until <= now()) {
+        (profile.status_message, profile.status_expires_at) = (String::new(), None);
+    }
+    profile
+}
+
 impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     /// Erases an account, and tells every edge; returns once the log has it. Its memberships end through the outbox.
     pub(crate) async fn erase_account(
@@ -103,7 +121,7 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
         let seen = profiles.into_iter().zip(standings).map(|(profile, standing)| {
             let sees_email =
                 standing.is_some_and(|standing| profile.user.id == viewer || standing.sees_email());
-            Seen { profile, sees_email }
+            Seen { profile: as_of_now(profile), sees_email }
         });
         Ok(seen.collect())
     }

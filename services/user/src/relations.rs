@@ -35,11 +35,15 @@ impl<D: People, P: Presence, L: Log> RelationService for Users<D, P, L> {
 
     async fn accept_contact(&self, caller: UserId, other: UserId) -> Result<Contact, ServiceError> {
         let accepted = self.directory().accept_contact(caller, other, now()).await?;
-        accepted.ok_or_else(|| ServiceError::NotFound("This user has not asked to be your contact.".into()))
+        let accepted = accepted
+            .ok_or_else(|| ServiceError::NotFound("This user has not asked to be your contact.".into()))?;
+        self.presence_changed(&[caller, other]).await;
+        Ok(accepted)
     }
 
     async fn remove_contact(&self, caller: UserId, other: UserId) -> Result<(), ServiceError> {
         if self.directory().remove_contact(caller, other).await? {
+            self.presence_changed(&[caller, other]).await;
             return Ok(());
         }
         Err(ServiceError::NotFound("This user is none of your contacts.".into()))
@@ -53,11 +57,17 @@ impl<D: People, P: Presence, L: Log> RelationService for Users<D, P, L> {
 
     async fn block(&self, caller: UserId, other: UserId) -> Result<(), ServiceError> {
         not_oneself(caller, other)?;
-        if self.directory().block(caller, other, now()).await? { Ok(()) } else { Err(no_user()) }
+        if !self.directory().block(caller, other, now()).await? {
+            return Err(no_user());
+        }
+        self.presence_changed(&[caller, other]).await;
+        Ok(())
     }
 
     async fn unblock(&self, caller: UserId, other: UserId) -> Result<(), ServiceError> {
-        self.directory().unblock(caller, other).await?;
+        if self.directory().unblock(caller, other).await? {
+            self.presence_changed(&[caller, other]).await;
+        }
         Ok(())
     }
 }

@@ -2,10 +2,10 @@
 
 mod support;
 
-use ringside_ports::presence::{Charge, Connection, Verdict};
+use ringside_ports::presence::{Charge, Connection, Status, Verdict};
 use ringside_ports::service::{ServiceError, UserService as _};
 use ringside_ports::{EngineError, Presence};
-use ringside_types::{Limits, UserId};
+use ringside_types::{Epoch, Limits, Slot, UserId};
 use support::{PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
 use tokio::task::JoinSet;
 
@@ -112,6 +112,18 @@ impl Presence for Gone {
     }
 
     async fn connections(&self, _: &[UserId]) -> Result<Vec<Vec<Connection>>, EngineError> {
+        gone()
+    }
+
+    async fn set_status(&self, _: &[Connection], _: Status) -> Result<(), EngineError> {
+        gone()
+    }
+
+    async fn statuses(&self, _: &[UserId]) -> Result<Vec<Status>, EngineError> {
+        gone()
+    }
+
+    async fn end_tenures(&self, _: Slot, _: Epoch) -> Result<Vec<UserId>, EngineError> {
         gone()
     }
 

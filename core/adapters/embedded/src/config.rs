@@ -15,7 +15,7 @@ const _: () = assert!(PARTITION_LAG_MAX_MS < IDEMPOTENCY_ROW_MS, "what a process
 /// How many partitions each topic has. Fixed when a data folder is made: later settings don't change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partitions {
-    /// Of `messages.send`, `messages.stored` and `messages.dead`.
+    /// Of `messages.send`, `messages.stored`, `messages.dead` and `messages.status`.
     pub messages: u16,
     /// Of `messages.receive`: the slots of edges.
     pub slots: u16,
@@ -31,9 +31,11 @@ impl Partitions {
     /// How many a topic has.
     pub const fn of(self, topic: Topic) -> u16 {
         match topic {
-            Topic::MessagesSend | Topic::MessagesStored | Topic::MessagesDead => self.messages,
+            Topic::MessagesSend | Topic::MessagesStored | Topic::MessagesDead | Topic::MessagesStatus => {
+                self.messages
+            }
             Topic::MessagesReceive => self.slots,
-            Topic::Control => 1,
+            Topic::Control | Topic::Presence => 1,
         }
     }
 

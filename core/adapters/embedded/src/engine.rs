@@ -84,7 +84,8 @@ fn rows_bytes(rows: &Rows) -> usize {
         + rows.interest.len()
         + rows.void_interest.len()
         + rows.slots.len()
-        + rows.reads.len();
+        + rows.reads.len()
+        + rows.delivered.len();
     texts + bodies + count * ROW_BYTES
 }
 

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ringside_ports::presence::{Account, Charge, Connection, Verdict};
+use ringside_ports::presence::{Account, Charge, Connection, Status, Verdict};
 use ringside_ports::{EngineError, Presence};
-use ringside_types::UserId;
+use ringside_types::{Epoch, Slot, UserId};
 
 use bucket::Bucket;
 
@@ -32,7 +32,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    users: HashMap<UserId, Vec<Connection>>,
+    users: HashMap<UserId, Vec<(Connection, Status)>>,
     connections: usize,
     buckets: HashMap<Account, Rested>,
     sweep_at: usize,
@@ -75,13 +75,13 @@ impl Presence for MemoryPresence {
             return Err(full("connections"));
         }
         let known = state.users.entry(connection.user_id).or_default();
-        if known.contains(&connection) {
+        if known.iter().any(|(one, _)| *one == connection) {
             return Ok(true);
         }
         if limit > 0 && known.len() >= limit as usize {
             return Ok(false);
         }
-        known.push(connection);
+        known.push((connection, Status::default()));
         state.connections += 1;
         Ok(true)
     }
@@ -90,7 +90,7 @@ impl Presence for MemoryPresence {
         let state = &mut *self.state();
         for connection in connections {
             let Some(known) = state.users.get_mut(&connection.user_id) else { continue };
-            let Some(at) = known.iter().position(|one| one == connection) else { continue };
+            let Some(at) = known.iter().position(|(one, _)| one == connection) else { continue };
             known.swap_remove(at);
             state.connections -= 1;
             if known.is_empty() {
@@ -102,7 +102,40 @@ impl Presence for MemoryPresence {
 
     async fn connections(&self, users: &[UserId]) -> Result<Vec<Vec<Connection>>, EngineError> {
         let state = self.state();
-        Ok(users.iter().map(|user| state.users.get(user).cloned().unwrap_or_default()).collect())
+        let of_user = |user| state.users.get(user).into_iter().flatten().map(|(connection, _)| *connection);
+        Ok(users.iter().map(|user| of_user(user).collect()).collect())
+    }
+
+    async fn set_status(&self, connections: &[Connection], status: Status) -> Result<(), EngineError> {
+        let state = &mut *self.state();
+        for connection in connections {
+            let known = state.users.get_mut(&connection.user_id).into_iter().flatten();
+            for (_, said) in known.filter(|(one, _)| one == connection) {
+                *said = status;
+            }
+        }
+        Ok(())
+    }
+
+    async fn statuses(&self, users: &[UserId]) -> Result<Vec<Status>, EngineError> {
+        let state = self.state();
+        let of_user = |user| state.users.get(user).into_iter().flatten().map(|(_, status)| *status);
+        Ok(users.iter().map(|user| Status::of_all(of_user(user))).collect())
+    }
+
+    async fn end_tenures(&self, slot: Slot, before: Epoch) -> Result<Vec<UserId>, EngineError> {
+        let state = &mut *self.state();
+        let mut ended = Vec::new();
+        for (user, known) in &mut state.users {
+            let count = known.len();
+            known.retain(|(one, _)| one.slot != slot || one.epoch >= before);
+            if known.len() < count {
+                state.connections -= count - known.len();
+                ended.push(*user);
+            }
+        }
+        state.users.retain(|_, known| !known.is_empty());
+        Ok(ended)
     }
 
     async fn charge(&self, charges: &[Charge]) -> Result<Vec<Verdict>, EngineError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fjall::Readable;
 use ringside_domain::rows::{
-    ChangeRow, HeadRow, KeyRow, Loaded, MessageRow, Progress, ReadRow, Rows, Wanted,
+    ChangeRow, DeliveredRow, HeadRow, KeyRow, Loaded, MessageRow, Progress, ReadRow, Rows, Wanted,
 };
 use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
 use ringside_ports::{EngineError, MessageStore};
@@ -139,7 +139,9 @@ fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
         with_prefix(at, &tables.pins, channel.as_bytes(), &mut loaded.pins)?;
     }
     for (user, channel) in each(&wanted.reads) {
-        loaded.reads.extend(get::<ReadRow>(at, &tables.reads, &read_key(*user, *channel))?);
+        let key = read_key(*user, *channel);
+        loaded.reads.extend(get::<ReadRow>(at, &tables.reads, &key)?);
+        loaded.delivered.extend(get::<DeliveredRow>(at, &tables.delivered, &key)?);
     }
     Ok(loaded)
 }

@@ -53,6 +53,7 @@ pub(crate) struct Tables {
     pub(crate) keys: Keyspace,
     pub(crate) interest: Keyspace,
     pub(crate) reads: Keyspace,
+    pub(crate) delivered: Keyspace,
     pub(crate) reactions: Keyspace,
     pub(crate) pins: Keyspace,
     /// (channel, answered message, reply).
@@ -94,6 +95,7 @@ impl Tables {
             keys: busy(KEYS)?,
             interest: quiet("interest")?,
             reads: quiet("reads")?,
+            delivered: quiet("delivered")?,
             reactions: quiet("reactions")?,
             pins: quiet("pins")?,
             replies: quiet("replies")?,
@@ -102,7 +104,7 @@ impl Tables {
     }
 
     /// All of them, in one order.
-    pub(crate) fn all(&self) -> [&Keyspace; 15] {
+    pub(crate) fn all(&self) -> [&Keyspace; 16] {
         // A table that is added is named here, or this does not compile.
         let Self {
             database: _,
@@ -118,6 +120,7 @@ impl Tables {
             keys,
             interest,
             reads,
+            delivered,
             reactions,
             pins,
             replies,
@@ -135,6 +138,7 @@ impl Tables {
             keys,
             interest,
             reads,
+            delivered,
             reactions,
             pins,
             replies,

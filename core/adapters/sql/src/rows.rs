@@ -62,6 +62,8 @@ pub(crate) fn profile(row: &SqliteRow) -> Result<Profile, EngineError> {
     Ok(Profile {
         user: user(row)?,
         status_message: text(row, "status_message")?,
+        status_expires_at: optional_number(row, "status_expires_at")?.map(UnixMillis),
+        last_seen_at: optional_number(row, "last_seen_at")?.map(UnixMillis),
         settings: text(row, "settings")?,
         role: ServerRole::from_name(&role).ok_or_else(|| damaged(format!("role {role:?}")))?,
         updated_at: UnixMillis(number(row, "updated_at")?),

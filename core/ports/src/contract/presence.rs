@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ringside_types::{ChannelId, Epoch, SessionId, Slot, UserId};
 use uuid::Uuid;
 
-use crate::presence::{Account, Charge, Connection, Presence, Rate, Verdict};
+use crate::presence::{Account, Charge, Connection, Presence, Rate, Status, Verdict};
 
 /// Comes back so slowly that no part of the suite sees a token return.
 const SLOW: Rate = Rate { per_minute: 1, burst: 10 };
@@ -14,6 +14,8 @@ const SLOW: Rate = Rate { per_minute: 1, burst: 10 };
 /// Runs every part, each over a fresh engine.
 pub async fn suite<P: Presence>(make: impl AsyncFn() -> P) {
     connections_come_and_go(make().await).await;
+    a_status_is_over_all_connections(make().await).await;
+    earlier_tenures_of_a_slot_end(make().await).await;
     a_limit_of_connections_holds(make().await).await;
     racing_connections_stop_at_the_limit(make().await).await;
     a_bucket_grants_its_burst(make().await).await;
@@ -67,6 +69,46 @@ pub async fn connections_come_and_go<P: Presence>(presence: P) {
     presence.disconnect(&[]).await.expect("nothing to do");
     let all = connected(&presence, &[one, two]).await;
     assert_eq!(all, [[connection(one, 2)].into(), second]);
+}
+
+/// What each connection says counts while it is there; unknown ones say nothing.
+pub async fn a_status_is_over_all_connections<P: Presence>(presence: P) {
+    let (one, two) = (user(1), user(2));
+    let seen = async || presence.statuses(&[two, one]).await.expect("answers");
+    assert_eq!(seen().await, [Status::Offline, Status::Offline]);
+    assert_eq!(presence.statuses(&[]).await, Ok(vec![]));
+    for (of, number) in [(one, 1), (one, 2), (two, 3)] {
+        presence.connect(connection(of, number), 0).await.expect("connects");
+    }
+    assert_eq!(seen().await, [Status::Online, Status::Online]);
+    presence.set_status(&[connection(one, 1)], Status::Dnd).await.expect("sets");
+    assert_eq!(seen().await, [Status::Online, Status::Dnd]);
+    presence.connect(connection(one, 1), 0).await.expect("a repetition");
+    assert_eq!(seen().await, [Status::Online, Status::Dnd], "changes nothing");
+    presence.disconnect(&[connection(one, 1)]).await.expect("disconnects");
+    assert_eq!(seen().await, [Status::Online, Status::Online]);
+    let both = [connection(one, 2), connection(two, 3), connection(user(9), 9)];
+    presence.set_status(&both, Status::Offline).await.expect("unknown ones are ignored");
+    assert_eq!(seen().await, [Status::Offline, Status::Offline]);
+    assert_eq!(presence.statuses(&[user(9)]).await, Ok(vec![Status::Offline]));
+}
+
+/// Connections of a slot's earlier tenures are gone, and no others.
+pub async fn earlier_tenures_of_a_slot_end<P: Presence>(presence: P) {
+    let (one, two) = (user(1), user(2));
+    let later = Connection { epoch: Epoch(5), ..connection(one, 2) };
+    let elsewhere = Connection { slot: Slot(7), ..connection(two, 4) };
+    for connection in [connection(one, 1), later, connection(two, 3), elsewhere] {
+        presence.connect(connection, 0).await.expect("connects");
+    }
+    let mut ended = presence.end_tenures(Slot(1), Epoch(5)).await.expect("ends");
+    ended.sort_unstable();
+    assert_eq!(ended, [one, two]);
+    let all = connected(&presence, &[one, two]).await;
+    assert_eq!(all, [[later].into(), [elsewhere].into()]);
+    assert_eq!(presence.end_tenures(Slot(1), Epoch(5)).await, Ok(vec![]), "a second time");
+    presence.end_tenures(Slot(1), Epoch(6)).await.expect("ends");
+    assert_eq!(presence.statuses(&[one, two]).await, Ok(vec![Status::Offline, Status::Online]));
 }
 
 /// A user has at most so many; what goes makes room.

@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use ringside_domain::rows::{
-    ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, PinRow, ReactionRow, ReadRow,
-    Rows, SettingsRow, SlotRow, Stamp,
+    ChangeRow, DeliveredRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, PinRow,
+    ReactionRow, ReadRow, Rows, SettingsRow, SlotRow, Stamp,
 };
 use ringside_types::authorization::ChannelKind;
 use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Slot, UserId};
@@ -128,6 +128,11 @@ pub(super) fn read(user: UserId, channel: ChannelId, seq: u64) -> ReadRow {
     ReadRow { user_id: user, channel_id: channel, last_read_id: MessageId(seq * 10), last_read_seq: seq }
 }
 
+pub(super) fn delivered(user: UserId, channel: ChannelId, seq: u64) -> DeliveredRow {
+    let (last_delivered_id, last_delivered_seq) = (MessageId(seq * 10), seq);
+    DeliveredRow { user_id: user, channel_id: channel, last_delivered_id, last_delivered_seq }
+}
+
 /// One row of every table, all of `channel`.
 pub(super) fn one_of_each(channel: ChannelId, stamp: Stamp) -> Rows {
     Rows {
@@ -142,5 +147,6 @@ pub(super) fn one_of_each(channel: ChannelId, stamp: Stamp) -> Rows {
         void_interest: Vec::new(),
         slots: vec![slot(1, 7, stamp)],
         reads: vec![read(user(1), channel, 3)],
+        delivered: vec![delivered(user(1), channel, 4)],
     }
 }

@@ -6,8 +6,8 @@ use ringside_domain::rows::{
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot};
 
 use super::rows::{
-    change, channel, head, interest, key, member, message, one_of_each, pin, reaction, read, slot, stamp,
-    user,
+    change, channel, delivered, head, interest, key, member, message, one_of_each, pin, reaction, read, slot,
+    stamp, user,
 };
 use crate::store::{ChangeRange, MessageRange, MessageStore, Order, PartitionRows};
 
@@ -25,6 +25,7 @@ pub async fn suite<S: MessageStore>(make: impl AsyncFn() -> S) {
     the_greater_stamp_wins_within_one_write(make().await).await;
     heads_by_stamp(make().await).await;
     read_cursors_only_grow(make().await).await;
+    delivery_cursors_are_registers_of_their_own(make().await).await;
     progress_only_grows(make().await).await;
     intervals_open_and_close(make().await).await;
     reactions_and_pins_open_and_close(make().await).await;
@@ -77,6 +78,7 @@ fn loaded_of(rows: &Rows, heads: &[HeadRow]) -> Loaded {
         reactions: rows.reactions.clone(),
         pins: rows.pins.clone(),
         reads: rows.reads.clone(),
+        delivered: rows.delivered.clone(),
     }
 }
 
@@ -265,6 +267,25 @@ pub async fn read_cursors_only_grow<S: MessageStore>(store: S) {
         let wanted = Wanted { reads: vec![(user(1), channel(1))], ..Wanted::default() };
         assert_eq!(load(&store, wanted).await.reads, [read(user(1), channel(1), expected)], "after {seqs:?}");
     }
+}
+
+/// What was delivered and what was read grow apart: a write of one leaves the other as it is.
+pub async fn delivery_cursors_are_registers_of_their_own<S: MessageStore>(store: S) {
+    let kept = async || {
+        let wanted = Wanted { reads: vec![(user(1), channel(1))], ..Wanted::default() };
+        let loaded = load(&store, wanted).await;
+        (loaded.reads, loaded.delivered)
+    };
+    let write_delivered = async |seqs: &[u64]| {
+        let rows = seqs.iter().map(|seq| delivered(user(1), channel(1), *seq)).collect();
+        write(&store, Rows { delivered: rows, ..Rows::default() }).await;
+    };
+    write_delivered(&[7, 5]).await;
+    assert_eq!(kept().await, (vec![], vec![delivered(user(1), channel(1), 7)]));
+    write(&store, Rows { reads: vec![read(user(1), channel(1), 9)], ..Rows::default() }).await;
+    write_delivered(&[6]).await;
+    let expected = (vec![read(user(1), channel(1), 9)], vec![delivered(user(1), channel(1), 7)]);
+    assert_eq!(kept().await, expected);
 }
 
 /// Progress only grows, each partition for itself.

@@ -39,6 +39,10 @@ pub struct Profile {
     pub user: User,
     /// What the user says of themselves; may be empty.
     pub status_message: String,
+    /// Until when they say so; `None`: for good.
+    pub status_expires_at: Option<UnixMillis>,
+    /// When they were last there, for all to see; `None`: never.
+    pub last_seen_at: Option<UnixMillis>,
     /// A JSON object; see [`super::privacy`].
     pub settings: String,
     /// What the account may do to the server.
@@ -65,8 +69,10 @@ pub struct ProfileChange {
     pub display_name: Option<String>,
     /// The picture; empty: none.
     pub avatar_url: Option<String>,
-    /// What the user says of themselves; empty: nothing.
+    /// What the user says of themselves; empty: nothing. It is for good, where no end is given.
     pub status_message: Option<String>,
+    /// Until when; `Some(None)`: for good.
+    pub status_expires_at: Option<Option<UnixMillis>>,
     /// The settings.
     pub settings: Option<SettingsSwap>,
 }
@@ -171,6 +177,9 @@ pub trait Profiles: Clone + Send + Sync + 'static {
         actor: Option<UserId>,
         now: UnixMillis,
     ) -> impl Future<Output = Result<Option<Vec<ChannelId>>, EngineError>> + Send;
+
+    /// These were there until now, as far as others may know. Times only grow; unknown and erased accounts are passed over.
+    fn saw(&self, users: &[(UserId, UnixMillis)]) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// What the audit log says of an account as its subject, oldest first.
     fn audit(

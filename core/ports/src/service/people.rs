@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use ringside_types::{SessionId, UserId};
+use ringside_types::{SessionId, UnixMillis, UserId};
 
 use super::{Caller, ListPart, Listed, ServiceError};
 use crate::people::profiles::{AuditEntry, Profile};
@@ -18,6 +18,8 @@ pub struct ProfilePatch {
     pub avatar_url: Option<String>,
     /// What the user says of themselves; empty: nothing.
     pub status_message: Option<String>,
+    /// Until when; `Some(None)`: for good.
+    pub status_expires_at: Option<Option<UnixMillis>>,
     /// A JSON object that is merged into the settings (RFC 7396: `null` takes a key away).
     pub settings: Option<String>,
 }

@@ -5,43 +5,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::stand::{Client, Failed, Stand, expect, message, register};
-use crate::client::Incoming;
+use super::stand::{Client, Failed, Stand, ask, call, expect, message, register, told};
 use crate::rest::{Account, Rest};
 use crate::server::ServerProcess;
-
-/// The next frame of this kind, raw.
-pub(super) async fn told(client: &mut Client, kind: &str) -> Result<Value, Failed> {
-    loop {
-        match client.incoming().await? {
-            Incoming::Text(text) => {
-                let frame: Value = serde_json::from_slice(&text)?;
-                if frame["type"] == kind {
-                    return Ok(frame["payload"].clone());
-                }
-                if frame["type"] == "error" || frame["type"] == "message.rejected" {
-                    return Err(Failed(format!("waiting for {kind}: {frame}")));
-                }
-            }
-            Incoming::Closed(code) => return Err(Failed(format!("closed with {code:?}"))),
-        }
-    }
-}
-
-async fn ask(client: &mut Client, kind: &str, payload: &Value) -> Result<(), Failed> {
-    let frame = json!({ "type": kind, "id": Uuid::new_v4(), "payload": payload });
-    client.socket.send(&frame.to_string()).await?;
-    Ok(())
-}
-
-async fn call(rest: &Rest, method: Method, path: &str, by: &Account, status: u16) -> Result<Value, Failed> {
-    let what = format!("{method} {path}");
-    let answer = rest.call(method, &format!("/api/v1{path}"), Some(&by.access_token), None).await?;
-    expect(answer.status == status, || {
-        format!("{what} was answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body))
-    })?;
-    Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
-}
 
 /// Two members, an outsider, and a message of the first.
 struct Scene {

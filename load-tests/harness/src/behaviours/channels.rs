@@ -5,8 +5,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::amendments::told;
-use super::stand::{Client, Failed, Stand, expect, message, register};
+use super::stand::{Client, Failed, Stand, expect, message, register, told};
 use crate::rest::{Account, Rest};
 use crate::server::ServerProcess;
 

@@ -12,8 +12,11 @@ mod chat;
 mod door;
 mod drain;
 mod limits;
+mod presence;
+mod receipts;
 mod slow_reader;
 mod stand;
+mod typing;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -85,6 +88,18 @@ fn all() -> Vec<Behaviour> {
         channels::settings_are_told_and_in_force,
         channels::roles_removals_and_the_end_are_told,
         channels::a_block_closes_the_dm_and_its_end_opens_it,
+        receipts::what_is_read_reaches_members_and_the_list,
+        receipts::at_most_one_a_second_and_the_newest_wins,
+        receipts::who_hides_them_is_not_shown,
+        receipts::large_channels_tell_own_devices_alone,
+        receipts::bad_ones_are_refused,
+        receipts::they_survive_a_restart,
+        typing::others_see_it_until_it_ends,
+        typing::a_message_and_a_disconnect_end_it,
+        presence::watchers_see_the_best_of_all_connections,
+        presence::who_may_not_know_sees_nobody_there,
+        presence::last_seen_survives_a_restart,
+        presence::bad_wishes_are_refused,
         limits::user_rate_has_a_burst_of_twenty,
         limits::channel_rate_is_kept,
         limits::sixth_connection_is_refused,

@@ -4,13 +4,14 @@ use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
+use hyper::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::client::{Incoming, ServerFrame, Socket, SocketError, Target, parse};
-use crate::rest::Account;
+use crate::rest::{Account, Rest};
 use crate::server::{ServerOptions, ServerProcess, ServerSpec};
 
 /// What a client waits for comes within this time.
@@ -180,4 +181,45 @@ impl Client {
         self.socket.send(r#"{"type":"ping","id":"alive","payload":{"n":1}}"#).await?;
         self.until("the pong", |frame| (frame == ServerFrame::Other("pong".to_owned())).then_some(())).await
     }
+}
+
+/// The next frame of this kind, raw.
+pub(super) async fn told(client: &mut Client, kind: &str) -> Result<Value, Failed> {
+    loop {
+        match client.incoming().await? {
+            Incoming::Text(text) => {
+                let frame: Value = serde_json::from_slice(&text)?;
+                if frame["type"] == kind {
+                    return Ok(frame["payload"].clone());
+                }
+                if frame["type"] == "error" || frame["type"] == "message.rejected" {
+                    return Err(Failed(format!("waiting for {kind}: {frame}")));
+                }
+            }
+            Incoming::Closed(code) => return Err(Failed(format!("closed with {code:?}"))),
+        }
+    }
+}
+
+/// Sends a frame with a fresh id.
+pub(super) async fn ask(client: &mut Client, kind: &str, payload: &Value) -> Result<(), Failed> {
+    let frame = json!({ "type": kind, "id": Uuid::new_v4(), "payload": payload });
+    client.socket.send(&frame.to_string()).await?;
+    Ok(())
+}
+
+/// A REST request that must be answered so.
+pub(super) async fn call(
+    rest: &Rest,
+    method: Method,
+    path: &str,
+    by: &Account,
+    status: u16,
+) -> Result<Value, Failed> {
+    let what = format!("{method} {path}");
+    let answer = rest.call(method, &format!("/api/v1{path}"), Some(&by.access_token), None).await?;
+    expect(answer.status == status, || {
+        format!("{what} was answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body))
+    })?;
+    Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
 }

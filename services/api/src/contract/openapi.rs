@@ -178,7 +178,10 @@ fn parameters() -> Value {
     let query = |name: &str, schema: &Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
     let mut text_asked = query("q", &words, "What to look for.");
     text_asked["required"] = true.into();
+    let mut users_asked = query("user_ids", &text, "Up to 100 user ids, with commas between.");
+    users_asked["required"] = true.into();
     json!({
+        "UserIds": users_asked,
         "Limit": query("limit", &limit, "Items at the most."),
         "Cursor": query("cursor", &text, "`next_cursor` of the answer before."),
         "MessageCursor": query("cursor", &message, "`next_cursor` of the answer before."),

@@ -224,6 +224,15 @@ const MEMBERS: &[Operation] = &[
 ];
 
 const MESSAGES: &[Operation] = &[
+    Operation::new(
+        "get",
+        "/channels/{channel_id}/receipts",
+        "How far each member has come",
+        &[list("Receipt")],
+    )
+    .query(PAGE)
+    .refuses(&[403]),
+    Operation::new("get", "/presence", "Who is there", &[list("Presence")]).query(&["UserIds"]),
     Operation::new("get", "/channels/{channel_id}/messages", "History, newest first", &[list("Message")])
         .query(&["Before", "After", "Around", "Limit", "MessageCursor"])
         .refuses(&[403]),

@@ -71,7 +71,9 @@ pub(crate) async fn search<S: Services>(
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
 }
 
-/// These four fields, and no other: whatever else the body holds is passed over.
+const EXPIRY: &str = "is a time like 2027-01-31T18:00:00Z, or null for never";
+
+/// These five fields, and no other: whatever else the body holds is passed over.
 fn patch_of(body: Map<String, Value>) -> Result<ProfilePatch, Problem> {
     let mut patch = ProfilePatch::default();
     let mut wrong = Vec::new();
@@ -80,6 +82,12 @@ fn patch_of(body: Map<String, Value>) -> Result<ProfilePatch, Problem> {
             ("display_name", Value::String(text)) => patch.display_name = Some(text),
             ("avatar_url", Value::String(text)) => patch.avatar_url = Some(text),
             ("status_message", Value::String(text)) => patch.status_message = Some(text),
+            ("status_expires_at", Value::Null) => patch.status_expires_at = Some(None),
+            ("status_expires_at", time @ Value::String(_)) => match serde_json::from_value(time) {
+                Ok(until) => patch.status_expires_at = Some(Some(until)),
+                Err(_) => wrong.push(("status_expires_at", EXPIRY)),
+            },
+            ("status_expires_at", _) => wrong.push(("status_expires_at", EXPIRY)),
             ("avatar_url", Value::Null) => patch.avatar_url = Some(String::new()),
             ("status_message", Value::Null) => patch.status_message = Some(String::new()),
             ("settings", settings @ Value::Object(_)) => patch.settings = Some(settings.to_string()),

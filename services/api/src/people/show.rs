@@ -13,6 +13,7 @@ use crate::views::{own_user, public_user};
 pub(crate) fn own(profile: &Profile) -> Value {
     let mut view = own_user(&profile.user);
     view["status_message"] = profile.status_message.clone().into();
+    view["status_expires_at"] = json!(profile.status_expires_at);
     view["settings"] = serde_json::from_str(&profile.settings).unwrap_or_else(|_| json!({}));
     view["role"] = profile.role.name().into();
     view["updated_at"] = json!(profile.updated_at);

@@ -16,6 +16,7 @@ use ringside_message::messages::Messages;
 use ringside_message::processor;
 use ringside_ports::presence::{Charge, Verdict};
 use ringside_ports::{Log as _, Presence as _};
+use ringside_presence::{Receipts, Whereabouts};
 use ringside_sql::Directory;
 use ringside_types::{Limits, PartitionId, Topic, UnixMillis};
 use ringside_user::{RegistrationMode, SigningKeys, Users};
@@ -32,6 +33,8 @@ type People = Users<Directory, MemoryPresence, EmbeddedLog>;
 struct All {
     users: People,
     channels: Conversations<Directory>,
+    receipts: Receipts<EmbeddedStore, Directory>,
+    whereabouts: Whereabouts<MemoryPresence, Directory>,
     messages: Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>,
     presence: MemoryPresence,
 }
@@ -43,6 +46,8 @@ impl Services for All {
     type Sessions = People;
     type Channels = Conversations<Directory>;
     type Messages = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
+    type Receipts = Receipts<EmbeddedStore, Directory>;
+    type Whereabouts = Whereabouts<MemoryPresence, Directory>;
 
     fn users(&self) -> &Self::Users {
         &self.users
@@ -66,6 +71,14 @@ impl Services for All {
 
     fn messages(&self) -> &Self::Messages {
         &self.messages
+    }
+
+    fn receipts(&self) -> &Self::Receipts {
+        &self.receipts
+    }
+
+    fn whereabouts(&self) -> &Self::Whereabouts {
+        &self.whereabouts
     }
 
     async fn charge(&self, charge: Charge) -> Option<Verdict> {
@@ -137,6 +150,8 @@ impl Scene {
         let services = All {
             users: people.clone(),
             channels: Conversations::new(directory.clone(), relay),
+            receipts: Receipts::new(engine.store(), directory.clone()),
+            whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
             messages: Messages::new(
                 engine.log(),
                 engine.store(),

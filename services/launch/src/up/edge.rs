@@ -125,6 +125,15 @@ impl Edge {
         (self.post.clone(), self.shards.len())
     }
 
+    /// Waits until the bridge has ended: the receipts that it held are in the log then.
+    pub(super) async fn stopped(&self) {
+        let mut bridge = self.bridge.lock().await;
+        if !bridge.is_finished() {
+            // How it ends has been told, or is of no consequence any more.
+            let _ = (&mut *bridge).await;
+        }
+    }
+
     /// Lets every connection go, within the window; a second signal ends it at once.
     pub(super) async fn drain(&self, window: Duration, signals: &mut Signals) {
         let until = Instant::now() + window;

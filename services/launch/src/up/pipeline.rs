@@ -1,4 +1,4 @@
-//! The processors of all partitions, the janitor of dead edges, and the relay of the Directory's outbox.
+//! The processors of all partitions, the consumers of receipts and typing, the janitor of dead edges, and the relay of the Directory's outbox.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use ringside_channel::Relay;
 use ringside_message::janitor;
 use ringside_message::processor::{self, Counters, ProcessorError};
 use ringside_ports::Log as _;
+use ringside_presence::signals;
 use ringside_types::{PartitionId, Topic};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
@@ -43,6 +44,10 @@ impl Pipeline {
                 stop.clone(),
             );
             processors.spawn(run);
+        }
+        for partition in (0..log.partitions(Topic::MessagesStatus)).map(PartitionId) {
+            let directory = folder.directory.clone();
+            tokio::spawn(signals::run(partition, log.clone(), store.clone(), directory, stop.clone()));
         }
         tokio::spawn(janitor::run(log.clone(), stop.clone()));
         let (relay, task) = Relay::over(folder.directory.clone(), log);

@@ -5,6 +5,7 @@ use ringside_embedded::{EmbeddedLog, EmbeddedStore, MemoryPresence};
 use ringside_message::messages::Messages;
 use ringside_ports::Presence as _;
 use ringside_ports::presence::{Charge, Verdict};
+use ringside_presence::{Receipts, Whereabouts};
 use ringside_sql::Directory;
 use ringside_user::Users;
 
@@ -20,6 +21,8 @@ pub(super) struct Services {
     users: People,
     channels: Conversations<Directory>,
     messages: Embedded,
+    receipts: Receipts<EmbeddedStore, Directory>,
+    whereabouts: Whereabouts<MemoryPresence, Directory>,
     presence: MemoryPresence,
 }
 
@@ -37,6 +40,8 @@ impl Services {
             )
             .with_registration(config.registration.into()),
             channels: Conversations::new(directory.clone(), pipeline.relay.clone()),
+            receipts: Receipts::new(engine.store(), directory.clone()),
+            whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
             messages: Messages::new(engine.log(), engine.store(), directory, presence.clone(), limits),
             presence,
         }
@@ -50,6 +55,8 @@ impl ringside_api::Services for Services {
     type Sessions = People;
     type Channels = Conversations<Directory>;
     type Messages = Embedded;
+    type Receipts = Receipts<EmbeddedStore, Directory>;
+    type Whereabouts = Whereabouts<MemoryPresence, Directory>;
 
     fn users(&self) -> &Self::Users {
         &self.users
@@ -73,6 +80,14 @@ impl ringside_api::Services for Services {
 
     fn messages(&self) -> &Self::Messages {
         &self.messages
+    }
+
+    fn receipts(&self) -> &Self::Receipts {
+        &self.receipts
+    }
+
+    fn whereabouts(&self) -> &Self::Whereabouts {
+        &self.whereabouts
     }
 
     async fn charge(&self, charge: Charge) -> Option<Verdict> {

@@ -208,6 +208,8 @@ impl MessageStore for Memory {
                 .cloned()
                 .collect(),
             reads: wanted.reads.iter().filter_map(|key| world.reads.get(key).copied()).collect(),
+            // No processor writes them.
+            delivered: Vec::new(),
             reactions: world
                 .reactions
                 .values()

@@ -200,6 +200,9 @@ impl<'a> Staging<'a> {
         for row in &rows.reads {
             self.put(&tables.reads, row)?;
         }
+        for row in &rows.delivered {
+            self.put(&tables.delivered, row)?;
+        }
         Ok(())
     }
 

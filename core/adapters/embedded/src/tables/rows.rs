@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use ringside_domain::rows::{
-    ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, Progress, ReadRow, SlotRow,
-    Stamp,
+    ChangeRow, DeliveredRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, Progress, ReadRow,
+    SlotRow, Stamp,
 };
 use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, UserId};
 use ringside_wire::message::ContentType;
@@ -401,6 +401,34 @@ impl Row for ReadRow {
     }
 }
 
+impl Row for DeliveredRow {
+    fn key(&self) -> Vec<u8> {
+        read_key(self.user_id, self.channel_id)
+    }
+
+    fn rank(&self) -> u64 {
+        self.last_delivered_seq
+    }
+
+    fn stamped_by(&self) -> Option<ChannelId> {
+        None
+    }
+
+    fn value(&self) -> Vec<u8> {
+        Builder::value(self.last_delivered_seq, 8).u64(self.last_delivered_id.0).done()
+    }
+
+    fn read(key: &[u8], value: &[u8]) -> Option<Self> {
+        let mut key = Reader::key(key);
+        let (last_delivered_seq, mut value) = Reader::value(value)?;
+        let (user_id, channel_id) = (UserId(key.uuid()?), ChannelId(key.uuid()?));
+        let last_delivered_id = MessageId(value.u64()?);
+        key.end()?;
+        value.end()?;
+        Some(Self { user_id, channel_id, last_delivered_id, last_delivered_seq })
+    }
+}
+
 /// A partition's own rows share the table `partitions`: the key's first byte tells them apart.
 const PROGRESS: u8 = b'p';
 const SLOT: u8 = b's';
@@ -567,6 +595,8 @@ pub(super) mod tests {
             stamp,
         });
         comes_back(ReadRow { user_id, channel_id, last_read_id: MessageId(5), last_read_seq: 3 });
+        let (last_delivered_id, last_delivered_seq) = (MessageId(6), 4);
+        comes_back(DeliveredRow { user_id, channel_id, last_delivered_id, last_delivered_seq });
         comes_back(Progress { partition: PartitionId(3), offset: Offset(4), last: MessageId(5), stamp });
     }
 

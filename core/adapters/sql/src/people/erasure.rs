@@ -40,7 +40,7 @@ pub(super) async fn run(
     sqlx::query(
         "UPDATE users SET email = ?1, email_folded = ?1, username = ?2, username_folded = ?2, password_hash = '', \
          display_name = '', display_name_folded = '', avatar_url = '', status_message = '', settings = '{}', \
-         role = 'user', updated_at = ?3, erased_at = ?3 WHERE id = ?4",
+         status_expires_at = NULL, last_seen_at = NULL, role = 'user', updated_at = ?3, erased_at = ?3 WHERE id = ?4",
     )
     .bind(&email)
     .bind(&username)

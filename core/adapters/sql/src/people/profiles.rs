@@ -52,11 +52,15 @@ impl Profiles for Directory {
         }
         profile.user.display_name = change.display_name.unwrap_or(profile.user.display_name);
         profile.user.avatar_url = change.avatar_url.unwrap_or(profile.user.avatar_url);
-        profile.status_message = change.status_message.unwrap_or(profile.status_message);
+        if let Some(text) = change.status_message {
+            // A new text is for good, unless an end is given with it.
+            (profile.status_message, profile.status_expires_at) = (text, None);
+        }
+        profile.status_expires_at = change.status_expires_at.unwrap_or(profile.status_expires_at);
         profile.updated_at = now;
         sqlx::query(
             "UPDATE users SET display_name = ?, display_name_folded = ?, avatar_url = ?, status_message = ?, \
-             settings = ?, updated_at = ? WHERE id = ?",
+             settings = ?, updated_at = ?, status_expires_at = ? WHERE id = ?",
         )
         .bind(&profile.user.display_name)
         .bind(folded(&profile.user.display_name))
@@ -64,6 +68,7 @@ impl Profiles for Directory {
         .bind(&profile.status_message)
         .bind(&profile.settings)
         .bind(now.0 as i64)
+        .bind(profile.status_expires_at.map(|at| at.0 as i64))
         .bind(user.as_bytes().to_vec())
         .execute(&mut *transaction)
         .await
@@ -122,6 +127,21 @@ impl Profiles for Directory {
         let erased = erasure::run(&mut transaction, user, actor, now).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(erased)
+    }
+
+    async fn saw(&self, users: &[(UserId, UnixMillis)]) -> Result<(), EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        for (user, at) in users {
+            sqlx::query(
+                "UPDATE users SET last_seen_at = max(ifnull(last_seen_at, 0), ?) WHERE id = ? AND erased_at IS NULL",
+            )
+            .bind(at.0 as i64)
+            .bind(user.as_bytes().to_vec())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
     }
 
     async fn audit(&self, subject: UserId, part: After<i64>) -> Result<Vec<AuditEntry>, EngineError> {

@@ -16,6 +16,8 @@ pub async fn suite<D: People>(make: impl AsyncFn() -> D) {
     a_profile_begins_empty(make().await).await;
     what_is_not_changed_stays(make().await).await;
     settings_that_moved_are_not_overwritten(make().await).await;
+    a_status_message_has_an_end_or_none(make().await).await;
+    last_seen_only_grows(make().await).await;
     the_first_account_administers(make().await).await;
     of_first_accounts_at_once_one_administers(make().await).await;
     roles_are_given_and_audited(make().await).await;
@@ -71,6 +73,38 @@ async fn settings_that_moved_are_not_overwritten<D: People>(directory: D) {
     assert_eq!(moved.expect("answers"), Changed::Moved);
     let found = profile(&directory, 2).await;
     assert_eq!((found.settings.as_str(), found.status_message.as_str()), (r#"{"a":1}"#, r#"{"a":1}"#));
+}
+
+async fn a_status_message_has_an_end_or_none<D: People>(directory: D) {
+    let directory = peopled(directory).await;
+    let change = async |text: Option<&str>, until| {
+        let (status_message, status_expires_at) = (text.map(Into::into), until);
+        let change = ProfileChange { status_message, status_expires_at, ..ProfileChange::default() };
+        directory.change_profile(user(2), change, NOW).await.expect("changes");
+        let found = profile(&directory, 2).await;
+        (found.status_message, found.status_expires_at)
+    };
+    assert_eq!(change(Some("away"), Some(Some(LATER))).await, ("away".into(), Some(LATER)));
+    assert_eq!(change(None, None).await, ("away".into(), Some(LATER)), "what is not changed stays");
+    assert_eq!(change(None, Some(None)).await, ("away".into(), None));
+    assert_eq!(change(None, Some(Some(LATER))).await, ("away".into(), Some(LATER)));
+    assert_eq!(change(Some("back"), None).await, ("back".into(), None), "a new one is for good");
+}
+
+async fn last_seen_only_grows<D: People>(directory: D) {
+    let directory = peopled(directory).await;
+    let seen = async |number| profile(&directory, number).await.last_seen_at;
+    assert_eq!(seen(2).await, None);
+    directory.saw(&[]).await.expect("nothing to do");
+    directory
+        .saw(&[(user(2), LATER), (user(99), LATER), (user(3), NOW)])
+        .await
+        .expect("unknown ones are passed over");
+    directory.saw(&[(user(2), NOW)]).await.expect("writes");
+    assert_eq!((seen(2).await, seen(3).await, seen(4).await), (Some(LATER), Some(NOW), None));
+    directory.erase(user(2), None, LATER).await.expect("erases");
+    directory.saw(&[(user(2), LATER)]).await.expect("writes");
+    assert_eq!(seen(2).await, None, "nobody was there");
 }
 
 async fn the_first_account_administers<D: People>(directory: D) {

@@ -1,0 +1,190 @@
+//! Receipts, typing and presence: handed to the bridge, and told to those whom they concern. They are outside the chain, so a connection that
+//! reads what it missed is told as well.
+
+use ringside_reactor::{ConnectionId, Io};
+use ringside_session::mail::{
+    PresenceRequest, PresenceSeen, PresenceWish, Request, Said, Signal, SignalRequest,
+};
+use ringside_types::{ChannelId, ErrorCode, UserId};
+use ringside_wire::event::Event;
+use ringside_wire::signals::{PresenceUpdated, Receipt, StatusUpdated, Typing, TypingUpdated};
+
+use crate::connection::Client;
+use crate::counters::add;
+use crate::frames;
+use crate::gateway::Gateway;
+use crate::index::UserKey;
+
+impl Gateway {
+    pub(crate) fn receipt(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &Client,
+        id: Option<&str>,
+        receipt: Receipt,
+    ) {
+        let Receipt { channel_id, message_id, is_read } = receipt;
+        let said = if is_read { Said::Read(message_id) } else { Said::Delivered(message_id) };
+        self.signal(io, connection, client, id, channel_id, said);
+    }
+
+    pub(crate) fn typing(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &Client,
+        id: Option<&str>,
+        typing: Typing,
+    ) {
+        let said = if typing.is_typing { Said::Typing } else { Said::StoppedTyping };
+        self.signal(io, connection, client, id, typing.channel_id, said);
+    }
+
+    fn signal(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &Client,
+        id: Option<&str>,
+        channel_id: ChannelId,
+        said: Said,
+    ) {
+        if self.is_too_busy(io, connection, id) {
+            return;
+        }
+        self.outgoing.push(Request::Signal(SignalRequest {
+            connection: self.reference(connection),
+            frame_id: id.map(Into::into),
+            user_id: client.user_id,
+            channel_id,
+            said,
+            known_member: self.index.is_member(client.user_id, channel_id),
+        }));
+    }
+
+    pub(crate) fn presence(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &Client,
+        id: Option<&str>,
+        wish: PresenceWish,
+    ) {
+        if self.is_too_busy(io, connection, id) {
+            return;
+        }
+        self.outgoing.push(Request::Presence(PresenceRequest {
+            connection: self.reference(connection),
+            frame_id: id.map(Into::into),
+            user_id: client.user_id,
+            wish,
+        }));
+    }
+
+    fn is_too_busy(&mut self, io: &mut Io, connection: ConnectionId, id: Option<&str>) -> bool {
+        let is_full = self.outgoing.is_full();
+        if is_full {
+            let sentence = "The server can't take this now; send it again.";
+            self.error(io, connection, id, ErrorCode::Unavailable, sentence, Some(1_000));
+        }
+        is_full
+    }
+
+    pub(crate) fn presences(&mut self, io: &mut Io, seen: &[PresenceSeen]) {
+        for one in seen {
+            let connection = ConnectionId::from_u64(one.token);
+            if self.table.client(connection).is_none_or(|client| client.ending) {
+                continue;
+            }
+            let update = PresenceUpdated {
+                user_id: one.user_id,
+                status: one.status,
+                status_message: (!one.status_message.is_empty()).then_some(one.status_message.as_str()),
+                last_seen_at: one.last_seen_at,
+            };
+            self.answer(io, connection, None, &Event::PresenceUpdate(update));
+        }
+    }
+
+    pub(crate) fn signal_refused(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        id: Option<&str>,
+        code: ErrorCode,
+        sentence: &str,
+    ) {
+        if self.table.client(connection).is_some_and(|client| !client.ending) {
+            self.error(io, connection, id, code, sentence, None);
+        }
+    }
+
+    pub(crate) fn signals(&mut self, io: &mut Io, signals: &[Signal]) {
+        for signal in signals {
+            match signal {
+                Signal::Status {
+                    channel_id,
+                    user_id,
+                    last_delivered_id,
+                    last_read_id,
+                    own_devices_only,
+                    hidden_from,
+                } => {
+                    let status = StatusUpdated {
+                        channel_id: *channel_id,
+                        user_id: *user_id,
+                        last_delivered_id: last_delivered_id.non_zero(),
+                        last_read_id: last_read_id.non_zero(),
+                    };
+                    self.status(io, status, *own_devices_only, hidden_from);
+                }
+                Signal::Typing { channel_id, user_id, users } => {
+                    self.typists(io, *channel_id, *user_id, users);
+                }
+            }
+        }
+    }
+
+    /// Told to the user's own devices, and to the members who may know.
+    fn status(&mut self, io: &mut Io, status: StatusUpdated, own_only: bool, hidden_from: &[UserId]) {
+        let Self { index, encoded, scratch, counters, .. } = self;
+        let channel_id = status.channel_id;
+        let own = index.user_key(status.user_id);
+        let hidden: Vec<UserKey> = hidden_from.iter().filter_map(|user| index.user_key(*user)).collect();
+        encoded.clear();
+        frames::write(encoded, scratch, None, &Event::MessageStatus(status));
+        let takes = |user| Some(user) == own || !own_only && !hidden.contains(&user);
+        let mut deliveries = 0;
+        index.each_member(channel_id, takes, |_, connection| {
+            if let Some(queue) = io.queue(connection) {
+                queue.extend_from_slice(encoded);
+                deliveries += 1;
+            }
+        });
+        add(&counters.deliveries, deliveries);
+    }
+
+    /// Told to all members but the one whose typing changed; those who type see the others.
+    fn typists(&mut self, io: &mut Io, channel_id: ChannelId, changed: UserId, users: &[UserId]) {
+        let Self { index, encoded, scratch, counters, .. } = self;
+        let changed = index.user_key(changed);
+        let typists: Vec<(UserKey, UserId)> =
+            users.iter().filter_map(|user| Some((index.user_key(*user)?, *user))).collect();
+        encoded.clear();
+        frames::write(encoded, scratch, None, &Event::TypingUpdate(TypingUpdated { channel_id, users }));
+        let mut deliveries = 0;
+        let takes = |user| Some(user) != changed;
+        index.each_member(channel_id, takes, |user, connection| {
+            let Some(queue) = io.queue(connection) else { return };
+            deliveries += 1;
+            let Some((_, own)) = typists.iter().find(|(key, _)| *key == user) else {
+                return queue.extend_from_slice(encoded);
+            };
+            let others: Vec<UserId> = users.iter().filter(|user| *user != own).copied().collect();
+            let update = TypingUpdated { channel_id, users: &others };
+            frames::write(queue, scratch, None, &Event::TypingUpdate(update));
+        });
+        add(&counters.deliveries, deliveries);
+    }
+}

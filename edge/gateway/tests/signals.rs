@@ -1,0 +1,158 @@
+//! Receipts and typing: what the bridge is asked, and whom a shard tells.
+
+mod support;
+
+use ringside_reactor::Backend;
+use ringside_session::mail::{Delivery, PresenceSeen, PresenceWish, Request, Said, Signal};
+use ringside_types::{ErrorCode, MessageId, UnixMillis, UserId};
+use ringside_wire::signals::PresenceStatus;
+use serde_json::json;
+use support::{CHANNEL, OTHER, Stand, deadline, frame, is_silent, live, say, user};
+
+over_both_backends!(
+    signals_name_who_and_what_and_are_answered_when_refused,
+    a_status_reaches_those_who_may_know,
+    typists_see_the_others_and_not_themselves,
+    signals_that_come_too_late_close_the_connections,
+    presence_is_asked_for_and_told_connection_by_connection,
+);
+
+fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, connection) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let asked = [
+        (
+            "message.delivered",
+            json!({"channel_id": CHANNEL, "message_id": "7"}),
+            Said::Delivered(MessageId(7)),
+            true,
+        ),
+        ("message.read", json!({"channel_id": OTHER, "message_id": "8"}), Said::Read(MessageId(8)), false),
+        ("typing.start", json!({"channel_id": CHANNEL}), Said::Typing, true),
+        ("typing.stop", json!({"channel_id": CHANNEL}), Said::StoppedTyping, true),
+    ];
+    for (kind, payload, said, known_member) in asked {
+        say(&mut client, &json!({"type": kind, "id": "x", "payload": payload}));
+        let Request::Signal(signal) = stand.request() else { panic!("not a signal") };
+        assert_eq!(
+            (signal.user_id, signal.said, signal.known_member),
+            (user(1), said, known_member),
+            "{kind}"
+        );
+        assert_eq!((signal.connection, signal.frame_id.as_deref()), (connection, Some("x")));
+    }
+    assert!(is_silent(&mut client), "a good one is not answered");
+    stand.post(Delivery::SignalRefused {
+        token: connection.token,
+        frame_id: Some("x".into()),
+        code: ErrorCode::NotAMember,
+        message: "You are not a member of this channel.",
+    });
+    let error = frame(&mut client);
+    assert_eq!((&error["id"], &error["payload"]["code"]), (&json!("x"), &json!("not_a_member")));
+    say(&mut client, &json!({"type": "message.read", "id": "y", "payload": {"channel_id": CHANNEL}}));
+    assert_eq!(frame(&mut client)["payload"]["code"], "bad_request");
+    assert!(stand.nothing_is_asked());
+}
+
+fn tell(stand: &Stand, signal: Signal) {
+    stand.post(Delivery::Signals { valid_until: deadline(), signals: [signal].into() });
+}
+
+fn a_status_reaches_those_who_may_know(backend: Backend) {
+    let stand = Stand::new(backend);
+    let in_it = [live(CHANNEL, 10)];
+    let (mut own, _) = stand.connect(1, &in_it);
+    let (mut own_too, _) = stand.connect(1, &in_it);
+    let (mut other, _) = stand.connect(2, &in_it);
+    let (mut hidden, _) = stand.connect(3, &in_it);
+    let (mut outsider, _) = stand.connect(4, &[live(OTHER, 10)]);
+    let status = |own_devices_only| Signal::Status {
+        channel_id: CHANNEL,
+        user_id: user(1),
+        last_delivered_id: MessageId(9),
+        last_read_id: MessageId::ZERO,
+        own_devices_only,
+        hidden_from: vec![user(3), user(77)],
+    };
+    tell(&stand, status(false));
+    for client in [&mut own, &mut own_too, &mut other] {
+        let expected = json!({
+            "channel_id": CHANNEL, "user_id": user(1), "last_delivered_id": "9", "last_read_id": null,
+        });
+        let told = frame(client);
+        assert_eq!((&told["type"], &told["payload"]), (&json!("message.status"), &expected));
+    }
+    tell(&stand, status(true));
+    for client in [&mut own, &mut own_too] {
+        assert_eq!(frame(client)["type"], "message.status");
+    }
+    for client in [&mut own, &mut other, &mut hidden, &mut outsider] {
+        assert!(is_silent(client));
+    }
+}
+
+fn typists_see_the_others_and_not_themselves(backend: Backend) {
+    let stand = Stand::new(backend);
+    let in_it = [live(CHANNEL, 10)];
+    let (mut one, _) = stand.connect(1, &in_it);
+    let (mut two, _) = stand.connect(2, &in_it);
+    let (mut three, _) = stand.connect(3, &in_it);
+    let typing = |changed, users: &[UserId]| Signal::Typing {
+        channel_id: CHANNEL,
+        user_id: user(changed),
+        users: users.to_vec(),
+    };
+    tell(&stand, typing(2, &[user(1), user(2)]));
+    assert_eq!(frame(&mut one)["payload"]["users"], json!([user(2)]));
+    assert_eq!(frame(&mut three)["payload"], json!({"channel_id": CHANNEL, "users": [user(1), user(2)]}));
+    assert!(is_silent(&mut two), "nobody is told of themselves");
+    tell(&stand, typing(2, &[user(1)]));
+    assert_eq!(frame(&mut one)["payload"]["users"], json!([]));
+    assert_eq!(frame(&mut three)["payload"]["users"], json!([user(1)]));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own clock, for what the bridge would say")]
+fn signals_that_come_too_late_close_the_connections(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let signal = Signal::Typing { channel_id: CHANNEL, user_id: user(2), users: vec![user(2)] };
+    stand.post(Delivery::Signals { valid_until: std::time::Instant::now(), signals: [signal].into() });
+    assert_eq!(support::ending(&mut client), ("draining".into(), 4212));
+}
+
+fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, connection) = stand.connect(1, &[]);
+    let (mut other, _) = stand.connect(1, &[]);
+    let users = vec![user(2), user(3)];
+    let set = |text: Option<&str>| PresenceWish::Set {
+        status: PresenceStatus::Away,
+        status_message: text.map(Into::into),
+    };
+    let wishes = [
+        ("set", json!({"status": "away"}), set(None)),
+        ("set", json!({"status": "away", "status_message": " lunch "}), set(Some("lunch"))),
+        ("subscribe", json!({"user_ids": [user(3), user(2), user(3)]}), PresenceWish::Watch(users.clone())),
+        ("unsubscribe", json!({"user_ids": users}), PresenceWish::Unwatch(users.clone())),
+    ];
+    for (kind, payload, wish) in wishes {
+        say(&mut client, &json!({"type": format!("presence.{kind}"), "id": "p", "payload": payload}));
+        let Request::Presence(asked) = stand.request() else { panic!("no wish about presence") };
+        assert_eq!((asked.connection, asked.user_id, asked.wish), (connection, user(1), wish));
+        assert_eq!(asked.frame_id.as_deref(), Some("p"));
+    }
+    stand.post(Delivery::Presence(vec![PresenceSeen {
+        token: connection.token,
+        user_id: user(2),
+        status: "dnd",
+        status_message: String::new(),
+        last_seen_at: Some(UnixMillis(0)),
+    }]));
+    let update = frame(&mut client);
+    let expected = json!({
+        "user_id": user(2), "status": "dnd", "status_message": null, "last_seen_at": "1970-01-01T00:00:00.000Z",
+    });
+    assert_eq!((&update["type"], &update["payload"]), (&json!("presence.update"), &expected));
+    assert!(is_silent(&mut other), "it did not ask");
+}

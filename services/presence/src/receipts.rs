@@ -1,0 +1,62 @@
+//! The service's contract: what each member has received and read.
+
+use ringside_domain::rows::Wanted;
+use ringside_ports::people::relations::Relations;
+use ringside_ports::service::presence::{ReceiptService, ReceiptView};
+use ringside_ports::service::{ListPart, Listed, ServiceError};
+use ringside_ports::{Channels, MessageStore};
+use ringside_types::{ChannelId, MessageId, UserId};
+
+/// Receipts over a store and a Directory.
+#[derive(Clone, Debug)]
+pub struct Receipts<S, D> {
+    store: S,
+    directory: D,
+}
+
+impl<S: MessageStore, D: Channels + Relations> Receipts<S, D> {
+    /// Over these engines.
+    pub fn new(store: S, directory: D) -> Self {
+        Self { store, directory }
+    }
+}
+
+impl<S: MessageStore, D: Channels + Relations> ReceiptService for Receipts<S, D> {
+    async fn receipts(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+        part: ListPart,
+    ) -> Result<Listed<ReceiptView>, ServiceError> {
+        let membership = self.directory.membership(&[(channel, caller)]).await?;
+        if !matches!(membership.first(), Some(Some(_))) {
+            return Err(ServiceError::NotAMember);
+        }
+        let after = part.cursor.as_deref().map(str::parse::<UserId>).transpose();
+        let after =
+            after.map_err(|_| ServiceError::BadRequest("`cursor` is not from a former answer.".into()))?;
+        let members = self.directory.members(channel, after, part.limit + 1).await?;
+        let mut users: Vec<UserId> = members.iter().map(|member| member.user_id).collect();
+        let has_more = users.len() > part.limit;
+        users.truncate(part.limit);
+        let next_cursor = users.last().filter(|_| has_more).map(ToString::to_string);
+        let reads = users.iter().map(|user| (*user, channel)).collect();
+        let loaded = self.store.load(&Wanted { reads, ..Wanted::default() }).await?;
+        let standings = self.directory.standings(caller, &users).await?;
+        let mut items = Vec::with_capacity(users.len());
+        for (user_id, standing) in users.into_iter().zip(standings) {
+            // Somebody who lets nobody see is listed like somebody who has read nothing.
+            let sees = user_id == caller || standing.is_some_and(|standing| standing.sees_receipts());
+            let read = loaded.reads.iter().find(|row| sees && row.user_id == user_id);
+            let delivered = loaded.delivered.iter().find(|row| sees && row.user_id == user_id);
+            let last_read_id = read.map_or(MessageId::ZERO, |row| row.last_read_id);
+            let last_delivered_id = delivered.map_or(MessageId::ZERO, |row| row.last_delivered_id);
+            items.push(ReceiptView {
+                user_id,
+                last_delivered_id: last_delivered_id.max(last_read_id).non_zero(),
+                last_read_id: last_read_id.non_zero(),
+            });
+        }
+        Ok(Listed { items, next_cursor })
+    }
+}

@@ -1,0 +1,294 @@
+//! The consumer of `messages.status`: it writes the registers, and tells the edges that have members of the channel.
+//!
+//! Registers only grow and members are told what they hold, so a record that is read twice does no harm: the offset is
+//! committed after the work, and seldom.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use ringside_domain::rows::{DeliveredRow, InterestRow, Loaded, ReadRow, Rows, Wanted};
+use ringside_ports::log::{Append, Commit, ReadLimit, Record};
+use ringside_ports::people::relations::Relations;
+use ringside_ports::{Channels, EngineError, Log, MessageStore};
+use ringside_types::limits::RECEIPTS_MEMBERS_MAX;
+use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, Topic, UserId};
+use ringside_wire::records::{EdgeBatch, EdgeItem, Receipt, Signals, Status, TypingSign, edge_item, signal};
+use ringside_wire::{channel_id, user_id};
+use tokio::sync::watch;
+
+/// The consumer group.
+const GROUP: &str = "presence";
+/// What one read takes.
+const READ_LIMIT: ReadLimit = ReadLimit { records: 1_024, bytes: 1024 * 1024 };
+/// How long one read waits for a record.
+const READ_WAIT: Duration = Duration::from_secs(1);
+/// Records between two commits; a restart reads so many again.
+const COMMIT_EVERY: u64 = 256;
+/// The pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// A sign of typing that is older is over, and nobody is told.
+const TYPING_LIFE_MS: u64 = 6_000;
+
+/// Consumes one partition until `stop` turns true.
+pub async fn run<L: Log, S: MessageStore, D: Channels + Relations>(
+    partition: PartitionId,
+    log: L,
+    store: S,
+    directory: D,
+    mut stop: watch::Receiver<bool>,
+) {
+    let consumer = Consumer { partition, log, store, directory };
+    loop {
+        let error = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            error = consumer.follow() => error,
+        };
+        tracing::warn!(%partition, %error, "receipts and typing stopped, and begin anew");
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(RETRY_PAUSE) => {}
+        }
+    }
+}
+
+/// A consumer of one partition.
+#[derive(Debug)]
+pub struct Consumer<L, S, D> {
+    /// The partition of `messages.status`, and of `messages.send`.
+    pub partition: PartitionId,
+    /// The log.
+    pub log: L,
+    /// The registers.
+    pub store: S,
+    /// Who is in a channel, and who may see what.
+    pub directory: D,
+}
+
+/// What a batch comes to, each pair once.
+#[derive(Default)]
+struct Gathered {
+    receipts: BTreeMap<(ChannelId, UserId), Receipt>,
+    /// In order: a stop must not overtake its start.
+    typing: Vec<(ChannelId, TypingSign)>,
+}
+
+impl<L: Log, S: MessageStore, D: Channels + Relations> Consumer<L, S, D> {
+    async fn follow(&self) -> EngineError {
+        let mut next = match self.start().await {
+            Ok(start) => start,
+            Err(error) => return error,
+        };
+        let mut committed = next;
+        loop {
+            match self.turn(next).await {
+                Ok(reached) => next = reached,
+                Err(error) => return error,
+            }
+            if next.0 - committed.0 >= COMMIT_EVERY {
+                match self.commit(next).await {
+                    Ok(()) => committed = next,
+                    Err(error) => return error,
+                }
+            }
+        }
+    }
+
+    /// Where it left off; what the log has removed since is past.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    pub async fn start(&self) -> Result<Offset, EngineError> {
+        let committed = self.log.committed(GROUP, Topic::MessagesStatus, self.partition).await?;
+        let oldest = self.log.bounds(Topic::MessagesStatus, self.partition).await?.start;
+        Ok(committed.map_or(oldest, |commit| commit.offset.max(oldest)))
+    }
+
+    async fn commit(&self, offset: Offset) -> Result<(), EngineError> {
+        let commit = Commit { offset, metadata: Bytes::new() };
+        self.log.commit(GROUP, Topic::MessagesStatus, self.partition, commit).await
+    }
+
+    /// One turn: the records from `next` on that there are; returns where the following one begins.
+    ///
+    /// # Errors
+    /// An engine does not confirm: nothing is lost, the same records are read again.
+    pub async fn turn(&self, next: Offset) -> Result<Offset, EngineError> {
+        let read = self.log.read(Topic::MessagesStatus, self.partition, next, READ_LIMIT, READ_WAIT);
+        let records = read.await?;
+        let Some(reached) = records.last().map(|record| record.offset.next()) else { return Ok(next) };
+        let gathered = gather(records, now_ms());
+        let rows = rows_of(&gathered);
+        if !(rows.reads.is_empty() && rows.delivered.is_empty()) {
+            self.store.write_rows(self.partition, &rows).await?;
+        }
+        let receipts = gathered.receipts.keys().map(|(channel, _)| *channel);
+        let channels: BTreeSet<ChannelId> =
+            receipts.chain(gathered.typing.iter().map(|(channel, _)| *channel)).collect();
+        let wanted = Wanted {
+            channels: channels.into_iter().collect(),
+            reads: gathered.receipts.keys().map(|(channel, user)| (*user, *channel)).collect(),
+            ..Wanted::default()
+        };
+        let loaded = self.store.load(&wanted).await?;
+        let mut items = self.statuses(&gathered, &loaded).await?;
+        items.extend(
+            gathered.typing.into_iter().map(|(channel, sign)| (channel, edge_item::Body::Typing(sign))),
+        );
+        let appends = per_edge(items, &loaded.interest);
+        if !appends.is_empty() {
+            self.log.append(appends).await?;
+        }
+        Ok(reached)
+    }
+
+    /// What members are told: the registers as they stand now.
+    async fn statuses(
+        &self,
+        gathered: &Gathered,
+        loaded: &Loaded,
+    ) -> Result<Vec<(ChannelId, edge_item::Body)>, EngineError> {
+        let mut items = Vec::with_capacity(gathered.receipts.len());
+        let mut members: Option<(ChannelId, Vec<UserId>)> = None;
+        for (channel, user) in gathered.receipts.keys() {
+            // Receipts are sorted by channel: its members are asked for once.
+            if members.as_ref().is_none_or(|(of, _)| of != channel) {
+                let listed = self.directory.members(*channel, None, RECEIPTS_MEMBERS_MAX + 1).await?;
+                members = Some((*channel, listed.iter().map(|member| member.user_id).collect()));
+            }
+            let members = members.as_ref().map_or(&[][..], |(_, members)| members);
+            let read = loaded.reads.iter().find(|row| (row.channel_id, row.user_id) == (*channel, *user));
+            let delivered =
+                loaded.delivered.iter().find(|row| (row.channel_id, row.user_id) == (*channel, *user));
+            let last_read_id = read.map_or(MessageId::ZERO, |row| row.last_read_id);
+            let last_delivered_id = delivered.map_or(MessageId::ZERO, |row| row.last_delivered_id);
+            let hidden_from = self.hidden_from(*user, members).await?;
+            let status = Status {
+                user_id: user.as_bytes().to_vec().into(),
+                last_delivered_id: last_delivered_id.max(last_read_id).0,
+                last_read_id: last_read_id.0,
+                own_devices_only: hidden_from.is_none(),
+                hidden_from: bytes_of(hidden_from.unwrap_or_default()),
+            };
+            items.push((*channel, edge_item::Body::Status(status)));
+        }
+        Ok(items)
+    }
+
+    /// Members who must not see a user's receipts; `None`: nobody else may, or the channel is too large.
+    ///
+    /// Blocks and contacts are the same from both sides, so one question from the user's side answers for all members;
+    /// what the user lets others see stands in their own settings.
+    async fn hidden_from(
+        &self,
+        user: UserId,
+        members: &[UserId],
+    ) -> Result<Option<Vec<UserId>>, EngineError> {
+        if members.len() > RECEIPTS_MEMBERS_MAX {
+            return Ok(None);
+        }
+        let mut asked: Vec<UserId> = members.iter().copied().filter(|member| *member != user).collect();
+        asked.push(user);
+        let mut standings = self.directory.standings(user, &asked).await?;
+        let Some(privacy) = standings.pop().flatten().map(|own| own.privacy) else { return Ok(None) };
+        asked.pop();
+        let hidden = asked.into_iter().zip(standings).filter(|(_, standing)| {
+            standing
+                .is_none_or(|standing| standing.is_apart() || !privacy.receipts.admits(standing.is_contact))
+        });
+        Ok(Some(hidden.map(|(member, _)| member).collect()))
+    }
+}
+
+fn bytes_of(users: Vec<UserId>) -> Vec<Bytes> {
+    users.into_iter().map(|user| user.as_bytes().to_vec().into()).collect()
+}
+
+/// Of each register the greatest, of each sign the order. What can't be read is passed over: an edge wrote it, and no
+/// message hangs on it.
+fn gather(records: Vec<Record>, now_ms: u64) -> Gathered {
+    let mut gathered = Gathered::default();
+    for record in records {
+        let (offset, time) = (record.offset, record.time);
+        let Ok(signals) = ringside_wire::decode::<Signals>(record.payload) else {
+            tracing::error!(%offset, "a record of messages.status can't be read; it is passed over");
+            continue;
+        };
+        for signal in signals.items {
+            let (Ok(channel), Ok(user)) = (channel_id(&signal.channel_id), user_id(&signal.user_id)) else {
+                tracing::error!(%offset, "a signal names no channel or no user; it is passed over");
+                continue;
+            };
+            match signal.body {
+                Some(signal::Body::Receipt(receipt)) => {
+                    merge(gathered.receipts.entry((channel, user)).or_default(), &receipt);
+                }
+                Some(signal::Body::Typing(is_typing)) if time.0 + TYPING_LIFE_MS > now_ms => {
+                    let sign = TypingSign { user_id: signal.user_id, stopped: !is_typing };
+                    gathered.typing.push((channel, sign));
+                }
+                Some(signal::Body::Typing(_)) | None => {}
+            }
+        }
+    }
+    gathered
+}
+
+fn merge(known: &mut Receipt, new: &Receipt) {
+    if new.delivered_seq > known.delivered_seq {
+        (known.delivered_id, known.delivered_seq) = (new.delivered_id, new.delivered_seq);
+    }
+    if new.read_seq > known.read_seq {
+        (known.read_id, known.read_seq) = (new.read_id, new.read_seq);
+    }
+}
+
+fn rows_of(gathered: &Gathered) -> Rows {
+    let mut rows = Rows::default();
+    for ((channel_id, user_id), receipt) in &gathered.receipts {
+        let (channel_id, user_id) = (*channel_id, *user_id);
+        if receipt.delivered_seq > 0 {
+            let (last_delivered_id, last_delivered_seq) =
+                (MessageId(receipt.delivered_id), receipt.delivered_seq);
+            rows.delivered.push(DeliveredRow { user_id, channel_id, last_delivered_id, last_delivered_seq });
+        }
+        if receipt.read_seq > 0 {
+            let (last_read_id, last_read_seq) = (MessageId(receipt.read_id), receipt.read_seq);
+            rows.reads.push(ReadRow { user_id, channel_id, last_read_id, last_read_seq });
+        }
+    }
+    rows
+}
+
+/// One record for each edge that has members of any of the channels. An epoch that is over reads nothing.
+fn per_edge(items: Vec<(ChannelId, edge_item::Body)>, interest: &[InterestRow]) -> Vec<Append> {
+    let mut batches: BTreeMap<(Slot, Epoch), EdgeBatch> = BTreeMap::new();
+    for (channel, body) in items {
+        let listening = interest.iter().filter(|row| row.channel_id == channel);
+        let mut epochs: BTreeMap<Slot, &InterestRow> = BTreeMap::new();
+        for row in listening {
+            let newest = epochs.entry(row.slot).or_insert(row);
+            if row.epoch > newest.epoch {
+                *newest = row;
+            }
+        }
+        for row in epochs.into_values().filter(|row| row.record_id != MessageId::ZERO) {
+            let batch = batches.entry((row.slot, row.epoch)).or_default();
+            batch.epoch = row.epoch.0;
+            let channel_id = channel.as_bytes().to_vec().into();
+            batch.items.push(EdgeItem { channel_id, body: Some(body.clone()) });
+        }
+    }
+    let append = |((slot, _), batch): ((Slot, Epoch), EdgeBatch)| Append {
+        topic: Topic::MessagesReceive,
+        partition: slot.partition(),
+        payload: ringside_wire::encode(&batch),
+    };
+    batches.into_iter().map(append).collect()
+}
+
+/// The wall clock, for the age of signs of typing alone.
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
