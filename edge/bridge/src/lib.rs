@@ -7,7 +7,6 @@
 //! The bridge holds what an edge knows beyond its sockets: its seat, the channels it listens to, who is connected
 //! and what they are members of. All of it belongs to one task; reads and appends run beside it and report back.
 
-mod admission;
 mod bridge;
 mod config;
 mod counters;

@@ -12,7 +12,6 @@ use ringside_types::{ChannelId, ErrorCode, SessionId, UserId};
 use ringside_wire::records::Profile;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::admission::Admission;
 use crate::bridge::Bridge;
 use crate::config::{ADMISSIONS_MAX, ADMISSIONS_WAITING_MAX, READS_MAX, READS_WAITING_MAX};
 use crate::counters::add;
@@ -20,6 +19,7 @@ use crate::outbound::{Answers, NOT_A_MEMBER, Sending, UNAVAILABLE};
 use crate::presence::{EdgeDirectory, came};
 use crate::roster::Listen;
 use crate::standards::{Standard, Standing};
+use crate::work::admission::Admission;
 use crate::work::{self, Done};
 
 /// A read waits so long for its channel's join to be answered.

@@ -1,5 +1,7 @@
 //! Reads and appends that run beside the bridge's task, and what they report back.
 
+pub(crate) mod admission;
+
 use ringside_domain::feed::{GapRange, Turn};
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
@@ -14,12 +16,12 @@ use ringside_wire::records::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::admission::{Admission, admit};
 use crate::bridge::Engines;
 use crate::pages::{read_gap, read_page};
 use crate::presence::Moved;
 use crate::signals::lookup::{self, Verdict};
 use crate::standards::Standing;
+use admission::{Admission, admit};
 
 /// The pause before a failed gap read or append of joins is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);

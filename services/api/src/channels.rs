@@ -1,5 +1,7 @@
 //! Channels and members.
 
+pub(crate) mod changes;
+
 use std::sync::Arc;
 
 use axum::extract::{Path, State};

@@ -5,7 +5,6 @@
 
 mod amendments;
 mod auth;
-mod changes;
 mod channels;
 mod client;
 mod contract;
@@ -15,8 +14,7 @@ mod people;
 mod presence;
 mod problem;
 mod router;
-pub mod table;
 mod users;
 mod views;
 
-pub use router::{Config, Services, router, secured};
+pub use router::{Config, Services, router, secured, table};

@@ -1,5 +1,7 @@
 //! All routes, over any implementation of the services' contracts.
 
+pub mod table;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +20,12 @@ use ringside_types::Limits;
 use ringside_types::security::SECURITY_HEADERS;
 use serde_json::json;
 
+use crate::channels::changes;
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
-use crate::table::NOT_YET;
-use crate::{amendments, auth, changes, channels, contract, home, messages, presence, users};
+use crate::{amendments, auth, channels, contract, home, messages, presence, users};
+
+use table::NOT_YET;
 
 /// A request, its body included, must be answered in this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -18,7 +18,11 @@ fn comes_up_on_nothing_and_stops_cleanly() {
     assert!(status == 200 && metrics.contains("ringside_gateway_open{shard=\"0\"} 0"), "{metrics}");
     let (status, page) = server.get_api("/");
     assert!(status == 200 && page.contains("Ringside"), "{page}");
-    assert_eq!(server.get_api("/api/v1/presence").0, 501, "a row of the contract that is not built");
+    assert_eq!(
+        server.get_api("/api/v1/moderation/reports").0,
+        501,
+        "a row of the contract that is not built"
+    );
     assert_eq!(server.get_api("/api/v1/nonsense").0, 404);
     assert!(server.stop().success(), "SIGTERM ends it with 0");
 }

@@ -240,6 +240,7 @@ fn bytes_of(event: &Effective) -> Vec<u8> {
     if let Some(effective::Event::Message(message)) = &mut event.event {
         message.content.clear();
         message.metadata.clear();
+        (message.edited_at_ms, message.deleted) = (0, false);
     }
     if let Some(effective::Event::Amended(Amended {
         change: Some(amended::Change::Edited(edited)), ..

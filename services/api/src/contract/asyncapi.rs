@@ -76,6 +76,7 @@ fn schemas() -> Map<String, Value> {
         serde_json::from_str::<Map<String, Value>>(text).expect("the schemas are JSON: a test reads them")
     };
     let (mut schemas, mut shared) = (read(SCHEMAS), read(SHARED));
+    schemas.extend(COMMANDS.iter().chain(EVENTS).filter_map(|frame| shared.remove_entry(frame.payload)));
     loop {
         let text = Value::Object(schemas.clone()).to_string();
         let named = text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next());
