@@ -186,7 +186,7 @@ fn parameters() -> Value {
         "Cursor": query("cursor", &text, "`next_cursor` of the answer before."),
         "MessageCursor": query("cursor", &message, "`next_cursor` of the answer before."),
         "Text": text_asked,
-        "NamePart": query("q", &json!({"type": "string", "maxLength": 200}), "Only channels whose names hold this."),
+        "NamePart": query("q", &json!({"type": "string"}), "Only channels whose names hold this."),
         "ContactState": query("state", &states, "Only contacts in this state."),
         "Before": query("before", &message, "Only messages older than this one."),
         "After": query("after", &message, "Only messages newer than this one."),
