@@ -117,7 +117,8 @@ fn signals_that_come_too_late_close_the_connections(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
     let signal = Signal::Typing { channel_id: CHANNEL, user_id: user(2), users: vec![user(2)] };
-    stand.post(Delivery::Signals { valid_until: std::time::Instant::now(), signals: [signal].into() });
+    let gone = std::time::Instant::now() - std::time::Duration::from_secs(1);
+    stand.post(Delivery::Signals { valid_until: gone, signals: [signal].into() });
     assert_eq!(support::ending(&mut client), ("draining".into(), 4212));
 }
 
