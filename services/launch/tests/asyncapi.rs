@@ -4,13 +4,12 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use support::{Server, folder};
+use support::{Server, folder, request};
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::{Message, WebSocket};
 use uuid::Uuid;
@@ -152,20 +151,10 @@ impl Person {
 }
 
 fn ask(api: SocketAddr, method: &str, path: &str, token: &str, body: Option<Value>) -> (u16, Value) {
-    let mut stream = TcpStream::connect(api).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let headers = format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
     let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let request = format!(
-        "{method} /api/v1{path} HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).expect("it takes it");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    let (status, answer) = request(api, method, &format!("/api/v1{path}"), &headers, &body);
+    (status, serde_json::from_str(&answer).unwrap_or(Value::Null))
 }
 
 /// Two people and what they do to each other.

@@ -5,16 +5,11 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{Server, folder};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn unpacked(archive: &str, into: &Path) {
     let archive = format!("{}/tests/folders/{archive}", env!("CARGO_MANIFEST_DIR"));
@@ -23,20 +18,10 @@ fn unpacked(archive: &str, into: &Path) {
 }
 
 fn post(server: &Server, path: &str, token: &str, body: &Value) -> Value {
-    let mut stream = TcpStream::connect(server.address("api")).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    let body = body.to_string();
-    let request = format!(
-        "POST /api/v1{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).expect("it takes it");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    assert!(head.starts_with("HTTP/1.1 20"), "{head} {body}");
-    serde_json::from_str(body).expect("JSON")
+    let headers = format!("Authorization: Bearer {token}\r\n");
+    let (status, answer) = server.post_api(&format!("/api/v1{path}"), &headers, &body.to_string());
+    assert!((200..300).contains(&status), "{path}: {status} {answer}");
+    serde_json::from_str(&answer).expect("JSON")
 }
 
 fn items(server: &Server, path: &str, token: &str) -> Vec<Value> {
