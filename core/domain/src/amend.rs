@@ -138,10 +138,8 @@ impl Asked {
     fn may(&self, change: &amend::Change, message: &MessageRow) -> Result<(), ErrorCode> {
         let is_own = message.sender_id == self.key.sender_id;
         let operation = match change {
-            amend::Change::Content(_) if is_own => Operation::EditOwn,
-            amend::Change::Content(_) => Operation::EditForeign,
-            amend::Change::Deleted(_) if is_own => Operation::DeleteOwn,
-            amend::Change::Deleted(_) => Operation::DeleteForeign,
+            amend::Change::Content(_) => Operation::editing(is_own),
+            amend::Change::Deleted(_) => Operation::deleting(is_own),
             amend::Change::Reaction(_) => Operation::React,
             amend::Change::Pinned(_) => Operation::Pin,
         };

@@ -178,6 +178,16 @@ impl Operation {
         if admins_post { Self::SendAmongAdmins } else { Self::Send }
     }
 
+    /// An edit, by whether the message is one's own.
+    pub const fn editing(is_own: bool) -> Self {
+        if is_own { Self::EditOwn } else { Self::EditForeign }
+    }
+
+    /// A deletion, by whether the message is one's own.
+    pub const fn deleting(is_own: bool) -> Self {
+        if is_own { Self::DeleteOwn } else { Self::DeleteForeign }
+    }
+
     /// A sentence for someone who is in the channel and may not.
     pub const fn forbidden(self) -> &'static str {
         match self {

@@ -18,6 +18,8 @@ pub const SLOW_MODE_S_MAX: u32 = 6 * 60 * 60;
 pub const EMOJI_BYTES_MAX: usize = 64;
 /// Receipts reach the other members of channels up to this size; of larger ones, only one's own devices.
 pub const RECEIPTS_MEMBERS_MAX: usize = 64;
+/// A sign of typing lives this long, in milliseconds.
+pub const TYPING_LIFE_MS: u64 = 6_000;
 /// Users named in one `presence.subscribe` or `presence.unsubscribe`.
 pub const PRESENCE_USERS_MAX: usize = 500;
 /// Users whom one connection watches at the most.

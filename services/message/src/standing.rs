@@ -31,10 +31,8 @@ impl Standing {
     pub(crate) fn may_amend(&self, row: &MessageRow, change: &Change<'_>) -> Result<(), ServiceError> {
         let is_own = row.sender_id == self.member.user_id;
         self.may(match change {
-            Change::Edit(_) if is_own => Operation::EditOwn,
-            Change::Edit(_) => Operation::EditForeign,
-            Change::Delete if is_own => Operation::DeleteOwn,
-            Change::Delete => Operation::DeleteForeign,
+            Change::Edit(_) => Operation::editing(is_own),
+            Change::Delete => Operation::deleting(is_own),
             Change::React { .. } => Operation::React,
             Change::Pin(_) => Operation::Pin,
         })

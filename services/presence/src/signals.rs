@@ -11,7 +11,7 @@ use ringside_domain::rows::{DeliveredRow, InterestRow, Loaded, ReadRow, Rows, Wa
 use ringside_ports::log::{Append, Commit, ReadLimit, Record};
 use ringside_ports::people::relations::Relations;
 use ringside_ports::{Channels, EngineError, Log, MessageStore};
-use ringside_types::limits::RECEIPTS_MEMBERS_MAX;
+use ringside_types::limits::{RECEIPTS_MEMBERS_MAX, TYPING_LIFE_MS};
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, Topic, UserId};
 use ringside_wire::records::{EdgeBatch, EdgeItem, Receipt, Signals, Status, TypingSign, edge_item, signal};
 use ringside_wire::{channel_id, user_id};
@@ -27,8 +27,6 @@ const READ_WAIT: Duration = Duration::from_secs(1);
 const COMMIT_EVERY: u64 = 256;
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// A sign of typing that is older is over, and nobody is told.
-const TYPING_LIFE_MS: u64 = 6_000;
 
 /// Consumes one partition until `stop` turns true.
 pub async fn run<L: Log, S: MessageStore, D: Channels + Relations>(
@@ -224,6 +222,7 @@ fn gather(records: Vec<Record>, now_ms: u64) -> Gathered {
                 Some(signal::Body::Receipt(receipt)) => {
                     merge(gathered.receipts.entry((channel, user)).or_default(), &receipt);
                 }
+                // A sign that is older is over, and nobody is told.
                 Some(signal::Body::Typing(is_typing)) if time.0 + TYPING_LIFE_MS > now_ms => {
                     let sign = TypingSign { user_id: signal.user_id, stopped: !is_typing };
                     gathered.typing.push((channel, sign));

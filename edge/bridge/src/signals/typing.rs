@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_session::mail::ConnectionRef;
+use ringside_types::limits::TYPING_LIFE_MS;
 use ringside_types::{ChannelId, UserId};
 
 use crate::config::{TYPISTS_MAX, TYPISTS_OF_CHANNEL_MAX};
@@ -17,7 +18,7 @@ use crate::config::{TYPISTS_MAX, TYPISTS_OF_CHANNEL_MAX};
 /// A sign of typing is repeated to the log at most this often.
 pub(crate) const REPEAT: Duration = Duration::from_secs(3);
 /// Who has given no sign for this long types no more.
-pub(crate) const LIFE: Duration = Duration::from_secs(6);
+pub(crate) const LIFE: Duration = Duration::from_millis(TYPING_LIFE_MS);
 
 const _: () = assert!(REPEAT.as_millis() < LIFE.as_millis(), "whoever goes on typing never seems to stop");
 
