@@ -29,6 +29,8 @@ pub(crate) struct Sending {
     pub(crate) known_member: bool,
     /// Whether it is a new message.
     pub(crate) is_message: bool,
+    /// Whether its text may name members, who are not looked up yet.
+    pub(crate) may_mention: bool,
     /// Seconds that slow mode asks for before the sender's next message; 0: none.
     pub(crate) slow_mode_s: u32,
 }

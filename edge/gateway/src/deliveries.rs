@@ -34,6 +34,7 @@ impl Gateway {
             }
             Delivery::Signals { .. } => self.fenced(io),
             Delivery::Presence(seen) => self.presences(io, &seen),
+            Delivery::Attention { user_id, attention } => self.index.set_attention(user_id, attention),
             Delivery::SignalRefused { token, frame_id, code, message } => {
                 self.signal_refused(io, at(token), frame_id.as_deref(), code, message);
             }
@@ -84,7 +85,7 @@ impl Gateway {
                 }
                 Departing::Everyone => None,
             };
-            index.fan_out(*channel_id, MessageId(effective.id), |connection| {
+            let is_news = index.fan_out(*channel_id, MessageId(effective.id), |connection| {
                 if skipped.as_ref().is_none_or(|skipped| skipped.contains(&connection)) {
                     return;
                 }
@@ -101,6 +102,9 @@ impl Gateway {
             }
             add(&counters.events, 1);
             add(&counters.deliveries, deliveries);
+            if is_news {
+                self.notify(io, *channel_id, effective);
+            }
         }
     }
 
