@@ -309,6 +309,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.tls_cert.is_some() != config.tls_key.is_some() {
         return refuse("tls_cert and tls_key", "one needs the other");
     }
+    if config.edge_url.as_deref().is_some_and(|url| !is_edge_url(url)) {
+        return refuse("edge_url", "an address like wss://chat.example.org/ws");
+    }
     if !(1_000..=600_000).contains(&config.heartbeat_interval_ms) {
         return refuse("heartbeat_interval_ms", "from 1000 to 600000");
     }
@@ -321,6 +324,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return refuse("limits.message_bytes", "from 1024 to 16777216; 0 is the largest");
     }
     Ok(())
+}
+
+fn is_edge_url(url: &str) -> bool {
+    let Ok(url) = url.parse::<axum::http::Uri>() else { return false };
+    url.host().is_some() && url.scheme_str().is_some_and(|scheme| ["ws", "wss"].contains(&scheme))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod edge;
 mod engines;
 mod http;
 mod metrics;
+mod pages;
 mod pipeline;
 mod rotation;
 mod services;
@@ -67,7 +68,9 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         let control = tokio::spawn(backup::serve(backup::Source::of(&folder), stopping.clone()));
         let (leave, leaving) = latch::channel(false);
         let door = Some(door::Door::new(edge.address(), connector));
-        let api = api.serve(ringside_api::router(services, api_config(config, &edge)), door, leaving.clone());
+        let client = pages::Pages::client(&pages::edge_origins(&edge.url(config))).routes();
+        let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
+        let api = api.serve(router, door, leaving.clone());
         let admin = admin.serve(watch::routes(ready.clone(), registry), None, leaving);
         let outcome = tokio::select! {
             name = signals.next() => {

@@ -1,4 +1,4 @@
-//! What an operator and an orchestrator look at: `/health`, `/ready`, `/metrics`.
+//! What an operator and an orchestrator look at: `/health`, `/ready`, `/metrics`, and `/status` in a browser.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,8 @@ use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::registry::Registry;
+
+use super::pages::Pages;
 
 /// Whether all of it answers.
 #[derive(Clone)]
@@ -55,6 +57,7 @@ pub(super) fn routes(ready: Readiness, registry: Arc<Registry>) -> Router {
         .route("/metrics", get(metrics))
         .with_state(Shown { ready, registry })
         .layer(from_fn(ringside_api::secured))
+        .fallback_service(Pages::status().routes())
 }
 
 async fn readiness(State(shown): State<Shown>) -> (StatusCode, String) {
