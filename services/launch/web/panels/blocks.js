@@ -1,25 +1,22 @@
 // Whom one has blocked.
-import { Button, html, nameOf, Panel, Person, ringside, sentence, toast } from "../app/panel.js";
+import { Button, html, nameOf, Panel, ringside } from "../app/panel.js";
+import { ago } from "../app/time.js";
+import { attempt } from "./form.js";
 import { List, useList } from "./list.js";
-import { personOf } from "./search.js";
-import { ago } from "./time.js";
+import { Row, personOf } from "./search.js";
 
 export default function Blocks({ close }) {
   const list = useList("/users/me/blocks");
-  const unblock = async (id) => {
+  const unblock = (id) => {
     list.change((items) => items.filter(({ user_id }) => user_id !== id));
-    try {
-      await ringside.api("DELETE", `/users/me/blocks/${id}`);
-    } catch (error) {
-      toast(sentence(error));
-      list.again();
-    }
+    attempt(ringside.api("DELETE", `/users/me/blocks/${id}`), list.again);
   };
   return html`<${Panel} title="Blocked people" close=${close}>
     <p class="note">They can’t write to you directly, see whether you are here, or add you to groups.</p>
-    <${List} list=${list} label="Blocked people" empty="You have blocked nobody." row=${(block) => html`
-      <li key=${block.user_id}><${Person} user=${personOf(block)} note=${`Blocked ${ago(block.created_at)}`}>
-        <${Button} aria-label=${`Unblock ${nameOf(personOf(block))}`} onClick=${() => unblock(block.user_id)}>Unblock</>
-      </></li>`} />
+    <${List} list=${list} label="Blocked people" empty="You have blocked nobody." row=${(block) => {
+      const user = personOf(block);
+      return html`<${Row} key=${user.id} user=${user} note=${`Blocked ${ago(block.created_at)}`}>
+        <${Button} aria-label=${`Unblock ${nameOf(user)}`} onClick=${() => unblock(user.id)}>Unblock</></>`;
+    }} />
   </>`;
 }

@@ -1,10 +1,11 @@
 // Public channels: look, search, join.
-import { Button, html, icon, navigate, Panel, ringside, useAction } from "../app/panel.js";
+import { Button, html, navigate, Panel, ringside, useAction } from "../app/panel.js";
+import { Emblem } from "../app/list.js";
 import { List, useList } from "./list.js";
 import { useSearch } from "./search.js";
 
 export default function Discover({ close }) {
-  const [wanted, field] = useSearch({ label: "Search public channels", placeholder: "Name" });
+  const [wanted, field] = useSearch("Search public channels", "Name");
   const list = useList("/channels/discover", { q: wanted });
   return html`<${Panel} title="Discover channels" close=${close}>
     ${field}
@@ -21,7 +22,7 @@ function Row({ channel }) {
   });
   const about = channel.topic || channel.description;
   return html`<li class="spread">
-    ${icon("hash")}
+    <${Emblem} channel=${channel} />
     <span class="who"><b dir="auto">${channel.name}</b>
       <span class="note" dir="auto">${channel.member_count} ${channel.member_count === 1 ? "member" : "members"}${about && ` · ${about}`}</span>
       ${error && html`<span class="wrong" role="alert">${error}</span>`}</span>

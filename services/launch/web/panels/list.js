@@ -4,7 +4,7 @@ import { Button, html, ringside, sentence, useEffect, useState } from "../app/pa
 const PAGE = 50;
 
 /** @param {string} path @param {Record<string, any>} query what is absent is left out */
-export function address(path, query) {
+function address(path, query) {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
