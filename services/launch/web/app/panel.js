@@ -29,7 +29,8 @@ export const nameOf = (user) => (user?.deleted ? "Deleted account" : user?.displ
 
 /** The other one of a DM, as far as known. @param {any} channel */
 export function otherOf(channel) {
-  const id = channel.peer_id || [...(channel.members?.keys() || [])].find((id) => id !== ringside.me?.id);
+  if (channel.peer) return ringside.users.get(channel.peer.id) || channel.peer;
+  const id = [...(channel.members?.keys() || [])].find((id) => id !== ringside.me?.id);
   return id ? ringside.users.get(id) || { id } : undefined;
 }
 
@@ -113,15 +114,16 @@ export function Button({ kind = "plain", icon: drawing, label, busy, children, .
 export const hueOf = (id = "") => [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
 
 /**
- * A person's initials on a colour of their own, with a dot for presence if asked. Pictures elsewhere are not fetched: nothing outside the server is.
+ * A person's picture if this server keeps it (another host would learn who reads), else initials on a colour of their own.
  * @param {{user: any, size?: "small" | "large", presence?: boolean}} props
  */
 export function Avatar({ user, size, presence }) {
   const words = nameOf(user).trim().split(/\s+/);
   const initials = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...word][0] || "").join("").toUpperCase();
+  const picture = user?.avatar_url?.startsWith(`${location.origin}/`) && user.avatar_url;
   const status = presence && ringside.presence.get(user?.id)?.status;
   return html`<span class=${`avatar ${size || ""}`} style=${{ "--hue": hueOf(user?.id) }}>
-    <span aria-hidden="true">${initials}</span>
+    ${picture ? html`<img src=${picture} alt="" loading="lazy" />` : html`<span aria-hidden="true">${initials}</span>`}
     ${status && status !== "offline" && html`<span class=${`dot ${status}`} role="img" aria-label=${WORDS[status]}></span>`}
   </span>`;
 }
