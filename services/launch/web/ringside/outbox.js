@@ -50,7 +50,7 @@ export class Lane {
     if (error && AGAIN.includes(error.code)) {
       const ms = error.retry_after_ms ?? AGAIN_MS;
       this.until = Date.now() + ms;
-      setTimeout(() => this.pump(), ms + 1);
+      setTimeout(() => this.pump(), ms + 1).unref?.();
       this.parts.waits?.(command, this.until);
       return true;
     }

@@ -50,9 +50,19 @@ export async function startServer({ env = {} } = {}) {
     await gone;
   }
 
+  /** One request to the API, as a stranger or with a token; fails with what the server says. */
+  async function rest(method, path, body, token) {
+    const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
+    const answer = await fetch(`http://${addresses.api}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return text ? JSON.parse(text) : null;
+  }
+
   await start();
   return {
-    get url() { return `http://${addresses.api}`; },
+    rest,
+    get api() { return `http://${addresses.api}`; },
     get edge() { return `ws://${addresses.edge}/ws`; },
     get admin() { return `http://${addresses.admin}`; },
     get pid() { return child.pid; },
