@@ -35,7 +35,16 @@ where
     pub(crate) fn request(&mut self, request: Request) {
         match request {
             Request::Admit { connection, user_id, session_id } => self.admit(connection, user_id, session_id),
-            Request::Send { connection, frame_id, user_id, channel_id, record, known_member, is_message } => {
+            Request::Send {
+                connection,
+                frame_id,
+                user_id,
+                channel_id,
+                record,
+                known_member,
+                is_message,
+                taken_at,
+            } => {
                 let known_member = known_member || self.roster.is_member(user_id, channel_id) == Some(true);
                 let slow_mode_s = 0;
                 self.send(Sending {
@@ -46,6 +55,7 @@ where
                     record,
                     known_member,
                     is_message,
+                    taken_at,
                     slow_mode_s,
                 });
             }
@@ -246,7 +256,7 @@ where
 
     fn answer(&mut self, sending: Sending, outcome: Outcome) {
         let mut answers = Answers::default();
-        answers.add(sending.connection, sending.frame_id, outcome);
+        answers.add(sending, outcome);
         for (shard, delivery) in answers.drain() {
             self.outbox.send(shard, delivery);
         }

@@ -397,6 +397,7 @@ mod tests {
                 "tls_cert" | "tls_key" => continue,
                 "backend" => "poll",
                 "registration" => "invitation",
+                "edge_url" => "wss://chat.example.org/ws",
                 "heartbeat_interval_ms" | "limits.message_bytes" => "5000",
                 _ => "7",
             };
