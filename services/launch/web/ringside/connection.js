@@ -114,8 +114,8 @@ export class Connection {
         socket.onclose = ({ code }) => socket === this.#socket && this.#ended(code);
         resolve(frame.payload);
       };
-      socket.onclose = () => clearTimeout(late) ?? reject(new Error("closed"));
-      socket.onerror = () => {};
+      // Node's own tells of a failed dial by `error` alone.
+      socket.onclose = socket.onerror = () => clearTimeout(late) ?? reject(new Error("closed"));
     });
   }
 

@@ -23,6 +23,7 @@ const CACHED = ["id", "type", "name", "topic", "description", "settings", "role"
   "last_seq", "lastId", "last_change", "last_message", "readSeq", "unread", "lastReadId", "deliveredId", "receipts", "members"];
 
 const bad = ({ code, message, retry_after_ms }) => new RingsideError({ code, message, retryAfterMs: retry_after_ms });
+const TOO_LONG = { code: "payload_too_large", message: "This message is too long. Send it in parts." };
 
 export class Live {
   /** @type {import("./types.js").State} */
@@ -59,10 +60,10 @@ export class Live {
       expired: () => this.session.held && (this.session.held.expiresAt = 0),
       addresses: () => this.#addresses(),
       state: state => this._is(state),
-      opened: () => this.#opened(),
+      opened: hello => this.#opened(hello),
       closed: () => this.#closed(),
       refused: (code, reason) => (code === 4009 ? this.session.end("You were signed out.") : this._is({ name: "refused", reason })),
-      frame: frame => this.#frame(frame),
+      frame: frame => this._frame(frame),
     });
     this._wake = () => (globalThis.document?.visibilityState === "hidden" ? this._flush() : this.connection.nudge());
   }
@@ -129,8 +130,9 @@ export class Live {
     }
   }
 
-  async #opened() {
+  async #opened({ limits }) {
     const turn = ++this.#turn;
+    this.limit = limits.message_bytes || Infinity;
     this._is({ name: "syncing" });
     if (this._presence) this.connection.send({ type: "presence.set", payload: this._presence });
     this._watchAll([...this._watched.keys()]);
@@ -309,7 +311,14 @@ export class Live {
     if (lane) return lane;
     lane = new Lane({
       isReady: () => this.connection.isOpen && (kind === "amend" || channel.synced === this.#turn),
-      send: frame => this.connection.send(frame) && Boolean(this.#flying.set(frame.id, lane)),
+      send: frame => {
+        // A frame above the limit would end the connection, again and again.
+        const isTooLong = new TextEncoder().encode(JSON.stringify(frame)).length > this.limit;
+        if (isTooLong) queueMicrotask(() => lane.answer(frame.id, TOO_LONG));
+        else if (this.connection.send(frame)) this.#flying.set(frame.id, lane);
+        else return false;
+        return true;
+      },
       acked: command => command.acked?.(),
       refused: (command, error) => command.refused(bad(error)),
       waits: (command, until) => command.waits?.(until),
@@ -406,7 +415,7 @@ export class Live {
 
   // Frames
 
-  #frame(frame) {
+  _frame(frame) {
     const { type, id, payload } = frame;
     switch (type) {
       case "message.ack": return this.#answer(id);

@@ -50,12 +50,13 @@ export class Session {
   async call(method, path, body, { key } = {}) {
     for (let renewed = false, waited = false; ; ) {
       const token = await this.token(MARGIN_MS);
+      const { refresh } = this.held;
       try {
         return await this.#fetch(method, path, body, { authorization: `Bearer ${token}`, ...(key && { "idempotency-key": key }) });
       } catch (error) {
         if (error.status === 401 && !renewed) {
           renewed = true;
-          await this.#renew(token);
+          await this.#renew(refresh);
         } else if (error.status === 429 && !waited && error.retryAfterMs <= WAIT_MAX_MS) {
           waited = true;
           await pause(error.retryAfterMs);
@@ -67,20 +68,22 @@ export class Session {
   /** An access token that lives at least this long. */
   async token(lifeMs) {
     if (!this.held) throw new RingsideError({ status: 401, code: "signed_out", message: "You are signed out. Sign in again." });
-    if (this.held.expiresAt - Date.now() < lifeMs) await this.#renew(this.held.access);
+    if (this.held.expiresAt - Date.now() < lifeMs) await this.#renew(this.held.refresh);
+    if (!this.held) return this.token();
     return this.held.access;
   }
 
   #renew(spent) {
     return (this.renewing ??= alone(`ringside:renew:${this.held?.sid}`, async () => {
       await this.#adopt();
-      if (!this.held || this.held.access !== spent) return;
+      // Access tokens of one second are alike; refresh tokens never are.
+      if (this.held?.refresh !== spent) return;
       try {
         await this.#take(await this.#fetch("POST", "/auth/refresh", { refresh_token: this.held.refresh }));
       } catch (error) {
         if (error.status !== 401) throw error;
         await this.#adopt();
-        if (this.held?.access === spent) await this.end("Your session has ended. Sign in again.");
+        if (this.held?.refresh === spent) await this.end("Your session has ended. Sign in again.");
       }
     }).finally(() => (this.renewing = null)));
   }
@@ -88,7 +91,7 @@ export class Session {
   /** Another tab may have renewed. */
   async #adopt() {
     const stored = await this.storage.get("session");
-    if (stored && stored.sid === this.held?.sid && stored.expiresAt > this.held.expiresAt) this.held = stored;
+    if (stored && stored.sid === this.held?.sid) this.held = stored;
   }
 
   async #take({ user, access_token, refresh_token, expires_in }) {

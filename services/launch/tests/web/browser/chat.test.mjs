@@ -5,13 +5,16 @@ import { test } from "node:test";
 import { expectSoon } from "./soon.mjs";
 import { Stage } from "./stage.mjs";
 
+const MARK_MS = 3_000;
+
 test("two people sign up, find each other and chat", async (t) => {
   const stage = await Stage.set();
   t.after(() => stage.strike());
+  const step = stage.steps(t);
   const [anna, ben] = await Promise.all([stage.stranger("Anna"), stage.stranger("Ben")]);
   await Promise.all([anna.signUp(), ben.signUp()]);
 
-  await t.test("one finds the other by name, and writes", async () => {
+  await step("one finds the other by name, and writes", async () => {
     await anna.page.getByRole("button", { name: "People", exact: true }).click();
     await anna.panel.getByRole("searchbox", { name: "Find people" }).fill("be");
     await anna.panel.getByRole("button", { name: "Write to Ben" }).click();
@@ -19,7 +22,7 @@ test("two people sign up, find each other and chat", async (t) => {
     await ben.channels.getByRole("link", { name: "Anna, 1 unread" }).waitFor();
   });
 
-  await t.test("it is delivered before it is read, and the sender sees both", async () => {
+  await step("it is delivered before it is read, and the sender sees both", async () => {
     const mine = anna.message("is this seat free?");
     await mine.getByRole("img", { name: "delivered" }).waitFor();
     await ben.open("Anna");
@@ -28,7 +31,7 @@ test("two people sign up, find each other and chat", async (t) => {
     await ben.channels.getByRole("link", { name: "Anna", exact: true }).waitFor();
   });
 
-  await t.test("who types is seen, until it is sent", async () => {
+  await step("who types is seen, until it is sent", async () => {
     await ben.composer.pressSequentially("It is");
     const sign = anna.page.getByRole("main").getByText("Ben is typing…");
     await sign.waitFor();
@@ -37,7 +40,7 @@ test("two people sign up, find each other and chat", async (t) => {
     await sign.waitFor({ state: "hidden" });
   });
 
-  await t.test("a reaction is counted on both sides, and taken back", async () => {
+  await step("a reaction is counted on both sides, and taken back", async () => {
     await anna.act(anna.message("sit down"), "React");
     await anna.page.getByRole("button", { name: "React with 👍" }).click();
     const chip = ben.message("sit down").getByRole("button", { name: "👍 1" });
@@ -49,7 +52,7 @@ test("two people sign up, find each other and chat", async (t) => {
     await anna.message("sit down").getByRole("button", { name: "👍 1", pressed: true }).waitFor();
   });
 
-  await t.test("an edit arrives, and says that it is one", async () => {
+  await step("an edit arrives, and says that it is one", async () => {
     await anna.act(anna.message("is this seat free?"), "Edit");
     await expectSoon(async () => (await anna.composer.inputValue()) === "Hello Ben, is this seat free?", "the composer holds what is edited");
     await anna.say("Hello Ben, is that chair free?");
@@ -58,7 +61,7 @@ test("two people sign up, find each other and chat", async (t) => {
     assert.equal(await ben.message("seat").count(), 0);
   });
 
-  await t.test("a deletion leaves a trace and no text", async () => {
+  await step("a deletion leaves a trace and no text", async () => {
     await ben.say("something that I regret");
     await anna.message("something that I regret").waitFor();
     await ben.choose(ben.message("something that I regret"), "Delete");
@@ -67,7 +70,7 @@ test("two people sign up, find each other and chat", async (t) => {
     assert.equal(await anna.message("regret").count(), 0);
   });
 
-  await t.test("a reply quotes, and its thread opens", async () => {
+  await step("a reply quotes, and its thread opens", async () => {
     await ben.act(ben.message("is that chair free?"), "Reply");
     await ben.say("Yes, this one");
     await anna.message("Yes, this one").getByRole("link", { name: /Anna.*is that chair free/ }).waitFor();
@@ -80,7 +83,7 @@ test("two people sign up, find each other and chat", async (t) => {
     await thread.getByRole("article").filter({ hasText: "Thank you" }).waitFor();
   });
 
-  await t.test("a channel is made with the other in it, who is mentioned by completion", async () => {
+  await step("a channel is made with the other in it, who is mentioned by completion", async () => {
     await anna.page.getByRole("button", { name: "New channel" }).click();
     await anna.panel.getByRole("textbox", { name: "Name", exact: true }).fill("garden");
     await anna.panel.getByRole("searchbox", { name: "Add people" }).fill("ben");
@@ -94,8 +97,10 @@ test("two people sign up, find each other and chat", async (t) => {
     await anna.composer.pressSequentially("the roses");
     await anna.composer.press("Enter");
     await ben.open(/^garden/);
-    const message = ben.message("the roses");
-    await message.waitFor();
-    await expectSoon(() => message.locator(".mention.me").count(), "the mention is marked for whom it calls");
+    await ben.message("the roses").waitFor();
+  });
+
+  await step("the mention is marked for whom it calls", async () => {
+    await expectSoon(() => ben.message("the roses").locator(".mention.me").count(), "there is a mark", MARK_MS);
   });
 });

@@ -23,13 +23,14 @@ async function walkTo(page, wanted, key = "Tab") {
 test("everything by keyboard alone", async (t) => {
   const stage = await Stage.set();
   t.after(() => stage.strike());
+  const step = stage.steps(t);
   const ben = await stage.account("Ben");
   const anna = await stage.stranger("Anna");
   const { page } = anna;
   const { keyboard } = page;
   const button = (name, inside = page) => inside.getByRole("button", { name, exact: true });
 
-  await t.test("sign up", async () => {
+  await step("sign up", async () => {
     await page.goto("/");
     await walkTo(page, button("Create an account"));
     await keyboard.press("Enter");
@@ -41,7 +42,7 @@ test("everything by keyboard alone", async (t) => {
     await anna.isIn();
   });
 
-  await t.test("find someone and write", async () => {
+  await step("find someone and write", async () => {
     await walkTo(page, button("People", anna.channels));
     await keyboard.press("Enter");
     await walkTo(page, anna.panel.getByRole("searchbox"));
@@ -57,7 +58,7 @@ test("everything by keyboard alone", async (t) => {
     assert.match(await anna.message("second line").innerText(), /first line\n\s*second line/);
   });
 
-  await t.test("open a channel of the list", async () => {
+  await step("open a channel of the list", async () => {
     await stage.rest("POST", "/channels", ben, { type: "private", name: "shed", member_ids: [await me()] });
     const row = anna.channels.getByRole("link", { name: /^shed/ });
     await row.waitFor();
@@ -73,7 +74,7 @@ test("everything by keyboard alone", async (t) => {
 
   const me = async () => (await stage.rest("GET", "/users/search?q=anna", ben)).items[0].id;
 
-  await t.test("react", async () => {
+  await step("react", async () => {
     await walkTo(page, anna.message("In here"), "Shift+Tab");
     await walkTo(page, button("React", anna.message("In here")));
     await keyboard.press("Enter");
@@ -82,7 +83,7 @@ test("everything by keyboard alone", async (t) => {
     await anna.message("In here").getByRole("button", { name: "🎉 1", pressed: true }).waitFor();
   });
 
-  await t.test("reply", async () => {
+  await step("reply", async () => {
     await walkTo(page, anna.message("In here"), "Shift+Tab");
     await walkTo(page, button("Reply", anna.message("In here")));
     await keyboard.press("Enter");
@@ -92,7 +93,7 @@ test("everything by keyboard alone", async (t) => {
     await anna.message("A reply to it").getByRole("link", { name: /In here/ }).waitFor();
   });
 
-  await t.test("settings open, and Escape closes them and gives the focus back", async () => {
+  await step("settings open, and Escape closes them and gives the focus back", async () => {
     const gear = button("Settings", anna.channels);
     await walkTo(page, gear, "Shift+Tab");
     await keyboard.press("Enter");

@@ -61,7 +61,7 @@ export class Person {
 
   get channels() { return this.page.getByRole("navigation", { name: "Channels" }); }
   get log() { return this.page.getByRole("log", { name: "Messages" }); }
-  get composer() { return this.page.getByRole("textbox", { name: "Message", exact: true }); }
+  get composer() { return this.page.getByRole("main").getByLabel("Message", { exact: true }); }
   get panel() { return this.page.getByRole("dialog"); }
 
   /** Goes to a channel of the list. @param {string | RegExp} name */
@@ -83,7 +83,8 @@ export class Person {
 
   /** The texts of the open conversation, in order, as they stand there now. @returns {Promise<string[]>} */
   texts() {
-    return this.log.locator("article .text").allInnerTexts();
+    return this.log.locator("article .text").evaluateAll((nodes) => nodes.map((node) =>
+      [...node.childNodes].filter((child) => !(child instanceof Element && child.matches(".foot"))).map((child) => child.textContent).join("").trim()));
   }
 
   /** Presses one of a message's buttons, which come out under the pointer. @param {import("playwright-core").Locator} message @param {string} action */

@@ -2,13 +2,17 @@
 // the test runs, and fails the test at the end.
 
 import assert from "node:assert/strict";
-import { access } from "node:fs/promises";
+import { access, mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { startServer } from "../support/server.mjs";
 import { Person } from "./person.mjs";
 
 /** How long a test waits for what is to become visible. */
-export const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 12_000;
+/** Where pictures are put: of what is shown, and of every page when a step fails. */
+export const PICTURES = process.env.PICTURES ?? join(tmpdir(), "ringside-pictures");
 
 export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1440, height: 900 };
@@ -56,7 +60,7 @@ export class Stage {
    */
   async context(options = {}) {
     const context = await this.browser.newContext({
-      baseURL: this.server.url, viewport: DESKTOP, colorScheme: "light", locale: "en-GB", ...options,
+      baseURL: this.server.api, viewport: DESKTOP, colorScheme: "light", locale: "en-GB", ...options,
     });
     context.setDefaultTimeout(PATIENCE_MS);
     await context.addInitScript(() => {
@@ -87,7 +91,7 @@ export class Stage {
     this.requests += 1;
     const { protocol, host } = new URL(address);
     if (["data:", "blob:"].includes(protocol)) return;
-    const known = [this.server.url, this.server.edge].map((origin) => new URL(origin).host);
+    const known = [this.server.api, this.server.edge].map((origin) => new URL(origin).host);
     if (!known.includes(host)) this.faults.push(`a request to another origin: ${address}`);
   }
 
@@ -127,16 +131,35 @@ export class Stage {
     return { ...account, id: made.user.id, token: made.access_token };
   }
 
+  /** One request without a browser. @param {string} method @param {string} path @param {{token: string} | undefined} account @param {any} [body] */
+  rest(method, path, account, body) {
+    return this.server.rest(method, path, body, account?.token);
+  }
+
   /**
-   * One request without a browser; what is refused is thrown in the server's own words.
-   * @param {string} method @param {string} path after /api/v1 @param {{token: string} | undefined} account in whose name @param {any} [body]
+   * A test told in steps. Once one has failed the rest is passed over, for it stands on what went before.
+   * @param {import("node:test").TestContext} t
    */
-  async rest(method, path, account, body) {
-    const headers = { ...(body && { "content-type": "application/json" }), ...(account && { authorization: `Bearer ${account.token}` }) };
-    const answer = await fetch(`${this.server.url}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
-    const text = await answer.text();
-    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
-    return text ? JSON.parse(text) : null;
+  steps(t) {
+    let failed = false;
+    return (/** @type {string} */ name, /** @type {() => Promise<void>} */ act) => t.test(name, { skip: failed && "an earlier step failed" }, async () => {
+      try {
+        await act();
+      } catch (error) {
+        failed = true;
+        await this.portray(`failed ${name}`);
+        throw error;
+      }
+    });
+  }
+
+  /** A picture of every open page. @param {string} name */
+  async portray(name) {
+    await mkdir(PICTURES, { recursive: true });
+    const pages = this.browser.contexts().flatMap((context) => context.pages());
+    const file = (at) => join(PICTURES, `${name.replace(/\W+/g, "-")}-${at + 1}.png`);
+    await Promise.all(pages.map((page, at) => page.screenshot({ path: file(at) }).catch(() => {})));
+    console.log(`pictures of what the pages showed: ${pages.map((_, at) => file(at)).join(", ")}`);
   }
 
   /** Ends both; fails if a page did what the policy forbids. */

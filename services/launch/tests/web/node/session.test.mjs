@@ -24,10 +24,10 @@ async function tab(storage) {
   return client;
 }
 
-/** The access token is spent; the refresh token is what counts. */
-async function spend(client, storage) {
-  client.session.held.expiresAt = 1;
-  if (storage) await storage.set("session", { ...(await storage.get("session")), expiresAt: 1 });
+/** The access token has run out, as after a night's sleep. */
+async function spend(storage, ...those) {
+  for (const client of those) client.session.held.expiresAt = 1;
+  await storage.set("session", { ...(await storage.get("session")), expiresAt: 1 });
 }
 
 test("errors are sentences with the server's code, and the fields they are about", async () => {
@@ -44,12 +44,11 @@ test("two tabs that renew at once stay signed in", async () => {
   const second = await tab(storage);
   await connected(first, second);
   for (let round = 0; round < 3; round++) {
-    await spend(first, storage);
-    await spend(second);
+    await spend(storage, first, second);
     const answers = await Promise.all([first, second, first, second].map(client => client.api("GET", "/users/me")));
     assert.ok(answers.every(({ username }) => username === "tabs"));
   }
-  assert.equal(first.session.held.access, second.session.held.access);
+  assert.equal(first.session.held.refresh, second.session.held.refresh);
   assert.equal(first.state.name, "live");
 });
 
@@ -61,7 +60,7 @@ test("a token that the server takes for wrong is renewed, and the request done",
 
 test("a token renewed in time keeps the socket open", async () => {
   const client = await someone("kept");
-  const renewed = client.session.held.access;
+  const { refresh } = client.session.held;
   client.session.held.expiresAt = Date.now() + 61_500;
   await connected(client);
   const deadline = Date.now() + 10_000;
@@ -69,7 +68,7 @@ test("a token renewed in time keeps the socket open", async () => {
     assert.ok(Date.now() < deadline, "auth.ok");
     await new Promise(resolve => setTimeout(resolve, 20));
   }
-  assert.notEqual(client.session.held.access, renewed);
+  assert.notEqual(client.session.held.refresh, refresh);
   assert.equal(client.state.name, "live");
   assert.equal(client.network.sockets.size, 1);
 });
@@ -77,12 +76,12 @@ test("a token renewed in time keeps the socket open", async () => {
 test("a close 4201 renews first, then comes back at once", async () => {
   const client = await someone("expired");
   await connected(client);
-  const { access } = client.session.held;
+  const { refresh } = client.session.held;
   const [socket] = client.network.sockets;
   client.network.sockets.delete(socket);
   socket.told({ code: 4201 });
   await live(client);
-  assert.notEqual(client.session.held.access, access);
+  assert.notEqual(client.session.held.refresh, refresh);
 });
 
 test("a session revoked elsewhere ends this one, in all its tabs, and says so", async () => {
@@ -127,7 +126,7 @@ test("without a network nobody is signed out; what is sent then goes when it is 
   await knows(client, channel.id);
   client.network.down = true;
   client.network.cut();
-  await spend(client, storage);
+  await spend(storage, client);
   await assert.rejects(client.api("GET", "/users/me"), { code: "offline", status: 0 });
   await until(client, () => client.state.name === "offline", "offline");
   for (let at = 0; at < 10; at++) await client.send(channel.id, { content: `${at}` });
