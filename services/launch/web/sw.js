@@ -6,7 +6,7 @@ const PATIENCE_MS = 4000;
 const PAGE = ["/", "/app.css", "/app.webmanifest", "/icon.svg", "/app/theme.js", "/app/main.js"];
 const PANELS = ["settings", "sessions", "me", "person", "create", "members", "discover", "people", "blocks", "channel"];
 const OURS = /^\/(app\.css|app\.webmanifest|icon\.svg|ringside\.js|(app|vendor|panels|ringside)\/[\w-]+\.js)?$/;
-const IMPORT = /(?:from|import)\s*"(\.[^"]+)"/g;
+const IMPORT = /(?:from|import)\s*\(?"(\.[^"]+)"/g;
 
 self.addEventListener("install", (event) => event.waitUntil(fill().then(() => self.skipWaiting())));
 self.addEventListener("activate", (event) => event.waitUntil(forget().then(() => self.clients.claim())));

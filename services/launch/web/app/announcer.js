@@ -1,6 +1,7 @@
 // The one live region: it says what a screen reader's user would else have to look for.
 import { html, useEffect, useState } from "./view.js";
-import { nameOf, ringside, titleOf } from "./panel.js";
+import { ringside } from "./client.js";
+import { nameOf, titleOf } from "./parts.js";
 
 const GATHER_MS = 1200;
 const SPOKEN_CHARACTERS = 200;

@@ -1,6 +1,7 @@
 // Where one writes: grows with the text, keeps it as a draft, completes names, answers and edits.
 import { html, useEffect, useId, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
-import { Button, nameOf, ringside, titleOf, useRingside } from "./panel.js";
+import { ringside, useRingside } from "./client.js";
+import { Button, nameOf, titleOf } from "./parts.js";
 import { icon } from "./icons.js";
 import { draftOf, keepDraft } from "./drafts.js";
 import { attempt } from "./message.js";

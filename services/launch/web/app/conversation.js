@@ -1,12 +1,15 @@
 // A conversation: its head, its messages, and where one writes.
 import { html, useEffect, useMemo, useReducer, useRef, useState } from "./view.js";
-import { Button, navigate, open, otherOf, ringside, titleOf, useRingside } from "./panel.js";
+import { navigate, ringside, useRingside } from "./client.js";
+import { Button, later, open, otherOf, titleOf } from "./parts.js";
 import { Emblem, isMuted } from "./list.js";
 import { icon } from "./icons.js";
 import { Timeline, keyOf } from "./timeline.js";
 import { Composer } from "./composer.js";
-import { Menu } from "./menu.js";
 import { ago } from "./time.js";
+
+/** Fetched when it is first opened, or when the page has nothing better to do. */
+export const Menu = later(() => import("./menu.js"));
 
 const STATUS = { online: "Online", away: "Away", dnd: "Do not disturb" };
 
@@ -26,7 +29,7 @@ function Head({ channel }) {
   return html`<header class="bar">
     <a class="button quiet bare only-phone" href="#/" aria-label="Back to all conversations">${icon("back")}</a>
     <button type="button" class="own" tabindex="-1" aria-hidden="true" onClick=${details}><${Emblem} channel=${channel} size="small" /></button>
-    <div class="who"><h1 dir="auto">${title}${isMuted(channel) && icon("bellOff", "muted")}</h1><p class="note" dir="auto"><${About} channel=${channel} /></p></div>
+    <div class="who"><h1><bdi>${title}</bdi>${isMuted(channel) && icon("bellOff", "muted")}</h1><p class="note"><bdi><${About} channel=${channel} /></bdi></p></div>
     <${Button} kind="quiet" icon="pin" label="Pinned messages" onClick=${() => navigate(`#/c/${channel.id}/pins`)} />
     ${channel.type !== "dm" && html`<${Button} kind="quiet" icon="people" label="Members" onClick=${() => open("members", channel.id)} />`}
     <${Button} kind="quiet" icon="info" label="Channel details" onClick=${() => open("channel", channel.id)} />

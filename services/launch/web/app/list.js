@@ -1,6 +1,7 @@
 // The channel list: who and what, how much is unread, and the ways to everything else.
 import { html, useEffect, useMemo, useRef, useState } from "./view.js";
-import { Avatar, Button, hueOf, nameOf, open, otherOf, ringside, titleOf, useRingside } from "./panel.js";
+import { ringside, useRingside } from "./client.js";
+import { Avatar, Button, hueOf, nameOf, open, otherOf, titleOf } from "./parts.js";
 import { icon } from "./icons.js";
 import { draftOf, useDrafts } from "./drafts.js";
 import { plain } from "./text.js";
@@ -23,13 +24,13 @@ export function Emblem({ channel, size }) {
 /** The second line: a draft, who types, or the last message. */
 function Preview({ channel, active }) {
   const draft = !active && draftOf(channel.id);
-  if (draft) return html`<span class="preview" dir="auto"><em>Draft</em> ${plain(draft)}</span>`;
+  if (draft) return html`<span class="preview"><em>Draft</em> <bdi>${plain(draft)}</bdi></span>`;
   if (channel.typing?.length) return html`<span class="preview typing">${channel.type === "dm" ? "is typing…" : `${nameOf(ringside.users.get(channel.typing[0]))} is typing…`}</span>`;
   const last = channel.pending?.at(-1) || channel.last_message;
   if (!last) return html`<span class="preview">${channel.topic || channel.description || "No messages yet"}</span>`;
   const own = last.sender?.id === ringside.me?.id || !last.message_id;
-  const who = own ? "You: " : channel.type === "dm" ? "" : `${nameOf(last.sender).split(" ")[0]}: `;
-  return html`<span class="preview" dir="auto">${who}${last.deleted ? "deleted a message" : plain(last.content)}</span>`;
+  const who = own ? "You: " : channel.type === "dm" ? "" : html`<bdi>${nameOf(last.sender).split(" ")[0]}</bdi>: `;
+  return html`<span class="preview">${who}<bdi>${last.deleted ? "deleted a message" : plain(last.content)}</bdi></span>`;
 }
 
 function Row({ channel, active, focusable }) {
@@ -41,7 +42,7 @@ function Row({ channel, active, focusable }) {
     data-muted=${muted} data-unread=${unread > 0} aria-label=${`${title}${unread ? `, ${unread} unread` : ""}${muted ? ", muted" : ""}`}>
     <${Emblem} channel=${channel} />
     <span class="what">
-      <span class="top"><b dir="auto">${title}</b>${muted && icon("bellOff")}${time && html`<time datetime=${time} title=${full(time)}>${brief(time)}</time>`}</span>
+      <span class="top"><b><bdi>${title}</bdi></b>${muted && icon("bellOff")}${time && html`<time datetime=${time} title=${full(time)}>${brief(time)}</time>`}</span>
       <span class="low"><${Preview} channel=${channel} active=${active} />
         ${unread > 0 && html`<span class="count">${unread > UNREAD_SHOWN ? `${UNREAD_SHOWN}+` : unread}</span>`}</span>
     </span></a></li>`;
@@ -61,13 +62,29 @@ function Head() {
   const { me, presence } = useRingside(() => ({ me: ringside.me, presence: ringside.presence.get(ringside.me?.id) }));
   return html`<header class="bar">
     <button type="button" class="own" aria-label=${nameOf(me)} title="Your profile" onClick=${() => open("me")}>
-      <${Avatar} user=${me} size="small" /><span class="who"><b dir="auto">${nameOf(me)}</b>
+      <${Avatar} user=${me} size="small" /><span class="who"><b><bdi>${nameOf(me)}</bdi></b>
       <span class="note" dir="auto">${presence?.status_message || me?.status_message || `@${me?.username}`}</span></span></button>
     <${Button} kind="quiet" icon="people" label="People" onClick=${() => open("people")} />
     <${Button} kind="quiet" icon="compass" label="Discover" onClick=${() => open("discover")} />
     <${Button} kind="quiet" icon="settings" label="Settings" onClick=${() => open("settings")} />
     <${Button} kind="quiet" icon="add" label="New channel" onClick=${() => open("create")} />
   </header>`;
+}
+
+/** A DM has no name of its own: whoever is in it is asked for, one after the other, and kept. */
+function useNames(channels) {
+  const busy = useRef(false);
+  useEffect(() => {
+    const nameless = channels.find((channel) => channel.type === "dm" && !channel.peer && !channel.members);
+    if (!nameless || busy.current) return;
+    busy.current = true;
+    const load = async () => {
+      await ringside.loadMembers(nameless.id);
+      const other = otherOf(nameless);
+      if (other) await ringside.loadUser(other.id);
+    };
+    load().catch(() => {}).finally(() => (busy.current = false));
+  });
 }
 
 /** @param {{active?: string}} props the open channel */
@@ -87,6 +104,7 @@ export function List({ active }) {
     const fresh = peers.split(",").filter((id) => id && !before.has(id));
     if (fresh.length) Promise.resolve(ringside.watch(fresh)).catch(() => {});
   }, [peers]);
+  useNames(channels);
   const focusable = shown.some((channel) => channel.id === active) ? active : shown[0]?.id;
   return html`<nav class="list" aria-label="Channels">
     <${Head} />

@@ -1,9 +1,11 @@
 // Starts the app: the stored session, the service worker, and what is drawn first.
 import { html, render, useEffect, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
-import { SignIn } from "./signin.js";
+import { later } from "./parts.js";
 import { Shell } from "./shell.js";
 import "./look.js";
+
+const SignIn = later(() => import("./signin.js"));
 
 function App() {
   const [opening, setOpening] = useState(true);

@@ -1,6 +1,7 @@
 // Completion of @names while one types.
 import { html } from "./view.js";
-import { Avatar, nameOf, ringside } from "./panel.js";
+import { ringside } from "./client.js";
+import { Avatar, nameOf } from "./parts.js";
 import { icon } from "./icons.js";
 
 const SHOWN = 6;

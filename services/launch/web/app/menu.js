@@ -1,8 +1,9 @@
 // What can be done with a message: reactions in a row, then the actions. A sheet on a phone, a small menu beside the pointer elsewhere.
 import { html, useLayoutEffect, useRef, useState } from "./view.js";
-import { confirm, ringside, toast } from "./panel.js";
+import { navigate, ringside } from "./client.js";
+import { confirm } from "./panel.js";
+import { toast } from "./parts.js";
 import { icon } from "./icons.js";
-import { navigate } from "./client.js";
 import { attempt } from "./message.js";
 
 const COMMON = ["👍", "❤️", "😂", "🎉", "👀", "🙏", "✅", "😮"];
@@ -37,7 +38,7 @@ function actionsOf(channel, message, controls) {
 }
 
 /** @param {{channel: any, message: any, at: any, reacting: boolean, controls: any, close: () => void}} props `at`: an element or a point */
-export function Menu({ channel, message, at, reacting, controls, close }) {
+export default function Menu({ channel, message, at, reacting, controls, close }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const [text, setText] = useState("");
   useLayoutEffect(() => {

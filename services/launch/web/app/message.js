@@ -1,6 +1,7 @@
 // One message: who, what, its reactions, how far it has come, and what can be done with it.
 import { html, useEffect, useRef, useState } from "./view.js";
-import { Avatar, Button, nameOf, navigate, open, ringside, sentence, toast } from "./panel.js";
+import { navigate, ringside } from "./client.js";
+import { Avatar, Button, nameOf, open, sentence, toast } from "./parts.js";
 import { icon } from "./icons.js";
 import { formatted, plain } from "./text.js";
 import { clock, full } from "./time.js";
@@ -36,12 +37,12 @@ function Quote({ channel, id }) {
   return html`<a class="quote" href=${`#/c/${channel.id}/m/${id}`} dir="auto">${message && html`<b>${nameOf(message.sender)}</b>`}<span>${text}</span></a>`;
 }
 
-function Content({ message }) {
+function Content({ message, children }) {
   const [whole, setWhole] = useState(false);
-  if (message.deleted) return html`<p class="text gone">This message was deleted.</p>`;
+  if (message.deleted) return html`<p class="text"><i>This message was deleted.</i>${children}</p>`;
   const long = message.content.length > LONG_CHARACTERS && !whole;
   const text = long ? message.content.slice(0, LONG_CHARACTERS) : message.content;
-  return html`<div class="text" dir="auto">${formatted(text, message.metadata?.mentions)}${long && html`… <${Button} kind="link" onClick=${() => setWhole(true)}>Show all of it</>`}</div>`;
+  return html`<div class="text" dir="auto">${formatted(text, message.metadata?.mentions)}${long && html`… <${Button} kind="link" onClick=${() => setWhole(true)}>Show all of it</>`}${children}</div>`;
 }
 
 function Foot({ message, flags }) {
@@ -109,21 +110,23 @@ export function Message({ id, channel, message, flags, controls }) {
     const box = event.currentTarget.getBoundingClientRect();
     menu(event.clientX || box.left + 40, event.clientY || box.top + 20);
   };
+  // Not while its menu is open: the focus is to come back to the button that opened it.
+  const leave = ({ currentTarget }) => !currentTarget.contains(document.activeElement) && !document.querySelector("dialog[open]") && controls.activate("");
   const who = own ? "You" : nameOf(message.sender);
   const faced = !own && channel.type !== "dm";
   const called = message.metadata?.mentions?.some((one) => one === "channel" || one === ringside.me?.id) && !own;
   const classes = ["message", own && "own", first && "first", last && "last", faced && "faced", called && "called", flags.editing && "editing"].filter(Boolean).join(" ");
   return html`<article class=${classes} tabindex=${flags.tabbable ? 0 : -1} data-key=${id} data-id=${message.message_id} data-client-id=${message.client_id}
-    aria-label=${`${who}, ${clock(message.created_at)}`} onContextMenu=${context} onMouseEnter=${() => controls.activate(id)} onFocusIn=${() => controls.activate(id)} ...${hold}>
+    aria-label=${`${who}, ${clock(message.created_at)}`} onContextMenu=${context} onMouseEnter=${() => controls.activate(id)} onFocusIn=${() => controls.activate(id)} onMouseLeave=${leave} ...${hold}>
     ${faced && first && html`<button type="button" class="face" tabindex="-1" aria-label=${`${who}’s profile`} onClick=${() => open("person", message.sender.id)}><${Avatar} user=${message.sender} /></button>`}
     <div class="bubble">
-      ${faced && first && html`<b class="name" dir="auto">${who}</b>`}
+      ${faced && first && html`<b class="name"><bdi>${who}</bdi></b>`}
       ${message.reply_to && !message.deleted && !controls.thread && html`<${Quote} channel=${channel} id=${message.reply_to} />`}
-      <${Content} message=${message} /><${Foot} message=${message} flags=${flags} />
+      <${Content} message=${message}><${Foot} message=${message} flags=${flags} /></>
+      ${flags.active && stored && html`<${Tools} channel=${channel} message=${message} flags=${flags} controls=${controls} />`}
     </div>
     <${Reactions} channel=${channel} message=${message} controls=${controls} />
     ${flags.replies > 0 && html`<a class="replies" href=${`#/c/${channel.id}/t/${message.message_id}`}>${icon("thread")}${flags.replies === 1 ? "1 reply" : `${flags.replies} replies`}</a>`}
     ${message.level === "failed" && html`<${Failed} message=${message} />`}
-    ${flags.active && stored && html`<${Tools} channel=${channel} message=${message} flags=${flags} controls=${controls} />`}
   </article>`;
 }

@@ -1,7 +1,7 @@
 // The browser's notifications and the title: what reaches somebody who looks elsewhere.
 import { useEffect } from "./view.js";
 import { navigate, ringside, useRingside } from "./client.js";
-import { nameOf, titleOf } from "./panel.js";
+import { nameOf, titleOf } from "./parts.js";
 
 const KEY = "ringside.notices";
 const PREVIEW = 140;

@@ -1,7 +1,7 @@
 // Turns a slice of messages into rows: day lines, the "New" line, groups of one sender. A row that has not changed keeps its node, so a slice
 // of a hundred costs what its changed rows cost.
 import { html } from "./view.js";
-import { ringside } from "./panel.js";
+import { ringside } from "./client.js";
 import { Message } from "./message.js";
 import { keyOf } from "./timeline.js";
 import { day, dayOf } from "./time.js";

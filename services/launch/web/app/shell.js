@@ -1,15 +1,17 @@
 // The frame of the app: list, conversation, side pane, panels over them, and what the connection is doing.
-import { html, useEffect, useErrorBoundary, useState } from "./view.js";
-import { Button, Empty, Panel, Toasts, navigate, open, ringside, sentence, toast, useRingside, useRoute } from "./panel.js";
+import { html, useEffect, useState } from "./view.js";
+import { navigate, ringside, useRingside, useRoute } from "./client.js";
+import { Button, Empty, later, Toasts, open, sentence, toast } from "./parts.js";
 import { List } from "./list.js";
-import { Conversation } from "./conversation.js";
-import { Side } from "./side.js";
-import { Switcher } from "./switcher.js";
+import { Conversation, Menu } from "./conversation.js";
 import { useNotices } from "./notices.js";
 import { forgetDrafts } from "./drafts.js";
 import { Announcer } from "./announcer.js";
 
 const CALM_MS = 700;
+const IDLE_MS = 3000;
+const Side = later(() => import("./side.js"));
+const Switcher = later(() => import("./switcher.js"));
 
 /** The whole app once somebody is signed in. */
 export function Shell() {
@@ -24,8 +26,9 @@ export function Shell() {
       setSwitching((on) => !on);
     };
     addEventListener("keydown", keys);
+    const idle = setTimeout(() => [Menu, Side, Switcher].forEach((part) => part.fetch().catch(() => {})), IDLE_MS);
     const offs = [ringside.on("error", (error) => toast(sentence(error))), ringside.on("signed_out", forgetDrafts)];
-    return () => (removeEventListener("keydown", keys), offs.forEach((off) => off()));
+    return () => (clearTimeout(idle), removeEventListener("keydown", keys), offs.forEach((off) => off()));
   }, []);
   const side = channel && (route.thread || route.pins);
   const view = side ? "side" : route.channel ? "talk" : "list";
@@ -95,15 +98,13 @@ function Connection() {
 /** A panel, fetched when it is first opened. */
 function Lazy({ name, arg, channel }) {
   const [component, setComponent] = useState(/** @type {any} */ (null));
-  const [broken] = useErrorBoundary();
-  const [failed, setFailed] = useState(false);
   const back = channel ? `#/c/${channel}` : "#/";
   const close = () => navigate(back, true);
   useEffect(() => {
-    import(`../panels/${name}.js`).then((module) => setComponent(() => module.default), () => setFailed(true));
+    import(`../panels/${name}.js`).then(
+      (module) => setComponent(() => module.default),
+      () => (toast("That didn’t open: it couldn’t be loaded. Check the connection and try again."), close()),
+    );
   }, [name]);
-  if (failed || broken)
-    return html`<${Panel} title="That didn’t open" close=${close}><p>It couldn’t be loaded. Check the connection, then try again.</p>
-      <${Button} onClick=${() => location.reload()}>Load again</></>`;
   return component && html`<${component} arg=${arg} close=${close} />`;
 }

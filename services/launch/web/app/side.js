@@ -1,6 +1,7 @@
 // The pane beside a conversation: a thread, or what is pinned. On a phone it takes the screen.
 import { html, useEffect, useRef, useState } from "./view.js";
-import { Avatar, Button, Empty, nameOf, navigate, ringside, sentence, useRingside } from "./panel.js";
+import { navigate, ringside, useRingside } from "./client.js";
+import { Avatar, Button, Empty, nameOf, sentence } from "./parts.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
 import { useControls } from "./conversation.js";
@@ -69,14 +70,14 @@ function Pins({ channel }) {
       ${pins && !pins.length && html`<${Empty} icon="pin" title="Nothing is pinned"><p>Pin what others should find again: open a message’s menu, then “Pin”.</p></>`}
       <ul class="pins">${(pins || []).map((message) => html`<li key=${message.message_id}>
         <a href=${`#/c/${channel.id}/m/${message.message_id}`}><${Avatar} user=${message.sender} size="small" />
-          <span class="who"><span class="top"><b dir="auto">${nameOf(message.sender)}</b><time datetime=${message.created_at} title=${full(message.created_at)}>${brief(message.created_at)}</time></span>
+          <span class="who"><span class="top"><b><bdi>${nameOf(message.sender)}</bdi></b><time datetime=${message.created_at} title=${full(message.created_at)}>${brief(message.created_at)}</time></span>
           <span dir="auto">${message.deleted ? "Deleted message" : plain(message.content)}</span></span></a>
         ${may && html`<${Button} kind="quiet" icon="close" label="Unpin" onClick=${() => attempt(ringside.pin(channel.id, message.message_id, false))} />`}</li>`)}</ul>
     </div></>`;
 }
 
 /** @param {{channel: any, thread?: string}} props */
-export function Side({ channel, thread }) {
+export default function Side({ channel, thread }) {
   useRingside(() => ringside.channels.get(channel.id));
   return thread ? html`<${Thread} channel=${channel} id=${thread} />` : html`<${Pins} channel=${channel} />`;
 }

@@ -1,9 +1,11 @@
 // Signing in and making an account, on one page.
 import { html, useEffect, useRef, useState } from "./view.js";
-import { Button, Field, ringside, sentence } from "./panel.js";
+import { ringside } from "./client.js";
+import { Field } from "./panel.js";
+import { Button, sentence } from "./parts.js";
 import { icon } from "./icons.js";
 
-const LABELS = { email: "E-mail", username: "Username", display_name: "Display name", password: "Password", invitation: "Invitation" };
+const LABELS = { email: "E-mail", username: "Username", display_name: "Display name", password: "Password", invitation: "Invitation", login: "E-mail or username" };
 
 /** Field errors are phrases that follow the field's name. */
 const errorsOf = (error) =>
@@ -17,7 +19,7 @@ function placed(error) {
 }
 
 /** @param {{reason: string}} props why one was signed out, if so */
-export function SignIn({ reason }) {
+export default function SignIn({ reason }) {
   const invited = location.hash.startsWith("#/invitation/") ? decodeURIComponent(location.hash.slice(13)) : "";
   const [fresh, setFresh] = useState(!!invited);
   const [asksInvitation, setAsksInvitation] = useState(!!invited);
@@ -29,6 +31,8 @@ export function SignIn({ reason }) {
 
   async function submit(event) {
     event.preventDefault();
+    const missing = [...event.currentTarget.elements].filter((input) => input.required && !input.value.trim());
+    if (missing.length) return setWrong(Object.fromEntries(missing.map(({ name }) => [name, `${LABELS[name]} is needed.`])));
     const values = Object.fromEntries([...new FormData(event.currentTarget)].filter(([, value]) => value !== ""));
     setBusy(true);
     setWrong({});
@@ -58,7 +62,7 @@ export function SignIn({ reason }) {
           ${field("email", { type: "email", autocomplete: "email", required: true })}
           ${field("password", { type: "password", autocomplete: "new-password", required: true, hint: "8 characters or more." })}
           ${asksInvitation && field("invitation", { defaultValue: invited, autocomplete: "off", spellcheck: false })}`
-        : html`${field("login", { label: "E-mail or username", autocomplete: "username", autocapitalize: "none", spellcheck: false, required: true })}
+        : html`${field("login", { autocomplete: "username", autocapitalize: "none", spellcheck: false, required: true })}
           ${field("password", { key: "current", type: "password", autocomplete: "current-password", required: true })}`}
       ${wrong.form && html`<p class="wrong" role="alert">${icon("alert")}${wrong.form}</p>`}
       <${Button} kind="primary wide" type="submit" busy=${busy}>${fresh ? "Create account" : "Sign in"}</>

@@ -1,6 +1,8 @@
 // Ctrl K: goes anywhere by typing a few letters of its name.
 import { html, useId, useState } from "./view.js";
-import { Dialog, navigate, ringside, titleOf } from "./panel.js";
+import { navigate, ringside } from "./client.js";
+import { Dialog } from "./panel.js";
+import { titleOf } from "./parts.js";
 import { Emblem } from "./list.js";
 
 const SHOWN = 8;
@@ -12,7 +14,7 @@ function fit(title, wanted) {
 }
 
 /** @param {{close: () => void}} props */
-export function Switcher({ close }) {
+export default function Switcher({ close }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const id = useId();

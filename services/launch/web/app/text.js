@@ -1,7 +1,7 @@
 // A message's text as nodes: links, `code`, ``` blocks, *bold* and mentions. Everything else stays as it was typed; nothing becomes HTML.
 import { html } from "./view.js";
 import { ringside } from "./client.js";
-import { nameOf } from "./panel.js";
+import { nameOf } from "./parts.js";
 
 const TOKEN = /```\n?([^]*?)\n?```|`([^`\n]+)`|(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])|(https?:\/\/[^\s<>"]+)|(?<![\w@])@(\w[\w.-]*)/g;
 const TRAILING = /[.,;:!?'’”]+$/;

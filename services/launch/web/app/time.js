@@ -1,6 +1,6 @@
 // Times in the words and the clock of whoever looks.
 const format = (options) => new Intl.DateTimeFormat(undefined, options);
-const CLOCK = format({ hour: "2-digit", minute: "2-digit" });
+const CLOCK = format({ hour: "numeric", minute: "2-digit" });
 const WEEKDAY = format({ weekday: "short" });
 const DATE = format({ day: "numeric", month: "short" });
 const LONG = format({ weekday: "long", day: "numeric", month: "long" });

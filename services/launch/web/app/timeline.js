@@ -4,7 +4,8 @@
  * what one reads never moves, whether rows came above, below or between.
  */
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
-import { nameOf, ringside, sentence, toast } from "./panel.js";
+import { ringside } from "./client.js";
+import { nameOf, sentence, toast } from "./parts.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
 
@@ -43,6 +44,12 @@ function anchorOf(scroller) {
   }
   return null;
 }
+
+/** Drawing may come before the event of a scroll that has happened: whoever has gone up is no longer held at the end. */
+function release(box, view) {
+  if (view.stuck && box && box.scrollTop < view.top - 1 && belowOf(box) > BOTTOM_PX) view.stuck = false;
+}
+const belowOf = (box) => box.scrollHeight - box.scrollTop - box.clientHeight;
 const rowOf = (scroller, key) => scroller.querySelector(`article[data-key="${CSS.escape(key)}"]`);
 
 /** Where one begins: a message asked for, the first unread one, or the end. */
@@ -71,7 +78,7 @@ function useStart(channel, target, view, draw) {
       const seq = newAfter.current;
       const known = channel.messages[0]?.seq <= seq + 1;
       if (seq < Infinity && seq > 0 && !known && channel.lastReadId) await ringside.around(channel.id, channel.lastReadId);
-      else if (!channel.messages.length || !channel.atEnd) await ringside.latest(channel.id);
+      else if (!known || !channel.atEnd || seq === Infinity) await ringside.latest(channel.id);
       if (left) return;
       const first = seq < Infinity && channel.messages.find((message) => message.seq > seq && message.sender.id !== ringside.me?.id);
       if (first) aim(keyOf(first), ABOVE_NEW);
@@ -119,10 +126,15 @@ function usePlace(scroller, view, anchor) {
       const same = anchor && rowOf(box, anchor.key);
       if (same) box.scrollTop += same.getBoundingClientRect().top - anchor.top;
     }
+    view.current.top = box.scrollTop;
   });
   useEffect(() => {
     const box = scroller.current;
-    const watch = new ResizeObserver(() => view.current.stuck && (box.scrollTop = box.scrollHeight));
+    const watch = new ResizeObserver(() => {
+      release(box, view.current);
+      if (view.current.stuck) box.scrollTop = box.scrollHeight;
+      view.current.top = box.scrollTop;
+    });
     watch.observe(box);
     watch.observe(box.firstElementChild);
     return () => watch.disconnect();
@@ -132,7 +144,7 @@ function usePlace(scroller, view, anchor) {
 /** Moves the slice towards an end that comes near, or asks for more. */
 function move(box, items, slice, view, more, draw) {
   const { from, to } = slice;
-  const below = box.scrollHeight - box.scrollTop - box.clientHeight;
+  const below = belowOf(box);
   if (box.scrollTop < EDGE_PX && from > 0) {
     const first = Math.max(0, from - STEP);
     view.first = keyOf(items[first]);
@@ -171,6 +183,7 @@ export function Timeline({ channel, target, controls }) {
   const { newAfter, failed } = useStart(channel, target, view, draw);
   const more = useMore(channel, draw);
   const items = channel.atEnd ? [...channel.messages, ...channel.pending] : channel.messages;
+  release(scroller.current, view.current);
   const slice = sliceOf(items, view.current);
   usePlace(scroller, view, anchorOf(scroller.current));
   const state = useRef(/** @type {any} */ (null));
@@ -189,7 +202,8 @@ export function Timeline({ channel, target, controls }) {
   });
   const onScroll = ({ currentTarget: box }) => {
     const { items, slice } = state.current;
-    const below = box.scrollHeight - box.scrollTop - box.clientHeight;
+    const below = belowOf(box);
+    view.current.top = box.scrollTop;
     view.current.stuck = below < BOTTOM_PX && slice.to === items.length && channel.atEnd;
     setAway(below > box.clientHeight || slice.to < items.length || !channel.atEnd);
     move(box, items, slice, view.current, more, draw);
@@ -197,7 +211,7 @@ export function Timeline({ channel, target, controls }) {
   };
   const toEnd = async () => {
     if (!channel.atEnd) await ringside.latest(channel.id).catch((error) => toast(sentence(error)));
-    view.current.stuck = true;
+    Object.assign(view.current, { stuck: true, top: 0 });
     setAway(false);
     draw(0);
   };
