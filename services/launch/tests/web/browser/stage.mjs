@@ -91,7 +91,7 @@ export class Stage {
     this.requests += 1;
     const { protocol, host } = new URL(address);
     if (["data:", "blob:"].includes(protocol)) return;
-    const known = [this.server.api, this.server.edge].map((origin) => new URL(origin).host);
+    const known = [this.server.api, this.server.edge, this.server.admin].map((origin) => new URL(origin).host);
     if (!known.includes(host)) this.faults.push(`a request to another origin: ${address}`);
   }
 
