@@ -49,7 +49,7 @@ counters! {
     events,
     /// Frames queued for members: deliveries / events is the fan-out.
     deliveries,
-    /// Pages sent.
+    /// Pages of missed messages sent.
     pages,
     /// Connections let go for being slow.
     slow_consumers,

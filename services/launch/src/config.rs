@@ -28,11 +28,11 @@ pub const SIGNING_KEY_DAYS_MAX: u64 = 3_650;
 pub struct Config {
     /// The data folder.
     pub data_dir: PathBuf,
-    /// REST, and the page at `/`.
+    /// REST, and the web client at `/`.
     pub api_addr: SocketAddr,
     /// WebSocket: `/ws`.
     pub edge_addr: SocketAddr,
-    /// `/health`, `/ready`, `/metrics`.
+    /// `/status` in a browser; `/health`, `/ready`, `/metrics`.
     pub admin_addr: SocketAddr,
     /// Shards of the edge; 0: one per core.
     pub shards: usize,
