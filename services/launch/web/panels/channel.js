@@ -1,7 +1,7 @@
 // A channel: what it is about, its rules, one's own quiet, and the ways out of it.
-import { Button, confirm, html, navigate, open, otherOf, Panel, ringside, titleOf, useRingside, useState } from "../app/panel.js";
+import { Button, confirm, html, navigate, otherOf, Panel, ringside, titleOf, useRingside, useState } from "../app/panel.js";
 import { isMuted } from "../app/list.js";
-import { attempt, Choice, Form, fromNow, moment } from "./form.js";
+import { attempt, Choice, Form, fromNow, Link, moment } from "./form.js";
 import { isAtLeast } from "./members.js";
 
 const KINDS = { dm: "Direct message", group: "Group", private: "Private channel", public: "Public channel" };
@@ -13,9 +13,8 @@ export default function Channel({ arg: id, close }) {
   const other = channel.type === "dm" && otherOf(channel);
   const text = (title, words) => words && html`<section class="part"><h3>${title}</h3><p dir="auto">${words}</p></section>`;
   return html`<${Panel} title=${titleOf(channel)} close=${close}>
-    <div class="line"><span class="note">${KINDS[channel.type]}</span>${other
-      ? html`<${Button} icon="person" onClick=${() => open("person", other.id)}>Profile</>`
-      : html`<${Button} icon="people" onClick=${() => open("members", id)}>Members</>`}</div>
+    <div><p class="note">${KINDS[channel.type]}</p>
+      <${Link} to=${other ? "person" : "members"} arg=${other ? other.id : id} icon=${other ? "person" : "people"}>${other ? "Profile" : "Members"}</></div>
     ${mayChange ? html`<${About} channel=${channel} />` : [text("Topic", channel.topic), text("Description", channel.description)]}
     <${Quiet} channel=${channel} />
     ${mayChange && html`<${Rules} channel=${channel} />`}
@@ -74,7 +73,7 @@ function WayOut({ channel }) {
     const path = `/channels/${channel.id}${mine ? "" : `/members/${ringside.me.id}`}`;
     attempt(ringside.api("DELETE", path).then(() => navigate("#/", true)));
   };
-  return html`<section class="part"><h3>Ways out</h3>
+  return html`<section class="part">
     ${mine && html`<p class="note">To leave it instead, pass the ownership on first, under “Members”.</p>`}
-    <${Button} kind="danger" icon=${mine ? "trash" : "exit"} onClick=${go}>${mine ? "Delete channel" : "Leave channel"}</></section>`;
+    <${Button} icon=${mine ? "trash" : "exit"} onClick=${go}>${mine ? "Delete channel" : "Leave channel"}</></section>`;
 }

@@ -26,7 +26,7 @@ function Row({ channel }) {
     <span class="who"><b dir="auto">${channel.name}</b>
       <span class="note" dir="auto">${channel.member_count} ${channel.member_count === 1 ? "member" : "members"}${about && ` · ${about}`}</span>
       ${error && html`<span class="wrong" role="alert">${error}</span>`}</span>
-    <${Button} kind=${joined ? "plain" : "primary"} busy=${busy} aria-label=${`${joined ? "Open" : "Join"} ${channel.name}`} onClick=${run}>
+    <${Button} kind=${joined ? "quiet" : "plain"} busy=${busy} aria-label=${`${joined ? "Open" : "Join"} ${channel.name}`} onClick=${run}>
       ${joined ? "Open" : "Join"}</>
   </li>`;
 }

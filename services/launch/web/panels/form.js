@@ -1,5 +1,6 @@
 // Forms: one request at a time, and what it refuses stands at the field that it is about.
-import { Button, Field, html, sentence, toast, useAction, useEffect, useRef, useState } from "../app/panel.js";
+import { Button, Field, html, icon, open, sentence, toast, useAction, useEffect, useRef, useState } from "../app/panel.js";
+import "./style.js";
 
 /**
  * `children` draws the fields with the function it gets. `submit` gets the values, and may answer with a sentence to show.
@@ -47,6 +48,9 @@ export const Choice = ({ label, value, options, onChange, ...more }) => html`
 export const Segments = ({ legend, name, value, options, onChange }) => html`<fieldset class="segments"><legend>${legend}</legend><div>
   ${options.map(([key, text]) => html`<label key=${key}><input type="radio" name=${name} value=${key} checked=${key === value} onChange=${() => onChange(key)} /><span>${text}</span></label>`)}
 </div></fieldset>`;
+
+/** A line that leads to another panel. @param {{to: string, arg?: string, icon: any, children?: any}} props */
+export const Link = ({ to, arg, icon: drawing, children }) => html`<button type="button" class="goto" onClick=${() => open(to, arg)}>${icon(drawing)}<span>${children}</span></button>`;
 
 /** Something small and quick, shown before it is done: what fails is said and taken back. @param {Promise<any>} promise @param {() => void} [undo] */
 export const attempt = (promise, undo) => promise.catch((error) => (toast(sentence(error)), undo?.()));

@@ -1,5 +1,6 @@
 // A list of the server's: asked for page by page, shown in rows.
 import { Button, html, ringside, sentence, useEffect, useState } from "../app/panel.js";
+import "./style.js";
 
 const PAGE = 50;
 

@@ -11,13 +11,12 @@ export default function Me({ close }) {
   if (!me) return null;
   const until = me.status_message && me.status_expires_at;
   return html`<${Panel} title="Profile and status" close=${close}>
-    <div class="line"><${Avatar} user=${me} size="large" />
-      <span class="who"><b dir="auto">${nameOf(me)}</b><span class="note">@${me.username} · ${me.email}</span></span></div>
+    <div class="hero"><${Avatar} user=${me} size="large" /><b dir="auto">${nameOf(me)}</b><span class="note">@${me.username} · ${me.email}</span></div>
     <${Segments} legend="Others see me as" name="status" value=${status} options=${STATUS} onChange=${(wanted) => attempt(ringside.setPresence(wanted))} />
     <section class="part"><h3>Status</h3><${Form} submit=${setText} action="Set status">${(field) => html`
       ${field("status_message", "What are you up to?", { maxlength: 140, defaultValue: me.status_message, placeholder: "On holiday", hint: until && `Until ${moment(until)}.` })}
       <${Choice} label="Clear it" name="minutes" value="" options=${ENDS} />`}</></section>
-    <section class="part"><h3>Profile</h3><${Form} submit=${rename} action="Save">${(field) =>
+    <section class="part"><${Form} submit=${rename} action="Save">${(field) =>
       field("display_name", "Display name", { maxlength: 80, autocomplete: "name", defaultValue: me.display_name })}</></section>
   </>`;
 }

@@ -27,6 +27,7 @@ export default function Members({ arg: id, close }) {
   useEffect(() => void ringside.loadMembers(id).catch((error) => setError(sentence(error))), [id]);
   useEffect(() => {
     if (!ids.length) return;
+    ids.filter((user) => !ringside.users.has(user)).forEach((user) => ringside.loadUser(user).catch(() => {}));
     attempt(ringside.watch(ids));
     return () => ringside.unwatch(ids);
   }, [ids.join()]);
@@ -40,7 +41,7 @@ export default function Members({ arg: id, close }) {
     ${channel && isAtLeast(channel, "admin")
       ? html`<${PeopleSearch} label="Add people" end=${(user) => (channel.members?.has(user.id)
         ? html`<span class="note">Is in</span>`
-        : html`<${Button} kind="primary" aria-label=${`Add ${nameOf(user)}`} onClick=${() => add(user)}>Add</>`)}>${list}</>`
+        : html`<${Button} aria-label=${`Add ${nameOf(user)}`} onClick=${() => add(user)}>Add</>`)}>${list}</>`
       : list}
   </>`;
 }

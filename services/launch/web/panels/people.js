@@ -10,7 +10,7 @@ export default function People({ close }) {
 }
 
 const button = (text, label, onClick, kind) => html`<${Button} kind=${kind} aria-label=${label} onClick=${onClick}>${text}</>`;
-const writeButton = (user) => button("Write", `Write to ${nameOf(user)}`, () => attempt(write(user.id)), "primary");
+const writeButton = (user) => button("Write", `Write to ${nameOf(user)}`, () => attempt(write(user.id)));
 
 function Contacts() {
   const [contacts, setContacts] = useState(/** @type {any[] | null} */ (null));

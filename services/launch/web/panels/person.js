@@ -22,17 +22,15 @@ export default function Someone({ arg: id, close }) {
   const [error, setError] = useState("");
   useEffect(() => {
     if (id === ringside.me?.id) return open("me");
-    ringside.loadUser(id).catch((error) => setError(sentence(error)));
+    ringside.loadUser(id, true).catch((error) => setError(sentence(error)));
     attempt(ringside.watch([id]));
     return () => ringside.unwatch([id]);
   }, [id]);
   const status = presence?.status_message || user?.status_message;
   return html`<${Panel} title=${nameOf(user)} close=${close}>
-    ${user && html`<div class="line"><${Avatar} user=${user} size="large" presence />
-      <span class="who"><b dir="auto">${nameOf(user)}</b>
-        <span class="note">${[user.username && `@${user.username}`, here(presence)].filter(Boolean).join(" · ")}</span></span></div>
-      ${status && html`<p dir="auto">“${status}”</p>`}
-      ${user.email && html`<p><a href=${`mailto:${user.email}`}>${user.email}</a></p>`}`}
+    ${user && html`<div class="hero"><${Avatar} user=${user} size="large" presence />
+      <b dir="auto">${nameOf(user)}</b><span class="note">${[user.username && `@${user.username}`, here(presence)].filter(Boolean).join(" · ")}</span>
+      ${user.email && html`<a href=${`mailto:${user.email}`}>${user.email}</a>`}${status && html`<q dir="auto">${status}</q>`}</div>`}
     ${error && html`<p class="wrong" role="alert">${error}</p>`}
     ${user && !error && !user.deleted && html`<${Ties} user=${user} />`}
   </>`;
@@ -61,16 +59,16 @@ function Ties({ user }) {
     () => change({ blocked: true, contact: undefined }, "PUT", `/users/me/blocks/${id}`));
   const { contact, blocked } = ties ?? {};
   return html`
-    ${begin.error && html`<p class="wrong" role="alert">${begin.error}</p>`}
-    ${contact === "incoming" && html`<p>${nameOf(user)} would like to be your contact.</p>`}
+    
     <div class="line">
-      ${!blocked && html`<${Button} kind="primary" busy=${begin.busy} onClick=${begin.run}>Write</>`}
+      ${contact === "incoming" && html`<${Button} kind="primary" onClick=${() => change({ contact: "accepted" }, "PUT", path)}>Accept contact</><${Button} onClick=${drop}>Decline</>`}
+      ${!blocked && html`<${Button} kind=${contact === "incoming" ? "plain" : "primary"} busy=${begin.busy} onClick=${begin.run}>Write</>`}
       ${ties && !blocked && !contact && html`<${Button} onClick=${() => change({ contact: "outgoing" }, "POST", "/users/me/contacts", { user_id: id })}>Add contact</>`}
-      ${contact === "incoming" && html`<${Button} onClick=${() => change({ contact: "accepted" }, "PUT", path)}>Accept</><${Button} onClick=${drop}>Decline</>`}
       ${contact === "outgoing" && html`<${Button} onClick=${drop}>Withdraw request</>`}
       ${contact === "accepted" && html`<${Button} onClick=${part}>Remove contact</>`}
       ${ties && (blocked
         ? html`<${Button} onClick=${() => change({ blocked: false }, "DELETE", `/users/me/blocks/${id}`)}>Unblock</>`
-        : html`<${Button} kind="danger" onClick=${block}>Block</>`)}
-    </div>`;
+        : html`<${Button} onClick=${block}>Block</>`)}
+    </div>
+    ${begin.error && html`<p class="wrong" role="alert">${begin.error}</p>`}`;
 }

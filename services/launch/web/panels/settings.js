@@ -1,8 +1,8 @@
 // One's settings: how it looks, what it tells of oneself, the account.
-import { Button, html, icon, open, Panel, ringside, Switch, useAction, useRingside, useState } from "../app/panel.js";
+import { Button, html, icon, Panel, ringside, Switch, useAction, useRingside, useState } from "../app/panel.js";
 import { setTheme, theme } from "../app/look.js";
 import { askForNotices, noticesState, silenceNotices } from "../app/notices.js";
-import { attempt, Choice, Form, refuse, Segments } from "./form.js";
+import { attempt, Choice, Form, Link, refuse, Segments } from "./form.js";
 
 export default function Settings({ close }) {
   return html`<${Panel} title="Settings" close=${close}><${Look} /><${Notices} /><${Privacy} /><${Account} /></>`;
@@ -10,7 +10,7 @@ export default function Settings({ close }) {
 
 function Look() {
   const [look, setLook] = useState(theme());
-  return html`<${Segments} legend="Appearance" name="theme" value=${look} options=${[["", "As the system"], ["light", "Light"], ["dark", "Dark"]]}
+  return html`<${Segments} legend="Appearance" name="theme" value=${look} options=${[["", "System"], ["light", "Light"], ["dark", "Dark"]]}
     onChange=${(wanted) => (setTheme(wanted), setLook(wanted))} />`;
 }
 
@@ -50,10 +50,8 @@ function Privacy() {
   return html`<section class="part"><h3>Privacy</h3>
     ${PRIVACY.map(([key, label, usual]) => html`<${Choice} key=${key} label=${label} options=${AUDIENCES}
       value=${chosen[key] ?? kept?.[key] ?? usual} onChange=${(audience) => set(key, audience)} />`)}
-    <${Link} to="blocks" icon="person">Blocked people</></section>`;
+    <${Link} to="blocks" icon="close">Blocked people</></section>`;
 }
-
-const Link = ({ to, icon: drawing, children }) => html`<button type="button" class="goto" onClick=${() => open(to)}>${icon(drawing)}${children}</button>`;
 
 function Account() {
   const me = useRingside(({ me }) => me);
@@ -64,17 +62,17 @@ function Account() {
     URL.revokeObjectURL(href);
   });
   return html`<section class="part"><h3>Account</h3>
-    <${Link} to="me" icon="edit">Profile and status</>
-    <${Link} to="sessions" icon="lock">Signed-in devices</>
-    <details><summary>Change password</summary><${Form} submit=${changePassword} action="Change password">${(field) => html`
+    <${Link} to="me" icon="person">Profile and status</>
+    <${Link} to="sessions" icon="copy">Signed-in devices</>
+    <details><summary>${icon("lock")}Change password</summary><${Form} submit=${changePassword} action="Change password">${(field) => html`
       <input hidden autocomplete="username" value=${me?.username} />
       ${field("old_password", "Current password", { type: "password", autocomplete: "current-password" })}
       ${field("new_password", "New password", { type: "password", autocomplete: "new-password", hint: "8 characters or more." })}`}</></details>
-    <details><summary>Download my data</summary>
-      <p class="note">Everything that the server holds about you, as one JSON file.</p>
-      ${download.error && html`<p class="wrong" role="alert">${download.error}</p>`}
-      <${Button} busy=${download.busy} onClick=${download.run}>Download</></details>
-    <details><summary>Delete account</summary>
+    <details><summary>${icon("down")}Download my data</summary>
+      <div class="stack"><p class="note">Everything that the server holds about you, as one JSON file.</p>
+        ${download.error && html`<p class="wrong" role="alert">${download.error}</p>`}
+        <div><${Button} busy=${download.busy} onClick=${download.run}>Download</></div></div></details>
+    <details><summary>${icon("trash")}Delete account</summary>
       <p class="note">Your profile, contacts and sessions are erased for good. What you wrote to others stays with them, without your name.</p>
       <${Form} submit=${erase} action="Delete my account" kind="danger">${(field) => field("username", `Type “${me?.username}” to confirm`)}</></details>
     <${Button} icon="exit" onClick=${() => ringside.logout()}>Sign out</></section>`;

@@ -98,7 +98,7 @@ test("everything by keyboard alone", async (t) => {
     await walkTo(page, gear, "Shift+Tab");
     await keyboard.press("Enter");
     const dark = anna.panel.getByRole("radio", { name: "Dark" });
-    await walkTo(page, anna.panel.getByRole("radio", { name: "As the system" }));
+    await walkTo(page, anna.panel.getByRole("radio", { name: "System" }));
     await walkTo(page, dark, "ArrowRight");
     assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
     await keyboard.press("Escape");

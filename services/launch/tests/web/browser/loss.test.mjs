@@ -8,6 +8,8 @@ import { Stage } from "./stage.mjs";
 const BEFORE = 6;
 const MEANWHILE = 4;
 const AFTER = 5;
+/** The browser tells of a network that is gone, so nobody has to wait for a silence. */
+const OFFLINE_SEEN_MS = 3_000;
 
 /** Two who are in each other's conversation. @param {import("node:test").TestContext} t */
 async function pair(t) {
@@ -16,7 +18,7 @@ async function pair(t) {
   const [anna, ben] = await Promise.all([stage.person("Anna"), stage.person("Ben")]);
   const { id: channel } = await stage.rest("POST", "/channels", anna.account, { type: "dm", member_ids: [ben.account.id] });
   await Promise.all([anna.open("Ben"), ben.open("Anna")]);
-  return { stage, anna, ben, channel };
+  return { stage, step: stage.steps(t), anna, ben, channel };
 }
 
 /** @param {import("./person.mjs").Person} person @param {string} phase @param {number} count */
@@ -38,60 +40,92 @@ async function agree(anna, ben, said) {
   for (const own of said) assert.deepEqual(texts.filter((text) => own.includes(text)), own);
 }
 
-test("the server is killed while both write, and both end with the same whole conversation", async (t) => {
-  const { stage, anna, ben, channel } = await pair(t);
-  const before = await Promise.all([sayAll(anna, "before", BEFORE), sayAll(ben, "before", BEFORE)]);
-  await stage.server.kill();
-  const meanwhile = await Promise.all([sayAll(anna, "meanwhile", MEANWHILE), sayAll(ben, "meanwhile", MEANWHILE)]);
-  for (const person of [anna, ben]) {
-    await expectSoon(async () => /Connecting|Trying again|Offline/.test(await person.state()), "the app says that it is not connected");
-    await person.message(`${person.name} meanwhile ${MEANWHILE}`).getByRole("img", { name: "sending" }).waitFor();
-    assert.match(await person.state(), /messages? waits?|kept/, "the state says what becomes of what was written");
-  }
-  await stage.server.start();
-  await Promise.all([anna.isLive(), ben.isLive()]);
-  const after = await Promise.all([sayAll(anna, "after", AFTER), sayAll(ben, "after", AFTER)]);
-  await agree(anna, ben, [0, 1].map((who) => [...before[who], ...meanwhile[who], ...after[who]]));
-  for (const person of [anna, ben]) {
-    await expectSoon(async () => !(await person.log.getByRole("img", { name: /sending|failed/ }).count()), "nothing waits any more");
-  }
-  const history = await stage.rest("GET", `/channels/${channel}/messages?limit=100`, anna.account);
-  assert.equal(history.items.length, 2 * (BEFORE + MEANWHILE + AFTER), "the server has everything once, too");
+test("the server is killed while both write", async (t) => {
+  const { stage, step, anna, ben, channel } = await pair(t);
+  const said = [[], []];
+  const both = async (phase, count) => (await Promise.all([sayAll(anna, phase, count), sayAll(ben, phase, count)])).forEach((texts, who) => said[who].push(...texts));
+
+  await step("while it is gone the app says so, and what is written waits", async () => {
+    await both("before", BEFORE);
+    await stage.server.kill();
+    await both("meanwhile", MEANWHILE);
+    for (const person of [anna, ben]) {
+      await expectSoon(async () => /(Connecting|Trying again|Offline).*(wait|kept)/.test(await person.state()), "the app says that it is not connected, and what becomes of what was written");
+      await person.message(`${person.name} meanwhile ${MEANWHILE}`).getByRole("img", { name: "sending" }).waitFor();
+    }
+  });
+
+  await step("when it is back both have the same whole conversation, and nothing twice", async () => {
+    await stage.server.start();
+    await Promise.all([anna.isLive(), ben.isLive()]);
+    await both("after", AFTER);
+    await agree(anna, ben, said);
+    for (const person of [anna, ben]) {
+      await expectSoon(async () => !(await person.log.getByRole("img", { name: /sending|failed/ }).count()), "nothing waits any more");
+    }
+    const { items } = await stage.rest("GET", `/channels/${channel}/messages?limit=100`, anna.account);
+    assert.equal(items.length, said.flat().length, "the server has everything once, too");
+  });
 });
 
 test("one goes offline, writes, and comes back to everything", async (t) => {
-  const { anna, ben } = await pair(t);
-  const before = await Promise.all([sayAll(anna, "before", 2), sayAll(ben, "before", 2)]);
-  await agree(anna, ben, before);
-  await ben.page.context().setOffline(true);
-  await expectSoon(async () => /Offline/.test(await ben.state()), "the app says that it is offline");
-  const meanwhile = await Promise.all([sayAll(anna, "meanwhile", MEANWHILE), sayAll(ben, "meanwhile", MEANWHILE)]);
-  await ben.message(`Ben meanwhile ${MEANWHILE}`).getByRole("img", { name: "sending" }).waitFor();
-  await anna.message(`Anna meanwhile ${MEANWHILE}`).getByRole("img", { name: /sent|delivered/ }).waitFor();
-  assert.equal(await ben.message("Anna meanwhile").count(), 0);
-  await ben.page.context().setOffline(false);
-  await ben.isLive();
-  await agree(anna, ben, [0, 1].map((who) => [...before[who], ...meanwhile[who]]));
+  const { step, anna, ben } = await pair(t);
+  const said = [[], []];
+
+  await step("offline is said, and what is written waits", async () => {
+    said[0].push(...(await sayAll(anna, "before", 2)));
+    await ben.message(said[0][1]).waitFor();
+    await ben.page.context().setOffline(true);
+    await expectSoon(async () => /Offline/.test(await ben.state()), "the app says that it is offline", OFFLINE_SEEN_MS);
+    said[0].push(...(await sayAll(anna, "meanwhile", MEANWHILE)));
+    said[1].push(...(await sayAll(ben, "meanwhile", MEANWHILE)));
+    await ben.message(said[1].at(-1)).getByRole("img", { name: "sending" }).waitFor();
+    await anna.message(said[0].at(-1)).getByRole("img", { name: /sent|delivered/ }).waitFor();
+    assert.equal(await ben.message("Anna meanwhile").count(), 0);
+  });
+
+  await step("back online everything is there on both sides", async () => {
+    await ben.page.context().setOffline(false);
+    await ben.isLive();
+    await agree(anna, ben, said);
+  });
 });
 
-test("without a network the app opens with what it has, and sends later what is written then", async (t) => {
-  const { stage, anna, ben, channel } = await pair(t);
+test("without a network the app opens with what it has", async (t) => {
+  const { stage, step, anna, ben } = await pair(t);
   const said = await sayAll(anna, "before", 3);
-  await ben.message(said[2]).waitFor();
-  await ben.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
-  await expectSoon(() => ben.page.evaluate(() => navigator.serviceWorker.controller !== null), "the service worker has the page");
-  await stage.server.kill();
-  await ben.page.context().setOffline(true);
-  await ben.page.reload();
-  await ben.channels.getByRole("link", { name: /^Anna/ }).click();
-  for (const text of said) await ben.message(text).waitFor();
-  await expectSoon(async () => /Offline/.test(await ben.state()), "the app says that it is offline");
-  const late = await sayAll(ben, "in between", 2);
-  // The second reload finds what was written since the first.
-  await ben.page.reload();
-  await ben.message(late[1]).getByRole("img", { name: "sending" }).waitFor();
-  await stage.server.start();
-  await ben.page.context().setOffline(false);
-  await Promise.all([anna.isLive(), ben.isLive()]);
-  await agree(anna, ben, [said, late]);
+  const late = [];
+
+  await step("a reload shows the list and the conversation, and says that it is offline", async () => {
+    await ben.message(said[2]).waitFor();
+    await ben.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+    await expectSoon(() => ben.page.evaluate(() => navigator.serviceWorker.controller !== null), "the service worker has the page");
+    await stage.server.kill();
+    await ben.page.context().setOffline(true);
+    await ben.page.reload();
+    await ben.open("Anna");
+    for (const text of said) await ben.message(text).waitFor();
+    await expectSoon(async () => /Offline/.test(await ben.state()), "the app says that it is offline");
+  });
+
+  await step("panels open, too", async () => {
+    await ben.openPanel("settings");
+    await ben.panel.getByRole("heading", { name: "Settings" }).waitFor();
+    await ben.page.keyboard.press("Escape");
+    await ben.panel.waitFor({ state: "hidden" });
+  });
+
+  await step("what is written then outlives another reload", async () => {
+    late.push(...(await sayAll(ben, "in between", 2)));
+    await ben.message(late[1]).waitFor();
+    await ben.page.reload();
+    await ben.message(late[1]).getByRole("img", { name: "sending" }).waitFor();
+  });
+
+  await step("and is sent, once, when the network is back", async () => {
+    await stage.server.start();
+    await ben.page.context().setOffline(false);
+    await Promise.all([anna.isLive(), ben.isLive()]);
+    await agree(anna, ben, [said, late]);
+  });
 });
