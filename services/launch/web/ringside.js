@@ -1,7 +1,7 @@
 // The Ringside client: `new Ringside({ url })`, sign in, `connect()`, and it keeps itself connected, whole and in order.
 // README.md shows it in ten lines; ringside/types.js has the shapes.
-import { canOverlay, placeHistory, messageOf, overlay, raise, read, receive, trim } from "./ringside/channel.js";
-import { Live } from "./ringside/live.js";
+import { canOverlay, messageOf, overlay, placeHistory, read, trim } from "./ringside/channel.js";
+import { Client } from "./ringside/client.js";
 import { RingsideError, offline } from "./ringside/session.js";
 
 export { RingsideError } from "./ringside/session.js";
@@ -13,14 +13,14 @@ const PAGE = 50;
 /** A window that is read from its end begins with so much. */
 const WINDOW = 200;
 const TYPING_EVERY_MS = 3_000;
-/** An edit, deletion, reaction or pin that is not acknowledged by then is given up. */
-const AMEND_MS = 20_000;
+/** How long a page waits for its channel's first sync. */
+const SYNC_MS = 20_000;
 const MEMBERS_MAX = 1_000;
-const WAKERS = ["online", "pageshow", "pagehide", "focus"];
+const WAKERS = ["online", "offline", "pageshow", "pagehide", "focus"];
 
 const missing = what => new RingsideError({ status: 404, code: "not_found", message: `There is no such ${what} here.` });
 
-export class Ringside extends Live {
+export class Ringside extends Client {
   #loading = new Map();
   #typed = new Map();
 
@@ -29,40 +29,51 @@ export class Ringside extends Live {
   /** Whether a session is stored here; if so, what was known is known again, also offline. @returns {Promise<boolean>} */
   async resume() {
     if (!(await this.session.load())) return false;
-    await this._begin(this.session.held.user);
+    await this.#begin(this.session.held.user);
     return true;
   }
 
   /** @param {{email: string, username: string, password: string, display_name?: string, invitation?: string}} account */
-  async register(account) {
+  register(account) {
     return this.#signIn("register", account);
   }
 
   /** @param {{login: string, password: string, device?: string}} credentials */
-  async login(credentials) {
+  login(credentials) {
     return this.#signIn("login", credentials);
   }
 
   async #signIn(how, body) {
     const user = await this.session.signIn(how, body);
-    this._forget();
-    await this._begin(user);
+    this.connection.stop();
+    this.forget();
+    await this.#begin(user);
     return this.me;
+  }
+
+  async #begin(user) {
+    await this.cache.load(user);
+    await this.sender.begin(user.id);
+    this.is({ name: "offline", reason: "Not connected." });
+    this.touch(null, true);
   }
 
   connect() {
     if (!this.me) throw new RingsideError({ code: "signed_out", message: "Sign in first." });
-    globalThis.document?.addEventListener("visibilitychange", this._wake);
-    WAKERS.forEach(event => globalThis.addEventListener?.(event, this._wake));
+    this.#wakers("addEventListener");
     this.connection.start();
   }
 
   disconnect() {
     this.connection.stop();
-    globalThis.document?.removeEventListener("visibilitychange", this._wake);
-    WAKERS.forEach(event => globalThis.removeEventListener?.(event, this._wake));
-    if (this.me) this._is({ name: "offline", reason: "Not connected." });
-    return this._flush();
+    this.#wakers("removeEventListener");
+    if (this.me) this.is({ name: "offline", reason: "Not connected." });
+    return this.cache.flush();
+  }
+
+  #wakers(act) {
+    globalThis.document?.[act]("visibilitychange", this.wake);
+    WAKERS.forEach(event => globalThis[act]?.(event, this.wake));
   }
 
   async logout() {
@@ -72,18 +83,8 @@ export class Ringside extends Live {
   }
 
   /** REST, `path` below /api/v1. @param {{key?: string}} [options] the idempotency key @returns {Promise<any>} */
-  async api(method, path, body, options) {
-    const answer = await this.session.call(method, path, body, options);
-    if (path === "/users/me" && answer?.id) {
-      Object.assign(this.me, answer);
-      this._know(this.me);
-    }
-    return answer;
-  }
-
-  /** The channels, the latest active first. @returns {Channel[]} */
-  list() {
-    return this._list();
+  api(method, path, body, options) {
+    return this.session.call(method, path, body, options);
   }
 
   // Messages
@@ -98,10 +99,7 @@ export class Ringside extends Live {
       content, content_type, reply_to, metadata, created_at: new Date().toISOString(), edited_at: null, deleted: false, reactions: [],
       level: "sending", error: null, retryAt: null,
     };
-    this._pend(message);
-    this.kept.put(message.client_id, message);
-    this._lane(channel, "send").push(this._command(channel, message));
-    this._touch(channel);
+    this.sender.send(channel, message);
     return message;
   }
 
@@ -109,56 +107,33 @@ export class Ringside extends Live {
   async retry(clientId) {
     const { channel, message } = this.#pending(clientId);
     if (message.level !== "failed") return message;
-    channel.pending = channel.pending.filter(each => each !== message);
-    Object.assign(message, { level: "sending", error: null, created_at: new Date().toISOString() });
-    this._pend(message);
-    this.kept.put(clientId, message);
-    this._lane(channel, "send").push(this._command(channel, message));
-    this._touch(channel);
+    this.sender.discard(channel, message);
+    this.sender.send(channel, Object.assign(message, { level: "sending", error: null, created_at: new Date().toISOString() }));
     return message;
   }
 
-  /** Gives up a message that is not received yet; one under way may appear all the same. */
+  /** Gives up a message; one that is under way may appear all the same. */
   async discard(clientId) {
     const { channel, message } = this.#pending(clientId);
-    channel.pending = channel.pending.filter(each => each !== message);
-    this.kept.put(clientId, null);
-    this._lane(channel, "send").drop(clientId);
-    this._touch(channel);
+    this.sender.discard(channel, message);
   }
 
-  edit(channelId, message_id, content) {
-    return this.#amend(channelId, "message.edit", { message_id, content });
+  // These resolve once the server has it durably.
+
+  async edit(channelId, message_id, content) {
+    return this.sender.amend(this.#channel(channelId), "message.edit", { message_id, content });
   }
 
-  remove(channelId, message_id) {
-    return this.#amend(channelId, "message.delete", { message_id });
+  async remove(channelId, message_id) {
+    return this.sender.amend(this.#channel(channelId), "message.delete", { message_id });
   }
 
-  react(channelId, message_id, emoji, on = true) {
-    return this.#amend(channelId, on ? "reaction.add" : "reaction.remove", { message_id, emoji });
+  async react(channelId, message_id, emoji, on = true) {
+    return this.sender.amend(this.#channel(channelId), on ? "reaction.add" : "reaction.remove", { message_id, emoji });
   }
 
   pin(channelId, messageId, on = true) {
     return this.session.call(on ? "PUT" : "DELETE", `/channels/${channelId}/pins/${messageId}`, undefined, { key: crypto.randomUUID() });
-  }
-
-  /** Resolves once the server has it durably; a lost connection is waited out for a while. */
-  #amend(channelId, type, what) {
-    const channel = this.#channel(channelId);
-    const lane = this._lane(channel, "amend");
-    const id = crypto.randomUUID();
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => {
-        lane.drop(id);
-        reject(offline());
-      }, AMEND_MS);
-      const end = act => value => {
-        clearTimeout(late);
-        act(value);
-      };
-      lane.push({ id, type, payload: { channel_id: channelId, ...what }, acked: end(resolve), refused: end(reject) });
-    });
   }
 
   // Signals
@@ -166,10 +141,10 @@ export class Ringside extends Live {
   /** Everything up to this message is read. */
   async markRead(channelId, messageId) {
     const channel = this.#channel(channelId);
-    if (!read(channel, messageId)) return;
+    if (read(channel, messageId) === "known") return;
     channel.readWanted = messageId;
     this.connection.send({ type: "message.read", payload: { channel_id: channelId, message_id: messageId } });
-    this._touch(channel, true);
+    this.touch(channel, true);
   }
 
   /** To be called at every key; says it every few seconds. */
@@ -182,22 +157,22 @@ export class Ringside extends Live {
 
   /** @param {"online" | "away" | "dnd" | "offline"} status */
   async setPresence(status, text) {
-    this._presence = { status, ...(text !== undefined && { status_message: text }) };
-    this.connection.send({ type: "presence.set", payload: this._presence });
+    this.wish = { status, ...(text !== undefined && { status_message: text }) };
+    this.connection.send({ type: "presence.set", payload: this.wish });
   }
 
   /** Each watch is ended by one unwatch. @param {string[]} userIds */
   async watch(userIds) {
-    const fresh = userIds.filter(id => !this._watched.has(id));
-    for (const id of userIds) this._watched.set(id, (this._watched.get(id) ?? 0) + 1);
-    this._watchAll(fresh);
+    const fresh = userIds.filter(id => !this.watched.has(id));
+    for (const id of userIds) this.watched.set(id, (this.watched.get(id) ?? 0) + 1);
+    this.watch_(fresh);
   }
 
   async unwatch(userIds) {
-    for (const id of userIds) this._watched.set(id, (this._watched.get(id) ?? 0) - 1);
-    const gone = userIds.filter(id => this._watched.get(id) <= 0);
-    gone.forEach(id => this._watched.delete(id));
-    this._watchAll(gone, "presence.unsubscribe");
+    for (const id of userIds) this.watched.set(id, (this.watched.get(id) ?? 0) - 1);
+    const gone = userIds.filter(id => this.watched.get(id) <= 0);
+    gone.forEach(id => this.watched.delete(id));
+    this.watch_(gone, "presence.unsubscribe");
   }
 
   // The window
@@ -222,11 +197,11 @@ export class Ringside extends Live {
   /** The window at the newest message. */
   async latest(channelId) {
     const channel = this.#channel(channelId);
-    if (channel.receipts.size <= 1) this._loadReceipts(channel).catch(() => {});
+    if (!channel.isViewed) this.loadReceipts(channel).catch(() => (channel.isViewed = false));
     if (channel.atEnd && (channel.messages.length >= PAGE || !channel.hasOlder)) {
       channel.isScrolled = false;
       trim(channel, WINDOW);
-      this._touch(channel);
+      this.touch(channel);
       return channel;
     }
     return this.#history(channel, "latest", "");
@@ -245,10 +220,10 @@ export class Ringside extends Live {
         const { items, next_cursor } = await this.session.call("GET", `/channels/${channel.id}/messages?limit=${PAGE}&${query}`);
         if (resets !== channel.resets || !canOverlay(channel, heard)) continue;
         placeHistory(channel, items, how, this.me.id, heard);
-        items.forEach(item => this._know(item.sender));
+        items.forEach(item => this.know(item.sender));
         if (how !== "newer") channel.hasOlder = next_cursor !== null;
         channel.isScrolled = how !== "latest";
-        this._touch(channel);
+        this.touch(channel);
         return channel;
       }
     };
@@ -261,7 +236,7 @@ export class Ringside extends Live {
   #synced(channel) {
     if (channel.last_change !== null) return;
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => off() && reject(offline()), AMEND_MS);
+      const late = setTimeout(() => off() && reject(offline()), SYNC_MS);
       const off = this.on("channel", each => {
         if (each !== channel || channel.last_change === null) return;
         clearTimeout(late);
@@ -280,7 +255,7 @@ export class Ringside extends Live {
   }
 
   async loadPins(channelId) {
-    const channel = await this.#read(channelId, "pins?", (channel, items) => (channel.pins = items));
+    const channel = await this.#read(channelId, "pins", (channel, items) => (channel.pins = items));
     return channel.pins;
   }
 
@@ -290,11 +265,11 @@ export class Ringside extends Live {
     for (;;) {
       await this.#synced(channel);
       const { heard, resets } = channel;
-      const items = await this._pages(`/channels/${channelId}/${path}`, 500);
+      const items = await this.session.pages(`/channels/${channelId}/${path}`, 500);
       if (resets !== channel.resets || !canOverlay(channel, heard)) continue;
       place(channel, items.map(item => messageOf(channel, item, this.me.id)));
       overlay(channel, heard, this.me.id);
-      this._touch(channel);
+      this.touch(channel);
       return channel;
     }
   }
@@ -303,26 +278,42 @@ export class Ringside extends Live {
 
   async loadMembers(channelId) {
     const channel = this.#channel(channelId);
-    const members = await this._pages(`/channels/${channelId}/members?limit=100`, MEMBERS_MAX);
+    const members = await this.session.pages(`/channels/${channelId}/members?limit=100`, MEMBERS_MAX);
     channel.members = new Map(members.map(member => [member.user_id, member]));
-    this._touch(channel);
+    this.touch(channel);
     return channel.members;
   }
 
   async loadUser(id) {
     const known = this.users.get(id);
-    if (known) return known;
+    // Senders of messages are known in part.
+    if (known?.created_at) return known;
     if (!this.#loading.has(id)) this.#loading.set(id, this.session.call("GET", `/users/${id}`).finally(() => this.#loading.delete(id)));
-    this._know(await this.#loading.get(id));
+    this.know(await this.#loading.get(id));
     return this.users.get(id);
   }
 
   /** @param {{type: "dm" | "group" | "private" | "public", name?: string, member_ids?: string[], description?: string}} what @returns {Promise<Channel>} */
   async createChannel(what) {
     const info = await this.session.call("POST", "/channels", what);
-    if (!this.channels.has(info.id)) this._listed(info);
-    this._discover().catch(() => {});
+    if (!this.channels.has(info.id)) this.syncer.listed(info);
+    this.syncer.discover().catch(() => {});
     return this.channels.get(info.id);
+  }
+
+  /** One's own profile. @param {{display_name?: string, avatar_url?: string, status_message?: string, status_expires_at?: string | null, settings?: object}} change */
+  async updateMe(change) {
+    this.me = await this.session.call("PATCH", "/users/me", change);
+    this.know(this.me);
+    return this.me;
+  }
+
+  /** @param {string | null | false} until a time, null: for good, false: not any more */
+  async mute(channelId, until) {
+    const channel = this.#channel(channelId);
+    await this.session.call(until === false ? "DELETE" : "PUT", `/channels/${channelId}/mute`, until === false ? undefined : { until });
+    Object.assign(channel, { muted: until !== false, muted_until: until || null });
+    this.touch(channel, true);
   }
 
   #channel(id) {

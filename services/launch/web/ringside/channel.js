@@ -95,7 +95,7 @@ function held(channel, id) {
 }
 
 /** What a change changes of what is held; saying it twice says it once. */
-function lay(channel, { type, payload }, me) {
+export function lay(channel, { type, payload }, me) {
   if (type.startsWith("channel.")) return layChannel(channel, type, payload, me);
   for (const message of held(channel, payload.message_id)) {
     if (type === "message.updated") Object.assign(message, messageOf(channel, payload, me), { reactions: message.reactions, ...(message.level && { level: message.level }) });
@@ -119,14 +119,17 @@ function reacted(reactions, { emoji, count, users, user_id, op }, me) {
   return old ? reactions.map(each => (each === old ? reaction : each)) : [...reactions, reaction];
 }
 
+/** What frames say of the channel itself; a list may be older than that. */
+const tell = (channel, what) => Object.assign(channel, what, { told: { ...channel.told, ...what } });
+
 function layChannel(channel, type, { user_id, role, ...rest }, me) {
   if (type === "channel.updated") {
     const { name, topic, description, settings } = rest;
-    Object.assign(channel, { name, topic, description, settings });
+    tell(channel, { name, topic, description, settings });
   }
   if (!user_id) return;
   const isGone = type === "channel.member_removed";
-  if (user_id === me && !isGone) channel.role = role;
+  if (user_id === me && !isGone) tell(channel, { role });
   if (isGone) [channel.members, channel.receipts].forEach(map => map?.delete(user_id));
   else channel.members?.set(user_id, { ...channel.members.get(user_id), user_id, role });
   if (!isGone && channel.receipts.size) receive(channel, { user_id, last_delivered_id: null, last_read_id: null }, me);
@@ -148,7 +151,7 @@ export function takePage(channel, page, me) {
 
 /** What was missed is more than a sync brings: the window begins anew. */
 export function reset(channel) {
-  Object.assign(channel, { messages: [], hasOlder: true, atEnd: true, pins: null, thread: null, recent: [], isScrolled: false, last_change: null });
+  Object.assign(channel, { messages: [], hasOlder: true, atEnd: true, pins: null, thread: null, told: null, recent: [], isScrolled: false, last_change: null });
   channel.resets += 1;
 }
 
@@ -225,14 +228,14 @@ export function raise(channel, me) {
   }
 }
 
-/** Everything up to this message is read. @returns {boolean} whether that is news */
+/** Everything up to this message is read. @returns {"news" | "known" | "uncounted"} uncounted: its number is not known here */
 export function read(channel, id, seq) {
-  if (!isAfter(id, channel.lastReadId)) return false;
+  if (!isAfter(id, channel.lastReadId)) return "known";
   channel.lastReadId = id;
-  const known = seq ?? [...held(channel, id)][0]?.seq ?? (isAfter(channel.lastId, id) ? 0 : channel.last_seq);
-  channel.readSeq = Math.max(channel.readSeq, known);
+  const known = seq ?? [...held(channel, id)][0]?.seq ?? (isAfter(channel.lastId, id) ? null : channel.last_seq);
+  channel.readSeq = Math.max(channel.readSeq, known ?? 0);
   count(channel);
-  return true;
+  return known === null ? "uncounted" : "news";
 }
 
 const count = channel => (channel.unread = Math.max(0, channel.last_seq - channel.readSeq));

@@ -6,17 +6,17 @@ const AGAIN = ["rate_limited", "unavailable", "internal"];
 const AGAIN_MS = 1_000;
 
 /**
- * Commands in their order, one under way at a time: a later one never overtakes one that must wait. A command is `{id, type, payload}`;
- * it keeps its id over all retries, so that the server does it once.
+ * Commands in their order, one under way at a time: a later one never overtakes one that must wait. A command is `{id, type, payload, acked(), refused(error),
+ * waits?(until)}`; it keeps its id over all retries, so that the server does it once.
  */
 export class Lane {
   queue = [];
   flying = null;
   until = 0;
 
-  /** @param {{isReady(): boolean, send(frame: object): boolean, acked(command: any): void, refused(command: any, error: any): void, waits?(command: any, until: number): void}} parts */
-  constructor(parts) {
-    this.parts = parts;
+  /** @param {() => boolean} isReady @param {(frame: object) => boolean} send whether it went out */
+  constructor(isReady, send) {
+    Object.assign(this, { isReady, send });
   }
 
   push(...commands) {
@@ -32,9 +32,9 @@ export class Lane {
 
   pump() {
     const [next] = this.queue;
-    if (!next || this.flying || Date.now() < this.until || !this.parts.isReady()) return;
+    if (!next || this.flying || Date.now() < this.until || !this.isReady()) return;
     const { id, type, payload } = next;
-    if (this.parts.send({ type, id, payload })) this.flying = next;
+    if (this.send({ type, id, payload })) this.flying = next;
   }
 
   /** The connection is gone; what was under way is first again. */
@@ -51,12 +51,12 @@ export class Lane {
       const ms = error.retry_after_ms ?? AGAIN_MS;
       this.until = Date.now() + ms;
       setTimeout(() => this.pump(), ms + 1).unref?.();
-      this.parts.waits?.(command, this.until);
+      command.waits?.(this.until);
       return true;
     }
     this.queue.shift();
-    if (error) this.parts.refused(command, error);
-    else this.parts.acked(command);
+    if (error) command.refused(error);
+    else command.acked();
     this.pump();
     return true;
   }

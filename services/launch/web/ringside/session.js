@@ -12,6 +12,8 @@ export class RingsideError extends Error {
   }
 }
 
+/** What an `error` frame says. */
+export const errorOf = ({ code, message, retry_after_ms }) => new RingsideError({ code, message, retryAfterMs: retry_after_ms });
 export const offline = () => new RingsideError({ code: "offline", message: "The server can't be reached. Check the connection and try again." });
 
 const CALL_MS = 20_000;
@@ -49,7 +51,7 @@ export class Session {
   /** REST in the user's name: renews the token once on 401, waits once on 429. */
   async call(method, path, body, { key } = {}) {
     for (let renewed = false, waited = false; ; ) {
-      const token = await this.token(MARGIN_MS);
+      const token = await this.token();
       const { refresh } = this.held;
       try {
         return await this.#fetch(method, path, body, { authorization: `Bearer ${token}`, ...(key && { "idempotency-key": key }) });
@@ -66,11 +68,31 @@ export class Session {
   }
 
   /** An access token that lives at least this long. */
-  async token(lifeMs) {
+  async token(lifeMs = MARGIN_MS) {
+    if (this.held && this.left() < lifeMs) await this.#renew(this.held.refresh);
     if (!this.held) throw new RingsideError({ status: 401, code: "signed_out", message: "You are signed out. Sign in again." });
-    if (this.held.expiresAt - Date.now() < lifeMs) await this.#renew(this.held.refresh);
-    if (!this.held) return this.token();
     return this.held.access;
+  }
+
+  /** How long the access token lives. */
+  left() {
+    return (this.held?.expiresAt ?? 0) - Date.now();
+  }
+
+  /** The server says that it has run out, whatever this clock says. */
+  expired() {
+    if (this.held) this.held.expiresAt = 0;
+  }
+
+  /** All items of a list, or `most` and a few. */
+  async pages(path, most = Infinity) {
+    const items = [];
+    for (let cursor = ""; ; ) {
+      const page = await this.call("GET", path + cursor);
+      items.push(...page.items);
+      if (!page.next_cursor || items.length >= most) return items;
+      cursor = `${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(page.next_cursor)}`;
+    }
   }
 
   #renew(spent) {

@@ -74,8 +74,8 @@ test("a lane never lets a later command pass one that waits", () => {
   const sent = [];
   const acked = [];
   let open = true;
-  const lane = new Lane({ isReady: () => open, send: ({ id }) => Boolean(sent.push(id)), acked: ({ id }) => acked.push(id), refused: ({ id }) => acked.push(`not ${id}`) });
-  lane.push({ id: "a" }, { id: "b" }, { id: "c" });
+  const lane = new Lane(() => open, ({ id }) => Boolean(sent.push(id)));
+  lane.push(...["a", "b", "c"].map(id => ({ id, acked: () => acked.push(id), refused: () => acked.push(`not ${id}`) })));
   assert.deepEqual(sent, ["a"]);
   lane.answer("a", { code: "rate_limited", retry_after_ms: 1e6 });
   lane.pump();

@@ -84,7 +84,7 @@ test("what is refused has failed, with a sentence, and one may send it again", a
   // A frame of rejection finds its message by its id.
   ben.network.loses = ({ type }) => type === "message.new" || type === "message.ack";
   const rejected = await ben.send(channel.id, { content: "rejected" });
-  ben._frame({ type: "message.rejected", payload: { client_id: rejected.client_id, code: "not_a_member", message: "It was not done." } });
+  ben.frame({ type: "message.rejected", payload: { client_id: rejected.client_id, code: "not_a_member", message: "It was not done." } });
   assert.deepEqual([rejected.level, rejected.error.code], ["failed", "not_a_member"]);
   await ben.discard(rejected.client_id);
   assert.equal(his.pending.length, 0);
@@ -126,7 +126,7 @@ test("two tabs that both send what waited send it once", async () => {
   anna.network.down = true;
   anna.network.cut();
   for (let at = 0; at < 8; at++) await anna.send(channel.id, { content: `${at}` });
-  await anna._flush();
+  await anna.cache.flush();
   await until(anna, () => anna.state.name === "offline", "offline");
   const second = await person(server, "anna", { storage });
   assert.equal(second.channels.get(channel.id).pending.length, 8);
