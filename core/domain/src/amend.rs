@@ -5,7 +5,7 @@
 
 use ringside_types::authorization::{ChannelKind, Operation, Role, allowed};
 use ringside_types::limits::REACTION_USERS_SHOWN;
-use ringside_types::{ErrorCode, MessageId, UserId};
+use ringside_types::{ErrorCode, MessageId};
 use ringside_wire::records::{
     Amend, Amended, ChangeBody, Edited, Reacted, Reaction, amend, amended, change_body,
 };
@@ -15,6 +15,7 @@ use crate::decide::{is_duplicate, made_below, reject};
 use crate::events::{effective_of_change, route};
 use crate::partition::{Batch, Known, Partition};
 use crate::rows::{Key, KeyRow, MessageRow, PinRow, ReactionRow, Rows, Stamp, holds_at};
+use crate::tally::standing;
 
 impl Key {
     /// The key of an amendment.
@@ -204,9 +205,7 @@ impl Asked {
         }
         // As the next record will see it.
         let next = MessageId(self.id.0 + 1);
-        let standing = intervals.iter().filter(|row| holds_at(row.from_id, row.to_id, next));
-        let mut users: Vec<(MessageId, UserId)> = standing.map(|row| (row.from_id, row.user_id)).collect();
-        users.sort_unstable();
+        let users = standing(intervals.iter(), next);
         let count = users.len() as u64;
         let users = users.iter().take(REACTION_USERS_SHOWN).map(|(_, user)| user.as_bytes().to_vec().into());
         let Reaction { emoji, removed } = reaction.clone();

@@ -17,6 +17,7 @@ mod membership;
 pub mod partition;
 pub mod rows;
 pub mod seat;
+pub mod tally;
 pub mod tenures;
 mod window;
 

@@ -370,6 +370,8 @@ pub struct Wanted {
     pub records: Vec<(ChannelId, MessageId)>,
     /// All intervals of this emoji on these messages.
     pub reactions: Vec<(ChannelId, MessageId, String)>,
+    /// All intervals of any emoji on the messages from one to another, both included.
+    pub reacted: Vec<(ChannelId, MessageId, MessageId)>,
     /// All intervals in which these messages are pinned.
     pub pins: Vec<(ChannelId, MessageId)>,
     /// All intervals in which any message of these channels is pinned.
@@ -386,6 +388,7 @@ impl Wanted {
             && self.keys.is_empty()
             && self.records.is_empty()
             && self.reactions.is_empty()
+            && self.reacted.is_empty()
             && self.pins.is_empty()
             && self.pinned.is_empty()
             && self.reads.is_empty()

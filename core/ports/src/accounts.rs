@@ -106,6 +106,9 @@ pub trait Accounts: Clone + Send + Sync + 'static {
         login: &str,
     ) -> impl Future<Output = Result<Option<(User, String)>, EngineError>> + Send;
 
+    /// The accounts with these usernames (without case), in no order.
+    fn users_named(&self, names: &[String]) -> impl Future<Output = Result<Vec<User>, EngineError>> + Send;
+
     /// The accounts that there are among these, in no order.
     fn users(&self, ids: &[UserId]) -> impl Future<Output = Result<Vec<User>, EngineError>> + Send;
 

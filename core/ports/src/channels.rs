@@ -246,6 +246,13 @@ pub trait Personal: Clone + Send + Sync + 'static {
         until: Option<UnixMillis>,
     ) -> impl Future<Output = Result<bool, EngineError>> + Send;
 
+    /// Whom each of these channels that is a DM of the user's joins them with.
+    fn peers(
+        &self,
+        user: UserId,
+        channels: &[ChannelId],
+    ) -> impl Future<Output = Result<Vec<(ChannelId, UserId)>, EngineError>> + Send;
+
     /// The DM of two people, confirmed or not.
     fn dm_of(
         &self,

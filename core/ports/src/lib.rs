@@ -10,6 +10,7 @@ pub mod commit;
 pub mod contract;
 mod error;
 pub mod log;
+pub mod mentions;
 pub mod people;
 pub mod presence;
 pub mod reading;

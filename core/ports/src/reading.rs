@@ -1,6 +1,7 @@
 //! Reading a channel as of its head: what is above the head is not there yet, and a page that is not dense is read again.
 
 use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MessageRow, Wanted};
+use ringside_domain::tally::{Tally, tally};
 use ringside_types::{ChannelId, MessageId, UserId};
 
 use crate::EngineError;
@@ -64,6 +65,26 @@ pub async fn page<S: MessageStore>(store: &S, range: MessageRange) -> Result<Den
         }
     }
     Err(EngineError::Damaged { engine: "message store", cause })
+}
+
+/// How reactions stand on messages of one channel, up to its head, as a reader sees them.
+pub async fn tallies<S: MessageStore>(
+    store: &S,
+    head: &HeadRow,
+    messages: &[MessageRow],
+    reader: UserId,
+) -> Result<Vec<Tally>, EngineError> {
+    let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return Ok(Vec::new()) };
+    let channel = head.channel_id;
+    let is_dense = first.seq.abs_diff(last.seq) + 1 == messages.len() as u64;
+    let (one, other) = (first.message_id, last.message_id);
+    let reacted = if is_dense {
+        vec![(channel, one.min(other), one.max(other))]
+    } else {
+        messages.iter().map(|row| (channel, row.message_id, row.message_id)).collect()
+    };
+    let intervals = store.load(&Wanted { reacted, ..Wanted::default() }).await?.reactions;
+    Ok(tally(intervals, MessageId(head.last_effective_id.0.saturating_add(1)), reader))
 }
 
 /// Reads the changes above `after` up to the head's, dense.

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use ringside_domain::rows::MessageRow;
+use ringside_domain::tally::Tally;
 use ringside_types::{ChannelId, ClientId, MessageId, SessionId, UnixMillis, UserId};
 use ringside_wire::amendment::Change;
 use ringside_wire::message::ContentType;
@@ -198,6 +199,12 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
         id: ChannelId,
         patch: ChannelPatch,
     ) -> impl Future<Output = Result<(Channel, Option<Member>), ServiceError>> + Send;
+    /// Whom each of these channels that is a DM of the caller's joins them with.
+    fn peers(
+        &self,
+        caller: UserId,
+        channels: &[ChannelId],
+    ) -> impl Future<Output = Result<Vec<(ChannelId, UserId)>, ServiceError>> + Send;
     /// Deletes a channel; for its owner.
     fn delete(&self, caller: UserId, id: ChannelId) -> impl Future<Output = Result<(), ServiceError>> + Send;
     /// Public channels whose names hold this text, with how many are in each.
@@ -357,6 +364,12 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         caller: UserId,
         channel: ChannelId,
     ) -> impl Future<Output = Result<Vec<MessageRow>, ServiceError>> + Send;
+    /// How reactions stand on messages of one channel, as the caller, a member, sees them.
+    fn reactions(
+        &self,
+        caller: UserId,
+        messages: &[MessageRow],
+    ) -> impl Future<Output = Result<Vec<Tally>, ServiceError>> + Send;
     /// The end of each channel as the caller, a member, sees it, in the order asked.
     fn summaries(
         &self,

@@ -1,9 +1,11 @@
 //! Who is there, as others may see it: put together from Presence and the Directory, the same way for the edges and the
 //! API.
 
-use ringside_types::{UnixMillis, UserId};
+use ringside_types::{PartitionId, Topic, UnixMillis, UserId};
+use ringside_wire::records::PresenceChanged;
 
 use crate::EngineError;
+use crate::log::{Append, Log};
 use crate::people::privacy::Privacy;
 use crate::people::profiles::{Profile, Profiles};
 use crate::people::relations::{Relations, Standing};
@@ -55,6 +57,13 @@ async fn known<P: Presence, D: Profiles>(
     let ids: Vec<UserId> = profiles.iter().map(|profile| profile.user.id).collect();
     let statuses = presence.statuses(&ids).await?;
     Ok(profiles.into_iter().zip(statuses).map(|(profile, status)| Known { profile, status }).collect())
+}
+
+/// Tells the edges that these users may be seen otherwise now, or want to be notified otherwise.
+pub async fn announce<L: Log>(log: &L, users: &[UserId]) -> Result<(), EngineError> {
+    let user_ids = users.iter().map(|user| user.as_bytes().to_vec().into()).collect();
+    let payload = ringside_wire::encode(&PresenceChanged { user_ids });
+    log.append(vec![Append { topic: Topic::Presence, partition: PartitionId(0), payload }]).await.map(drop)
 }
 
 /// Users as one viewer sees them, in no order; those that there are not, are absent.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
+use ringside_domain::tally::Tally;
 use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
 use ringside_wire::records;
 use ringside_wire::signals::PresenceStatus;
@@ -51,7 +52,7 @@ pub enum Request {
         user_id: UserId,
         /// The channel, for partition and limit.
         channel_id: ChannelId,
-        /// An encoded `Command` record. (The bridge does not look into it.)
+        /// An encoded `Command` record. (The bridge looks into it only where it may mention somebody.)
         record: Bytes,
         /// Whether the shard knows that the user is a member; otherwise the bridge asks the Directory.
         known_member: bool,
@@ -59,6 +60,8 @@ pub enum Request {
         is_message: bool,
         /// When the shard took it, for its answer.
         taken_at: Instant,
+        /// Whether its text may name members, whom the bridge then looks up.
+        may_mention: bool,
     },
     /// A receipt or a sign of typing. Nothing answers a good one; `SignalRefused` a bad one.
     Signal(SignalRequest),
@@ -173,6 +176,8 @@ pub struct Page {
     pub request: ReadRequest,
     /// Oldest first.
     pub messages: Vec<MessageRow>,
+    /// How reactions stand on them.
+    pub tallies: Vec<Tally>,
     /// Who sent them, without repetition.
     pub senders: Vec<(UserId, records::Profile)>,
     /// Oldest first, with the last page only.
@@ -268,6 +273,15 @@ pub enum Signal {
     },
 }
 
+/// How a user who is away is notified.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Attention {
+    /// Channels that they have muted, and until when.
+    pub muted: Vec<(ChannelId, UnixMillis)>,
+    /// Their DMs.
+    pub direct: Vec<ChannelId>,
+}
+
 /// An effective record of a channel, in the chain's order.
 #[derive(Debug)]
 pub struct ChannelEvent {
@@ -319,6 +333,13 @@ pub enum Delivery {
     },
     /// What connections see of users whom they watch.
     Presence(Vec<PresenceSeen>),
+    /// A user with connections here is away, and is to be notified so; `None`: is not away any more.
+    Attention {
+        /// The user.
+        user_id: UserId,
+        /// What they want to be told of.
+        attention: Option<Arc<Attention>>,
+    },
     /// A receipt, a sign of typing or a wish about presence was refused.
     SignalRefused {
         /// The connection's token.

@@ -26,8 +26,12 @@ pub const PRESENCE_USERS_MAX: usize = 500;
 pub const WATCHED_USERS_MAX: usize = 2_000;
 /// Characters of a status message.
 pub const STATUS_MESSAGE_CHARS_MAX: usize = 140;
+/// Users whom one message mentions at the most; whom it names beyond that, it does not mention.
+pub const MENTIONS_MAX: usize = 50;
 /// Users named in `reaction.updated`.
 pub const REACTION_USERS_SHOWN: usize = 20;
+/// Reactions read for one page of messages, those taken back included; beyond them a page counts what it has read.
+pub const REACTIONS_READ_MAX: usize = 20_000;
 /// How deep a JSON frame may nest.
 pub const JSON_DEPTH_MAX: usize = 32;
 /// Channels in one `sync` frame.

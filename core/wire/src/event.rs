@@ -50,6 +50,9 @@ pub enum Event<'a> {
     /// Somebody came, went, or says something else.
     #[serde(rename = "presence.update")]
     PresenceUpdate(PresenceUpdated<'a>),
+    /// Something came while the user was away.
+    #[serde(rename = "notification")]
+    Notification(Notification),
     /// A channel was made, the caller being in it.
     #[serde(rename = "channel.created")]
     ChannelCreated(ChannelChanged<'a>),
@@ -141,6 +144,29 @@ pub struct Rejected<'a> {
     pub code: &'a str,
     /// A sentence that a person understands.
     pub message: &'a str,
+}
+
+/// The payload of `notification`.
+#[derive(Debug, Serialize)]
+pub struct Notification {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The message.
+    pub message_id: MessageId,
+    /// Why.
+    pub kind: NotificationKind,
+}
+
+/// Why somebody is notified: the first that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationKind {
+    /// The message mentions them, or everyone.
+    Mention,
+    /// It stands in a DM.
+    Direct,
+    /// It stands in any other channel of theirs.
+    Message,
 }
 
 /// The payload of `channel.created`, `channel.updated` and `channel.deleted`.

@@ -7,6 +7,7 @@ pub mod amendment;
 pub mod command;
 mod depth;
 pub mod event;
+pub mod mention;
 pub mod message;
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]

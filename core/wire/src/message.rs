@@ -117,6 +117,22 @@ pub struct Message<'a> {
     /// Whether this is the tombstone of a deleted message.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
+    /// How reactions stand on it, where it is read and not new.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<MessageReaction<'a>>,
+}
+
+/// How one emoji stands on a message, as its reader sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageReaction<'a> {
+    /// What.
+    pub emoji: &'a str,
+    /// How many reacted so.
+    pub count: u64,
+    /// The first of them.
+    pub users: &'a [UserId],
+    /// Whether the reader is one of them, shown or not.
+    pub me: bool,
 }
 
 /// Reads stored metadata; `None` when it is empty (or, which a validated record never is, not JSON).
@@ -147,5 +163,6 @@ pub fn from_record<'a>(
         created_at: id.time(),
         edited_at: (new.edited_at_ms > 0).then_some(UnixMillis(new.edited_at_ms)),
         deleted: new.deleted,
+        reactions: Vec::new(),
     })
 }

@@ -26,6 +26,7 @@ use crate::config::{Config, OUTBOUND_MAX};
 use crate::counters::Counters;
 use crate::outbound::{self, Sending};
 use crate::post::{Outbox, Post};
+use crate::presence::attention::Absences;
 use crate::presence::{EdgeDirectory, Whereabouts};
 use crate::roster::Roster;
 use crate::signals::Passing;
@@ -103,6 +104,8 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) passing: Passing,
     /// Presence.
     pub(crate) whereabouts: Whereabouts,
+    /// Who is to be notified.
+    pub(crate) absences: Absences,
 }
 
 /// Runs the bridge until `stop` turns true. `seated` tells whether the edge holds its slot.
@@ -208,6 +211,7 @@ where
         turns_under_way: None,
         passing: Passing::default(),
         whereabouts: Whereabouts::default(),
+        absences: Absences::default(),
     };
     counters.epoch.store(epoch.0, Ordering::Relaxed);
     let slot = config.slot;

@@ -32,6 +32,8 @@ pub(crate) struct Sending {
     pub(crate) is_message: bool,
     /// When the shard took it.
     pub(crate) taken_at: Instant,
+    /// Whether its text may name members, who are not looked up yet.
+    pub(crate) may_mention: bool,
     /// Seconds that slow mode asks for before the sender's next message; 0: none.
     pub(crate) slow_mode_s: u32,
 }

@@ -65,6 +65,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     let edited = edited(store, &changes).await?;
     Ok(Page {
         request: request_as_made,
+        tallies: reading::tallies(store, &page.head, &page.messages, request.user_id).await?,
         senders: senders(directory, page.messages.iter().chain(&edited)).await?,
         messages: page.messages,
         changes,

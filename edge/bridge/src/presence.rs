@@ -3,6 +3,7 @@
 //! A change is told to all edges as a name alone, once it is in force; each edge then looks at how those of its
 //! connections that watch the user see them *now*. One look runs at a time, so an older view never follows a newer one.
 
+pub(crate) mod attention;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -105,6 +106,9 @@ where
         let Some(session_id) = self.roster.session_of(connection) else { return };
         match wish {
             PresenceWish::Set { status, status_message } => {
+                if status == PresenceStatus::Away {
+                    self.may_be_away(user_id);
+                }
                 let said = self.presence_of(connection, user_id, session_id);
                 let engines = self.engines.clone();
                 self.whereabouts.begins_to_move(user_id);
@@ -223,7 +227,8 @@ where
             };
             let users = changed.user_ids.iter().filter_map(|user| user_id(user).ok());
             let whereabouts = &mut self.whereabouts;
-            whereabouts.changed.extend(users.filter(|user| whereabouts.watches.is_watched(*user)));
+            whereabouts.changed.extend(users.clone().filter(|user| whereabouts.watches.is_watched(*user)));
+            self.attention_changed(users);
         }
     }
 
@@ -246,6 +251,7 @@ where
 
     /// At the end of a turn: one look, one append and one note at a time.
     pub(crate) fn look_around(&mut self) {
+        self.look_for_absent();
         let whereabouts = &mut self.whereabouts;
         let is_due = !whereabouts.begun.is_empty() || !whereabouts.changed.is_empty();
         if is_due && !whereabouts.is_looking {

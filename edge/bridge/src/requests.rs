@@ -44,6 +44,7 @@ where
                 known_member,
                 is_message,
                 taken_at,
+                may_mention,
             } => {
                 let known_member = known_member || self.roster.is_member(user_id, channel_id) == Some(true);
                 let slow_mode_s = 0;
@@ -56,6 +57,7 @@ where
                     known_member,
                     is_message,
                     taken_at,
+                    may_mention,
                     slow_mode_s,
                 });
             }
@@ -72,7 +74,7 @@ where
             Done::Turns(number) => self.turns_confirmed(number),
             Done::Page(request, page) => self.page(request, page),
             Done::Gap(range, found) => self.gap_read(range, found),
-            Done::Standing(user, channel, answer) => self.checked(user, channel, answer),
+            Done::Checked(user, channel, answer, sendings) => self.checked(user, channel, answer, sendings),
             Done::Reader(request, Ok(true)) => self.await_member(request),
             Done::Reader(request, Ok(false)) => self.refuse_page(&request, ErrorCode::NotAMember),
             Done::Reader(request, Err(_)) => self.refuse_page(&request, ErrorCode::Unavailable),
@@ -84,6 +86,7 @@ where
             }
             Done::Went(user, moved) => self.has_gone(user, moved),
             Done::Looked(seen) => self.looked(seen),
+            Done::LookedForAbsent(absent) => self.looked_for_absent(absent),
             Done::Noted => self.noted(),
             Done::PresenceTold => self.presence_told(),
             Done::Nothing => {}
@@ -215,21 +218,28 @@ where
             return before.push(sending);
         }
         let is_free = !sending.is_message || self.standards.of(key.1).is_some_and(Standard::is_plain);
-        if sending.known_member && is_free {
+        if sending.known_member && is_free && !sending.may_mention {
             return self.append(sending);
         }
-        self.checking.insert(key, vec![sending]);
-        self.work.push(Box::pin(work::standing(self.engines.clone(), key.0, key.1)));
+        self.checking.insert(key, Vec::new());
+        self.work.push(Box::pin(work::check(self.engines.clone(), key.0, key.1, vec![sending])));
     }
 
-    fn checked(&mut self, user: UserId, channel: ChannelId, answer: Result<Standing, EngineError>) {
+    /// The Directory has said who the sender is, and whom these messages name. What came meanwhile is asked about next.
+    fn checked(
+        &mut self,
+        user: UserId,
+        channel: ChannelId,
+        answer: Result<Standing, EngineError>,
+        sendings: Vec<Sending>,
+    ) {
         let answer = answer.map(|standing| {
             let (role, standard) = standing?;
             self.standards.learn(channel, standard);
             // `control` may know better by now.
             Some((role, self.standards.of(channel).copied().unwrap_or(standard)))
         });
-        for sending in self.checking.remove(&(user, channel)).unwrap_or_default() {
+        for sending in sendings {
             match &answer {
                 Ok(Some((role, standard))) if sending.is_message => match standard.judge(*role) {
                     Ok(slow_mode_s) => self.append(Sending { slow_mode_s, ..sending }),
@@ -241,6 +251,13 @@ where
                 Err(_) if sending.known_member => self.append(sending),
                 Err(_) => self.answer(sending, UNAVAILABLE),
             }
+        }
+        let key = (user, channel);
+        let behind = self.checking.get_mut(&key).map(std::mem::take).unwrap_or_default();
+        if behind.is_empty() {
+            self.checking.remove(&key);
+        } else {
+            self.work.push(Box::pin(work::check(self.engines.clone(), user, channel, behind)));
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod admission;
 use ringside_domain::feed::{GapRange, Turn};
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
+use ringside_ports::mentions::with_mentions;
 use ringside_ports::presence::Connection;
 use ringside_ports::watching::PresenceView;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
@@ -17,8 +18,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::bridge::Engines;
+use crate::outbound::Sending;
 use crate::pages::{read_gap, read_page};
 use crate::presence::Moved;
+use crate::presence::attention::Absent;
 use crate::signals::lookup::{self, Verdict};
 use crate::standards::Standing;
 use admission::{Admission, admit};
@@ -33,8 +36,8 @@ pub(crate) enum Done {
     Turns(u64),
     Page(ReadRequest, Result<Box<Page>, EngineError>),
     Gap(GapRange, Vec<Effective>),
-    /// The Directory's word on a sender, and on what the channel holds them to.
-    Standing(UserId, ChannelId, Result<Standing, EngineError>),
+    /// The Directory's word on a sender and on what the channel holds them to, and the messages that waited for it.
+    Checked(UserId, ChannelId, Result<Standing, EngineError>, Vec<Sending>),
     /// What the engines say of receipts and signs of typing.
     LookedUp(Vec<(SignalRequest, Verdict)>),
     /// Receipts and signs of typing are in the log.
@@ -47,6 +50,8 @@ pub(crate) enum Done {
     Went(UserId, Moved),
     /// What connections see of those whom they watch.
     Looked(Vec<(ConnectionRef, PresenceView)>),
+    /// Who is away, and wants to be notified how.
+    LookedForAbsent(Absent),
     /// When users went is written.
     Noted,
     /// All edges are told of changes.
@@ -88,10 +93,12 @@ pub(crate) async fn gap<L, S: MessageStore, D: Accounts, P>(
     }
 }
 
-pub(crate) async fn standing<L, S, D: Channels, P>(
+/// Asks the Directory who a sender is, and whom their messages name.
+pub(crate) async fn check<L, S, D: Accounts + Channels, P>(
     engines: Engines<L, S, D, P>,
     user: UserId,
     channel: ChannelId,
+    mut sendings: Vec<Sending>,
 ) -> Done {
     let answer = async {
         let membership = engines.directory.membership(&[(channel, user)]).await?;
@@ -99,7 +106,29 @@ pub(crate) async fn standing<L, S, D: Channels, P>(
         let channels = engines.directory.channels(&[channel]).await?;
         Ok(channels.first().map(|channel| (member.role, channel.into())))
     };
-    Done::Standing(user, channel, answer.await)
+    let answer = answer.await;
+    for sending in sendings.iter_mut().filter(|sending| sending.may_mention) {
+        name_the_mentioned(&engines.directory, sending).await;
+    }
+    Done::Checked(user, channel, answer, sendings)
+}
+
+/// Puts into a message's record whom its text names. A message is worth more than its mentions: where they can't be had,
+/// it goes without.
+async fn name_the_mentioned<D: Accounts + Channels>(directory: &D, sending: &mut Sending) {
+    let Ok(Command { body: Some(command::Body::Send(mut send)) }) =
+        ringside_wire::decode(sending.record.clone())
+    else {
+        return;
+    };
+    match with_mentions(directory, sending.channel_id, &send.content, &send.metadata).await {
+        Ok(Some(metadata)) => {
+            send.metadata = metadata;
+            sending.record = ringside_wire::encode(&Command { body: Some(command::Body::Send(send)) });
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "whom a message mentions could not be looked up"),
+    }
 }
 
 pub(crate) async fn reader<L, S, D: Channels, P>(engines: Engines<L, S, D, P>, request: ReadRequest) -> Done {

@@ -9,6 +9,7 @@ use ringside_websocket::{Opcode, write_close, write_frame};
 use ringside_wire::amendment::Amend;
 use ringside_wire::command::{Command, Envelope, Send, Sync};
 use ringside_wire::event::{Ack, AuthOk, Event};
+use ringside_wire::mention;
 use ringside_wire::message::ContentType;
 use ringside_wire::records::{self, Origin, command};
 use ringside_wire::signals::PresenceSet;
@@ -173,6 +174,7 @@ impl Gateway {
         body: command::Body,
     ) {
         let is_message = matches!(body, command::Body::Send(_));
+        let may_mention = matches!(&body, command::Body::Send(send) if mention::may_mention(&send.content));
         self.outgoing.push(Request::Send {
             connection: self.reference(connection),
             frame_id: id.unwrap_or_default().into(),
@@ -182,6 +184,7 @@ impl Gateway {
             known_member: self.index.is_member(client.user_id, channel_id),
             is_message,
             taken_at: io.now(),
+            may_mention,
         });
     }
 

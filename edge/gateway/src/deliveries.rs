@@ -34,6 +34,7 @@ impl Gateway {
             }
             Delivery::Signals { .. } => self.fenced(io),
             Delivery::Presence(seen) => self.presences(io, &seen),
+            Delivery::Attention { user_id, attention } => self.index.set_attention(user_id, attention),
             Delivery::SignalRefused { token, frame_id, code, message } => {
                 self.signal_refused(io, at(token), frame_id.as_deref(), code, message);
             }
@@ -85,7 +86,7 @@ impl Gateway {
                 }
                 Departing::Everyone => None,
             };
-            index.fan_out(*channel_id, MessageId(effective.id), |connection| {
+            let is_news = index.fan_out(*channel_id, MessageId(effective.id), |connection| {
                 if skipped.as_ref().is_none_or(|skipped| skipped.contains(&connection)) {
                     return;
                 }
@@ -105,6 +106,9 @@ impl Gateway {
             // An id begins with the time at which the log took its record.
             let age_ms = time.since(MessageId(effective.id).time());
             counters.delivery_seconds.record(age_ms.saturating_mul(1_000), deliveries);
+            if is_news {
+                self.notify(io, *channel_id, effective);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_reactor::ConnectionId;
 use ringside_session::cursor::Cursor;
+use ringside_session::mail::Attention;
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::records::Profile;
 use slab::Slab;
@@ -19,6 +20,8 @@ struct User {
     profile: Arc<Profile>,
     connections: Vec<ConnectionId>,
     memberships: Vec<Membership>,
+    /// How they are notified while they are away.
+    attention: Option<Arc<Attention>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +51,8 @@ pub(crate) struct Index {
     user_keys: HashMap<UserId, u32, RandomState>,
     channels: Slab<Channel>,
     channel_keys: HashMap<ChannelId, u32, RandomState>,
+    /// Users who are away: where there are none, nobody is looked for.
+    away_count: usize,
 }
 
 impl Index {
@@ -60,8 +65,12 @@ impl Index {
     ) -> Arc<Profile> {
         let Self { users, user_keys, .. } = self;
         let key = *user_keys.entry(id).or_insert_with(|| {
-            let user = User { profile: profile.clone(), connections: Vec::new(), memberships: Vec::new() };
-            users.insert(user) as u32
+            users.insert(User {
+                profile: profile.clone(),
+                connections: Vec::new(),
+                memberships: Vec::new(),
+                attention: None,
+            }) as u32
         });
         let user = &mut users[key as usize];
         user.profile = profile;
@@ -83,7 +92,7 @@ impl Index {
             }
         }
         if is_last {
-            self.users.remove(key as usize);
+            self.away_count -= usize::from(self.users.remove(key as usize).attention.is_some());
             self.user_keys.remove(&id);
         }
     }
@@ -149,18 +158,47 @@ impl Index {
         self.user_keys.get(&user).map_or(&[], |key| &self.users[*key as usize].connections)
     }
 
-    /// Calls `deliver` for every connection that takes the event `id` of a channel, which becomes its last.
+    /// A user who is here is away, and notified so; `None`: is not away.
+    pub(crate) fn set_attention(&mut self, user: UserId, attention: Option<Arc<Attention>>) {
+        let Some(&key) = self.user_keys.get(&user) else { return };
+        self.away_count += usize::from(attention.is_some());
+        let before = std::mem::replace(&mut self.users[key as usize].attention, attention);
+        self.away_count -= usize::from(before.is_some());
+    }
+
+    /// Whether any user who is here is away.
+    pub(crate) fn is_anyone_away(&self) -> bool {
+        self.away_count > 0
+    }
+
+    /// Calls `notify` for every member of a channel who is away.
+    pub(crate) fn each_away(
+        &self,
+        channel: ChannelId,
+        mut notify: impl FnMut(UserKey, &Attention, &[ConnectionId]),
+    ) {
+        let Some(&key) = self.channel_keys.get(&channel) else { return };
+        for key in &self.channels[key as usize].members {
+            let user = &self.users[*key as usize];
+            if let Some(attention) = &user.attention {
+                notify(UserKey(*key), attention, &user.connections);
+            }
+        }
+    }
+
+    /// Calls `deliver` for every connection that takes the event `id` of a channel, which becomes its last. False: it is
+    /// not due, or known already.
     pub(crate) fn fan_out(
         &mut self,
         channel: ChannelId,
         id: MessageId,
         mut deliver: impl FnMut(ConnectionId),
-    ) {
-        let Some(&key) = self.channel_keys.get(&channel) else { return };
+    ) -> bool {
+        let Some(&key) = self.channel_keys.get(&channel) else { return false };
         let channel = &mut self.channels[key as usize];
         // Before the join's answer nothing is due; what is known already was delivered.
         if channel.last.is_none_or(|last| id <= last) {
-            return;
+            return false;
         }
         channel.last = Some(id);
         for user in &channel.members {
@@ -172,6 +210,7 @@ impl Index {
             }
         }
         channel.cursors.retain(|(_, cursor)| !cursor.is_plain(id));
+        true
     }
 
     /// Calls `deliver` for every connection of every member of a channel that `takes` lets through.

@@ -1,6 +1,8 @@
 //! Receipts, typing and presence: handed to the bridge, and told to those whom they concern. They are outside the chain, so a connection that
 //! reads what it missed is told as well.
 
+mod notifications;
+
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::mail::{
     PresenceRequest, PresenceSeen, PresenceWish, Request, Said, Signal, SignalRequest,

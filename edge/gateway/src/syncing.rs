@@ -1,6 +1,7 @@
 //! Pages: asked for one after the other, sent as `sync.page` or, where nobody asked, as events.
 
-use ringside_domain::rows::ChangeRow;
+use ringside_domain::rows::{ChangeRow, MessageRow};
+use ringside_domain::tally::Tally;
 use ringside_domain::{edited_message, effective_of, effective_of_change};
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::cursor::{Cursor, PageEnd, Reading};
@@ -10,7 +11,7 @@ use ringside_types::{ChannelId, CloseCode, ErrorCode, MessageId, UserId};
 use ringside_wire::InvalidRecord;
 use ringside_wire::command::SyncChannel;
 use ringside_wire::event::{Event, GoodbyeReason, SyncDone, SyncPage, SyncedChannel};
-use ringside_wire::message::{Message, Sender, metadata};
+use ringside_wire::message::{Message, MessageReaction, Sender, metadata};
 use ringside_wire::records::{Effective, Profile};
 
 use crate::config::READ_BELOW_BYTES;
@@ -241,6 +242,7 @@ fn write_sync_page(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Res
             created_at: row.message_id.time(),
             edited_at: row.edited_record.non_zero().map(MessageId::time),
             deleted: row.is_deleted(),
+            reactions: reactions(page, row),
         })
         .collect();
     let rows: Vec<Effective> =
@@ -253,6 +255,20 @@ fn write_sync_page(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Res
     let page = SyncPage { channel_id, messages: &messages, changes, has_more, reset };
     frames::write(out, scratch, None, &Event::SyncPage(page));
     Ok(())
+}
+
+/// How reactions stand on a message; on a tombstone none are shown.
+fn reactions<'a>(page: &'a Page, row: &MessageRow) -> Vec<MessageReaction<'a>> {
+    let of_message =
+        page.tallies.iter().filter(|tally| tally.message_id == row.message_id && !row.is_deleted());
+    of_message
+        .map(|Tally { emoji, count, users, is_own, .. }| MessageReaction {
+            emoji,
+            count: *count,
+            users,
+            me: *is_own,
+        })
+        .collect()
 }
 
 /// Messages and changes in the order of their records.

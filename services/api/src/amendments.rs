@@ -34,7 +34,7 @@ pub(crate) async fn edit<S: Services>(
     let change = Change::Edit(payload.content.into_owned().into());
     match amend(&app, caller, (&channel, &message), &headers, change).await? {
         Sent::Stored(row) => {
-            let mut items = views::messages(app.services.users(), &[row]).await?;
+            let mut items = views::messages(&app.services, caller.user_id, &[row]).await?;
             Ok(Json(items.pop().unwrap_or(Value::Null)).into_response())
         }
         Sent::Received => Ok(received()),
@@ -94,7 +94,7 @@ pub(crate) async fn pins<S: Services>(
     Path(channel): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let rows = app.services.messages().pins(caller.user_id, id(&channel)?).await?;
-    let items = views::messages(app.services.users(), &rows).await?;
+    let items = views::messages(&app.services, caller.user_id, &rows).await?;
     Ok(Json(json!({"items": items, "next_cursor": null})))
 }
 
@@ -110,7 +110,7 @@ pub(crate) async fn thread<S: Services>(
         app.services.messages().thread(caller.user_id, id(&channel)?, id(&message)?, after, part.limit);
     let (rows, has_more) = replies.await?;
     let next_cursor = rows.last().filter(|_| has_more).map(|row| row.message_id);
-    let items = views::messages(app.services.users(), &rows).await?;
+    let items = views::messages(&app.services, caller.user_id, &rows).await?;
     Ok(Json(json!({"items": items, "next_cursor": next_cursor})))
 }
 

@@ -71,7 +71,8 @@ pub(crate) async fn create<S: Services>(
     let (channel, is_new) = app.services.channels().create(caller.user_id, wish).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let (channel, membership) = app.services.channels().channel(caller.user_id, channel.id).await?;
-    Ok((status, Json(views::channel(&channel, membership.as_ref()))))
+    let view = views::own_channel(&app.services, caller.user_id, &channel, membership.as_ref()).await?;
+    Ok((status, Json(view)))
 }
 
 pub(crate) async fn list<S: Services>(
@@ -82,13 +83,12 @@ pub(crate) async fn list<S: Services>(
     let listed = app.services.channels().list(caller.user_id, query.part()?).await?;
     let ids: Vec<ChannelId> = listed.items.iter().map(|item| item.channel.id).collect();
     let summaries = app.services.messages().summaries(caller.user_id, &ids).await?;
-    let mut items = Vec::with_capacity(ids.len());
-    for (mine, summary) in listed.items.iter().zip(&summaries) {
-        let last = views::messages(app.services.users(), summary.last_message.as_slice()).await?;
-        let mut item = views::channel(&mine.channel, Some(&mine.membership));
+    let mine: Vec<_> = listed.items.iter().map(|mine| (&mine.channel, Some(&mine.membership))).collect();
+    let mut items = views::channels(&app.services, caller.user_id, &mine).await?;
+    for (item, summary) in items.iter_mut().zip(&summaries) {
+        let last = views::bare_messages(app.services.users(), summary.last_message.as_slice()).await?;
         item["unread_count"] = summary.unread_count.into();
         item["last_message"] = last.into_iter().next().unwrap_or(Value::Null);
-        items.push(item);
     }
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
 }
@@ -99,7 +99,7 @@ pub(crate) async fn channel<S: Services>(
     Path(channel): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let (channel, membership) = app.services.channels().channel(caller.user_id, id(&channel)?).await?;
-    Ok(Json(views::channel(&channel, membership.as_ref())))
+    Ok(Json(views::own_channel(&app.services, caller.user_id, &channel, membership.as_ref()).await?))
 }
 
 pub(crate) async fn members<S: Services>(
@@ -109,7 +109,7 @@ pub(crate) async fn members<S: Services>(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let listed = app.services.channels().members(caller.user_id, id(&channel)?, query.part()?).await?;
-    let items: Vec<Value> = listed.items.iter().map(views::member).collect();
+    let items = views::members(app.services.users(), &listed.items).await?;
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
 }
 
@@ -122,7 +122,7 @@ pub(crate) async fn add_members<S: Services>(
     let AddBody { mut user_ids, user_id } = body.read()?;
     user_ids.extend(user_id);
     let added = app.services.channels().add_members(caller.user_id, id(&channel)?, user_ids).await?;
-    let items: Vec<Value> = added.iter().map(views::member).collect();
+    let items = views::members(app.services.users(), &added).await?;
     Ok((StatusCode::CREATED, Json(json!({"items": items, "next_cursor": null}))))
 }
 

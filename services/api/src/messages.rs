@@ -46,7 +46,7 @@ pub(crate) async fn history<S: Services>(
     let (rows, has_more) = app.services.messages().history(caller.user_id, id(&channel)?, range).await?;
     let end = if upwards { rows.first() } else { rows.last() };
     let next_cursor = end.filter(|_| has_more).map(|row| row.message_id);
-    let items = views::messages(app.services.users(), &rows).await?;
+    let items = views::messages(&app.services, caller.user_id, &rows).await?;
     Ok(Json(json!({"items": items, "next_cursor": next_cursor})))
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn message<S: Services>(
     Path((channel, message)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     let row = app.services.messages().message(caller.user_id, id(&channel)?, id(&message)?).await?;
-    let mut items = views::messages(app.services.users(), &[row]).await?;
+    let mut items = views::messages(&app.services, caller.user_id, &[row]).await?;
     Ok(Json(items.pop().unwrap_or(Value::Null)))
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn send<S: Services>(
     };
     match app.services.messages().send(caller.user_id, outgoing).await? {
         Sent::Stored(row) => {
-            let mut items = views::messages(app.services.users(), &[row]).await?;
+            let mut items = views::messages(&app.services, caller.user_id, &[row]).await?;
             Ok((StatusCode::CREATED, Json(items.pop().unwrap_or(Value::Null))))
         }
         Sent::Received => {

@@ -3,13 +3,18 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringside_domain::rows::MessageRow;
+use ringside_domain::tally::Tally;
 use ringside_ports::accounts::User;
-use ringside_ports::channels::{Channel, ChannelSettings, Member};
-use ringside_ports::service::{ServiceError, SignedIn, UserService};
-use ringside_types::{MessageId, UnixMillis, UserId};
+use ringside_ports::channels::{Channel, ChannelKind, ChannelSettings, Member};
+use ringside_ports::service::{
+    ChannelService as _, MessageService as _, ServiceError, SignedIn, UserService,
+};
+use ringside_types::{ChannelId, MessageId, UnixMillis, UserId};
 use ringside_wire::event::SettingsView;
-use ringside_wire::message::{Message, Sender, metadata};
+use ringside_wire::message::{Message, MessageReaction, Sender, metadata};
 use serde_json::{Value, json};
+
+use crate::router::Services;
 
 /// A user as others see them: never the e-mail address.
 pub(crate) fn public_user(user: &User) -> Value {
@@ -29,6 +34,16 @@ pub(crate) fn own_user(user: &User) -> Value {
     view
 }
 
+/// Who somebody is, as with their messages.
+fn person(user: &User) -> Value {
+    json!({
+        "id": user.id,
+        "username": user.username,
+        "display_name": user.display_name,
+        "avatar_url": avatar(user),
+    })
+}
+
 fn avatar(user: &User) -> Option<&str> {
     (!user.avatar_url.is_empty()).then_some(user.avatar_url.as_str())
 }
@@ -40,6 +55,42 @@ pub(crate) fn signed_in(signed: &SignedIn) -> Value {
         "refresh_token": signed.refresh_token,
         "expires_in": signed.expires_in,
     })
+}
+
+/// Channels as the caller sees them; a DM with whom it joins them with.
+pub(crate) async fn channels<S: Services>(
+    services: &S,
+    caller: UserId,
+    channels: &[(&Channel, Option<&Member>)],
+) -> Result<Vec<Value>, ServiceError> {
+    let dms: Vec<ChannelId> = channels
+        .iter()
+        .filter(|(channel, _)| channel.kind == ChannelKind::Dm)
+        .map(|(channel, _)| channel.id)
+        .collect();
+    let peers = if dms.is_empty() { Vec::new() } else { services.channels().peers(caller, &dms).await? };
+    let ids: Vec<UserId> = peers.iter().map(|(_, peer)| *peer).collect();
+    let users = users(services.users(), ids).await?;
+    let views = channels.iter().map(|(of, membership)| {
+        let mut view = channel(of, *membership);
+        let peer = peers.iter().find(|(id, _)| *id == of.id).map(|(_, peer)| *peer);
+        if let Some(user) = users.iter().find(|user| Some(user.id) == peer) {
+            view["peer"] = person(user);
+        }
+        view
+    });
+    Ok(views.collect())
+}
+
+/// One channel as the caller sees it.
+pub(crate) async fn own_channel<S: Services>(
+    services: &S,
+    caller: UserId,
+    channel: &Channel,
+    membership: Option<&Member>,
+) -> Result<Value, ServiceError> {
+    let mut views = channels(services, caller, &[(channel, membership)]).await?;
+    Ok(views.pop().unwrap_or(Value::Null))
 }
 
 /// A channel; with what the caller is in it, where they are.
@@ -72,6 +123,22 @@ fn now() -> UnixMillis {
     UnixMillis(since.map_or(0, |since| since.as_millis() as u64))
 }
 
+/// Members, with who they are.
+pub(crate) async fn members<U: UserService>(
+    service: &U,
+    members: &[Member],
+) -> Result<Vec<Value>, ServiceError> {
+    let users = users(service, members.iter().map(|member| member.user_id).collect()).await?;
+    let views = members.iter().map(|of| {
+        let mut view = member(of);
+        if let Some(user) = users.iter().find(|user| user.id == of.user_id) {
+            view["user"] = person(user);
+        }
+        view
+    });
+    Ok(views.collect())
+}
+
 pub(crate) fn member(member: &Member) -> Value {
     json!({
         "channel_id": member.channel_id,
@@ -81,19 +148,41 @@ pub(crate) fn member(member: &Member) -> Value {
     })
 }
 
-/// Messages as `message.new` payloads, their senders as they are now.
-pub(crate) async fn messages<U: UserService>(
+/// Messages of one channel as `message.new` payloads, their senders as they are now, with the reactions on them.
+pub(crate) async fn messages<S: Services>(
+    services: &S,
+    caller: UserId,
+    rows: &[MessageRow],
+) -> Result<Vec<Value>, ServiceError> {
+    let senders = senders(services.users(), rows).await?;
+    let tallies = services.messages().reactions(caller, rows).await?;
+    Ok(rows.iter().map(|row| message(row, &senders, &tallies)).collect())
+}
+
+/// The same without reactions, for messages of any channels.
+pub(crate) async fn bare_messages<U: UserService>(
     users: &U,
     rows: &[MessageRow],
 ) -> Result<Vec<Value>, ServiceError> {
-    let mut ids: Vec<UserId> = rows.iter().map(|row| row.sender_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let senders = if ids.is_empty() { Vec::new() } else { users.users(&ids).await? };
-    Ok(rows.iter().map(|row| message(row, senders.iter().find(|user| user.id == row.sender_id))).collect())
+    let senders = senders(users, rows).await?;
+    Ok(rows.iter().map(|row| message(row, &senders, &[])).collect())
 }
 
-fn message(row: &MessageRow, sender: Option<&User>) -> Value {
+async fn senders<U: UserService>(service: &U, rows: &[MessageRow]) -> Result<Vec<User>, ServiceError> {
+    users(service, rows.iter().map(|row| row.sender_id).collect()).await
+}
+
+/// The accounts with these ids, each once.
+async fn users<U: UserService>(service: &U, mut ids: Vec<UserId>) -> Result<Vec<User>, ServiceError> {
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() { Ok(Vec::new()) } else { service.users(&ids).await }
+}
+
+fn message(row: &MessageRow, senders: &[User], tallies: &[Tally]) -> Value {
+    let sender = senders.iter().find(|user| user.id == row.sender_id);
+    // A tombstone shows nothing.
+    let tallies = tallies.iter().filter(|tally| tally.message_id == row.message_id && !row.is_deleted());
     let text = |field: fn(&User) -> &str| sender.map_or("", field).into();
     let message = Message {
         message_id: row.message_id,
@@ -113,6 +202,14 @@ fn message(row: &MessageRow, sender: Option<&User>) -> Value {
         created_at: row.message_id.time(),
         edited_at: row.edited_record.non_zero().map(MessageId::time),
         deleted: row.is_deleted(),
+        reactions: tallies
+            .map(|tally| MessageReaction {
+                emoji: &tally.emoji,
+                count: tally.count,
+                users: &tally.users,
+                me: tally.is_own,
+            })
+            .collect(),
     };
     serde_json::to_value(message).expect("a message serializes")
 }

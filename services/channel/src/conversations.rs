@@ -12,7 +12,8 @@ use ringside_ports::people::relations::Relations;
 use ringside_ports::service::{
     ChannelService, ChannelWish, FieldError, ListPart, Listed, MyChannel, ServiceError,
 };
-use ringside_ports::{Accounts, Channels};
+use ringside_ports::watching::announce;
+use ringside_ports::{Accounts, Channels, Log};
 use ringside_types::authorization::{Operation, Refusal, allowed};
 use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, UnixMillis, UserId};
@@ -29,15 +30,16 @@ const UNKNOWN_NAMED_MAX: usize = 3;
 
 /// Channels and members over a Directory, and the relay of its outbox.
 #[derive(Clone, Debug)]
-pub struct Conversations<D> {
+pub struct Conversations<D, L> {
     directory: D,
+    log: L,
     relay: Relay,
 }
 
-impl<D: Accounts + Channels + Personal + Relations> Conversations<D> {
-    /// Over this Directory; the relay's task must run over the same one.
-    pub fn new(directory: D, relay: Relay) -> Self {
-        Self { directory, relay }
+impl<D: Accounts + Channels + Personal + Relations, L: Log> Conversations<D, L> {
+    /// Over this Directory and log; the relay's task must run over the same ones.
+    pub fn new(directory: D, log: L, relay: Relay) -> Self {
+        Self { directory, log, relay }
     }
 
     /// A channel, and the caller's membership, where they may do this by what is confirmed. A channel that there is not
@@ -98,7 +100,7 @@ impl<D: Accounts + Channels + Personal + Relations> Conversations<D> {
     }
 }
 
-impl<D: Accounts + Channels + Personal + Relations> ChannelService for Conversations<D> {
+impl<D: Accounts + Channels + Personal + Relations, L: Log> ChannelService for Conversations<D, L> {
     async fn create(&self, caller: UserId, wish: ChannelWish) -> Result<(Channel, bool), ServiceError> {
         let new = channel_of(caller, wish, ChannelId(Uuid::now_v7()), now())?;
         self.known_caller(caller).await?;
@@ -167,6 +169,14 @@ impl<D: Accounts + Channels + Personal + Relations> ChannelService for Conversat
         })
     }
 
+    async fn peers(
+        &self,
+        caller: UserId,
+        channels: &[ChannelId],
+    ) -> Result<Vec<(ChannelId, UserId)>, ServiceError> {
+        Ok(self.directory.peers(caller, channels).await?)
+    }
+
     async fn members(
         &self,
         caller: UserId,
@@ -224,7 +234,14 @@ impl<D: Accounts + Channels + Personal + Relations> ChannelService for Conversat
         until: Option<UnixMillis>,
     ) -> Result<(), ServiceError> {
         self.allowed(caller, id, Operation::Mute).await?;
-        if self.directory.mute(id, caller, until).await? { Ok(()) } else { Err(ServiceError::NotAMember) }
+        if !self.directory.mute(id, caller, until).await? {
+            return Err(ServiceError::NotAMember);
+        }
+        // Nothing waits for it: an edge that is not told notifies as before until something else changes.
+        if let Err(error) = announce(&self.log, &[caller]).await {
+            tracing::warn!(%error, "the edges are not told that a channel was muted");
+        }
+        Ok(())
     }
 
     async fn settled(&self, one: UserId, other: UserId) -> Result<(), ServiceError> {

@@ -202,6 +202,15 @@ impl Walk {
         ada.until("presence.update", contract);
         bob.send(contract, "presence.set", &json!({"status": "away", "status_message": "lunch"}));
         ada.until("presence.update", contract);
+        // That he is away is known a moment after he has said so.
+        let since = Instant::now();
+        while !contract.seen.contains("notification") {
+            assert!(since.elapsed() < PATIENCE, "no notification");
+            ada.send(contract, "message.send", &json!({"channel_id": channel, "content": "still there?"}));
+            bob.until("message.new", contract);
+            bob.send(contract, "ping", &json!({}));
+            bob.until("pong", contract);
+        }
         ada.send(contract, "presence.unsubscribe", &users);
         ada.send(contract, "message.delete", &named);
         bob.until("message.deleted", contract);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ringside_domain::rows::{HeadRow, Key, MessageRow, Wanted};
+use ringside_domain::tally::Tally;
 use ringside_ports::log::Append;
+use ringside_ports::mentions::with_mentions;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict};
 use ringside_ports::reading;
 use ringside_ports::service::{
@@ -155,9 +157,13 @@ where
     D: Channels + Accounts,
     P: Presence,
 {
-    async fn send(&self, caller: UserId, message: Outgoing) -> Result<Sent, ServiceError> {
-        self.admit_sender(caller, message.channel_id).await?;
-        self.charge(caller, message.channel_id).await?;
+    async fn send(&self, caller: UserId, mut message: Outgoing) -> Result<Sent, ServiceError> {
+        let Outgoing { channel_id, ref content, ref metadata, .. } = message;
+        self.admit_sender(caller, channel_id).await?;
+        self.charge(caller, channel_id).await?;
+        if let Some(named) = with_mentions(&self.directory, channel_id, content, metadata).await? {
+            message.metadata = named;
+        }
         let profile = self.profile(caller).await?;
         let key = Key { channel_id: message.channel_id, sender_id: caller, client_id: message.client_id };
         self.append(message.channel_id, send_record(key, profile, message)).await?;
@@ -248,6 +254,12 @@ where
         let place = |row: &MessageRow| pins.iter().position(|pin| pin.message_id == row.message_id);
         messages.sort_by_key(place);
         Ok(messages)
+    }
+
+    async fn reactions(&self, caller: UserId, messages: &[MessageRow]) -> Result<Vec<Tally>, ServiceError> {
+        let Some(channel) = messages.first().map(|row| row.channel_id) else { return Ok(Vec::new()) };
+        let head = reading::head(&self.store, channel).await?;
+        Ok(reading::tallies(&self.store, &head, messages, caller).await?)
     }
 
     async fn summaries(

@@ -1,6 +1,7 @@
 //! What a new account must look like.
 
 use ringside_ports::service::{FieldError, Registration, ServiceError};
+use ringside_wire::mention::EVERYONE;
 
 use crate::password::PASSWORD_BYTES_MAX;
 
@@ -56,7 +57,7 @@ pub(crate) fn valid(wish: Registration) -> Result<Valid, ServiceError> {
             is_username(&username),
             format!(
                 "has {USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters of A–Z, a–z, 0–9, `_`, `.`, `-`, and \
-                 begins with a letter or digit, but not with `{ERASED_PREFIX}`"
+                 begins with a letter or digit, but not with `{ERASED_PREFIX}`, and is not `{EVERYONE}`"
             ),
         ),
         ("password", is_password(&password), PASSWORD_RULE.into()),
@@ -105,6 +106,7 @@ fn is_username(text: &str) -> bool {
         && text.bytes().all(may_follow)
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && !text.get(..ERASED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(ERASED_PREFIX))
+        && !text.eq_ignore_ascii_case(EVERYONE)
 }
 
 pub(crate) fn is_text(text: &str, chars_min: usize, chars_max: usize) -> bool {
@@ -165,6 +167,7 @@ mod tests {
         check("username", &"a".repeat(33), false);
         check("username", "a@b", false);
         check("username", "Deleted-1", false);
+        check("username", "Channel", false);
         check("username", "deleted", true);
         for (chars, is_valid) in [(7, false), (8, true), (128, true), (129, false)] {
             check("password", &"🔑".repeat(chars), is_valid);

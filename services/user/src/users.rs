@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use ringside_ports::accounts::{NewUser, Taken, User};
-use ringside_ports::log::Append;
 use ringside_ports::people::invitations::Admitted;
 use ringside_ports::service::{Caller, Credentials, Registration, ServiceError, SignedIn, UserService};
+use ringside_ports::watching::announce;
 use ringside_ports::{Log, People, Presence};
-use ringside_types::{Limits, PartitionId, Topic, UserId};
-use ringside_wire::records::PresenceChanged;
+use ringside_types::{Limits, UserId};
 use uuid::Uuid;
 
 use crate::clock::now;
@@ -73,10 +72,7 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
 
     /// Tells the edges that these users may be seen otherwise now. Nothing waits for it: presence may be late.
     pub(crate) async fn presence_changed(&self, users: &[UserId]) {
-        let user_ids = users.iter().map(|user| user.as_bytes().to_vec().into()).collect();
-        let payload = ringside_wire::encode(&PresenceChanged { user_ids });
-        let append = Append { topic: Topic::Presence, partition: PartitionId(0), payload };
-        if let Err(error) = self.0.log.append(vec![append]).await {
+        if let Err(error) = announce(&self.0.log, users).await {
             tracing::warn!(%error, "watchers of a user are not told of a change");
         }
     }

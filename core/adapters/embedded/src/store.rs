@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use fjall::Readable;
 use ringside_domain::rows::{
-    ChangeRow, DeliveredRow, HeadRow, KeyRow, Loaded, MessageRow, Progress, ReadRow, Rows, Wanted,
+    ChangeRow, DeliveredRow, HeadRow, KeyRow, Loaded, MessageRow, Progress, ReactionRow, ReadRow, Rows,
+    Wanted,
 };
 use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
 use ringside_ports::{EngineError, MessageStore};
+use ringside_types::limits::REACTIONS_READ_MAX;
 use ringside_types::{MessageId, PartitionId};
 
 use crate::engine::{Core, Shared, Work};
@@ -131,6 +133,12 @@ fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
     for (channel, message, emoji) in each(&wanted.reactions) {
         let prefix = reaction_prefix(*channel, *message, emoji);
         with_prefix(at, &tables.reactions, &prefix, &mut loaded.reactions)?;
+    }
+    for (channel, first, last) in each(&wanted.reacted) {
+        let table = &tables.reactions;
+        let keys = message_key(*channel, *first)..message_key(*channel, MessageId(last.0.saturating_add(1)));
+        let found: Vec<ReactionRow> = collect(table, at.range(table, keys).take(REACTIONS_READ_MAX))?;
+        loaded.reactions.extend(found);
     }
     for (channel, message) in each(&wanted.pins) {
         with_prefix(at, &tables.pins, &message_key(*channel, *message), &mut loaded.pins)?;

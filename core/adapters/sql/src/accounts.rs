@@ -38,6 +38,25 @@ impl Accounts for Directory {
         found.map(|row| Ok((rows::user(&row)?, rows::text(&row, "password_hash")?))).transpose()
     }
 
+    async fn users_named(&self, names: &[String]) -> Result<Vec<User>, EngineError> {
+        let mut users = Vec::with_capacity(names.len());
+        for part in names.chunks(BOUND_MAX) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "SELECT * FROM users WHERE erased_at IS NULL AND username_folded IN (",
+            );
+            let mut list = query.separated(", ");
+            for name in part {
+                list.push_bind(folded(name));
+            }
+            query.push(")");
+            let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
+            for row in &found {
+                users.push(rows::user(row)?);
+            }
+        }
+        Ok(users)
+    }
+
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, EngineError> {
         let mut users = Vec::with_capacity(ids.len());
         for part in ids.chunks(BOUND_MAX) {

@@ -48,6 +48,8 @@ async fn accounts_are_found<A: Accounts>(accounts: A) {
         assert_eq!((user, hash.as_str()), (new[1].user.clone(), "hash 2"));
     }
     assert_eq!(accounts.user_by_login("user3").await.expect("looks"), None);
+    let names = ["uSER2", "user3", "user1@example.org"].map(String::from);
+    assert_eq!(accounts.users_named(&names).await.expect("finds"), [new[1].user.clone()]);
 }
 
 async fn names_are_unique_without_case<A: Accounts>(accounts: A) {

@@ -126,6 +126,7 @@ pub async fn only_what_is_wanted_comes<S: MessageStore>(store: S) {
         keys: vec![key(channel(1), 99, stamp(0)).key],
         records: vec![(channel(1), MessageId(31)), (channel(3), MessageId(30))],
         reactions: vec![(channel(1), MessageId(30), "👎".into()), (channel(3), MessageId(30), "👍🏽".into())],
+        reacted: vec![(channel(3), MessageId(1), MessageId(99))],
         pins: vec![(channel(1), MessageId(31))],
         pinned: vec![channel(3)],
         reads: vec![(user(2), channel(1)), (user(1), channel(3))],
@@ -349,6 +350,11 @@ pub async fn reactions_and_pins_open_and_close<S: MessageStore>(store: S) {
     assert_eq!(loaded.pins, [unpinned]);
     let all = load(&store, Wanted { pinned: vec![channel(1)], ..Wanted::default() }).await;
     assert_eq!(all.pins.len(), 2);
+    for (first, last, count) in [(30, 30, 2), (1, 99, 2), (1, 29, 0), (31, 99, 0)] {
+        let reacted = vec![(channel(1), MessageId(first), MessageId(last))];
+        let found = load(&store, Wanted { reacted, ..Wanted::default() }).await.reactions;
+        assert_eq!(found.len(), count, "reactions on messages {first} to {last}");
+    }
 }
 
 /// Replies are found by what they answer, in either order, within a range.

@@ -258,6 +258,7 @@ pub fn page(request: ReadRequest, ids: std::ops::Range<u64>, head: u64, has_more
     Page {
         request,
         messages: ids.map(|id| row(channel_id, id)).collect(),
+        tallies: Vec::new(),
         senders: vec![(user(1), profile(1))],
         changes: Vec::new(),
         edited: Vec::new(),

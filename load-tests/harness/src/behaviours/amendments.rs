@@ -66,13 +66,23 @@ pub(super) async fn changes_reach_members_history_and_sync(stand: &Stand) -> Res
     expect(pins["items"][0]["message_id"] == id.as_str(), || format!("the pins are {pins}"))?;
     let one = call(&scene.rest, Method::GET, &path, &by, 200).await?;
     expect(one["content"] == "better", || format!("history says {one}"))?;
+    let users = json!([scene.accounts[1].user_id, scene.accounts[0].user_id]);
+    let reactions = json!([{ "emoji": "👍", "count": 2, "users": users, "me": true }]);
+    expect(one["reactions"] == reactions, || format!("history's reactions are {one}"))?;
+    let asked = json!({ "channels": [{ "channel_id": channel, "last_message_id": null }] });
+    ask(&mut scene.two, "sync", &asked).await?;
+    let page = told(&mut scene.two, "sync.page").await?;
+    expect(page["messages"][0]["reactions"] == reactions, || format!("the page's reactions: {page}"))?;
+    told(&mut scene.two, "sync.done").await?;
     ask(&mut scene.one, "message.delete", &target).await?;
     let deleted = told(&mut scene.two, "message.deleted").await?;
     expect(deleted["message_id"] == id.as_str(), || format!("message.deleted says {deleted}"))?;
     // The channel's own making is change 1.
     expect(deleted["change"] == 6, || format!("the deletion is change {}", deleted["change"]))?;
     let gone = call(&scene.rest, Method::GET, &path, &by, 200).await?;
-    expect(gone["deleted"] == true && gone["content"] == "", || format!("the tombstone is {gone}"))?;
+    expect(gone["deleted"] == true && gone["content"] == "" && gone["reactions"].is_null(), || {
+        format!("the tombstone is {gone}")
+    })?;
     let asked = json!({ "channels": [{ "channel_id": channel, "last_message_id": id, "last_change": 1 }] });
     ask(&mut scene.two, "sync", &asked).await?;
     let page = told(&mut scene.two, "sync.page").await?;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::bad_handshakes::{malformed, upgrade};
+use super::bad_input::bad_handshakes::{malformed, upgrade};
 use super::stand::{ANSWER_DEADLINE, Client, Failed, Stand, expect, pair, register};
 use super::{drain, slow_reader};
 use crate::client::{Incoming, ServerFrame};

@@ -5,13 +5,13 @@
 
 mod amendments;
 mod attacks;
-mod bad_frames;
-mod bad_handshakes;
+mod bad_input;
 mod channels;
 mod chat;
 mod door;
 mod drain;
 mod limits;
+mod mentions;
 mod presence;
 mod receipts;
 mod slow_reader;
@@ -28,6 +28,7 @@ use tokio::time::timeout;
 
 use crate::server::ServerOptions;
 use attacks::{accounts, assignment, forged_tokens, refresh_tokens};
+use bad_input::{bad_frames, bad_handshakes};
 use stand::{Failed, Stand};
 
 /// No behaviour takes longer, the half-open handshakes of ten seconds included.
@@ -100,6 +101,8 @@ fn all() -> Vec<Behaviour> {
         presence::who_may_not_know_sees_nobody_there,
         presence::last_seen_survives_a_restart,
         presence::bad_wishes_are_refused,
+        mentions::names_of_members_become_mentions,
+        mentions::who_is_away_is_notified,
         limits::user_rate_has_a_burst_of_twenty,
         limits::channel_rate_is_kept,
         limits::sixth_connection_is_refused,

@@ -96,7 +96,7 @@ pub(crate) async fn change<S: Services>(
     let body: PatchBody = body.read()?;
     let changed = app.services.channels().change(caller.user_id, id(&channel)?, body.patch()?);
     let (channel, membership) = changed.await?;
-    Ok(Json(views::channel(&channel, membership.as_ref())))
+    Ok(Json(views::own_channel(&app.services, caller.user_id, &channel, membership.as_ref()).await?))
 }
 
 pub(crate) async fn delete<S: Services>(

@@ -50,6 +50,11 @@ pub(super) const EVENTS: &[Frame] = &[
     frame("message.status", "MessageStatus", "How far a member has come."),
     frame("typing.update", "TypingUpdate", "Who types now, each for six seconds."),
     frame("presence.update", "Presence", "Somebody came, went, or says something else."),
+    frame(
+        "notification",
+        "Notification",
+        "Something came while one was away, in a channel that is not muted.",
+    ),
     frame("channel.created", "ChannelChanged", "A channel was made, the caller in it."),
     frame("channel.updated", "ChannelChanged", "A channel's name, topic, description or settings changed."),
     frame("channel.deleted", "ChannelChanged", "A channel is gone."),

@@ -152,7 +152,7 @@ impl<S: Services> Writer<S> {
             before = rows.last().map(|row| row.message_id);
             rows.retain(|row| row.sender_id == user);
             let mut text = String::new();
-            for message in views::messages(self.app.services.users(), &rows).await? {
+            for message in views::bare_messages(self.app.services.users(), &rows).await? {
                 text.push_str(separator);
                 text.push_str(&message.to_string());
                 separator = ",";

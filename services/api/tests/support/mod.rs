@@ -32,7 +32,7 @@ type People = Users<Directory, MemoryPresence, EmbeddedLog>;
 /// The services over the engines, as `ringside up` puts them together.
 struct All {
     users: People,
-    channels: Conversations<Directory>,
+    channels: Conversations<Directory, EmbeddedLog>,
     receipts: Receipts<EmbeddedStore, Directory>,
     whereabouts: Whereabouts<MemoryPresence, Directory>,
     messages: Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>,
@@ -44,7 +44,7 @@ impl Services for All {
     type Profiles = People;
     type Relations = People;
     type Sessions = People;
-    type Channels = Conversations<Directory>;
+    type Channels = Conversations<Directory, EmbeddedLog>;
     type Messages = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
     type Receipts = Receipts<EmbeddedStore, Directory>;
     type Whereabouts = Whereabouts<MemoryPresence, Directory>;
@@ -149,7 +149,7 @@ impl Scene {
                 .with_registration(mode);
         let services = All {
             users: people.clone(),
-            channels: Conversations::new(directory.clone(), relay),
+            channels: Conversations::new(directory.clone(), engine.log(), relay),
             receipts: Receipts::new(engine.store(), directory.clone()),
             whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
             messages: Messages::new(

@@ -47,7 +47,7 @@ impl Scene {
         let (relay, task) = Relay::over(self.directory.clone(), self.log.clone());
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(task.run(stopped));
-        let conversations = Conversations::new(self.directory.clone(), relay.clone());
+        let conversations = Conversations::new(self.directory.clone(), self.log.clone(), relay.clone());
         Running { conversations, relay, stop, task }
     }
 
@@ -91,7 +91,7 @@ fn open_log(folder: &Path) -> FaultyLog {
 
 /// The service, and the task behind it.
 pub struct Running {
-    pub conversations: Conversations<Directory>,
+    pub conversations: Conversations<Directory, FaultyLog>,
     pub relay: Relay,
     pub stop: watch::Sender<bool>,
     pub task: JoinHandle<()>,

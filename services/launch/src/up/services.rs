@@ -19,7 +19,7 @@ type Embedded = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
 /// All of them, over the embedded engines.
 pub(super) struct Services {
     users: People,
-    channels: Conversations<Directory>,
+    channels: Conversations<Directory, EmbeddedLog>,
     messages: Embedded,
     receipts: Receipts<EmbeddedStore, Directory>,
     whereabouts: Whereabouts<MemoryPresence, Directory>,
@@ -39,7 +39,7 @@ impl Services {
                 limits.clone(),
             )
             .with_registration(config.registration.into()),
-            channels: Conversations::new(directory.clone(), pipeline.relay.clone()),
+            channels: Conversations::new(directory.clone(), engine.log(), pipeline.relay.clone()),
             receipts: Receipts::new(engine.store(), directory.clone()),
             whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
             messages: Messages::new(engine.log(), engine.store(), directory, presence.clone(), limits),
@@ -53,7 +53,7 @@ impl ringside_api::Services for Services {
     type Profiles = People;
     type Relations = People;
     type Sessions = People;
-    type Channels = Conversations<Directory>;
+    type Channels = Conversations<Directory, EmbeddedLog>;
     type Messages = Embedded;
     type Receipts = Receipts<EmbeddedStore, Directory>;
     type Whereabouts = Whereabouts<MemoryPresence, Directory>;

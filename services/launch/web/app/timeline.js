@@ -45,9 +45,13 @@ function anchorOf(scroller) {
   return null;
 }
 
-/** Drawing may come before the event of a scroll that has happened: whoever has gone up is no longer held at the end. */
-function release(box, view) {
-  if (view.stuck && box && box.scrollTop < view.top - 1 && belowOf(box) > BOTTOM_PX) view.stuck = false;
+/** Drawing may come before the event of a scroll that has happened: which way it went, and that the end no longer holds. */
+function notice(box, view) {
+  if (!box) return;
+  const went = Math.sign(Math.trunc(box.scrollTop - view.top));
+  view.way = went || view.way;
+  if (went < 0 && belowOf(box) > BOTTOM_PX) view.stuck = false;
+  view.top = box.scrollTop;
 }
 const belowOf = (box) => box.scrollHeight - box.scrollTop - box.clientHeight;
 const rowOf = (scroller, key) => scroller.querySelector(`article[data-key="${CSS.escape(key)}"]`);
@@ -131,7 +135,7 @@ function usePlace(scroller, view, anchor) {
   useEffect(() => {
     const box = scroller.current;
     const watch = new ResizeObserver(() => {
-      release(box, view.current);
+      notice(box, view.current);
       if (view.current.stuck) box.scrollTop = box.scrollHeight;
       view.current.top = box.scrollTop;
     });
@@ -141,16 +145,16 @@ function usePlace(scroller, view, anchor) {
   }, []);
 }
 
-/** Moves the slice towards an end that comes near, or asks for more. */
+/** Moves the slice towards the end that one goes to (`view.way`) when it comes near, or asks for more. */
 function move(box, items, slice, view, more, draw) {
   const { from, to } = slice;
   const below = belowOf(box);
-  if (box.scrollTop < EDGE_PX && from > 0) {
+  if (view.way < 0 && box.scrollTop < EDGE_PX && from > 0) {
     const first = Math.max(0, from - STEP);
     view.first = keyOf(items[first]);
     view.last = first + ROWS < items.length ? keyOf(items[first + ROWS - 1]) : null;
     draw(0);
-  } else if (below < EDGE_PX && to < items.length) {
+  } else if (view.way > 0 && below < EDGE_PX && to < items.length) {
     const last = Math.min(items.length, to + STEP);
     view.first = keyOf(items[Math.max(0, last - ROWS)]);
     view.last = last < items.length ? keyOf(items[last - 1]) : null;
@@ -178,12 +182,12 @@ export function Timeline({ channel, target, controls }) {
   const [, draw] = useReducer((n) => n + 1, 0);
   const [away, setAway] = useState(false);
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
-  const view = useRef(/** @type {any} */ ({ stuck: true, first: null, last: null, aim: null }));
+  const view = useRef(/** @type {any} */ ({ stuck: true, first: null, last: null, aim: null, top: 0, way: 0 }));
   const cache = useRef(new Map());
   const { newAfter, failed } = useStart(channel, target, view, draw);
   const more = useMore(channel, draw);
   const items = channel.atEnd ? [...channel.messages, ...channel.pending] : channel.messages;
-  release(scroller.current, view.current);
+  notice(scroller.current, view.current);
   const slice = sliceOf(items, view.current);
   usePlace(scroller, view, anchorOf(scroller.current));
   const state = useRef(/** @type {any} */ (null));
@@ -200,10 +204,12 @@ export function Timeline({ channel, target, controls }) {
     document.addEventListener("visibilitychange", hide);
     return () => (removeEventListener("focus", read), document.removeEventListener("visibilitychange", hide));
   });
+  // Also after a drawing: at the very top nothing scrolls any more, and a page that came has to be let in.
+  useEffect(() => scroller.current && move(scroller.current, items, slice, view.current, more, draw));
   const onScroll = ({ currentTarget: box }) => {
     const { items, slice } = state.current;
     const below = belowOf(box);
-    view.current.top = box.scrollTop;
+    notice(box, view.current);
     view.current.stuck = below < BOTTOM_PX && slice.to === items.length && channel.atEnd;
     setAway(below > box.clientHeight || slice.to < items.length || !channel.atEnd);
     move(box, items, slice, view.current, more, draw);
@@ -211,7 +217,7 @@ export function Timeline({ channel, target, controls }) {
   };
   const toEnd = async () => {
     if (!channel.atEnd) await ringside.latest(channel.id).catch((error) => toast(sentence(error)));
-    Object.assign(view.current, { stuck: true, top: 0 });
+    Object.assign(view.current, { stuck: true, way: 0 });
     setAway(false);
     draw(0);
   };

@@ -6,6 +6,7 @@ use ringside_types::{ChannelId, UnixMillis, UserId};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::{CHANNELS, IS_THERE};
+use crate::accounts::BOUND_MAX;
 use crate::directory::{Directory, failed};
 use crate::rows;
 
@@ -46,6 +47,30 @@ impl Personal for Directory {
                 .await
                 .map_err(failed)?;
         Ok(done.rows_affected() > 0)
+    }
+
+    async fn peers(
+        &self,
+        user: UserId,
+        channels: &[ChannelId],
+    ) -> Result<Vec<(ChannelId, UserId)>, EngineError> {
+        let mut peers = Vec::new();
+        for part in channels.chunks(BOUND_MAX) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM dm_pairs WHERE channel_id IN (");
+            let mut list = query.separated(", ");
+            for channel in part {
+                list.push_bind(channel.as_bytes().to_vec());
+            }
+            query.push(")");
+            for row in query.build().fetch_all(&self.readers).await.map_err(failed)? {
+                let (lower, higher) = (rows::user_id(&row, "lower_id")?, rows::user_id(&row, "higher_id")?);
+                if user == lower || user == higher {
+                    let peer = if user == lower { higher } else { lower };
+                    peers.push((rows::channel_id(&row, "channel_id")?, peer));
+                }
+            }
+        }
+        Ok(peers)
     }
 
     async fn dm_of(&self, one: UserId, other: UserId) -> Result<Option<ChannelId>, EngineError> {

@@ -186,6 +186,11 @@ async fn a_block_closes_the_dm<D: Channels + Personal + Relations + Accounts>(di
     directory.create_channels(&[dm]).await.expect("creates");
     assert_eq!(directory.dm_of(user(2), user(1)).await.expect("looks"), Some(channel_id(1)));
     assert_eq!(directory.dm_of(user(2), user(3)).await.expect("looks"), None);
+    let asked = [channel_id(1), channel_id(2)];
+    for (of, peers) in [(1, vec![(channel_id(1), user(2))]), (2, vec![(channel_id(1), user(1))]), (3, vec![])]
+    {
+        assert_eq!(directory.peers(user(of), &asked).await.expect("looks"), peers);
+    }
     confirm_all(&directory).await;
     let step = async |blocks: bool, blocker: u128, rows: usize, is_closed: bool| {
         let other = user(3 - blocker);

@@ -7,14 +7,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::stand::{ANSWER_DEADLINE, Failed, Stand, expect, register};
+use crate::behaviours::stand::{ANSWER_DEADLINE, Failed, Stand, expect, register};
 
 const GOOD: &str = "Host: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 /// From accept to the answer 408, by the contract.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A well-formed upgrade with these further header lines; returns the head of the answer.
-pub(super) async fn upgrade(edge: SocketAddr, token: &str, lines: &str) -> Result<String, Failed> {
+pub(in crate::behaviours) async fn upgrade(
+    edge: SocketAddr,
+    token: &str,
+    lines: &str,
+) -> Result<String, Failed> {
     let request = format!("GET /ws HTTP/1.1\r\n{GOOD}Authorization: Bearer {token}\r\n{lines}\r\n");
     exchange(edge, request.as_bytes()).await
 }
@@ -39,7 +43,7 @@ async fn head(stream: &mut TcpStream) -> Result<String, Failed> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-pub(super) async fn malformed_requests_get_their_status(stand: &Stand) -> Result<(), Failed> {
+pub(in crate::behaviours) async fn malformed_requests_get_their_status(stand: &Stand) -> Result<(), Failed> {
     let server = stand.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let mut wrong = Vec::new();
@@ -60,7 +64,7 @@ pub(super) async fn malformed_requests_get_their_status(stand: &Stand) -> Result
 }
 
 /// What is asked, the bytes, and the status of the answer.
-pub(super) fn malformed(token: &str) -> Vec<(&'static str, String, u16)> {
+pub(in crate::behaviours) fn malformed(token: &str) -> Vec<(&'static str, String, u16)> {
     let auth = format!("Authorization: Bearer {token}\r\n");
     let get = |lines: &str| format!("GET /ws HTTP/1.1\r\n{lines}{auth}\r\n");
     let without = |line: &str| get(&GOOD.replace(line, ""));
@@ -98,7 +102,7 @@ pub(super) fn malformed(token: &str) -> Vec<(&'static str, String, u16)> {
     ]
 }
 
-pub(super) async fn bad_tokens_are_refused(stand: &Stand) -> Result<(), Failed> {
+pub(in crate::behaviours) async fn bad_tokens_are_refused(stand: &Stand) -> Result<(), Failed> {
     let server = stand.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let token = &account.access_token;
@@ -131,7 +135,7 @@ pub(super) async fn bad_tokens_are_refused(stand: &Stand) -> Result<(), Failed> 
     expect(answer.starts_with("HTTP/1.1 101"), || format!("the good token was answered {answer}"))
 }
 
-pub(super) async fn half_open_handshakes_time_out(stand: &Stand) -> Result<(), Failed> {
+pub(in crate::behaviours) async fn half_open_handshakes_time_out(stand: &Stand) -> Result<(), Failed> {
     let server = stand.start(&[]).await?;
     let since = Instant::now();
     let mut silent = TcpStream::connect(server.addresses.edge).await?;
@@ -148,7 +152,7 @@ pub(super) async fn half_open_handshakes_time_out(stand: &Stand) -> Result<(), F
 }
 
 /// A byte now and then does not keep a handshake open.
-pub(super) async fn slow_headers_time_out(stand: &Stand) -> Result<(), Failed> {
+pub(in crate::behaviours) async fn slow_headers_time_out(stand: &Stand) -> Result<(), Failed> {
     let server = stand.start(&[]).await?;
     let mut stream = TcpStream::connect(server.addresses.edge).await?;
     let since = Instant::now();

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::stand::{Client, Failed, Stand, expect, pair, register};
+use crate::behaviours::stand::{Client, Failed, Stand, expect, pair, register};
 use crate::client::{Input, Machine, ServerFrame, Target};
 
 /// A violation is answered at once.
@@ -50,7 +50,9 @@ async fn close_code(edge: SocketAddr, token: &str, bytes: &[u8]) -> Result<Optio
     }
 }
 
-pub(super) async fn a_header_of_one_tebibyte_is_refused_at_once(stand: &Stand) -> Result<(), Failed> {
+pub(in crate::behaviours) async fn a_header_of_one_tebibyte_is_refused_at_once(
+    stand: &Stand,
+) -> Result<(), Failed> {
     let server = stand.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let before = server.pid().and_then(crate::process::resident_bytes).unwrap_or(0);
@@ -68,7 +70,9 @@ pub(super) async fn a_header_of_one_tebibyte_is_refused_at_once(stand: &Stand) -
     expect(after < before + 64 * 1024 * 1024, || format!("the server grew from {before} to {after} bytes"))
 }
 
-pub(super) async fn protocol_violations_close_with_their_code(stand: &Stand) -> Result<(), Failed> {
+pub(in crate::behaviours) async fn protocol_violations_close_with_their_code(
+    stand: &Stand,
+) -> Result<(), Failed> {
     let server = stand.start(&[("connections_per_user", 0)]).await?;
     let account = register(&server, 1).await?.remove(0);
     let framed = |opcode, payload: &[u8], mask| {
@@ -110,7 +114,9 @@ async fn error_code(client: &mut Client, text: &str) -> Result<String, Failed> {
         .await
 }
 
-pub(super) async fn bad_json_is_answered_and_the_connection_lives(stand: &Stand) -> Result<(), Failed> {
+pub(in crate::behaviours) async fn bad_json_is_answered_and_the_connection_lives(
+    stand: &Stand,
+) -> Result<(), Failed> {
     let server = stand.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let mut client = Client::open(&server.addresses.target(), &account).await?;
@@ -151,7 +157,7 @@ pub(super) async fn bad_json_is_answered_and_the_connection_lives(stand: &Stand)
     expect(wrong.is_empty(), || wrong.join("; "))
 }
 
-pub(super) async fn invalid_commands_are_answered(stand: &Stand) -> Result<(), Failed> {
+pub(in crate::behaviours) async fn invalid_commands_are_answered(stand: &Stand) -> Result<(), Failed> {
     let server = stand.start(&[]).await?;
     let (first, _, channel) = pair(&server).await?;
     let mut client = Client::open(&server.addresses.target(), &first).await?;

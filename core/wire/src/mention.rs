@@ -1,0 +1,150 @@
+//! Mentions: who a text names with `@`, and what of it stands in a message's metadata.
+
+use std::collections::BTreeMap;
+
+use ringside_types::UserId;
+use ringside_types::limits::MENTIONS_MAX;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// `@channel` names everyone in the channel. Nobody can be called so.
+pub const EVERYONE: &str = "channel";
+/// Where in the metadata mentions stand: user ids, and [`EVERYONE`].
+const KEY: &str = "mentions";
+
+/// Whom a message names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mentions {
+    /// Members, each once.
+    pub users: Vec<UserId>,
+    /// Everyone in the channel.
+    pub everyone: bool,
+}
+
+/// One entry of the list.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Entry<'a> {
+    User(UserId),
+    Word(&'a str),
+}
+
+impl Mentions {
+    /// Whether nobody is named.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && !self.everyone
+    }
+
+    /// Whom a message's metadata names. What a client has put there that is no mention names nobody.
+    pub fn in_metadata(metadata: &str) -> Self {
+        let list = if metadata.contains(KEY) {
+            serde_json::from_str::<BTreeMap<&str, &RawValue>>(metadata)
+                .ok()
+                .and_then(|object| serde_json::from_str::<Vec<Entry<'_>>>(object.get(KEY)?.get()).ok())
+        } else {
+            None
+        };
+        let mut mentions = Self::default();
+        for entry in list.unwrap_or_default() {
+            match entry {
+                Entry::User(user) => mentions.users.push(user),
+                Entry::Word(word) => mentions.everyone |= word == EVERYONE,
+            }
+        }
+        mentions
+    }
+
+    /// A message's metadata (a JSON object, or empty) with these mentions in the place of whatever it said of mentions.
+    pub fn written_into(&self, metadata: &str) -> String {
+        let users = self.users.iter().map(|user| Entry::User(*user));
+        let list: Vec<Entry<'_>> = users.chain(self.everyone.then_some(Entry::Word(EVERYONE))).collect();
+        let list = serde_json::value::to_raw_value(&list).expect("ids and a word serialize");
+        let mut object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(metadata).unwrap_or_default();
+        object.insert(KEY.to_owned(), list);
+        serde_json::to_string(&object).expect("an object of JSON values serializes")
+    }
+}
+
+/// Whether a text may name somebody.
+pub fn may_mention(text: &str) -> bool {
+    text.contains('@')
+}
+
+/// The names after each `@` of a text, in lower case and each once, [`MENTIONS_MAX`] at the most.
+///
+/// An `@` within a word begins no mention, so that addresses are none. A name ends before a full stop or dash that ends
+/// it; where an account's own name ends so, it is meant as well.
+pub fn names(text: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (at, _) in text.match_indices('@') {
+        let within_word = text[..at].chars().next_back().is_some_and(|before| before.is_alphanumeric());
+        let rest = &text[at + 1..];
+        let end = rest.find(|one: char| !is_of_name(one)).unwrap_or(rest.len());
+        let whole = &rest[..end];
+        if within_word {
+            continue;
+        }
+        for name in [whole.trim_end_matches(['.', '-']), whole] {
+            let name = name.to_ascii_lowercase();
+            if names.len() < MENTIONS_MAX && !name.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+fn is_of_name(one: char) -> bool {
+    one.is_ascii_alphanumeric() || matches!(one, '_' | '.' | '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn names_stand_after_an_at_that_begins_a_word() {
+        for (text, expected) in [
+            ("@ada", &["ada"][..]),
+            ("hello @Ada, and (@bob_2)", &["ada", "bob_2"]),
+            ("ada@example.org", &[]),
+            ("é@ada", &[]),
+            ("-@ada_", &["ada_"]),
+            ("@ada.", &["ada", "ada."]),
+            ("@ada.l-- @ADA.L", &["ada.l", "ada.l--"]),
+            ("@@ada @", &["ada"]),
+            ("@", &[]),
+            ("nobody", &[]),
+            ("日@ada", &[]),
+            ("日 @ada日", &["ada"]),
+        ] {
+            assert_eq!(names(text), expected, "{text}");
+            assert!(may_mention(text) || expected.is_empty());
+        }
+        let many: String = (0..2 * MENTIONS_MAX).map(|number| format!("@user{number} ")).collect();
+        assert_eq!(names(&many).len(), MENTIONS_MAX);
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_the_rest_stays() {
+        let mentions = Mentions { users: vec![UserId(Uuid::from_u128(7))], everyone: true };
+        for (before, beside) in
+            [("", ""), (r#"{"mentions":5}"#, ""), (r#"{"b": [1e400], "a":{}}"#, r#""a":{},"b":[1e400],"#)]
+        {
+            let written = mentions.written_into(before);
+            let list = r#""mentions":["00000000-0000-0000-0000-000000000007","channel"]"#;
+            assert_eq!(written, format!("{{{beside}{list}}}"));
+            assert_eq!(Mentions::in_metadata(&written), mentions);
+        }
+    }
+
+    #[test]
+    fn what_is_no_mention_names_nobody() {
+        for metadata in ["", "{}", r#"{"mentions":{}}"#, r#"{"mentions":[5]}"#, r#"{"x":"mentions"}"#] {
+            assert!(Mentions::in_metadata(metadata).is_empty(), "{metadata}");
+        }
+        let unknown = Mentions::in_metadata(r#"{"mentions":["somebody","channel"]}"#);
+        assert!(unknown.users.is_empty() && unknown.everyone);
+    }
+}

@@ -1,0 +1,156 @@
+//! Mentions and notifications: whom a text names, and what those who are away are told.
+
+use std::time::Instant;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::stand::{ANSWER_DEADLINE, Client, Failed, Stand, ask, call, expect, register, told};
+use crate::client::Incoming;
+use crate::rest::{Account, Rest};
+use crate::server::ServerProcess;
+
+/// Three people, the first two of whom are in a group and have a DM.
+struct Scene {
+    server: ServerProcess,
+    rest: Rest,
+    accounts: Vec<Account>,
+    group: Uuid,
+    direct: Uuid,
+}
+
+async fn scene(stand: &Stand) -> Result<Scene, Failed> {
+    let server = stand.start(&[]).await?;
+    let accounts = register(&server, 3).await?;
+    let rest = server.addresses.rest();
+    let (token, other) = (&accounts[0].access_token, [accounts[1].user_id]);
+    let group = rest.create_channel(token, "group", "all", &other).await?;
+    let direct = rest.create_channel(token, "dm", "", &other).await?;
+    Ok(Scene { server, rest, accounts, group, direct })
+}
+
+impl Scene {
+    async fn client(&self, number: usize) -> Result<Client, Failed> {
+        Client::open(&self.server.addresses.target(), &self.accounts[number]).await
+    }
+
+    async fn name(&self, number: usize) -> Result<String, Failed> {
+        let me = call(&self.rest, Method::GET, "/users/me", &self.accounts[number], 200).await?;
+        Ok(me["username"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Sends a message by REST, and says what was kept of its metadata.
+    async fn post(&self, by: usize, channel: Uuid, body: &Value) -> Result<Value, Failed> {
+        let path = format!("/api/v1/channels/{channel}/messages");
+        let token = Some(self.accounts[by].access_token.as_str());
+        let answer = self.rest.call(Method::POST, &path, token, Some(body)).await?;
+        expect(answer.status == 201, || format!("{body} was answered {}", answer.status))?;
+        Ok(serde_json::from_slice::<Value>(&answer.body)?["metadata"].clone())
+    }
+}
+
+pub(super) async fn names_of_members_become_mentions(stand: &Stand) -> Result<(), Failed> {
+    let scene = scene(stand).await?;
+    let mut ada = scene.client(0).await?;
+    let (bob, carl) = (scene.name(1).await?, scene.name(2).await?);
+    let bob_id = json!(scene.accounts[1].user_id);
+    let texts = [
+        (format!("@{}: and @{carl}, @nobody", bob.to_uppercase()), json!({ "mentions": [bob_id] })),
+        (format!("to all of @channel, @{bob}."), json!({ "mentions": [bob_id, "channel"] })),
+        (format!("{bob}@example.org and @{carl}"), Value::Null),
+    ];
+    for (content, metadata) in &texts {
+        ask(&mut ada, "message.send", &json!({ "channel_id": scene.group, "content": content })).await?;
+        let new = told(&mut ada, "message.new").await?;
+        expect(new["metadata"] == *metadata, || format!("{content} came as {new}"))?;
+        let posted = scene.post(0, scene.group, &json!({ "content": content })).await?;
+        expect(posted == *metadata, || format!("by REST {content} came with {posted}"))?;
+        told(&mut ada, "message.new").await?;
+    }
+    let body = json!({ "content": format!("@{bob}"), "metadata": { "mentions": ["x"], "colour": "red" } });
+    let kept = scene.post(0, scene.group, &body).await?;
+    expect(kept == json!({ "mentions": [bob_id], "colour": "red" }), || format!("beside others: {kept}"))?;
+    // Messages that name somebody wait for the Directory, and those behind them keep their place.
+    told(&mut ada, "message.new").await?;
+    for number in 0..8 {
+        let content = if number % 2 == 0 { format!("{number} @{bob}") } else { number.to_string() };
+        ask(&mut ada, "message.send", &json!({ "channel_id": scene.group, "content": content })).await?;
+    }
+    for number in 0..8 {
+        let new = told(&mut ada, "message.new").await?;
+        let content = new["content"].as_str().unwrap_or_default();
+        expect(content.starts_with(&number.to_string()), || format!("out of order: {content}"))?;
+    }
+    Ok(())
+}
+
+/// Sends messages until what comes with one is as wished: who is away is known a moment after they say so.
+async fn until_notified(
+    scene: &Scene,
+    away: &mut Client,
+    channel: Uuid,
+    content: &str,
+    kind: Option<&str>,
+) -> Result<(), Failed> {
+    let since = Instant::now();
+    loop {
+        scene.post(0, channel, &json!({ "content": content })).await?;
+        let new = told(away, "message.new").await?;
+        // What comes of a message comes before what comes of a frame sent after it.
+        away.socket.send(r#"{"type":"ping"}"#).await?;
+        let mut notified = None;
+        loop {
+            let Incoming::Text(text) = away.incoming().await? else {
+                return Err(Failed("closed".to_owned()));
+            };
+            let frame: Value = serde_json::from_slice(&text)?;
+            match frame["type"].as_str() {
+                Some("pong") => break,
+                Some("notification") => notified = Some(frame["payload"].clone()),
+                _ => {}
+            }
+        }
+        let expected = kind.map(
+            |kind| json!({ "channel_id": new["channel_id"], "message_id": new["message_id"], "kind": kind }),
+        );
+        if notified == expected {
+            return Ok(());
+        }
+        expect(since.elapsed() < ANSWER_DEADLINE, || format!("{content}: {notified:?}, not {expected:?}"))?;
+    }
+}
+
+pub(super) async fn who_is_away_is_notified(stand: &Stand) -> Result<(), Failed> {
+    let scene = scene(stand).await?;
+    let name = scene.name(1).await?;
+    let mut bob = scene.client(1).await?;
+    until_notified(&scene, &mut bob, scene.group, "while online", None).await?;
+    ask(&mut bob, "presence.set", &json!({ "status": "away" })).await?;
+    until_notified(&scene, &mut bob, scene.group, "hello", Some("message")).await?;
+    until_notified(&scene, &mut bob, scene.direct, "hello", Some("direct")).await?;
+    until_notified(&scene, &mut bob, scene.direct, &format!("hello @{name}"), Some("mention")).await?;
+    until_notified(&scene, &mut bob, scene.group, "hello @channel", Some("mention")).await?;
+    let mute = format!("/api/v1/channels/{}/mute", scene.group);
+    let token = Some(scene.accounts[1].access_token.as_str());
+    for (method, body, kind) in [
+        (Method::PUT, Some(json!({ "until": null })), None),
+        (Method::DELETE, None, Some("message")),
+        (Method::PUT, Some(json!({ "until": "2020-01-01T00:00:00.000Z" })), Some("message")),
+    ] {
+        let answer = scene.rest.call(method, &mute, token, body.as_ref()).await?;
+        expect(answer.status == 204, || format!("mute was answered {}", answer.status))?;
+        until_notified(&scene, &mut bob, scene.group, "hello", kind).await?;
+    }
+    // Their own messages are no news to them, on whichever device.
+    let path = format!("/api/v1/channels/{}/messages", scene.group);
+    scene.rest.call(Method::POST, &path, token, Some(&json!({ "content": "mine" }))).await?;
+    told(&mut bob, "message.new").await?;
+    until_notified(&scene, &mut bob, scene.group, "hello", Some("message")).await?;
+    let second = scene.client(1).await?;
+    until_notified(&scene, &mut bob, scene.group, "online elsewhere", None).await?;
+    drop(second);
+    until_notified(&scene, &mut bob, scene.group, "away again", Some("message")).await?;
+    ask(&mut bob, "presence.set", &json!({ "status": "dnd" })).await?;
+    until_notified(&scene, &mut bob, scene.group, "not to be disturbed", None).await
+}
