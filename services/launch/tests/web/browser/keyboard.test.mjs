@@ -59,7 +59,8 @@ test("everything by keyboard alone", async (t) => {
   });
 
   await step("open a channel of the list", async () => {
-    await stage.rest("POST", "/channels", ben, { type: "private", name: "shed", member_ids: [await me()] });
+    const { items } = await stage.rest("GET", "/users/search?q=anna", ben);
+    await stage.rest("POST", "/channels", ben, { type: "private", name: "shed", member_ids: [items[0].id] });
     const row = anna.channels.getByRole("link", { name: /^shed/ });
     await row.waitFor();
     await walkTo(page, anna.channels.getByRole("link", { name: /^Ben/ }), "Shift+Tab");
@@ -71,8 +72,6 @@ test("everything by keyboard alone", async (t) => {
     await keyboard.press("Enter");
     await anna.message("In here").getByRole("img", { name: /sent|delivered|read/ }).waitFor();
   });
-
-  const me = async () => (await stage.rest("GET", "/users/search?q=anna", ben)).items[0].id;
 
   await step("react", async () => {
     await walkTo(page, anna.message("In here"), "Shift+Tab");

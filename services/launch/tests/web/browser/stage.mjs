@@ -137,16 +137,16 @@ export class Stage {
   }
 
   /**
-   * A test told in steps. Once one has failed the rest is passed over, for it stands on what went before.
-   * @param {import("node:test").TestContext} t
+   * A test told in steps. Once one has failed the rest is passed over, where it stands on what went before.
+   * @param {import("node:test").TestContext} t @param {boolean} [chained]
    */
-  steps(t) {
+  steps(t, chained = true) {
     let failed = false;
     return (/** @type {string} */ name, /** @type {() => Promise<void>} */ act) => t.test(name, { skip: failed && "an earlier step failed" }, async () => {
       try {
         await act();
       } catch (error) {
-        failed = true;
+        failed = chained;
         await this.portray(`failed ${name}`);
         throw error;
       }
