@@ -49,15 +49,15 @@ test("a gap above what is synced resets the window; own messages in the gap are 
   const his = await knows(ben, channel.id);
   for (let at = 0; at < 5; at++) await anna.send(channel.id, { content: `before ${at}` });
   await until(ben, () => his.messages.length === 5, "what comes before");
-  // What ben sends is received, but he never sees it, and then misses more than the server syncs.
+  // More follows than one page shows. What ben sends is received, but he never sees it, and then misses more than the server syncs.
   ben.network.loses = ({ type }) => type === "message.new";
   const own = [await ben.send(channel.id, { content: "mine 1" }), await ben.send(channel.id, { content: "mine 2" })];
   await until(anna, () => channel.messages.length === 7, "ben's messages");
   await until(ben, () => own.every(({ level }) => level === "received"), "received");
   ben.network.down = true;
   ben.network.cut();
-  for (let at = 0; at < 120; at++) anna.send(channel.id, { content: `meanwhile ${at}` });
-  await until(anna, () => channel.last_seq === 127 && !channel.pending.length, "120 more");
+  for (let at = 0; at < 250; at++) anna.send(channel.id, { content: `meanwhile ${at}` });
+  await until(anna, () => channel.last_seq === 257 && !channel.pending.length, "250 more");
   ben.network.loses = () => false;
   ben.network.down = false;
   ben.connection.nudge();
@@ -67,8 +67,8 @@ test("a gap above what is synced resets the window; own messages in the gap are 
   const resent = ben.network.sent.filter(({ type }) => type === "message.send").length;
   assert.equal(resent, 2, "found in history, so not sent again");
   const stored = await history(anna, channel.id);
-  assert.equal(stored.length, 127);
-  assert.equal(his.unread, 120);
+  assert.equal(stored.length, 257);
+  assert.equal(his.unread, 250);
   while (his.hasOlder) await ben.older(channel.id);
   sameAsHistory(ben, channel.id, stored);
 });
