@@ -58,6 +58,8 @@ pub enum Request {
         known_member: bool,
         /// Whether it is a new message, which channels may hold to more than membership.
         is_message: bool,
+        /// When the shard took it, for its answer.
+        taken_at: Instant,
         /// Whether its text may name members, whom the bridge then looks up.
         may_mention: bool,
     },
@@ -238,6 +240,8 @@ pub struct Answer {
     pub frame_id: Box<str>,
     /// What came of it.
     pub outcome: Outcome,
+    /// When the shard took what this answers.
+    pub taken_at: Instant,
 }
 
 /// What members are told of a channel outside its chain.

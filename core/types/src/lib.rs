@@ -4,6 +4,7 @@
 
 pub mod authorization;
 mod code;
+pub mod histogram;
 mod id;
 pub mod limits;
 mod place;
@@ -12,6 +13,7 @@ mod snowflake;
 mod time;
 
 pub use code::{CloseCode, ErrorCode};
+pub use histogram::{Histogram, HistogramSnapshot};
 pub use id::{ChannelId, ClientId, ParseIdError, SessionId, UserId};
 pub use limits::Limits;
 pub use place::{Epoch, Offset, PartitionId, Slot, Topic, partition_of};

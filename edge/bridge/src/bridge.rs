@@ -297,13 +297,18 @@ where
         }
         self.feed.handle_tick(now);
         self.give_up_waiting(now);
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        self.presence_time(UnixMillis(time));
-        self.outbox.send_to_all(|| Delivery::WallClock(UnixMillis(time)));
+        let time = wall_clock();
+        self.presence_time(time);
+        self.outbox.send_to_all(|| Delivery::WallClock(time));
         self.counters.users.store(self.roster.user_count() as u64, Ordering::Relaxed);
         self.counters.channels.store(self.feed.len() as u64, Ordering::Relaxed);
         self.counters.seated.store(u64::from(self.fence().is_some()), Ordering::Relaxed);
     }
+}
+
+/// The time of day.
+pub(crate) fn wall_clock() -> UnixMillis {
+    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }
 
 async fn until(due: Option<Instant>) {

@@ -2,51 +2,50 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts since the start, and gauges as they stand.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Messages appended to the log and acknowledged.
-    pub acknowledged: AtomicU64,
-    /// Appends of messages: acknowledged / appends is the batch size.
-    pub appends: AtomicU64,
-    /// Messages refused for a limit.
-    pub rate_limited: AtomicU64,
-    /// Messages that the log did not confirm.
-    pub unavailable: AtomicU64,
-    /// Events handed to the shards.
-    pub events: AtomicU64,
-    /// Gaps read from the store.
-    pub gaps: AtomicU64,
-    /// Pages read for syncs.
-    pub pages: AtomicU64,
-    /// Gauge: users connected.
-    pub users: AtomicU64,
-    /// Gauge: channels listened to.
-    pub channels: AtomicU64,
-    /// Gauge: the epoch of the edge's slot.
-    pub epoch: AtomicU64,
-    /// Gauge: 1 while channel data may be sent.
-    pub seated: AtomicU64,
+use ringside_types::Histogram;
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// Counts since the start, gauges as they stand, and how long things took.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[doc = $doc])* pub $name: AtomicU64,)*
+            /// From a record's time in the edge's part of the log to reading it here.
+            pub receive_seconds: Histogram,
+        }
+
+        impl Counters {
+            /// Every figure with its name, and what it says.
+            pub fn named(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),*), self.$name.load(Ordering::Relaxed)),)*]
+            }
+        }
+    };
 }
 
-impl Counters {
-    /// Every figure with its name.
-    pub fn named(&self) -> [(&'static str, u64); 11] {
-        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        [
-            ("acknowledged", read(&self.acknowledged)),
-            ("appends", read(&self.appends)),
-            ("rate_limited", read(&self.rate_limited)),
-            ("unavailable", read(&self.unavailable)),
-            ("events", read(&self.events)),
-            ("gaps", read(&self.gaps)),
-            ("pages", read(&self.pages)),
-            ("users", read(&self.users)),
-            ("channels", read(&self.channels)),
-            ("epoch", read(&self.epoch)),
-            ("seated", read(&self.seated)),
-        ]
-    }
+counters! {
+    /// Messages appended to the log and acknowledged.
+    acknowledged,
+    /// Appends of messages: acknowledged / appends is the batch size.
+    appends,
+    /// Messages refused for a limit.
+    rate_limited,
+    /// Messages that the log did not confirm.
+    unavailable,
+    /// Events handed to the shards.
+    events,
+    /// Gaps read from the store.
+    gaps,
+    /// Pages read for syncs.
+    pages,
+    /// Gauge: users connected.
+    users,
+    /// Gauge: channels listened to.
+    channels,
+    /// Gauge: the epoch of the edge's slot.
+    epoch,
+    /// Gauge: 1 while channel data may be sent.
+    seated,
 }
 
 pub(crate) fn add(counter: &AtomicU64, by: usize) {

@@ -4,6 +4,7 @@
 //! order, and a busy edge pays for one durable write per batch.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use bytes::Bytes;
 use ringside_ports::log::Append;
@@ -29,6 +30,8 @@ pub(crate) struct Sending {
     pub(crate) known_member: bool,
     /// Whether it is a new message.
     pub(crate) is_message: bool,
+    /// When the shard took it.
+    pub(crate) taken_at: Instant,
     /// Whether its text may name members, who are not looked up yet.
     pub(crate) may_mention: bool,
     /// Seconds that slow mode asks for before the sender's next message; 0: none.
@@ -51,8 +54,9 @@ pub(crate) const NOT_A_MEMBER: Outcome = Outcome::Refused {
 pub(crate) struct Answers(HashMap<ShardId, Vec<Answer>>);
 
 impl Answers {
-    pub(crate) fn add(&mut self, connection: ConnectionRef, frame_id: Box<str>, outcome: Outcome) {
-        let answer = Answer { token: connection.token, frame_id, outcome };
+    pub(crate) fn add(&mut self, sending: Sending, outcome: Outcome) {
+        let Sending { connection, frame_id, taken_at, .. } = sending;
+        let answer = Answer { token: connection.token, frame_id, outcome, taken_at };
         self.0.entry(connection.shard).or_default().push(answer);
     }
 
@@ -94,7 +98,7 @@ pub(crate) async fn run<L: Log, P: Presence>(
                 }
             };
             for sending in granted {
-                answers.add(sending.connection, sending.frame_id, outcome.clone());
+                answers.add(sending, outcome.clone());
             }
         }
         for (shard, delivery) in answers.drain() {
@@ -146,7 +150,7 @@ async fn grant<P: Presence>(
             message: "Too many messages; wait, then send it again with the same id.",
             retry_after_ms: Some(retry_after_ms),
         };
-        answers.add(sending.connection, sending.frame_id, outcome);
+        answers.add(sending, outcome);
     }
     granted
 }

@@ -43,6 +43,7 @@ where
                 record,
                 known_member,
                 is_message,
+                taken_at,
                 may_mention,
             } => {
                 let known_member = known_member || self.roster.is_member(user_id, channel_id) == Some(true);
@@ -55,6 +56,7 @@ where
                     record,
                     known_member,
                     is_message,
+                    taken_at,
                     may_mention,
                     slow_mode_s,
                 });
@@ -271,7 +273,7 @@ where
 
     fn answer(&mut self, sending: Sending, outcome: Outcome) {
         let mut answers = Answers::default();
-        answers.add(sending.connection, sending.frame_id, outcome);
+        answers.add(sending, outcome);
         for (shard, delivery) in answers.drain() {
             self.outbox.send(shard, delivery);
         }

@@ -15,7 +15,7 @@ use ringside_wire::records::{
 };
 use ringside_wire::{InvalidRecord, channel_id, user_id};
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, wall_clock};
 use crate::config::EVENTS_BATCH_MAX;
 use crate::counters::add;
 use crate::presence::EdgeDirectory;
@@ -31,8 +31,10 @@ where
     /// Records of this edge's slot, in order.
     pub(crate) fn receive(&mut self, records: Vec<Record>) {
         let mut out = Vec::new();
+        let now = wall_clock();
         for record in records {
             let offset = record.offset;
+            self.counters.receive_seconds.record(now.since(record.time).saturating_mul(1_000), 1);
             let batch: EdgeBatch = match ringside_wire::decode(record.payload) {
                 Ok(batch) => batch,
                 Err(error) => {

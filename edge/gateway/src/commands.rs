@@ -115,7 +115,7 @@ impl Gateway {
             sender: Some(records::Profile::clone(&client.profile)),
             origin: Some(origin),
         };
-        self.hand_over(connection, client, id, channel_id, command::Body::Send(record));
+        self.hand_over(io, connection, client, id, channel_id, command::Body::Send(record));
     }
 
     fn amend(
@@ -138,7 +138,7 @@ impl Gateway {
             origin: Some(origin),
             change: Some(amend.change.into_record()),
         };
-        self.hand_over(connection, client, id, amend.channel_id, command::Body::Amend(record));
+        self.hand_over(io, connection, client, id, amend.channel_id, command::Body::Amend(record));
     }
 
     /// Whether one more command of the connection can go to the log, and what says where it came from.
@@ -166,6 +166,7 @@ impl Gateway {
 
     fn hand_over(
         &mut self,
+        io: &Io,
         connection: ConnectionId,
         client: &Client,
         id: Option<&str>,
@@ -182,6 +183,7 @@ impl Gateway {
             record: ringside_wire::encode(&records::Command { body: Some(body) }),
             known_member: self.index.is_member(client.user_id, channel_id),
             is_message,
+            taken_at: io.now(),
             may_mention,
         });
     }
@@ -229,7 +231,7 @@ impl Gateway {
 
     /// What came of commands.
     pub(crate) fn answers(&mut self, io: &mut Io, answers: Vec<Answer>) {
-        for Answer { token, frame_id, outcome } in answers {
+        for Answer { token, frame_id, outcome, taken_at } in answers {
             let connection = ConnectionId::from_u64(token);
             let Some(client) = self.table.client(connection) else { continue };
             client.commands = client.commands.saturating_sub(1);
@@ -238,6 +240,8 @@ impl Gateway {
             }
             match outcome {
                 Outcome::Acknowledged => {
+                    let us = io.now().saturating_duration_since(taken_at).as_micros();
+                    self.counters.ack_seconds.record(u64::try_from(us).unwrap_or(u64::MAX), 1);
                     self.answer(io, connection, Some(&frame_id), &Event::Ack(Ack::RECEIVED));
                 }
                 Outcome::Refused { code, message, retry_after_ms } => {

@@ -2,12 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ringside_types::Histogram;
+
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Counts since the start, and gauges as they stand.
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// Counts since the start, gauges as they stand, and how long things took.
         #[derive(Debug, Default)]
         pub struct Counters {
-            $($(#[$doc])* pub $name: AtomicU64,)*
+            $($(#[doc = $doc])* pub $name: AtomicU64,)*
+            /// From taking a command to queueing its acknowledgement.
+            pub ack_seconds: Histogram,
+            /// From a record's time in the log to queueing it for a member, once for each.
+            pub delivery_seconds: Histogram,
         }
 
         impl Counters {
@@ -16,9 +22,9 @@ macro_rules! counters {
                 self.open.load(Ordering::Relaxed)
             }
 
-            /// Every figure with its name.
-            pub fn named(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name.load(Ordering::Relaxed)),)*]
+            /// Every figure with its name, and what it says.
+            pub fn named(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),*), self.$name.load(Ordering::Relaxed)),)*]
             }
         }
     };
@@ -43,7 +49,7 @@ counters! {
     events,
     /// Frames queued for members: deliveries / events is the fan-out.
     deliveries,
-    /// Pages sent.
+    /// Pages of missed messages sent.
     pages,
     /// Connections let go for being slow.
     slow_consumers,

@@ -73,6 +73,7 @@ impl Gateway {
         if io.now() >= valid_until {
             return self.fenced(io);
         }
+        let time = self.time(io);
         for ChannelEvent { channel_id, effective } in events {
             let Self { index, encoded, scratch, counters, .. } = self;
             encoded.clear();
@@ -102,6 +103,9 @@ impl Gateway {
             }
             add(&counters.events, 1);
             add(&counters.deliveries, deliveries);
+            // An id begins with the time at which the log took its record.
+            let age_ms = time.since(MessageId(effective.id).time());
+            counters.delivery_seconds.record(age_ms.saturating_mul(1_000), deliveries);
             if is_news {
                 self.notify(io, *channel_id, effective);
             }

@@ -37,6 +37,7 @@ fn members_get_events_once_and_in_order(backend: Backend) {
     }
     assert!(is_silent(&mut outsider));
     assert_eq!(stand.counters.deliveries.load(Ordering::Relaxed), 6);
+    assert_eq!(stand.counters.delivery_seconds.snapshot().count(), 6, "once for each member");
 }
 
 fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
@@ -47,7 +48,8 @@ fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
         &mut client,
         &json!({"type": "message.send", "id": id, "payload": {"channel_id": CHANNEL, "content": "hi"}}),
     );
-    let Request::Send { frame_id, user_id, channel_id, record, known_member, .. } = stand.request() else {
+    let Request::Send { frame_id, user_id, channel_id, record, known_member, taken_at, .. } = stand.request()
+    else {
         panic!("not a send");
     };
     assert_eq!((&*frame_id, user_id, channel_id, known_member), (&*id, user(1), CHANNEL, true));
@@ -57,7 +59,7 @@ fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
         (send.content.as_str(), send.origin.map(|origin| (origin.slot, origin.epoch))),
         ("hi", Some((3, 9)))
     );
-    let answer = |outcome| Answer { token: connection.token, frame_id: id.clone().into(), outcome };
+    let answer = |outcome| Answer { token: connection.token, frame_id: id.clone().into(), outcome, taken_at };
     let refused =
         Outcome::Refused { code: ErrorCode::RateLimited, message: "Slow down.", retry_after_ms: Some(5) };
     stand.post(Delivery::Answers(vec![answer(Outcome::Acknowledged), answer(refused)]));
@@ -65,6 +67,7 @@ fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
     assert_eq!((&ack["type"], &ack["id"]), (&json!("message.ack"), &json!(id)));
     let error = frame(&mut client);
     assert_eq!((&error["id"], &error["payload"]["code"]), (&json!(id), &json!("rate_limited")));
+    assert_eq!(stand.counters.ack_seconds.snapshot().count(), 1, "a refusal is no acknowledgement");
 }
 
 fn sync(client: &mut support::Client, channels: &serde_json::Value) {

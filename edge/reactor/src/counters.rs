@@ -23,7 +23,7 @@ impl Counter {
 }
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// A shard's counters; all but `connections` only grow. Shared as `Arc<Counters>`.
         #[derive(Debug, Default)]
         pub struct Counters {
@@ -33,7 +33,7 @@ macro_rules! counters {
         /// The counters at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct CountersSnapshot {
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])* pub $name: u64,)*
         }
 
         impl Counters {
@@ -45,10 +45,10 @@ macro_rules! counters {
         }
 
         impl CountersSnapshot {
-            /// Name and value of each counter, for an exporter.
+            /// Name, meaning and value of each counter, for an exporter.
             #[must_use]
-            pub fn named(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name),)*]
+            pub fn named(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),*), self.$name),)*]
             }
         }
     };

@@ -8,7 +8,6 @@ mod auth;
 mod channels;
 mod client;
 mod contract;
-mod home;
 mod messages;
 mod people;
 mod presence;
@@ -17,4 +16,4 @@ mod router;
 mod users;
 mod views;
 
-pub use router::{Config, Services, router, secured, table};
+pub use router::{Config, Services, nothing_here, router, secured, table, wrong_method};

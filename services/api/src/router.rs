@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
@@ -23,7 +23,7 @@ use serde_json::json;
 use crate::channels::changes;
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
-use crate::{amendments, auth, channels, contract, home, messages, presence, users};
+use crate::{amendments, auth, channels, contract, messages, presence, users};
 
 use table::NOT_YET;
 
@@ -85,7 +85,7 @@ pub(crate) struct App<S> {
     pub(crate) config: Config,
 }
 
-/// Builds the API.
+/// Builds the API. Its fallback may be replaced: whatever is none of its paths can be something else's.
 pub fn router<S: Services>(services: S, config: Config) -> Router {
     let app = Arc::new(App { services, config });
     let by_address = Router::new()
@@ -129,8 +129,6 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .route_layer(from_fn_with_state(app.clone(), auth::authenticated::<S>));
     let api = not_yet(open.merge(guarded)).method_not_allowed_fallback(wrong_method).fallback(nothing_here);
     Router::new()
-        .route("/", get(home::page))
-        .route("/home.css", get(home::style))
         .merge(contract::routes())
         .nest("/api/v1", api)
         .method_not_allowed_fallback(wrong_method)
@@ -184,13 +182,15 @@ async fn not_implemented() -> Problem {
     Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", "This part of the API is not built yet.")
 }
 
-async fn nothing_here() -> Problem {
-    Problem::not_found("There is nothing at this path.")
+/// The answer to a path that nobody serves.
+pub async fn nothing_here() -> Response {
+    Problem::not_found("There is nothing at this path.").into_response()
 }
 
-async fn wrong_method(method: Method) -> Problem {
+/// The answer to a method that a path does not take.
+pub async fn wrong_method(method: Method) -> Response {
     let detail = format!("{method} is not allowed here; the Allow header says what is.");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response()
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
@@ -203,11 +203,16 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// Security headers on every answer; the admin port wears them as well.
+/// Security headers on every answer; the admin port wears them as well. An answer that says itself what it may do, or
+/// how long it is kept, knows better.
 pub async fn secured(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let own = [header::CONTENT_SECURITY_POLICY, header::CACHE_CONTROL];
     for (name, value) in SECURITY_HEADERS {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        let name = HeaderName::from_static(name);
+        if !(own.contains(&name) && response.headers().contains_key(&name)) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
     }
     response
 }

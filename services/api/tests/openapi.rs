@@ -137,10 +137,7 @@ fn nameless(path: &str) -> String {
 fn routed() -> BTreeSet<String> {
     let source = include_str!("../src/router.rs");
     let paths = source.split(".route(").skip(1).filter_map(|rest| rest.split('"').nth(1));
-    paths
-        .filter(|path| path.starts_with('/') && !path.starts_with("/home.css") && *path != "/")
-        .map(nameless)
-        .collect()
+    paths.filter(|path| path.starts_with('/')).map(nameless).collect()
 }
 
 #[tokio::test]

@@ -84,13 +84,13 @@ pub struct Flags {
     /// The data folder [default: ringside-data]
     #[arg(long, global = true)]
     data_dir: Option<String>,
-    /// REST, and the page at / [default: 127.0.0.1:8080]
+    /// REST, and the web client at / [default: 127.0.0.1:8080]
     #[arg(long, global = true)]
     api_addr: Option<String>,
     /// WebSocket, at /ws [default: 127.0.0.1:8081]
     #[arg(long, global = true)]
     edge_addr: Option<String>,
-    /// /health, /ready and /metrics [default: 127.0.0.1:8082]
+    /// /status in a browser; /health, /ready and /metrics [default: 127.0.0.1:8082]
     #[arg(long, global = true)]
     admin_addr: Option<String>,
     /// Shards of the edge [default: one per core]

@@ -28,11 +28,11 @@ pub const SIGNING_KEY_DAYS_MAX: u64 = 3_650;
 pub struct Config {
     /// The data folder.
     pub data_dir: PathBuf,
-    /// REST, and the page at `/`.
+    /// REST, and the web client at `/`.
     pub api_addr: SocketAddr,
     /// WebSocket: `/ws`.
     pub edge_addr: SocketAddr,
-    /// `/health`, `/ready`, `/metrics`.
+    /// `/status` in a browser; `/health`, `/ready`, `/metrics`.
     pub admin_addr: SocketAddr,
     /// Shards of the edge; 0: one per core.
     pub shards: usize,
@@ -309,6 +309,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.tls_cert.is_some() != config.tls_key.is_some() {
         return refuse("tls_cert and tls_key", "one needs the other");
     }
+    if config.edge_url.as_deref().is_some_and(|url| !is_edge_url(url)) {
+        return refuse("edge_url", "an address like wss://chat.example.org/ws");
+    }
     if !(1_000..=600_000).contains(&config.heartbeat_interval_ms) {
         return refuse("heartbeat_interval_ms", "from 1000 to 600000");
     }
@@ -321,6 +324,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return refuse("limits.message_bytes", "from 1024 to 16777216; 0 is the largest");
     }
     Ok(())
+}
+
+fn is_edge_url(url: &str) -> bool {
+    let Ok(url) = url.parse::<axum::http::Uri>() else { return false };
+    url.host().is_some() && url.scheme_str().is_some_and(|scheme| ["ws", "wss"].contains(&scheme))
 }
 
 #[cfg(test)]
@@ -389,6 +397,7 @@ mod tests {
                 "tls_cert" | "tls_key" => continue,
                 "backend" => "poll",
                 "registration" => "invitation",
+                "edge_url" => "wss://chat.example.org/ws",
                 "heartbeat_interval_ms" | "limits.message_bytes" => "5000",
                 _ => "7",
             };

@@ -7,6 +7,7 @@ mod edge;
 mod engines;
 mod http;
 mod metrics;
+mod pages;
 mod pipeline;
 mod rotation;
 mod services;
@@ -56,7 +57,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let pipeline = runtime.block_on(Pipeline::start(&folder, &stopping))?;
     let edge = Edge::start(runtime, config, api.address(), tls.map(|tls| tls.server), &folder, &stopping)?;
     let ready = watch::Readiness::new(edge.seated());
-    let registry = Arc::new(metrics::registry(&folder, &pipeline, &edge, &ready));
+    let metrics = Arc::new(metrics::Metrics::new(&folder, &pipeline, &edge, &ready));
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
@@ -67,8 +68,10 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         let control = tokio::spawn(backup::serve(backup::Source::of(&folder), stopping.clone()));
         let (leave, leaving) = latch::channel(false);
         let door = Some(door::Door::new(edge.address(), connector));
-        let api = api.serve(ringside_api::router(services, api_config(config, &edge)), door, leaving.clone());
-        let admin = admin.serve(watch::routes(ready.clone(), registry), None, leaving);
+        let client = pages::Pages::client(&pages::edge_origins(&edge.url(config))).routes();
+        let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
+        let api = api.serve(router, door, leaving.clone());
+        let admin = admin.serve(watch::routes(ready.clone(), metrics), None, leaving);
         let outcome = tokio::select! {
             name = signals.next() => {
                 tracing::info!(signal = name, "stopping: connections are let go first");
@@ -103,7 +106,7 @@ fn announce(config: &Config, api: &http::Server, admin: &http::Server, edge: &Ed
     let api = api.address();
     let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     println!("Ringside is up: {scheme}://{api}/ in a browser, {} for WebSocket clients", edge.url(config));
-    println!("Figures and readiness: http://{}/metrics, /ready", admin.address());
+    println!("For whoever runs it: http://{}/status in a browser, /metrics, /ready", admin.address());
     tracing::info!(
         api = %api,
         edge = %edge.address(),

@@ -12,7 +12,7 @@ use ringside_domain::rows::Progress;
 use ringside_ports::log::{ReadLimit, Record};
 use ringside_ports::{Committer, EngineError, Log, MessageStore};
 use ringside_types::limits::PARTITION_LAG_MAX_MS;
-use ringside_types::{Offset, PartitionId, Topic};
+use ringside_types::{Histogram, Offset, PartitionId, Topic, UnixMillis};
 use ringside_wire::records::Command;
 use tokio::sync::watch;
 
@@ -68,6 +68,18 @@ pub struct Counters {
     pub replays: AtomicU64,
     /// The age of the last record applied when its batch was committed, in milliseconds.
     pub lag_ms: AtomicU64,
+    /// The offsets that the partitions stand at, together: what the log has beyond them waits.
+    pub position: AtomicU64,
+    /// From a record's time in the log to its commit in the store.
+    pub commit_seconds: Histogram,
+}
+
+impl Counters {
+    /// A partition stands elsewhere now: after a failure perhaps before where it stood.
+    fn moved(&self, from: &mut Offset, to: Offset) {
+        self.position.fetch_add(to.0.wrapping_sub(from.0), Ordering::Relaxed);
+        *from = to;
+    }
 }
 
 /// Finds where a partition left off. On a log that is empty it writes down the start, so that records without
@@ -103,15 +115,20 @@ pub async fn run<L: Log, S: MessageStore, C: Committer>(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ProcessorError> {
     let mut pause = RETRY_PAUSE;
+    let mut position = Offset(0);
     loop {
         let mut machine = open(partition, &log, &store).await?;
+        counters.moved(&mut position, machine.progress().offset);
         let failed = loop {
             let turn = turn(&mut machine, &log, &store, &committer, &counters);
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
                 done = turn => match done {
-                    Ok(()) => pause = RETRY_PAUSE,
+                    Ok(()) => {
+                        pause = RETRY_PAUSE;
+                        counters.moved(&mut position, machine.progress().offset);
+                    }
                     Err(error) => break error,
                 },
             }
@@ -161,7 +178,11 @@ pub async fn turn<L: Log, S: MessageStore, C: Committer>(
     counters.dead.fetch_add(batch.dead.len() as u64, Ordering::Relaxed);
     committer.commit(pack(partition, batch)).await?;
     counters.batches.fetch_add(1, Ordering::Relaxed);
-    counters.lag_ms.store(now_ms().saturating_sub(inputs[inputs.len() - 1].time.0), Ordering::Relaxed);
+    let now = UnixMillis(now_ms());
+    counters.lag_ms.store(now.since(inputs[inputs.len() - 1].time), Ordering::Relaxed);
+    for input in &inputs {
+        counters.commit_seconds.record_shared(now.since(input.time).saturating_mul(1_000), 1);
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ mod tables;
 pub use clock::Clock;
 pub use committer::EmbeddedCommitter;
 pub use config::{Config, LOG_RETENTION_MIN, Partitions};
-pub use engine::counters::{Counters, WRITE_BOUNDS_US};
+pub use engine::counters::Counters;
 pub use engine::{Engine, QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX};
 pub use folder::{FORMAT, OpenError};
 pub use log::{EmbeddedLog, GROUP_METADATA_BYTES_MAX, RECORD_BYTES_MAX};

@@ -1,15 +1,21 @@
 //! Everything that is counted, as OpenMetrics. The counters are plain atomics, read when somebody asks.
 
+mod process;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use ringside_embedded::EmbeddedLog;
+use ringside_ports::{EngineError, Log as _};
+use ringside_types::histogram::BOUNDS_US;
+use ringside_types::{Histogram, HistogramSnapshot, PartitionId, Topic};
 
 use super::edge::Edge;
 use super::engines::DataFolder;
@@ -17,33 +23,70 @@ use super::pipeline::Pipeline;
 use super::watch::Readiness;
 
 /// Figures that go up and down; all others only grow.
-const GAUGES: [&str; 8] = ["connections", "open", "channels", "users", "epoch", "seated", "lag_ms", "ready"];
+const GAUGES: [&str; 9] =
+    ["connections", "open", "channels", "users", "epoch", "seated", "lag_ms", "ready", "waiting"];
 
-type Figures = Vec<(&'static str, u64)>;
+/// Name, meaning, value.
+type Figure = (&'static str, &'static str, u64);
 type Shard = (Arc<ringside_reactor::Counters>, Arc<ringside_gateway::Counters>);
 
-/// A registry over all parts.
-pub(super) fn registry(folder: &DataFolder, pipeline: &Pipeline, edge: &Edge, ready: &Readiness) -> Registry {
-    let engine = folder.engine.clone();
-    let (bridge, processors, ready) = (edge.seated(), pipeline.counters.clone(), ready.clone());
-    let parts = Parts {
-        shards: edge.counters().collect(),
-        process: Box::new(move || {
-            let mut parts: Vec<(&str, Figures)> = vec![("", vec![("ready", u64::from(ready.is_ready()))])];
-            parts.push(("bridge", bridge.named().to_vec()));
-            parts.push(("processor", processor_figures(&processors)));
-            parts.push(("engine", engine_figures(engine.counters())));
-            parts
-        }),
-    };
-    let mut registry = Registry::with_prefix("ringside");
-    registry.register_collector(Box::new(parts));
-    registry
+/// What `/metrics` answers with.
+pub(super) struct Metrics {
+    registry: Registry,
+    log: EmbeddedLog,
+    processors: Arc<ringside_message::processor::Counters>,
+    waiting: Arc<AtomicU64>,
+}
+
+impl Metrics {
+    /// Over all parts, which have been started.
+    pub(super) fn new(folder: &DataFolder, pipeline: &Pipeline, edge: &Edge, ready: &Readiness) -> Self {
+        let waiting = Arc::<AtomicU64>::default();
+        let parts = Parts {
+            shards: edge.counters().collect(),
+            bridge: edge.seated(),
+            processors: pipeline.counters.clone(),
+            engine: folder.engine.clone(),
+            ready: ready.clone(),
+            waiting: waiting.clone(),
+        };
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(process::Process::started()));
+        registry.sub_registry_with_prefix("ringside").register_collector(Box::new(parts));
+        Self { registry, log: folder.engine.log(), processors: pipeline.counters.clone(), waiting }
+    }
+
+    /// All figures, as text.
+    pub(super) async fn text(&self) -> String {
+        match self.waiting().await {
+            Ok(waiting) => self.waiting.store(waiting, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "how much waits in the log can't be told"),
+        }
+        let mut text = String::new();
+        // Writing into a string can't fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Records of the log that no processor has committed.
+    async fn waiting(&self) -> Result<u64, EngineError> {
+        // The position first: it never passes an end that is read later.
+        let position = self.processors.position.load(Ordering::Relaxed);
+        let mut end: u64 = 0;
+        for partition in (0..self.log.partitions(Topic::MessagesSend)).map(PartitionId) {
+            end += self.log.bounds(Topic::MessagesSend, partition).await?.end.0;
+        }
+        Ok(end.saturating_sub(position))
+    }
 }
 
 struct Parts {
     shards: Vec<Shard>,
-    process: Box<dyn Fn() -> Vec<(&'static str, Figures)> + Send + Sync>,
+    bridge: Arc<ringside_bridge::Counters>,
+    processors: Arc<ringside_message::processor::Counters>,
+    engine: ringside_embedded::Engine,
+    ready: Readiness,
+    waiting: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Parts {
@@ -54,85 +97,162 @@ impl fmt::Debug for Parts {
 
 impl Collector for Parts {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for (part, figures) in (self.process)() {
-            for (name, value) in figures {
-                let full = if part.is_empty() { name.to_owned() } else { format!("{part}_{name}") };
-                encode(&mut encoder, &full, name, &[(None, value)])?;
-            }
-        }
-        let of_reactor = |shard: &Shard| shard.0.snapshot().named();
-        let of_gateway = |shard: &Shard| shard.1.named();
-        self.shards_of("reactor", of_reactor, &mut encoder)?;
-        self.shards_of("gateway", of_gateway, &mut encoder)
+        let encoder = &mut encoder;
+        let ready = ("ready", "Gauge: 1 while everything answers.", u64::from(self.ready.is_ready()));
+        part("", &[ready], encoder)?;
+        part("bridge", &self.bridge.named(), encoder)?;
+        part("processor", &processor_figures(&self.processors, &self.waiting), encoder)?;
+        part("engine", &engine_figures(self.engine.counters()), encoder)?;
+        self.of_shards("reactor", |shard| shard.0.snapshot().named(), encoder)?;
+        self.of_shards("gateway", |shard| shard.1.named(), encoder)?;
+        let of_process = |histogram: &Histogram| vec![(None, histogram.snapshot())];
+        durations(
+            "processor_commit_seconds",
+            "From a record's time in the log to its commit in the store.",
+            &of_process(&self.processors.commit_seconds),
+            encoder,
+        )?;
+        durations(
+            "engine_write_seconds",
+            "Making a batch durable: writing, syncing, applying.",
+            &of_process(&self.engine.counters().write_seconds),
+            encoder,
+        )?;
+        durations(
+            "bridge_receive_seconds",
+            "From a record's time in the edge's part of the log to reading it there.",
+            &of_process(&self.bridge.receive_seconds),
+            encoder,
+        )?;
+        let of_shards = |which: fn(&ringside_gateway::Counters) -> &Histogram| -> Vec<_> {
+            let shards = self.shards.iter().enumerate();
+            shards.map(|(shard, (_, gateway))| (Some(shard), which(gateway).snapshot())).collect()
+        };
+        durations(
+            "gateway_ack_seconds",
+            "From taking a command to queueing its acknowledgement.",
+            &of_shards(|gateway| &gateway.ack_seconds),
+            encoder,
+        )?;
+        durations(
+            "gateway_delivery_seconds",
+            "From a record's time in the log to queueing it for a member, once for each.",
+            &of_shards(|gateway| &gateway.delivery_seconds),
+            encoder,
+        )
     }
 }
 
 impl Parts {
-    fn shards_of(
+    fn of_shards(
         &self,
         part: &str,
-        figures: impl Fn(&Shard) -> Figures,
+        figures: impl Fn(&Shard) -> Vec<Figure>,
         encoder: &mut DescriptorEncoder<'_>,
     ) -> fmt::Result {
-        let shards: Vec<Figures> = self.shards.iter().map(figures).collect();
+        let shards: Vec<Vec<Figure>> = self.shards.iter().map(figures).collect();
         let Some(first) = shards.first() else { return Ok(()) };
-        for (index, (name, _)) in first.iter().enumerate() {
+        for (index, (name, help, _)) in first.iter().enumerate() {
             let values: Vec<_> =
-                shards.iter().enumerate().map(|(shard, figures)| (Some(shard), figures[index].1)).collect();
-            encode(encoder, &format!("{part}_{name}"), name, &values)?;
+                shards.iter().enumerate().map(|(shard, figures)| (Some(shard), figures[index].2)).collect();
+            encode(&format!("{part}_{name}"), name, help, &values, encoder)?;
         }
         Ok(())
     }
 }
 
-fn encode(
-    encoder: &mut DescriptorEncoder<'_>,
-    full: &str,
-    name: &str,
-    values: &[(Option<usize>, u64)],
-) -> fmt::Result {
-    let is_gauge = GAUGES.contains(&name);
-    let kind = if is_gauge { MetricType::Gauge } else { MetricType::Counter };
-    let mut metric = encoder.encode_descriptor(full, &name.replace('_', " "), None, kind)?;
-    for (shard, value) in values {
-        let labels = shard.map(|shard| [("shard", shard.to_string())]);
-        let encoder = match &labels {
-            Some(labels) => metric.encode_family(labels)?,
-            None => metric.encode_family::<[(&str, String); 0]>(&[])?,
-        };
-        if is_gauge {
-            ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX)).encode(encoder)?;
-        } else {
-            ConstCounter::new(*value).encode(encoder)?;
-        }
+/// The figures of a part that there is once.
+fn part(part: &str, figures: &[Figure], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    for (name, help, value) in figures {
+        let full = if part.is_empty() { (*name).to_owned() } else { format!("{part}_{name}") };
+        encode(&full, name, help, &[(None, *value)], encoder)?;
     }
     Ok(())
 }
 
-fn processor_figures(counters: &ringside_message::processor::Counters) -> Figures {
-    let read = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
+fn encode(
+    full: &str,
+    name: &str,
+    help: &str,
+    values: &[(Option<usize>, u64)],
+    encoder: &mut DescriptorEncoder<'_>,
+) -> fmt::Result {
+    let is_gauge = GAUGES.contains(&name);
+    let kind = if is_gauge { MetricType::Gauge } else { MetricType::Counter };
+    let metric = encoder.encode_descriptor(full, &sentence(help), None, kind)?;
+    each(metric, values, |encoder, value| {
+        if is_gauge {
+            ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX)).encode(encoder)
+        } else {
+            ConstCounter::new(*value).encode(encoder)
+        }
+    })
+}
+
+fn durations(
+    full: &str,
+    help: &str,
+    values: &[(Option<usize>, HistogramSnapshot)],
+    encoder: &mut DescriptorEncoder<'_>,
+) -> fmt::Result {
+    let metric = encoder.encode_descriptor(full, &sentence(help), None, MetricType::Histogram)?;
+    each(metric, values, |mut encoder, histogram| {
+        let bounds = BOUNDS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(histogram.buckets).collect();
+        let sum = histogram.sum_us as f64 / 1e6;
+        encoder.encode_histogram::<NoLabelSet>(sum, histogram.count(), &buckets, None)
+    })
+}
+
+/// Writes the one value of the process, or each shard's with its number.
+fn each<V>(
+    mut metric: MetricEncoder<'_>,
+    values: &[(Option<usize>, V)],
+    write: impl Fn(MetricEncoder<'_>, &V) -> fmt::Result,
+) -> fmt::Result {
+    if let [(None, value)] = values {
+        return write(metric, value);
+    }
+    for (shard, value) in values {
+        let labels = [("shard", shard.unwrap_or_default().to_string())];
+        write(metric.encode_family(&labels)?, value)?;
+    }
+    Ok(())
+}
+
+/// A line of documentation as HELP has it: the encoder ends it with a full stop, and TYPE says what is a gauge.
+fn sentence(help: &str) -> String {
+    let help = help.trim().trim_end_matches('.');
+    let help = help.strip_prefix("Gauge: ").unwrap_or(help);
+    let mut letters = help.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn processor_figures(counters: &ringside_message::processor::Counters, waiting: &AtomicU64) -> Vec<Figure> {
+    let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
     vec![
-        ("records", read(&counters.records)),
-        ("messages", read(&counters.messages)),
-        ("batches", read(&counters.batches)),
-        ("rejections", read(&counters.rejections)),
-        ("dead", read(&counters.dead)),
-        ("replays", read(&counters.replays)),
-        ("lag_ms", read(&counters.lag_ms)),
+        ("records", "Records applied.", read(&counters.records)),
+        ("messages", "Messages stored.", read(&counters.messages)),
+        ("batches", "Batches committed.", read(&counters.batches)),
+        ("rejections", "Messages rejected after their acknowledgement.", read(&counters.rejections)),
+        ("dead", "Records that could not be processed.", read(&counters.dead)),
+        ("replays", "Times that a partition was opened anew after a failure.", read(&counters.replays)),
+        ("lag_ms", "Age of the last record applied when its batch was committed.", read(&counters.lag_ms)),
+        ("waiting", "Records of the log that are not committed yet.", read(waiting)),
     ]
 }
 
-fn engine_figures(counters: &ringside_embedded::Counters) -> Figures {
-    let read = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
+fn engine_figures(counters: &ringside_embedded::Counters) -> Vec<Figure> {
+    let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
     vec![
-        ("batches", read(&counters.batches)),
-        ("requests", read(&counters.requests)),
-        ("records", read(&counters.records)),
-        ("record_bytes", read(&counters.record_bytes)),
-        ("rows", read(&counters.rows)),
-        ("trimmed", read(&counters.trimmed)),
-        ("tail_reads", read(&counters.tail_reads)),
-        ("cold_reads", read(&counters.cold_reads)),
-        ("write_us", read(&counters.write_us)),
+        ("batches", "Batches written.", read(&counters.batches)),
+        ("requests", "Requests in those batches.", read(&counters.requests)),
+        ("records", "Records appended to the log.", read(&counters.records)),
+        ("record_bytes", "Bytes of those records.", read(&counters.record_bytes)),
+        ("rows", "Rows written.", read(&counters.rows)),
+        ("trimmed", "Records removed from the log for their age.", read(&counters.trimmed)),
+        ("tail_reads", "Reads of the log that memory answered.", read(&counters.tail_reads)),
+        ("cold_reads", "Reads of the log that went to the disk.", read(&counters.cold_reads)),
+        ("write_us", "Microseconds spent in durable writes.", read(&counters.write_us)),
     ]
 }

@@ -1,4 +1,4 @@
-//! What an operator and an orchestrator look at: `/health`, `/ready`, `/metrics`.
+//! What an operator and an orchestrator look at: `/health`, `/ready`, `/metrics`, and `/status` in a browser.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use prometheus_client::registry::Registry;
+
+use super::metrics::Metrics;
+use super::pages::Pages;
 
 /// Whether all of it answers.
 #[derive(Clone)]
@@ -44,17 +46,18 @@ impl Readiness {
 #[derive(Clone)]
 struct Shown {
     ready: Readiness,
-    registry: Arc<Registry>,
+    metrics: Arc<Metrics>,
 }
 
 /// The admin port's routes.
-pub(super) fn routes(ready: Readiness, registry: Arc<Registry>) -> Router {
+pub(super) fn routes(ready: Readiness, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(readiness))
-        .route("/metrics", get(metrics))
-        .with_state(Shown { ready, registry })
+        .route("/metrics", get(figures))
+        .with_state(Shown { ready, metrics })
         .layer(from_fn(ringside_api::secured))
+        .fallback_service(Pages::status().routes())
 }
 
 async fn readiness(State(shown): State<Shown>) -> (StatusCode, String) {
@@ -64,9 +67,7 @@ async fn readiness(State(shown): State<Shown>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
-    let mut text = String::new();
-    // Writing into a string can't fail.
-    let _ = prometheus_client::encoding::text::encode(&mut text, &shown.registry);
+async fn figures(State(shown): State<Shown>) -> impl IntoResponse {
+    let text = shown.metrics.text().await;
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

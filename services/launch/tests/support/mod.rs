@@ -237,6 +237,28 @@ fn get(address: SocketAddr, path: &str, headers: &str) -> (u16, String) {
 
 /// One request, its answer's status and body.
 pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+    let answer = ask(address, method, path, headers, body);
+    (answer.status, String::from_utf8(answer.body).expect("text"))
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// By their names in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value; empty: it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// One request, its whole answer.
+pub fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     let length = body.len();
@@ -244,9 +266,12 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str, bod
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).expect("it takes it");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("bytes");
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    let head = std::str::from_utf8(&answer[..end]).expect("text");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    (status, body.to_owned())
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    let headers = lines.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+    Answer { status, headers, body: answer[end + 4..].to_vec() }
 }

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds of the histogram of write times, in microseconds; one more bucket holds all above.
-pub const WRITE_BOUNDS_US: [u64; 9] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000];
+use ringside_types::Histogram;
 
 /// Counts since the engine was opened.
 #[derive(Debug, Default)]
@@ -29,8 +28,8 @@ pub struct Counters {
     pub cold_reads: AtomicU64,
     /// Microseconds spent in making batches durable: writing, syncing, applying.
     pub write_us: AtomicU64,
-    /// Batches by that time; the bounds are [`WRITE_BOUNDS_US`].
-    pub write_histogram: [AtomicU64; WRITE_BOUNDS_US.len() + 1],
+    /// Batches by that time.
+    pub write_seconds: Histogram,
 }
 
 impl Counters {
@@ -42,7 +41,6 @@ impl Counters {
         let us = took.as_micros() as u64;
         Self::add(&self.batches, 1);
         Self::add(&self.write_us, us);
-        let bucket = WRITE_BOUNDS_US.partition_point(|bound| *bound < us);
-        Self::add(&self.write_histogram[bucket], 1);
+        self.write_seconds.record_shared(us, 1);
     }
 }

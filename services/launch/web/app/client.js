@@ -1,0 +1,66 @@
+// The one client of this page, the address in the hash, and the hooks that listen to both.
+import { Ringside, browserStorage } from "../ringside.js";
+import { useEffect, useReducer, useRef } from "./view.js";
+
+export const ringside = new Ringside({ url: location.origin, storage: browserStorage() });
+
+/**
+ * What `select` takes from the client's state, drawn again after each event; events of one frame are drawn once.
+ * The state is mutated in place, so an object always counts as changed, a plain value only when it differs.
+ * @template T @param {(ringside: Ringside) => T} select @returns {T}
+ */
+export function useRingside(select) {
+  const [, draw] = useReducer((n) => n + 1, 0);
+  const seen = useRef(/** @type {any} */ ({}));
+  const value = select(ringside);
+  seen.current = { select, value };
+  useEffect(() => {
+    let frame = 0;
+    const look = () => {
+      frame = 0;
+      const { select, value } = seen.current;
+      const now = select(ringside);
+      if (typeof now === "object" || now !== value) draw(0);
+    };
+    // A hidden tab gets no frames, and its title has to follow all the same.
+    const off = ringside.on("*", () => (frame ||= document.hidden ? setTimeout(look, 50) : requestAnimationFrame(look)));
+    look();
+    return () => (off(), cancelAnimationFrame(frame));
+  }, []);
+  return value;
+}
+
+/** Goes to an address in the app, such as `#/c/<id>`. @param {string} hash @param {boolean} [replace] no new step for "back" */
+export function navigate(hash, replace) {
+  if (replace) {
+    history.replaceState(null, "", hash);
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  } else location.hash = hash;
+}
+
+/**
+ * Where one is. A panel lies over the conversation from which it was opened, so that stays as it was.
+ * @typedef {{channel?: string, message?: string, thread?: string, pins?: boolean, panel?: string, arg?: string}} Route
+ * @param {string} hash @param {Route} before @returns {Route}
+ */
+export function routeOf(hash, before = {}) {
+  const [kind, a, b, c] = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  const under = { channel: before.channel, thread: before.thread, pins: before.pins };
+  if (kind === "settings") return { ...under, panel: "settings" };
+  if (kind === "p" && /^[a-z]+$/.test(a)) return { ...under, panel: a, arg: b };
+  if (kind !== "c" || !a) return {};
+  return { channel: a, message: b === "m" ? c : undefined, thread: b === "t" ? c : undefined, pins: b === "pins" };
+}
+
+let route = routeOf(location.hash);
+addEventListener("hashchange", () => (route = routeOf(location.hash, route)));
+
+/** @returns {Route} */
+export function useRoute() {
+  const [, draw] = useReducer((n) => n + 1, 0);
+  useEffect(() => {
+    addEventListener("hashchange", draw);
+    return () => removeEventListener("hashchange", draw);
+  }, []);
+  return route;
+}

@@ -1,0 +1,161 @@
+// Where one writes: grows with the text, keeps it as a draft, completes names, answers and edits.
+import { html, useEffect, useId, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
+import { ringside, useRingside } from "./client.js";
+import { Button, nameOf, titleOf } from "./parts.js";
+import { icon } from "./icons.js";
+import { draftOf, keepDraft } from "./drafts.js";
+import { attempt } from "./message.js";
+import { Mentions, completionOf } from "./mentions.js";
+import { plain } from "./text.js";
+
+const MESSAGE_BYTES = 60_000;
+const WARN_SHARE = 0.9;
+const HEIGHT_SHARE = 0.4;
+const bytesOf = (text) => new TextEncoder().encode(text).length;
+const rules = (channel) => channel.role === "owner" || channel.role === "admin" || channel.type === "dm";
+
+/** When one may write again under slow mode, in milliseconds since 1970; 0: now. */
+function slowUntil(channel) {
+  const seconds = channel.settings?.slow_mode_s;
+  if (!seconds || rules(channel)) return 0;
+  const last = [...channel.messages, ...channel.pending].findLast((message) => message.sender?.id === ringside.me?.id && message.level !== "failed");
+  const until = last ? Date.parse(last.created_at) + seconds * 1000 : 0;
+  return until > Date.now() ? until : 0;
+}
+
+/** Why one can't write here, as a sentence; "" when one can. */
+function useHindrance(channel, editing) {
+  const [, tick] = useReducer((n) => n + 1, 0);
+  const until = slowUntil(channel);
+  useEffect(() => {
+    if (!until) return;
+    const clock = setInterval(tick, 1000);
+    return () => clearInterval(clock);
+  }, [until]);
+  if (editing) return "";
+  if (channel.settings?.who_may_post === "admins" && !rules(channel)) return "Only owners and admins write here. You can read and react.";
+  return until ? `Slow mode is on: you can write again in ${Math.ceil((until - Date.now()) / 1000)} s.` : "";
+}
+
+/** As high as its text, up to a share of the window. */
+function useHeight(field, text) {
+  useLayoutEffect(() => {
+    const area = field.current;
+    if (!area) return;
+    area.style.height = "auto";
+    area.style.height = `${Math.min(area.scrollHeight, innerHeight * HEIGHT_SHARE)}px`;
+  });
+  return text;
+}
+
+/** What is said above the field: whom one answers, or that one edits. */
+function Banner({ mode, cancel }) {
+  const about = mode.edit || mode.reply;
+  if (!about) return null;
+  return html`<div class="banner">${icon(mode.edit ? "edit" : "reply")}<span dir="auto"><b>${mode.edit ? "Editing" : `Replying to ${nameOf(about.sender)}`}</b> ${plain(about.content)}</span>
+    <${Button} kind="quiet" icon="close" label=${mode.edit ? "Stop editing" : "Don’t reply"} onClick=${cancel} /></div>`;
+}
+
+/** The names that are offered, where the choice stands, and the keys that move it. */
+function useMentions(channel, field, text, setText) {
+  const [caret, setCaret] = useState(0);
+  const [at, setAt] = useState(0);
+  const [refused, setRefused] = useState("");
+  const found = completionOf(channel, text, caret);
+  const offered = found && refused !== text ? found : null;
+  const choose = (choice) => {
+    const before = `${text.slice(0, offered.from)}@${choice.username} `;
+    setText(before + text.slice(caret));
+    setCaret(before.length);
+    requestAnimationFrame(() => field.current?.setSelectionRange(before.length, before.length));
+  };
+  const keys = (event) => {
+    if (!offered) return false;
+    const { choices } = offered;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) setAt((at + step + choices.length) % choices.length);
+    else if (event.key === "Enter" || event.key === "Tab") choose(choices[Math.min(at, choices.length - 1)]);
+    else if (event.key === "Escape") setRefused(text);
+    else return false;
+    event.preventDefault();
+    return true;
+  };
+  const follow = () => (setCaret(field.current?.selectionStart || 0), setAt(0));
+  return { offered, at, choose, keys, follow };
+}
+
+/** The text, which is the draft while one writes anew, and the message while one edits. */
+function useText(channel, mode, place) {
+  const [text, show] = useState(() => draftOf(place));
+  const edited = mode.edit?.message_id;
+  useEffect(() => show(edited ? mode.edit.content : draftOf(place)), [edited]);
+  useEffect(() => {
+    const other = (event) => event.key?.endsWith(place) && !edited && show(draftOf(place));
+    addEventListener("storage", other);
+    return () => removeEventListener("storage", other);
+  }, [edited]);
+  const setText = (next) => {
+    show(next);
+    if (!edited) keepDraft(place, next);
+    if (!edited) Promise.resolve(ringside.typing(channel.id, !!next.trim())).catch(() => {});
+  };
+  return [text, setText];
+}
+
+/**
+ * @param {{channel: any, mode: {reply?: any, edit?: any}, setMode: (mode: any) => void, controls: any, thread?: string}} props
+ * `thread`: what is written answers this message
+ */
+export function Composer({ channel, mode, setMode, controls, thread }) {
+  const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
+  const id = useId();
+  const [text, setText] = useText(channel, mode, thread ? `${channel.id}.${thread}` : channel.id);
+  const mentions = useMentions(channel, field, text, setText);
+  const hindrance = useHindrance(channel, mode.edit);
+  const most = useRingside(() => ringside.limits?.message_bytes) || MESSAGE_BYTES;
+  const size = text.length * 4 > most * WARN_SHARE ? bytesOf(text) : 0;
+  controls.field = field.current;
+  useHeight(field, text);
+  useEffect(() => void (controls.field = field.current));
+  useEffect(() => () => void Promise.resolve(ringside.typing(channel.id, false)).catch(() => {}), []);
+
+  const cancel = () => (setMode({}), field.current?.focus());
+  const send = () => {
+    const content = text.trim();
+    if (!content || size > most) return;
+    if (mode.edit) {
+      if (content !== mode.edit.content) attempt(ringside.edit(channel.id, mode.edit.message_id, content));
+    } else {
+      const reply_to = mode.reply?.message_id || thread;
+      attempt(ringside.send(channel.id, reply_to ? { content, reply_to, content_type: "reply" } : { content }));
+      setText("");
+      controls.toEnd();
+    }
+    cancel();
+  };
+  const editLast = () => {
+    const last = channel.messages.findLast((message) => message.sender.id === ringside.me?.id && !message.deleted && (!thread || message.reply_to === thread));
+    if (last) setMode({ edit: last });
+    return last;
+  };
+  const keys = (event) => {
+    if (event.isComposing || mentions.keys(event)) return;
+    if (event.key === "Enter" && !event.shiftKey) send();
+    else if (event.key === "Escape" && (mode.edit || mode.reply)) cancel();
+    else if (event.key !== "ArrowUp" || text || !editLast()) return;
+    event.preventDefault();
+  };
+  if (hindrance) return html`<div class="composer"><p class="hindrance" role="status">${icon(hindrance.startsWith("Slow") ? "clock" : "lock")}${hindrance}</p></div>`;
+  const { offered, at } = mentions;
+  return html`<form class="composer" onSubmit=${(event) => (event.preventDefault(), send())}>
+    ${offered && html`<${Mentions} id=${id} choices=${offered.choices} at=${Math.min(at, offered.choices.length - 1)} choose=${mentions.choose} />`}
+    <${Banner} mode=${mode} cancel=${cancel} />
+    ${size > most * WARN_SHARE && html`<p class=${size > most ? "wrong" : "note"} role="status">${size > most ? `This is ${size - most} bytes too long to send. Shorten it, or send it in parts.` : `${most - size} bytes left.`}</p>`}
+    <div class="field-line">
+      <textarea ref=${field} rows="1" dir="auto" aria-label="Message" placeholder=${thread ? "Reply in the thread" : `Write to ${titleOf(channel)}`} enterkeyhint="send" value=${text}
+        role=${offered ? "combobox" : undefined} aria-expanded=${offered ? "true" : undefined} aria-controls=${offered ? id : undefined} aria-activedescendant=${offered ? `${id}-${at}` : undefined} aria-autocomplete="list"
+        onInput=${(event) => (setText(event.target.value), mentions.follow())} onKeyUp=${(event) => /^Arrow(Left|Right)|Home|End/.test(event.key) && mentions.follow()} onClick=${mentions.follow} onKeyDown=${keys}></textarea>
+      <${Button} kind="primary round" type="submit" icon=${mode.edit ? "check" : "send"} label=${mode.edit ? "Save" : "Send"} aria-disabled=${!text.trim() || size > most} onMouseDown=${(event) => event.preventDefault()} />
+    </div>
+  </form>`;
+}

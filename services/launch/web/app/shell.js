@@ -1,0 +1,110 @@
+// The frame of the app: list, conversation, side pane, panels over them, and what the connection is doing.
+import { html, useEffect, useState } from "./view.js";
+import { navigate, ringside, useRingside, useRoute } from "./client.js";
+import { Button, Empty, later, Toasts, open, sentence, toast } from "./parts.js";
+import { List } from "./list.js";
+import { Conversation, Menu } from "./conversation.js";
+import { useNotices } from "./notices.js";
+import { forgetDrafts } from "./drafts.js";
+import { Announcer } from "./announcer.js";
+
+const CALM_MS = 700;
+const IDLE_MS = 3000;
+const Side = later(() => import("./side.js"));
+const Switcher = later(() => import("./switcher.js"));
+
+/** The whole app once somebody is signed in. */
+export function Shell() {
+  const route = useRoute();
+  const [switching, setSwitching] = useState(false);
+  const channel = useRingside(() => ringside.channels.get(route.channel));
+  useNotices();
+  useEffect(() => {
+    const keys = (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "k") return;
+      event.preventDefault();
+      setSwitching((on) => !on);
+    };
+    addEventListener("keydown", keys);
+    const idle = setTimeout(() => [Menu, Side, Switcher].forEach((part) => part.fetch().catch(() => {})), IDLE_MS);
+    const offs = [ringside.on("error", (error) => toast(sentence(error))), ringside.on("signed_out", forgetDrafts)];
+    return () => (clearTimeout(idle), removeEventListener("keydown", keys), offs.forEach((off) => off()));
+  }, []);
+  const side = channel && (route.thread || route.pins);
+  const view = side ? "side" : route.channel ? "talk" : "list";
+  return html`<div class="shell" data-view=${view}>
+    <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), document.querySelector("main")?.focus())}>Skip to the conversation</a>
+    <${List} active=${route.channel} />
+    ${channel ? html`<${Conversation} key=${channel.id} channel=${channel} message=${route.message} aside=${!!side} />` : html`<${Nowhere} wanted=${route.channel} />`}
+    ${side && html`<${Side} key=${route.thread || "pins"} channel=${channel} thread=${route.thread} />`}
+    <${Connection} />
+    <${Announcer} />
+    ${route.panel && html`<${Lazy} key=${`${route.panel}/${route.arg}`} name=${route.panel} arg=${route.arg} channel=${route.channel} />`}
+    ${switching && html`<${Switcher} close=${() => setSwitching(false)} />`}
+    <${Toasts} />
+  </div>`;
+}
+
+/** The place of the conversation while none is open. */
+function Nowhere({ wanted }) {
+  const { count, state } = useRingside(() => ({ count: ringside.channels.size, state: ringside.state.name }));
+  if (wanted && state !== "live" && !count) return html`<main tabindex="-1" class="talk"></main>`;
+  const title = wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
+  const text = wanted
+    ? "It was deleted, or you are not a member of it."
+    : count ? "Pick one on the left, or press Ctrl K to go anywhere." : "Nothing here yet. There are three good ways to begin:";
+  return html`<main tabindex="-1" class="talk nowhere"><${Empty} icon=${wanted ? "lock" : "mark"} title=${title}><p>${text}</p>
+    ${wanted ? html`<${Button} onClick=${() => navigate("#/", true)}>Back to all conversations</>` : !count && html`<${Ways} />`}</></main>`;
+}
+
+/** How somebody new begins; the list shows it as well, for a phone has nothing beside the list. */
+export const Ways = () => html`<div class="ways">
+  <${Way} panel="people" icon="people" title="Find people">Look somebody up and write to them.</>
+  <${Way} panel="create" icon="add" title="Create a channel">A place for a team or a subject.</>
+  <${Way} panel="discover" icon="compass" title="Browse channels">See what is public, and join in.</>
+</div>`;
+const Way = ({ panel, icon, title, children }) =>
+  html`<${Button} kind="way" icon=${icon} onClick=${() => open(panel)}><span><b>${title}</b><span class="note">${children}</span></span></>`;
+
+/** What the connection is doing, in a sentence; nothing while all is well or merely quick. */
+function Connection() {
+  const { name, retryAt, reason, waiting } = useRingside(() => ({
+    ...ringside.state,
+    waiting: [...ringside.channels.values()].reduce((sum, channel) => sum + channel.pending.filter((one) => one.level === "sending").length, 0),
+  }));
+  const [, tick] = useState(0);
+  const [patient, setPatient] = useState(true);
+  useEffect(() => {
+    setPatient(true);
+    const timer = setTimeout(() => setPatient(false), CALM_MS);
+    const clock = name === "waiting" && setInterval(() => tick((n) => n + 1), 1000);
+    return () => (clearTimeout(timer), clearInterval(clock || 0));
+  }, [name]);
+  const held = waiting ? ` ${waiting} ${waiting === 1 ? "message waits" : "messages wait"}.` : "";
+  const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
+  const text = {
+    connecting: `Connecting…${held}`,
+    syncing: "Catching up…",
+    waiting: `Trying again in ${seconds} s.${held}`,
+    offline: `Offline.${held || " What you write is kept and sent later."}`,
+    refused: reason || "The server doesn’t let this page connect.",
+  }[name];
+  const shown = text && !(patient && (name === "connecting" || name === "syncing"));
+  return html`<div class="connection" role="status" aria-label="Connection">${shown && html`<p class=${name}><span>${text}</span>
+    ${(name === "waiting" || name === "offline") && html`<${Button} kind="link" onClick=${() => ringside.connect()}>Try now</>`}
+    ${name === "refused" && html`<${Button} kind="link" onClick=${() => location.reload()}>Load again</>`}</p>`}</div>`;
+}
+
+/** A panel, fetched when it is first opened. */
+function Lazy({ name, arg, channel }) {
+  const [component, setComponent] = useState(/** @type {any} */ (null));
+  const back = channel ? `#/c/${channel}` : "#/";
+  const close = () => navigate(back, true);
+  useEffect(() => {
+    import(`../panels/${name}.js`).then(
+      (module) => setComponent(() => module.default),
+      () => (toast("That didn’t open: it couldn’t be loaded. Check the connection and try again."), close()),
+    );
+  }, [name]);
+  return component && html`<${component} arg=${arg} close=${close} />`;
+}

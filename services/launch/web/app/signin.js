@@ -1,0 +1,72 @@
+// Signing in and making an account, on one page.
+import { html, useEffect, useRef, useState } from "./view.js";
+import { ringside } from "./client.js";
+import { Field } from "./panel.js";
+import { Button, sentence } from "./parts.js";
+import { icon } from "./icons.js";
+
+const LABELS = { email: "E-mail", username: "Username", display_name: "Display name", password: "Password", invitation: "Invitation", login: "E-mail or username" };
+
+/** Field errors are phrases that follow the field's name. */
+const errorsOf = (error) =>
+  Object.fromEntries((error.errors || []).map(({ field, message }) => [field, `${LABELS[field] || field} ${message.replaceAll("`", "")}.`]));
+
+/** Where an error without fields belongs. */
+function placed(error) {
+  if (error.code === "email_taken") return { email: "There is an account with this address. Sign in instead." };
+  if (error.code === "username_taken") return { username: "Somebody has this name already. Choose another." };
+  return error.errors?.length ? errorsOf(error) : { form: sentence(error) };
+}
+
+/** @param {{reason: string}} props why one was signed out, if so */
+export default function SignIn({ reason }) {
+  const invited = location.hash.startsWith("#/invitation/") ? decodeURIComponent(location.hash.slice(13)) : "";
+  const [fresh, setFresh] = useState(!!invited);
+  const [asksInvitation, setAsksInvitation] = useState(!!invited);
+  const [wrong, setWrong] = useState(/** @type {Record<string, string>} */ ({}));
+  const [busy, setBusy] = useState(false);
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  // The first field at fault gets the focus, and with it its sentence is read.
+  useEffect(() => /** @type {HTMLElement} */ (form.current?.querySelector("[aria-invalid]"))?.focus(), [wrong]);
+
+  async function submit(event) {
+    event.preventDefault();
+    const missing = [...event.currentTarget.elements].filter((input) => input.required && !input.value.trim());
+    if (missing.length) return setWrong(Object.fromEntries(missing.map(({ name }) => [name, `${LABELS[name]} is needed.`])));
+    const values = Object.fromEntries([...new FormData(event.currentTarget)].filter(([, value]) => value !== ""));
+    setBusy(true);
+    setWrong({});
+    try {
+      await (fresh ? ringside.register(values) : ringside.login(values));
+      ringside.connect();
+      if (invited) location.hash = "";
+    } catch (error) {
+      if (fresh && error.status === 403 && /invitation/i.test(error.message)) {
+        setAsksInvitation(true);
+        setWrong(values.invitation ? { invitation: error.message } : { form: "This server takes new people by invitation. Enter yours." });
+      } else setWrong(placed(error));
+    }
+    setBusy(false);
+  }
+  const turn = () => (setFresh(!fresh), setWrong({}));
+  const field = (name, more) => html`<${Field} label=${LABELS[name]} name=${name} error=${wrong[name]} dir="auto" ...${more} />`;
+
+  return html`<main class="signin">
+    <form ref=${form} onSubmit=${submit} novalidate>
+      <div class="brand">${icon("mark")}<span>Ringside</span></div>
+      <h1>${fresh ? "Create your account" : "Welcome back"}</h1>
+      ${reason && !fresh && html`<p class="note" role="status">${reason}</p>`}
+      ${fresh
+        ? html`${field("display_name", { label: "Display name (optional)", autocomplete: "name", hint: "What others see." })}
+          ${field("username", { autocomplete: "username", autocapitalize: "none", spellcheck: false, required: true })}
+          ${field("email", { type: "email", autocomplete: "email", required: true })}
+          ${field("password", { type: "password", autocomplete: "new-password", required: true, hint: "8 characters or more." })}
+          ${asksInvitation && field("invitation", { defaultValue: invited, autocomplete: "off", spellcheck: false })}`
+        : html`${field("login", { autocomplete: "username", autocapitalize: "none", spellcheck: false, required: true })}
+          ${field("password", { key: "current", type: "password", autocomplete: "current-password", required: true })}`}
+      ${wrong.form && html`<p class="wrong" role="alert">${icon("alert")}${wrong.form}</p>`}
+      <${Button} kind="primary wide" type="submit" busy=${busy}>${fresh ? "Create account" : "Sign in"}</>
+      <p class="turn">${fresh ? "Been here before?" : "New here?"} <${Button} kind="link" onClick=${turn}>${fresh ? "I have an account" : "Create an account"}</></p>
+    </form>
+  </main>`;
+}

@@ -1,0 +1,7 @@
+// What draws: Preact with htm in place of JSX, and the hooks. Components import from here or from panel.js, never from vendor/.
+import { h } from "../vendor/preact.js";
+import htm from "../vendor/htm.js";
+
+export { render, Fragment, createContext } from "../vendor/preact.js";
+export * from "../vendor/hooks.js";
+export const html = htm.bind(h);

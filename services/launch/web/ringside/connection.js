@@ -1,0 +1,178 @@
+// One WebSocket that keeps itself open: when to come back, and whether the other side is still there.
+
+/** From dialling to `hello`. */
+const OPEN_MS = 10_000;
+/** So long nothing heard: ask. So long no answer: the connection is dead. */
+const QUIET_MS = 20_000;
+const PONG_MS = 8_000;
+const BACKOFF_MS = 500;
+const BACKOFF_MAX_MS = 30_000;
+/** A connection that lived so long was a good one: the backoff starts anew. */
+const GOOD_MS = 10_000;
+/** What a socket that just vanished counts as, as browsers do. */
+const VANISHED = 1006;
+
+/**
+ * What a close asks for. 40xx: stay away; 42xx: come back at once, once; all else: back off, with jitter.
+ * @param {number} code @param {number} failures so far, without a good connection between @param {number} [askedMs] the server's own wish
+ * @returns {number | null} milliseconds to wait; null: never
+ */
+export function backoff(code, failures, askedMs = 0, random = Math.random) {
+  if (code >= 4000 && code < 4100) return null;
+  if (code >= 4200 && code < 4300 && failures === 0) return askedMs || random() * 300;
+  const most = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** failures);
+  return Math.max(askedMs, most / 2 + (random() * most) / 2);
+}
+
+export class Connection {
+  #wanted = false;
+  /** Each attempt has a number; what belongs to an older one is not heard any more. */
+  #attempt = 0;
+  #failures = 0;
+  /** @type {WebSocket | null} after `hello` only */
+  #socket = null;
+
+  /**
+   * @param {object} parts `addresses()` URLs in the order to try, `token()`; both may throw
+   * `opened(hello)`, `frame(frame)`, `closed()`, `state(state)`
+   */
+  constructor(parts) {
+    Object.assign(this, parts);
+  }
+
+  get isOpen() {
+    return this.#socket !== null;
+  }
+
+  start() {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#failures = 0;
+    this.#dial();
+  }
+
+  stop() {
+    this.#wanted = false;
+    this.#drop();
+    clearTimeout(this.timer);
+  }
+
+  /** @returns {boolean} whether it went out */
+  send(frame) {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
+  }
+
+  /** The machine woke, or the network came: don't wait for timers. */
+  nudge() {
+    if (!this.#wanted) return;
+    if (this.isOpen) this.#ask();
+    else if (this.waiting) this.#dial();
+  }
+
+  /** This connection is of no use any more. */
+  restart() {
+    if (this.isOpen) this.#ended(VANISHED);
+  }
+
+  async #dial() {
+    const attempt = ++this.#attempt;
+    const isOurs = () => this.#wanted && attempt === this.#attempt;
+    this.waiting = false;
+    clearTimeout(this.timer);
+    this.state({ name: "connecting" });
+    let isUnreachable = true;
+    try {
+      const token = await this.token();
+      for (const url of await this.addresses()) {
+        isUnreachable = false;
+        if (!isOurs()) return;
+        const hello = await this.#open(url, token, isOurs).catch(() => null);
+        if (!isOurs()) return;
+        if (hello) return this.#opened(hello);
+      }
+    } catch (error) {
+      if (!isOurs()) return;
+      if (error.status === 401) return this.stop();
+      return this.#later(backoff(VANISHED, this.#failures++, error.retryAfterMs), error.status ? "waiting" : "offline", error.message);
+    }
+    this.#later(backoff(VANISHED, this.#failures++), isUnreachable ? "offline" : "waiting", "The server does not answer.");
+  }
+
+  /** Resolves with `hello`. */
+  #open(url, token, isOurs) {
+    return new Promise((resolve, reject) => {
+      const socket = new this.WebSocket(url, ["ringside.v1", `bearer.${token}`]);
+      const late = setTimeout(() => socket.close() ?? reject(new Error("late")), OPEN_MS);
+      socket.onmessage = ({ data }) => {
+        clearTimeout(late);
+        const frame = JSON.parse(data);
+        if (!isOurs() || frame.type !== "hello") return socket.close() ?? reject(new Error("not a hello"));
+        this.#socket = socket;
+        socket.onmessage = ({ data }) => socket === this.#socket && this.#heard(JSON.parse(data));
+        socket.onclose = ({ code }) => socket === this.#socket && this.#ended(code);
+        resolve(frame.payload);
+      };
+      // Node's own tells of a failed dial by `error` alone.
+      socket.onclose = socket.onerror = () => clearTimeout(late) ?? reject(new Error("closed"));
+    });
+  }
+
+  #opened(hello) {
+    this.openedAt = this.heardAt = Date.now();
+    this.goodbye = null;
+    this.#watch(QUIET_MS);
+    this.opened(hello);
+  }
+
+  #heard(frame) {
+    this.heardAt = Date.now();
+    if (frame.type === "goodbye") this.goodbye = frame.payload;
+    else if (frame.type !== "pong") this.frame(frame);
+  }
+
+  /** Timers stand still while a machine sleeps: what counts is how long ago something was heard. */
+  #watch(ms) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      const quiet = Date.now() - this.heardAt;
+      if (quiet >= QUIET_MS) this.#ask();
+      else this.#watch(QUIET_MS - quiet);
+    }, ms);
+  }
+
+  #ask() {
+    const asked = Date.now();
+    this.send({ type: "ping" });
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => (this.heardAt >= asked ? this.#watch(QUIET_MS) : this.#ended(VANISHED)), PONG_MS);
+  }
+
+  #drop() {
+    const socket = this.#socket;
+    this.#attempt += 1;
+    this.#socket = null;
+    this.waiting = false;
+    socket?.close();
+    if (socket) this.closed();
+  }
+
+  async #ended(code) {
+    if (Date.now() - this.openedAt > GOOD_MS) this.#failures = 0;
+    this.#drop();
+    clearTimeout(this.timer);
+    const reason = this.goodbye?.reason;
+    if (code === 4201) this.expired();
+    const ms = backoff(code, this.#failures++, this.goodbye?.retry_after_ms);
+    if (ms !== null) return this.#later(ms, "waiting", reason ?? "The connection was lost.");
+    this.#wanted = false;
+    this.refused(code, reason);
+  }
+
+  #later(ms, name, reason) {
+    this.waiting = true;
+    this.state({ name, retryAt: Date.now() + ms, reason });
+    this.timer = setTimeout(() => this.#dial(), ms);
+  }
+}
