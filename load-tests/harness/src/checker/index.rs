@@ -225,9 +225,13 @@ impl<'h> Index<'h> {
                 Event::SyncDone { .. } => counts.syncs += 1,
                 Event::Asked { client_id, .. } => counts.amendments += u64::from(asked.insert(*client_id)),
                 Event::Page { reset: true, .. } => counts.resets += 1,
+                Event::Receipt { .. } => counts.receipts += 1,
+                Event::Status { .. } => counts.cursors += 1,
+                Event::Receipts { cursors, .. } => counts.cursors += cursors.len() as u64,
                 _ => {}
             }
         }
+        counts.unread = super::cursors::count_unread(self);
         counts
     }
 }
