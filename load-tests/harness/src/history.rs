@@ -245,6 +245,8 @@ pub enum Event {
     ShutOut {
         /// Which channel.
         channel: Option<Uuid>,
+        /// How.
+        way: Way,
     },
     /// The user is about to be let in again.
     LetIn {
@@ -256,6 +258,25 @@ pub enum Event {
         /// What was read, and why it makes no sense.
         detail: String,
     },
+}
+
+/// How somebody loses their events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// `POST /auth/logout`.
+    Logout,
+    /// `DELETE /auth/sessions/{id}`, from another session.
+    Revoked,
+    /// `PUT /users/me/password`, from another session.
+    Password,
+    /// `DELETE /channels/{id}/members/{user}`, by the owner.
+    Removed,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Logout, Self::Revoked, Self::Password, Self::Removed];
 }
 
 /// A message as some client saw it.

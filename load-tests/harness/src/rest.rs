@@ -154,7 +154,12 @@ impl Rest {
 
     /// `POST /auth/login` of somebody whom [`sign_up`](Self::sign_up) registered.
     pub async fn login(&self, username: &str) -> Result<Session, RestError> {
-        let body = json!({ "login": username, "password": password_of(username) });
+        self.login_with(username, &password_of(username)).await
+    }
+
+    /// `POST /auth/login` of somebody who has changed their password.
+    pub async fn login_with(&self, username: &str, password: &str) -> Result<Session, RestError> {
+        let body = json!({ "login": username, "password": password });
         let answer = self.call(Method::POST, "/api/v1/auth/login", None, Some(&body)).await?;
         answer.session("a login", 200)
     }

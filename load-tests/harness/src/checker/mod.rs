@@ -24,7 +24,7 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::history::History;
+use crate::history::{History, Way};
 pub use cursors::{Due, due};
 use index::Index;
 
@@ -218,8 +218,8 @@ pub struct Counts {
     pub amendments: u64,
     /// Changes in the final histories.
     pub changes: u64,
-    /// Times that a guest was shut out.
-    pub shut_out: u64,
+    /// Times that a guest was shut out, by way.
+    pub shut_out: [u64; Way::ALL.len()],
     /// Receipts sent.
     pub receipts: u64,
     /// Cursors told, by `message.status` and by lists.

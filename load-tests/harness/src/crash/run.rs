@@ -17,7 +17,7 @@ use super::options::{CrashError, CrashOptions};
 use super::schedule::kills;
 use super::stage::{Phase, Stage, Unfinished};
 use crate::checker::{Verdict, check};
-use crate::history::{ClientHistory, History};
+use crate::history::{ClientHistory, History, Way};
 use crate::server::{Addresses, ServerProcess, ServerSpec};
 
 /// What is unfinished when sending ends has to come to its end within this time.
@@ -71,11 +71,9 @@ impl fmt::Display for CrashReport {
             counts.resets,
             counts.connections
         )?;
-        writeln!(
-            f,
-            "{} amendments asked for, {} changes in the end; guests were shut out {} times",
-            counts.amendments, counts.changes, counts.shut_out
-        )?;
+        writeln!(f, "{} amendments asked for, {} changes in the end", counts.amendments, counts.changes)?;
+        let ways = Way::ALL.iter().zip(counts.shut_out).map(|(way, times)| format!("{way:?} {times}"));
+        writeln!(f, "guests shut out, times: {}", ways.collect::<Vec<_>>().join(", "))?;
         writeln!(
             f,
             "{} receipts; {} cursors told, {} unread counts counted anew",
@@ -164,6 +162,7 @@ pub(crate) fn limits_off() -> Vec<(String, String)> {
         "CONNECTIONS_PER_USER",
         "REST_PER_MINUTE",
         "REGISTER_PER_MINUTE_PER_ADDRESS",
+        "LOGIN_FAILURES_PER_MINUTE",
     ];
     names.iter().map(|name| (format!("RINGSIDE_LIMITS_{name}"), "0".to_owned())).collect()
 }
@@ -209,9 +208,7 @@ impl Run {
         }
         let guests: Vec<JoinHandle<ClientHistory>> = cast
             .guests(options.clients)
-            .map(|invitation| {
-                tokio::spawn(Guest::new(invitation, stage.clone(), rest, self.seed).run(give_up))
-            })
+            .map(|invitation| tokio::spawn(Guest::new(invitation, stage.clone(), self.seed).run(give_up)))
             .collect();
         for kill in kills(self.seed, options.kills, duration) {
             sleep_until((started + kill.at).into()).await;
