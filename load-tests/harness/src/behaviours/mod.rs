@@ -27,7 +27,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::server::ServerOptions;
-use attacks::{accounts, assignment, forged_tokens, refresh_tokens};
+use attacks::{accounts, assignment, forged_tokens, refresh_tokens, rows};
 use bad_input::{bad_frames, bad_handshakes};
 use stand::{Failed, Stand};
 
@@ -84,6 +84,7 @@ fn all() -> Vec<Behaviour> {
         refresh_tokens::of_two_hundred_uses_at_once_one_wins,
         refresh_tokens::none_outlives_its_session,
         assignment::what_is_not_theirs_has_no_effect,
+        rows::no_row_takes_what_is_not_theirs,
         accounts::a_wrong_password_and_nobody_are_answered_alike,
         accounts::addresses_are_not_shown,
         channels::settings_are_told_and_in_force,
