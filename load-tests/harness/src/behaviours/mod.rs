@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use crate::server::ServerOptions;
 use attacks::{accounts, assignment, forged_tokens, refresh_tokens, rows};
 use bad_input::{bad_frames, bad_handshakes};
+use receipts::unread;
 use stand::{Failed, Stand};
 
 /// No behaviour takes longer, the half-open handshakes of ten seconds included.
@@ -96,6 +97,7 @@ fn all() -> Vec<Behaviour> {
         receipts::large_channels_tell_own_devices_alone,
         receipts::bad_ones_are_refused,
         receipts::they_survive_a_restart,
+        unread::unread_is_a_recount_after_any_interleaving,
         typing::others_see_it_until_it_ends,
         typing::a_message_and_a_disconnect_end_it,
         presence::watchers_see_the_best_of_all_connections,

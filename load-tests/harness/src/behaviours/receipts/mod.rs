@@ -1,5 +1,7 @@
 //! Receipts: who is told, how often, and what the list says.
 
+pub(super) mod unread;
+
 use std::time::{Duration, Instant};
 
 use hyper::Method;
