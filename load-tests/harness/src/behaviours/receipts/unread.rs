@@ -19,6 +19,9 @@ use crate::server::ServerProcess;
 
 const SEEDS: std::ops::Range<u64> = 1..7;
 const STEPS: usize = 48;
+const JOINERS: u32 = 30;
+/// Messages under way while somebody joins.
+const BACKLOG: u64 = 20;
 
 /// One member, as the arithmetic of the contract sees them.
 struct Reader {
@@ -64,6 +67,45 @@ pub(in crate::behaviours) async fn unread_is_a_recount_after_any_interleaving(
         Ok(())
     });
     try_join_all(plays).await.map(drop)
+}
+
+/// Membership is confirmed before the partition has come to its record: who asks in between has neither the count nor
+/// the sight of what was said before.
+pub(in crate::behaviours) async fn who_has_just_joined_starts_at_the_head(
+    stand: &Stand,
+) -> Result<(), Failed> {
+    let limits = ["register_per_minute_per_address", "rest_per_minute", "messages_per_second"];
+    let server = stand.start(&limits.map(|name| (name, 0))).await?;
+    let rest = server.addresses.rest();
+    let owner = rest.register("owner").await?;
+    let channel = rest.create_channel(&owner.access_token, "group", "from now on", &[]).await?;
+    let path = format!("/api/v1/channels/{channel}");
+    let settings = json!({ "settings": { "history_for_joiners": "from_join" } });
+    let set = rest.call(Method::PATCH, &path, Some(&owner.access_token), Some(&settings)).await?;
+    expect(set.status == 200, || format!("the settings were answered {}", set.status))?;
+    let mut client = Client::open(&server.addresses.target(), &owner).await?;
+    for _ in 0..5 {
+        client.say(channel, "before").await?;
+    }
+    for number in 0..JOINERS {
+        let joiner = rest.register(&format!("joiner{number}")).await?;
+        // Many records before theirs, so that the partition is not there yet.
+        for _ in 0..BACKLOG {
+            client.socket.queue(&message(Uuid::new_v4(), channel, "more"));
+        }
+        client.socket.flush().await?;
+        rest.add_member(&owner.access_token, channel, joiner.user_id).await?;
+        let listed = rest.unread(&joiner.access_token).await?;
+        let read = rest.history(&joiner.access_token, channel).await?;
+        let told = listed.iter().find(|it| it.channel == channel);
+        expect(told.is_some_and(|told| told.count <= BACKLOG), || {
+            format!("joiner {number} is told {told:?}, and reads {} messages", read.len())
+        })?;
+        expect(!read.iter().any(|message| message.content == "before"), || {
+            format!("joiner {number} reads {} messages from before", read.len())
+        })?;
+    }
+    Ok(())
 }
 
 impl<'s> Play<'s> {

@@ -1,4 +1,4 @@
-//! All that the people of a world can read, with the names of people and things made the same in every world.
+//! All that the two people who matter in a world can read, with the names of people and things made the same in every world.
 
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ impl Snapshot {
             let Some(path) = path.strip_prefix("/api/v1").filter(|_| method == "get") else { continue };
             let Some(query) = query(document, operation, world) else { continue };
             for filled in world.fill_with_all(path) {
-                for person in world.people() {
+                for person in [&world.mallory, &world.victim] {
                     let token = Some(person.session.account.access_token.as_str());
                     let answer = ask(rest, Method::GET, &format!("{filled}{query}"), token, None).await?;
                     let asked = Value::from(format!("{filled} by {}", person.username));
