@@ -1,6 +1,6 @@
 //! Reading a channel as of its head: what is above the head is not there yet, and a page that is not dense is read again.
 
-use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MessageRow, Wanted};
+use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MembershipRow, MessageRow, Wanted};
 use ringside_domain::tally::{Tally, tally};
 use ringside_types::{ChannelId, MessageId, UserId};
 
@@ -34,12 +34,15 @@ pub async fn horizon<S: MessageStore>(
     channel: ChannelId,
     member: UserId,
 ) -> Result<(MessageId, u64), EngineError> {
-    let wanted = Wanted { members: vec![(channel, member)], ..Wanted::default() };
-    let rows = store.load(&wanted).await?.members;
-    let open = rows.iter().filter(|row| row.to_id == MessageId::ZERO);
-    let Some(above) = open.map(|row| row.sees_above).max().and_then(MessageId::non_zero) else {
+    let wanted = Wanted { channels: vec![channel], members: vec![(channel, member)], ..Wanted::default() };
+    let loaded = store.load(&wanted).await?;
+    let head = loaded.heads.first().copied().unwrap_or(HeadRow::empty(channel));
+    let Some(above) = sees_above(&loaded, &head, member).non_zero() else {
         return Ok((MessageId::ZERO, 0));
     };
+    if open(&loaded, channel, member).next().is_none() {
+        return Ok((above, head.last_change));
+    }
     let wanted = Wanted { records: vec![(channel, above)], ..Wanted::default() };
     let changes = store.load(&wanted).await?.changes;
     Ok((above, changes.first().map_or(0, |row| row.change)))
@@ -117,16 +120,111 @@ fn gap_in(messages: &[MessageRow], order: Order) -> Option<(u64, u64)> {
     })
 }
 
+/// The intervals in which a user is a member still.
+fn open(loaded: &Loaded, channel: ChannelId, user: UserId) -> impl Iterator<Item = &MembershipRow> {
+    let of_user = move |row: &&MembershipRow| row.user_id == user && row.channel_id == channel;
+    loaded.members.iter().filter(of_user).filter(|row| row.to_id == MessageId::ZERO)
+}
+
+/// The record up to which a channel is hidden from a member; zero: nothing is.
+///
+/// The Directory knows a member before the partition has come to the record. Such a one joins no earlier than at the head.
+pub fn sees_above(loaded: &Loaded, head: &HeadRow, member: UserId) -> MessageId {
+    let channel = head.channel_id;
+    if let Some(above) = open(loaded, channel, member).map(|row| row.sees_above).max() {
+        return above;
+    }
+    let mut settings = loaded.settings.iter().filter(|row| row.channel_id == channel);
+    let is_hidden = settings.any(|row| row.to_id == MessageId::ZERO && row.history_from_join);
+    if is_hidden { head.last_effective_id } else { MessageId::ZERO }
+}
+
 /// Messages of a channel that a member has not read: the head's `seq` less the one read last, or the one at which the
-/// member joined, whichever is later.
+/// member joined, whichever is later. Who is about to join starts at the head.
 pub fn unread(loaded: &Loaded, head: &HeadRow, reader: UserId) -> u64 {
     let channel = head.channel_id;
     let read = loaded.reads.iter().find(|row| row.user_id == reader && row.channel_id == channel);
-    let joined = loaded
-        .members
-        .iter()
-        .filter(|row| row.user_id == reader && row.channel_id == channel && row.to_id == MessageId::ZERO)
-        .map(|row| row.from_seq)
-        .max();
-    head.last_seq.saturating_sub(read.map_or(0, |row| row.last_read_seq).max(joined.unwrap_or(0)))
+    let joined = open(loaded, channel, reader).map(|row| row.from_seq).max().unwrap_or(head.last_seq);
+    head.last_seq.saturating_sub(read.map_or(0, |row| row.last_read_seq).max(joined))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringside_domain::rows::{ReadRow, SettingsRow, Stamp};
+    use ringside_types::authorization::ChannelKind;
+    use uuid::Uuid;
+
+    const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(1));
+    const READER: UserId = UserId(Uuid::from_u128(2));
+
+    fn head() -> HeadRow {
+        let (last_effective_id, last_message_id) = (MessageId(90), MessageId(80));
+        HeadRow { last_effective_id, last_message_id, last_seq: 9, ..HeadRow::empty(CHANNEL) }
+    }
+
+    fn interval(from_id: u64, to_id: u64, from_seq: u64, sees_above: u64) -> MembershipRow {
+        MembershipRow {
+            channel_id: CHANNEL,
+            user_id: READER,
+            from_id: MessageId(from_id),
+            to_id: MessageId(to_id),
+            version: 1,
+            to_version: 0,
+            from_seq,
+            sees_above: MessageId(sees_above),
+            role: "member".to_owned(),
+            stamp: Stamp::default(),
+        }
+    }
+
+    fn settings(history_from_join: bool) -> SettingsRow {
+        SettingsRow {
+            channel_id: CHANNEL,
+            from_id: MessageId(1),
+            to_id: MessageId::ZERO,
+            version: 1,
+            to_version: 0,
+            kind: ChannelKind::Group,
+            admins_post: false,
+            history_from_join,
+            is_closed: false,
+            is_deleted: false,
+            stamp: Stamp::default(),
+        }
+    }
+
+    #[test]
+    fn unread_is_what_follows_the_later_of_reading_and_joining() {
+        let read = |seq| ReadRow {
+            user_id: READER,
+            channel_id: CHANNEL,
+            last_read_id: MessageId(seq * 10),
+            last_read_seq: seq,
+        };
+        let of = |members: Vec<MembershipRow>, reads: Vec<ReadRow>| {
+            unread(&Loaded { members, reads, ..Loaded::default() }, &head(), READER)
+        };
+        assert_eq!(of(vec![interval(5, 0, 0, 0)], vec![]), 9);
+        assert_eq!(of(vec![interval(5, 0, 4, 0)], vec![]), 5);
+        assert_eq!(of(vec![interval(5, 0, 4, 0)], vec![read(2)]), 5);
+        assert_eq!(of(vec![interval(5, 0, 4, 0)], vec![read(7)]), 2);
+        assert_eq!(of(vec![interval(5, 30, 1, 0), interval(70, 0, 7, 0)], vec![read(2)]), 2);
+    }
+
+    /// The Directory has answered that somebody is a member; their record is on its way.
+    #[test]
+    fn who_is_about_to_join_starts_at_the_head() {
+        let before = vec![interval(5, 30, 1, 0)];
+        for members in [vec![], before] {
+            for (from_join, hidden_up_to) in [(true, 90), (false, 0)] {
+                let settings = vec![settings(from_join)];
+                let loaded = Loaded { members: members.clone(), settings, ..Loaded::default() };
+                assert_eq!(unread(&loaded, &head(), READER), 0);
+                assert_eq!(sees_above(&loaded, &head(), READER), MessageId(hidden_up_to));
+            }
+        }
+        let loaded = Loaded { members: vec![interval(70, 0, 7, 70)], ..Loaded::default() };
+        assert_eq!(sees_above(&loaded, &head(), READER), MessageId(70), "joined");
+    }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::amendment::{Change, Wish};
 use crate::client::Message;
+use crate::cursor::{Cursor, Unread};
 
 /// Everything that one run left behind.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct History {
     /// Clients that only listen, and are shut out and let in again; they have no place among the members.
     #[serde(default)]
     pub guests: Vec<ClientHistory>,
+    /// From then on the server was not killed any more; none: not known.
+    #[serde(default)]
+    pub undisturbed_from_us: Option<u64>,
 }
 
 /// A channel and what it held at the end.
@@ -36,6 +40,22 @@ pub struct ChannelHistory {
     /// All its changes, from a last sync that asked for them from the first one; none: they were not to be had.
     #[serde(default)]
     pub changes: Option<Vec<Change>>,
+    /// What each member was told of cursors and unread messages after everything was quiet.
+    #[serde(default)]
+    pub standings: Vec<Standing>,
+}
+
+/// How far the members of a channel have come in the end, as one of them sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    /// Who asked.
+    pub reader: Uuid,
+    /// The list of receipts.
+    pub cursors: Vec<Cursor>,
+    /// What the reader has not read, by the list of channels; none: the channel was not in it.
+    pub listed: Option<Unread>,
+    /// And by `sync.done`.
+    pub synced: Option<Unread>,
 }
 
 /// One member's reading of a whole channel over REST.
@@ -135,6 +155,47 @@ pub enum Event {
         /// The message.
         message: Seen,
     },
+    /// `message.delivered` or `message.read` was handed to the socket.
+    Receipt {
+        /// Where.
+        channel: Uuid,
+        /// The frame's id, which a refusal names.
+        frame_id: Uuid,
+        /// Up to which message.
+        message_id: u64,
+        /// Whether it was read.
+        is_read: bool,
+    },
+    /// A receipt was refused for certain.
+    ReceiptRefused {
+        /// The frame's id.
+        frame_id: Uuid,
+        /// The error code.
+        code: String,
+    },
+    /// `message.status` was read.
+    Status {
+        /// Where.
+        channel: Uuid,
+        /// Whose, and how far.
+        cursor: Cursor,
+    },
+    /// The list of receipts was read over REST.
+    Receipts {
+        /// Where.
+        channel: Uuid,
+        /// When it was asked for; the record's own time is the answer's.
+        asked_us: u64,
+        /// One a member.
+        cursors: Vec<Cursor>,
+    },
+    /// The list of channels was read over REST.
+    Listed {
+        /// When it was asked for.
+        asked_us: u64,
+        /// What is unread of each.
+        channels: Vec<Unread>,
+    },
     /// A numbered change was read.
     Changed {
         /// Where.
@@ -171,6 +232,9 @@ pub enum Event {
         /// And with its `last_change`.
         #[serde(default)]
         changes: Vec<(Uuid, u64)>,
+        /// And with its `unread_count`.
+        #[serde(default)]
+        unread: Vec<(Uuid, u64)>,
     },
     /// The server answered that the user is not a member, to a sync.
     SyncRefused {
@@ -181,6 +245,8 @@ pub enum Event {
     ShutOut {
         /// Which channel.
         channel: Option<Uuid>,
+        /// How.
+        way: Way,
     },
     /// The user is about to be let in again.
     LetIn {
@@ -192,6 +258,25 @@ pub enum Event {
         /// What was read, and why it makes no sense.
         detail: String,
     },
+}
+
+/// How somebody loses their events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// `POST /auth/logout`.
+    Logout,
+    /// `DELETE /auth/sessions/{id}`, from another session.
+    Revoked,
+    /// `PUT /users/me/password`, from another session.
+    Password,
+    /// `DELETE /channels/{id}/members/{user}`, by the owner.
+    Removed,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Logout, Self::Revoked, Self::Password, Self::Removed];
 }
 
 /// A message as some client saw it.

@@ -10,6 +10,7 @@ pub mod checker;
 pub mod client;
 pub mod command;
 pub mod crash;
+pub mod cursor;
 pub mod history;
 pub mod load;
 pub mod process;

@@ -16,11 +16,14 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::client::Message;
+use crate::cursor::{Cursor, Unread};
 
 /// An answer has to be complete within this time.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// Messages asked for at once; the contract's largest page.
 const HISTORY_PAGE: usize = 100;
+/// And of any other list.
+const LIST_PAGE: usize = 100;
 
 /// Speaks to one API address.
 #[derive(Clone, Copy, Debug)]
@@ -151,7 +154,12 @@ impl Rest {
 
     /// `POST /auth/login` of somebody whom [`sign_up`](Self::sign_up) registered.
     pub async fn login(&self, username: &str) -> Result<Session, RestError> {
-        let body = json!({ "login": username, "password": password_of(username) });
+        self.login_with(username, &password_of(username)).await
+    }
+
+    /// `POST /auth/login` of somebody who has changed their password.
+    pub async fn login_with(&self, username: &str, password: &str) -> Result<Session, RestError> {
+        let body = json!({ "login": username, "password": password });
         let answer = self.call(Method::POST, "/api/v1/auth/login", None, Some(&body)).await?;
         answer.session("a login", 200)
     }
@@ -172,6 +180,57 @@ impl Rest {
         let answer = self.call(Method::POST, "/api/v1/channels", Some(token), Some(&body)).await?;
         let channel: Channel = answer.read("a new channel", &[200, 201])?;
         Ok(channel.id)
+    }
+
+    /// All items of a list.
+    pub async fn items<T: for<'a> Deserialize<'a>>(
+        &self,
+        token: &str,
+        path: &str,
+    ) -> Result<Vec<T>, RestError> {
+        #[derive(Deserialize)]
+        struct Page<T> {
+            items: Vec<T>,
+            next_cursor: Option<String>,
+        }
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = format!("{path}?limit={LIST_PAGE}{cursor}");
+            let answer = self.call(Method::GET, &page, Some(token), None).await?;
+            let page: Page<T> = answer.read(path, &[200])?;
+            items.extend(page.items);
+            match page.next_cursor {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// `GET /channels/{id}/receipts`.
+    pub async fn receipts(&self, token: &str, channel: Uuid) -> Result<Vec<Cursor>, RestError> {
+        self.items(token, &format!("/api/v1/channels/{channel}/receipts")).await
+    }
+
+    /// `GET /channels`, as far as it tells what is unread.
+    pub async fn unread(&self, token: &str) -> Result<Vec<Unread>, RestError> {
+        #[derive(Deserialize)]
+        struct Channel {
+            id: Uuid,
+            unread_count: u64,
+            last_message: Option<Last>,
+        }
+        #[derive(Deserialize)]
+        struct Last {
+            seq: u64,
+        }
+        let channels: Vec<Channel> = self.items(token, "/api/v1/channels").await?;
+        let unread = |channel: Channel| Unread {
+            channel: channel.id,
+            last_seq: channel.last_message.map_or(0, |last| last.seq),
+            count: channel.unread_count,
+        };
+        Ok(channels.into_iter().map(unread).collect())
     }
 
     /// `POST /channels/{id}/members`.

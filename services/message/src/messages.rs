@@ -279,11 +279,7 @@ where
             let empty = HeadRow::empty(*channel);
             let head = loaded.heads.iter().find(|head| head.channel_id == *channel).unwrap_or(&empty);
             let unread_count = reading::unread(&loaded, head, caller);
-            let of_caller = loaded
-                .members
-                .iter()
-                .filter(|row| row.channel_id == *channel && row.to_id == MessageId::ZERO);
-            let horizon = of_caller.map(|row| row.sees_above).max().unwrap_or_default();
+            let horizon = reading::sees_above(&loaded, head, caller);
             let last_message = match head.last_message_id.non_zero().filter(|id| *id > horizon) {
                 Some(id) => self.row(*channel, id).await?,
                 None => None,

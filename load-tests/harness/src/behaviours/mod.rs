@@ -27,8 +27,9 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::server::ServerOptions;
-use attacks::{accounts, assignment, forged_tokens, refresh_tokens};
+use attacks::{accounts, assignment, forged_tokens, refresh_tokens, rows};
 use bad_input::{bad_frames, bad_handshakes};
+use receipts::unread;
 use stand::{Failed, Stand};
 
 /// No behaviour takes longer, the half-open handshakes of ten seconds included.
@@ -84,6 +85,8 @@ fn all() -> Vec<Behaviour> {
         refresh_tokens::of_two_hundred_uses_at_once_one_wins,
         refresh_tokens::none_outlives_its_session,
         assignment::what_is_not_theirs_has_no_effect,
+        rows::none_of_channels_takes_what_is_not_theirs,
+        rows::no_other_takes_what_is_not_theirs,
         accounts::a_wrong_password_and_nobody_are_answered_alike,
         accounts::addresses_are_not_shown,
         channels::settings_are_told_and_in_force,
@@ -95,6 +98,8 @@ fn all() -> Vec<Behaviour> {
         receipts::large_channels_tell_own_devices_alone,
         receipts::bad_ones_are_refused,
         receipts::they_survive_a_restart,
+        unread::unread_is_a_recount_after_any_interleaving,
+        unread::who_has_just_joined_starts_at_the_head,
         typing::others_see_it_until_it_ends,
         typing::a_message_and_a_disconnect_end_it,
         presence::watchers_see_the_best_of_all_connections,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Counts;
 use crate::amendment::Wish;
-use crate::history::{ChannelHistory, Event, History, Record, Seen};
+use crate::history::{ChannelHistory, Event, History, Record, Seen, Way};
 
 /// The idempotency key in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -216,18 +216,25 @@ impl<'h> Index<'h> {
         let mut asked = std::collections::HashSet::new();
         counts.changes =
             self.history.channels.iter().filter_map(|c| c.changes.as_ref()).map(|c| c.len() as u64).sum();
-        let guests = self.history.guests.iter().flat_map(|guest| &guest.records);
-        counts.shut_out =
-            guests.filter(|record| matches!(record.event, Event::ShutOut { .. })).count() as u64;
+        for record in self.history.guests.iter().flat_map(|guest| &guest.records) {
+            let Event::ShutOut { way: by, .. } = record.event else { continue };
+            for (times, way) in counts.shut_out.iter_mut().zip(Way::ALL) {
+                *times += u64::from(way == by);
+            }
+        }
         for record in self.history.clients.iter().flat_map(|client| &client.records) {
             match &record.event {
                 Event::Opened => counts.connections += 1,
                 Event::SyncDone { .. } => counts.syncs += 1,
                 Event::Asked { client_id, .. } => counts.amendments += u64::from(asked.insert(*client_id)),
                 Event::Page { reset: true, .. } => counts.resets += 1,
+                Event::Receipt { .. } => counts.receipts += 1,
+                Event::Status { .. } => counts.cursors += 1,
+                Event::Receipts { cursors, .. } => counts.cursors += cursors.len() as u64,
                 _ => {}
             }
         }
+        counts.unread = super::cursors::count_unread(self);
         counts
     }
 }

@@ -1,4 +1,4 @@
-//! Invariants 1–10 of the project's testing rules (10 without read cursors), decided from client histories alone.
+//! Invariants 1–10 of the project's testing rules, decided from client histories alone.
 //!
 //! [`check`] is pure. Each invariant is a function over the same `Index`; a further one is another file and another line
 //! in [`check`]. What a client doesn't know is unknown: a send without an answer may or may not appear, and neither is a
@@ -7,6 +7,7 @@
 mod agreement;
 mod causality;
 mod changes;
+mod cursors;
 mod final_history;
 mod index;
 mod live_order;
@@ -23,7 +24,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::history::History;
+use crate::history::{History, Way};
+pub use cursors::{Due, due};
 use index::Index;
 
 /// Violations of one kind that are kept with their context; a broken server easily makes millions, and the first ones of
@@ -53,6 +55,10 @@ pub enum Invariant {
     SilentAfterRemoval,
     /// 10: edits and deletions converge.
     ChangesConverge,
+    /// 10: read cursors never regress.
+    CursorsGrow,
+    /// 10, what follows from cursors: unread is the last seq less the seq read last.
+    UnreadIsArithmetic,
 }
 
 impl Invariant {
@@ -68,7 +74,7 @@ impl Invariant {
             Self::SyncIsSuffix => 7,
             Self::RetriesCollapse => 8,
             Self::SilentAfterRemoval => 9,
-            Self::ChangesConverge => 10,
+            Self::ChangesConverge | Self::CursorsGrow | Self::UnreadIsArithmetic => 10,
         }
     }
 }
@@ -134,6 +140,22 @@ pub enum Fault {
     ReactionDiverges,
     /// An event reached somebody who had been shut out for too long.
     EventAfterRemoval,
+    /// A cursor fell below what had been told of it.
+    CursorRegressed,
+    /// A cursor names no message of its channel, or one above its head.
+    CursorAstray,
+    /// A cursor stands where none of its user's devices had said it was.
+    CursorInvented,
+    /// Read further than delivered.
+    ReadNotDelivered,
+    /// A cursor ends below what was told, or below a receipt that can't have been lost.
+    CursorLost,
+    /// Two members are told different cursors in the end.
+    CursorsDiffer,
+    /// A receipt of a message that was there was refused.
+    ReceiptRefused,
+    /// An unread count is not what a recount finds.
+    UnreadWrong,
 }
 
 /// One violation, with what is needed to look for its cause.
@@ -196,8 +218,14 @@ pub struct Counts {
     pub amendments: u64,
     /// Changes in the final histories.
     pub changes: u64,
-    /// Times that a guest was shut out.
-    pub shut_out: u64,
+    /// Times that a guest was shut out, by way.
+    pub shut_out: [u64; Way::ALL.len()],
+    /// Receipts sent.
+    pub receipts: u64,
+    /// Cursors told, by `message.status` and by lists.
+    pub cursors: u64,
+    /// Unread counts told, each counted anew.
+    pub unread: u64,
 }
 
 /// The checker's judgement.
@@ -238,5 +266,6 @@ pub fn check(history: &History) -> Verdict {
     sync_suffix::check(&index, &mut verdict);
     shut_out::check(&index, &mut verdict);
     changes::check(&index, &mut verdict);
+    cursors::check(&index, &mut verdict);
     verdict
 }

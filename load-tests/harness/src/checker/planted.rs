@@ -409,7 +409,16 @@ fn sync_has_a_hole() {
 fn sync_ends_early() {
     caught(Fault::SyncIncomplete, |history| {
         let last = |event: &Event| matches!(event, Event::Page { messages, has_more, .. } if !has_more && messages.len() > 1);
-        let &(client, position) = places(history, last).last()?;
+        // What came live on the connection as well is not missing there.
+        let (client, position) = places(history, last).into_iter().rev().find(|&(client, position)| {
+            let records = &history.clients[client].records;
+            let Event::Page { messages, .. } = &records[position].event else { return false };
+            let also_live = |record: &Record| {
+                record.connection == records[position].connection
+                    && matches!(&record.event, Event::New { message, .. } if Some(message) == messages.last())
+            };
+            !records.iter().any(also_live)
+        })?;
         let Event::Page { messages, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };

@@ -22,7 +22,7 @@ fn check_guest(guest: &ClientHistory, verdict: &mut Verdict) {
     let mut out: HashMap<Option<Uuid>, u64> = HashMap::new();
     for record in &guest.records {
         let channel = match &record.event {
-            Event::ShutOut { channel } => {
+            Event::ShutOut { channel, .. } => {
                 out.insert(*channel, record.at_us);
                 continue;
             }
@@ -31,20 +31,22 @@ fn check_guest(guest: &ClientHistory, verdict: &mut Verdict) {
                 continue;
             }
             Event::New { channel, .. } | Event::Changed { channel, .. } | Event::Page { channel, .. } => {
-                *channel
+                Some(*channel)
             }
+            // A session that is over opens no connection either.
+            Event::Opened => None,
             _ => continue,
         };
-        let since = [None, Some(channel)].iter().filter_map(|key| out.get(key)).min().copied();
+        let since = [None, channel].iter().filter_map(|key| out.get(key)).min().copied();
         if let Some(since) = since.filter(|since| record.at_us > since + SILENT_WITHIN_US) {
             verdict.add(Violation {
                 invariant: Invariant::SilentAfterRemoval,
                 fault: Fault::EventAfterRemoval,
-                channel: Some(channel),
+                channel,
                 witness: Some((guest.client, record.connection)),
                 at_us: Some(record.at_us),
                 detail: format!(
-                    "an event came {} ms after the guest was shut out",
+                    "an event or a connection came {} ms after the guest was shut out",
                     (record.at_us - since) / 1000
                 ),
             });

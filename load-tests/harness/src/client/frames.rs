@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::changes;
 use crate::amendment::Change;
+use crate::cursor::Cursor;
 
 /// A frame of the server, as far as this crate looks at it.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,13 @@ pub enum ServerFrame {
         channel_id: Uuid,
         /// What.
         change: Change,
+    },
+    /// How far a member has come.
+    Status {
+        /// Where.
+        channel_id: Uuid,
+        /// How far.
+        cursor: Cursor,
     },
     /// A part of a sync's answer.
     Page(PageFrame),
@@ -127,6 +135,8 @@ pub struct SyncedChannel {
     /// The last change's number.
     #[serde(default)]
     pub last_change: u64,
+    /// Messages that the user has not read.
+    pub unread_count: u64,
 }
 
 /// Why a text is no frame of the contract.
@@ -172,6 +182,12 @@ fn read(kind: &str, id: Option<String>, payload: &str) -> Result<ServerFrame, se
         code: String,
     }
     #[derive(Deserialize)]
+    struct Status {
+        channel_id: Uuid,
+        #[serde(flatten)]
+        cursor: Cursor,
+    }
+    #[derive(Deserialize)]
     struct Done {
         channels: Vec<SyncedChannel>,
     }
@@ -196,6 +212,10 @@ fn read(kind: &str, id: Option<String>, payload: &str) -> Result<ServerFrame, se
             ServerFrame::Rejected { client_id, code }
         }
         "message.new" => ServerFrame::New(serde_json::from_str(payload)?),
+        "message.status" => {
+            let Status { channel_id, cursor } = serde_json::from_str(payload)?;
+            ServerFrame::Status { channel_id, cursor }
+        }
         "sync.page" => ServerFrame::Page(serde_json::from_str(payload)?),
         "sync.done" => {
             ServerFrame::SyncDone { id, channels: serde_json::from_str::<Done>(payload)?.channels }

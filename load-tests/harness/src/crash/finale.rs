@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::options::CrashError;
 use crate::amendment::Change;
-use crate::client::{Incoming, ServerFrame, Socket, SocketError, Target, parse};
-use crate::history::{FinalReading, Seen};
+use crate::client::{Incoming, PageFrame, ServerFrame, Socket, SocketError, SyncedChannel, Target, parse};
+use crate::cursor::Unread;
+use crate::history::{ChannelHistory, FinalReading, Seen, Standing};
 use crate::rest::{Account, Rest, RestError};
 
 const SYNC_DEADLINE: Duration = Duration::from_secs(20);
@@ -28,28 +29,14 @@ pub(super) async fn reading(rest: Rest, account: &Account, channel: Uuid) -> Res
 /// The pinned messages; none where the server has no such list.
 async fn pins(rest: Rest, account: &Account, channel: Uuid) -> Result<Option<Vec<u64>>, RestError> {
     #[derive(Deserialize)]
-    struct Page {
-        items: Vec<Pin>,
-        next_cursor: Option<String>,
-    }
-    #[derive(Deserialize)]
     struct Pin {
         message_id: String,
     }
-    let mut pins = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("/api/v1/channels/{channel}/pins?limit=100{cursor}");
-        let answer = rest.call(Method::GET, &path, Some(&account.access_token), None).await?;
-        if answer.status == 404 {
-            return Ok(None);
-        }
-        let page: Page = answer.read("a page of pins", &[200])?;
-        pins.extend(page.items.iter().filter_map(|pin| pin.message_id.parse::<u64>().ok()));
-        match page.next_cursor {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return Ok(Some(pins)),
-        }
+    let path = format!("/api/v1/channels/{channel}/pins");
+    match rest.items::<Pin>(&account.access_token, &path).await {
+        Ok(pins) => Ok(Some(pins.iter().filter_map(|pin| pin.message_id.parse().ok()).collect())),
+        Err(RestError::Status { status: 404, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -59,20 +46,63 @@ pub(super) async fn changes(
     account: &Account,
     channel: Uuid,
 ) -> Result<Option<Vec<Change>>, SocketError> {
-    let mut socket = Socket::connect(target, &account.access_token, Uuid::new_v4().as_u128()).await?;
     let asked = json!({ "channel_id": channel, "last_message_id": Value::Null, "last_change": 0 });
-    let payload = json!({ "channels": [asked], "limit": 200 });
-    socket.send(&json!({ "type": "sync", "id": "finale", "payload": payload }).to_string()).await?;
     let mut changes = Some(Vec::new());
+    let page = |page: PageFrame| match (&mut changes, page.reset) {
+        (_, true) => changes = None,
+        (Some(changes), false) => changes.extend(page.changes),
+        (None, false) => {}
+    };
+    let done = sync(target, account, &[asked], page).await?;
+    Ok(changes.filter(|_| done.is_some()))
+}
+
+/// What a member is told of cursors and unread messages, in each of their channels.
+pub(super) async fn stand(
+    rest: Rest,
+    target: &Target,
+    account: &Account,
+    channels: &mut [ChannelHistory],
+) -> Result<(), CrashError> {
+    let own: Vec<&mut ChannelHistory> =
+        channels.iter_mut().filter(|channel| channel.members.contains(&account.user_id)).collect();
+    let asked = own.iter().map(|channel| {
+        let last = channel.readings.first().and_then(|reading| reading.messages.last());
+        let last = last.map(|seen| seen.message_id.to_string());
+        json!({ "channel_id": channel.channel_id, "last_message_id": last })
+    });
+    let asked: Vec<Value> = asked.collect();
+    let synced = sync(target, account, &asked, |_| {}).await?.unwrap_or_default();
+    let listed = rest.unread(&account.access_token).await?;
+    for channel in own {
+        let id = channel.channel_id;
+        let of_sync = synced.iter().find(|synced| synced.channel_id == id);
+        channel.standings.push(Standing {
+            reader: account.user_id,
+            cursors: rest.receipts(&account.access_token, id).await?,
+            listed: listed.iter().find(|listed| listed.channel == id).copied(),
+            synced: of_sync.map(|it| Unread { channel: id, last_seq: it.last_seq, count: it.unread_count }),
+        });
+    }
+    Ok(())
+}
+
+/// One sync on a connection of its own. Returns what `sync.done` says; none: the server closed before.
+async fn sync(
+    target: &Target,
+    account: &Account,
+    asked: &[Value],
+    mut page: impl FnMut(PageFrame),
+) -> Result<Option<Vec<SyncedChannel>>, SocketError> {
+    let mut socket = Socket::connect(target, &account.access_token, Uuid::new_v4().as_u128()).await?;
+    let payload = json!({ "channels": asked, "limit": 200 });
+    socket.send(&json!({ "type": "sync", "id": "finale", "payload": payload }).to_string()).await?;
     let all = async {
         loop {
             let Incoming::Text(text) = socket.next().await? else { return Ok(None) };
             match parse(&text) {
-                Ok(ServerFrame::Page(page)) if page.reset => changes = None,
-                Ok(ServerFrame::Page(page)) => {
-                    changes.iter_mut().for_each(|changes| changes.extend(page.changes.iter().cloned()));
-                }
-                Ok(ServerFrame::SyncDone { .. }) => return Ok(changes),
+                Ok(ServerFrame::Page(frame)) => page(frame),
+                Ok(ServerFrame::SyncDone { channels, .. }) => return Ok(Some(channels)),
                 _ => {}
             }
         }

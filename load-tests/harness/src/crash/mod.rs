@@ -5,15 +5,13 @@
 //! repeats the decisions and not the interleaving.
 
 mod agent;
-mod amendments;
+mod cast;
 mod finale;
 mod guest;
 mod options;
-mod outbox;
 mod run;
 mod schedule;
 mod stage;
-mod view;
 
 pub use options::{CrashError, CrashOptions};
 pub(crate) use run::limits_off;

@@ -5,23 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, sleep_until};
 use uuid::Uuid;
 
-use super::agent::{Agent, Persona};
-use super::finale;
-use super::guest::{Guest, Invitation};
+use super::agent::Agent;
+use super::cast::Cast;
+use super::guest::Guest;
 use super::options::{CrashError, CrashOptions};
 use super::schedule::kills;
 use super::stage::{Phase, Stage, Unfinished};
 use crate::checker::{Verdict, check};
-use crate::client::Target;
-use crate::history::{ChannelHistory, ClientHistory, History};
-use crate::rest::{Account, Rest, RestError, Session};
+use crate::history::{ClientHistory, History, Way};
 use crate::server::{Addresses, ServerProcess, ServerSpec};
 
 /// What is unfinished when sending ends has to come to its end within this time.
@@ -31,12 +27,6 @@ const LEAVE_DEADLINE: Duration = Duration::from_secs(30);
 /// A drain without clients is over as soon as it begins; this is generous.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 const POLL: Duration = Duration::from_millis(50);
-/// Members of a group, where there are so many.
-const GROUP_SIZES: std::ops::RangeInclusive<usize> = 3..=8;
-/// Groups that guests are in besides.
-const GUEST_CHANNELS: usize = 3;
-/// Members that read each channel's final history.
-const READERS: usize = 2;
 
 /// What the crash test found.
 #[derive(Debug)]
@@ -81,10 +71,13 @@ impl fmt::Display for CrashReport {
             counts.resets,
             counts.connections
         )?;
+        writeln!(f, "{} amendments asked for, {} changes in the end", counts.amendments, counts.changes)?;
+        let ways = Way::ALL.iter().zip(counts.shut_out).map(|(way, times)| format!("{way:?} {times}"));
+        writeln!(f, "guests shut out, times: {}", ways.collect::<Vec<_>>().join(", "))?;
         writeln!(
             f,
-            "{} amendments asked for, {} changes in the end; guests were shut out {} times",
-            counts.amendments, counts.changes, counts.shut_out
+            "{} receipts; {} cursors told, {} unread counts counted anew",
+            counts.receipts, counts.cursors, counts.unread
         )?;
         writeln!(
             f,
@@ -126,11 +119,10 @@ pub async fn run(options: &CrashOptions) -> Result<CrashReport, CrashError> {
     let cast = Cast::gather(server.addresses.rest(), seed, options).await?;
     eprintln!("{} users, {} channels; sending", cast.accounts.len(), cast.channels.len());
     let mut run = Run { spec, seed, server, kills: 0, slowest_ready: Duration::ZERO };
-    let (clients, guests) = run.play(&cast, options).await?;
+    let mut history = run.play(&cast, options).await?;
     let addresses = run.server.addresses;
-    let channels = cast.final_readings(addresses.rest(), &addresses.target()).await?;
+    cast.read_finally(addresses.rest(), &addresses.target(), &mut history).await?;
     let drained = run.drain().await?;
-    let history = History { seed, channels, clients, guests };
     let mut report = CrashReport {
         seed,
         verdict: check(&history),
@@ -170,6 +162,7 @@ pub(crate) fn limits_off() -> Vec<(String, String)> {
         "CONNECTIONS_PER_USER",
         "REST_PER_MINUTE",
         "REGISTER_PER_MINUTE_PER_ADDRESS",
+        "LOGIN_FAILURES_PER_MINUTE",
     ];
     names.iter().map(|name| (format!("RINGSIDE_LIMITS_{name}"), "0".to_owned())).collect()
 }
@@ -193,12 +186,8 @@ struct Run {
 }
 
 impl Run {
-    /// Everything between the first message and the last sync.
-    async fn play(
-        &mut self,
-        cast: &Cast,
-        options: &CrashOptions,
-    ) -> Result<(Vec<ClientHistory>, Vec<ClientHistory>), CrashError> {
+    /// Everything between the first message and the last sync; the final readings are still to come.
+    async fn play(&mut self, cast: &Cast, options: &CrashOptions) -> Result<History, CrashError> {
         let duration = Duration::from_secs_f64(options.duration.max(0.1));
         let started = Instant::now();
         let (phases, phase) = watch::channel(Phase::Sending);
@@ -219,14 +208,13 @@ impl Run {
         }
         let guests: Vec<JoinHandle<ClientHistory>> = cast
             .guests(options.clients)
-            .map(|invitation| {
-                tokio::spawn(Guest::new(invitation, stage.clone(), rest, self.seed).run(give_up))
-            })
+            .map(|invitation| tokio::spawn(Guest::new(invitation, stage.clone(), self.seed).run(give_up)))
             .collect();
         for kill in kills(self.seed, options.kills, duration) {
             sleep_until((started + kill.at).into()).await;
             self.kill_and_restart(kill.away).await?;
         }
+        let undisturbed_from_us = Some(stage.now_us());
         sleep_until((started + duration).into()).await;
         phases.send_replace(Phase::Settling);
         let settle_until = Instant::now() + SETTLE_DEADLINE;
@@ -243,15 +231,14 @@ impl Run {
         while clients.iter().any(|client| !client.is_finished()) && Instant::now() < leave_until {
             sleep(POLL).await;
         }
-        let mut histories = Vec::new();
+        let mut history = History { seed: self.seed, undisturbed_from_us, ..History::default() };
         for client in clients {
-            histories.push(client.await.expect("a client does not panic"));
+            history.clients.push(client.await.expect("a client does not panic"));
         }
-        let mut listened = Vec::new();
         for guest in guests {
-            listened.push(guest.await.expect("a guest does not panic"));
+            history.guests.push(guest.await.expect("a guest does not panic"));
         }
-        Ok((histories, listened))
+        Ok(history)
     }
 
     async fn kill_and_restart(&mut self, away: Duration) -> Result<(), CrashError> {
@@ -276,101 +263,4 @@ impl Run {
         self.server.terminate()?;
         Ok(self.server.await_end(DRAIN_DEADLINE).await.is_ok_and(|status| status.success()))
     }
-}
-
-/// Users and channels of a run.
-struct Cast {
-    accounts: Vec<Account>,
-    /// Members are indices of accounts.
-    channels: Vec<(Uuid, Vec<usize>)>,
-    /// Names and sessions of those who are no members of their own, and the groups that they are in besides.
-    guests: Vec<(String, Session)>,
-    open_to_guests: Vec<(Uuid, usize)>,
-}
-
-impl Cast {
-    /// Registers users and creates channels: two-person ones and groups by turns, and one group of all.
-    async fn gather(rest: Rest, seed: u64, options: &CrashOptions) -> Result<Self, RestError> {
-        let users = (options.clients as usize * 4 / 5).max(2);
-        let mut accounts = Vec::with_capacity(users);
-        for user in 0..users {
-            accounts.push(rest.register(&format!("crash{user:04}")).await?);
-        }
-        let mut random = SmallRng::seed_from_u64(seed ^ 0x6361_7374);
-        let mut channels = Vec::new();
-        for number in 0..options.channels as usize {
-            let members = if number + 1 == options.channels as usize {
-                (0..users).collect()
-            } else if number % 2 == 0 {
-                let first = number % users;
-                let second = (first + 1 + number / users) % users;
-                if first == second { vec![0, 1] } else { vec![first, second] }
-            } else {
-                pick(&mut random, users)
-            };
-            let kind = if members.len() == 2 { "dm" } else { "group" };
-            let others: Vec<Uuid> = members[1..].iter().map(|&member| accounts[member].user_id).collect();
-            let token = &accounts[members[0]].access_token;
-            let channel = rest.create_channel(token, kind, &format!("crash {number}"), &others).await?;
-            if channels.iter().all(|(known, _)| *known != channel) {
-                channels.push((channel, members));
-            }
-        }
-        let groups = channels.iter().filter(|(_, members)| members.len() > 2);
-        let open_to_guests: Vec<(Uuid, usize)> =
-            groups.rev().take(GUEST_CHANNELS).map(|(channel, members)| (*channel, members[0])).collect();
-        let mut guests = Vec::new();
-        for guest in 0..if open_to_guests.is_empty() { 0 } else { options.guests } {
-            let username = format!("guest{guest:04}");
-            let session = rest.sign_up(&username).await?;
-            for &(channel, owner) in &open_to_guests {
-                rest.add_member(&accounts[owner].access_token, channel, session.account.user_id).await?;
-            }
-            guests.push((username, session));
-        }
-        Ok(Self { accounts, channels, guests, open_to_guests })
-    }
-
-    /// The guests, numbered behind the clients.
-    fn guests(&self, clients: u32) -> impl Iterator<Item = Invitation> {
-        let owner = |&(channel, owner): &(Uuid, usize)| (channel, self.accounts[owner].access_token.clone());
-        self.guests.iter().zip(clients..).map(move |((username, session), client)| Invitation {
-            client,
-            username: username.clone(),
-            session: session.clone(),
-            channels: self.open_to_guests.iter().map(owner).collect(),
-        })
-    }
-
-    fn persona(&self, client: u32) -> Persona {
-        let user = client as usize % self.accounts.len();
-        let channels = self.channels.iter().filter(|(_, members)| members.contains(&user)).map(|(id, _)| *id);
-        Persona { client, account: self.accounts[user].clone(), channels: channels.collect() }
-    }
-
-    async fn final_readings(&self, rest: Rest, target: &Target) -> Result<Vec<ChannelHistory>, CrashError> {
-        let mut histories = Vec::new();
-        for (channel_id, members) in &self.channels {
-            let mut readings = Vec::new();
-            for &member in members.iter().rev().take(READERS) {
-                readings.push(finale::reading(rest, &self.accounts[member], *channel_id).await?);
-            }
-            let changes = finale::changes(target, &self.accounts[members[0]], *channel_id).await?;
-            let members = members.iter().map(|&member| self.accounts[member].user_id).collect();
-            histories.push(ChannelHistory { channel_id: *channel_id, members, readings, changes });
-        }
-        Ok(histories)
-    }
-}
-
-fn pick(random: &mut SmallRng, users: usize) -> Vec<usize> {
-    let size = random.random_range(GROUP_SIZES).min(users);
-    let mut members: Vec<usize> = Vec::with_capacity(size);
-    while members.len() < size {
-        let user = random.random_range(0..users);
-        if !members.contains(&user) {
-            members.push(user);
-        }
-    }
-    members
 }

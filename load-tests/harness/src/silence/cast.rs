@@ -2,25 +2,8 @@
 
 use uuid::Uuid;
 
+use crate::history::Way;
 use crate::rest::{Rest, RestError, Session};
-
-/// How somebody loses their events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// `POST /auth/logout`.
-    Logout,
-    /// `DELETE /auth/sessions/{id}`, from another session.
-    Revoked,
-    /// `PUT /users/me/password`, from another session.
-    Password,
-    /// `DELETE /channels/{id}/members/{user}`, by the owner.
-    Removed,
-}
-
-impl Way {
-    /// All of them; they are taken by turns.
-    pub const ALL: [Self; 4] = [Self::Logout, Self::Revoked, Self::Password, Self::Removed];
-}
 
 /// One user with the session of the socket.
 pub(super) struct Person {

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{sleep, timeout_at};
 
-use super::cast::{Person, Way};
+use super::cast::Person;
 use super::report::Measured;
 use super::run::SilenceError;
 use crate::client::{Incoming, ServerFrame, Socket, parse};
+use crate::history::Way;
 use crate::rest::{Rest, RestError, password_of};
 
 /// How long a socket is listened to after the answer.

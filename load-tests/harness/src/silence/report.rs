@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::cast::Way;
+use crate::history::Way;
 
 /// The contract's bound.
 pub const SILENT_WITHIN: Duration = Duration::from_secs(2);

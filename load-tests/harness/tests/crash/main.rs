@@ -21,7 +21,15 @@ fn serve() {
     let Ok(arguments) = std::env::var(ARGUMENTS) else { return };
     let mut options =
         miniature::Options::parse_from(std::iter::once("miniature").chain(arguments.split(' ')));
-    let all = [Mischief::None, Mischief::Loses, Mischief::Doubles, Mischief::Gaps, Mischief::Stale];
+    let all = [
+        Mischief::None,
+        Mischief::Loses,
+        Mischief::Doubles,
+        Mischief::Gaps,
+        Mischief::Stale,
+        Mischief::Forgets,
+        Mischief::Miscounts,
+    ];
     let chosen = std::env::var(MISCHIEF).expect("a mischief");
     options.mischief =
         all.into_iter().find(|mischief| format!("{mischief:?}") == chosen).expect("a known mischief");
@@ -72,6 +80,7 @@ fn a_server_that_keeps_its_word_passes() {
     let counts = report.verdict.counts;
     assert!(report.kills == 3 && counts.acknowledged > 200 && counts.synced > 100, "{report}");
     assert!(counts.attempts > counts.messages && counts.connections > 30, "{report}");
+    assert!(counts.receipts > 50 && counts.cursors > 200 && counts.unread > 100, "{report}");
 }
 
 #[test]
@@ -96,4 +105,16 @@ fn silent_gaps_are_named() {
 fn incomplete_syncs_are_named() {
     let report = crash(Mischief::Stale);
     assert!(!report.is_clean() && names(&report).contains(&Fault::SyncIncomplete), "{report}");
+}
+
+#[test]
+fn cursors_that_fall_back_are_named() {
+    let report = crash(Mischief::Forgets);
+    assert!(!report.is_clean() && names(&report).contains(&Fault::CursorRegressed), "{report}");
+}
+
+#[test]
+fn wrong_unread_counts_are_named() {
+    let report = crash(Mischief::Miscounts);
+    assert!(!report.is_clean() && names(&report).contains(&Fault::UnreadWrong), "{report}");
 }

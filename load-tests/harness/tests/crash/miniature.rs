@@ -48,6 +48,10 @@ pub enum Mischief {
     Gaps,
     /// Leaves the newest message out of a sync now and then.
     Stale,
+    /// Forgets when it dies how far people had come.
+    Forgets,
+    /// Takes a message of one's own for unread.
+    Miscounts,
 }
 
 struct World {
@@ -57,6 +61,8 @@ struct World {
     channels: HashMap<Uuid, Vec<Uuid>>,
     messages: HashMap<Uuid, Vec<Value>>,
     keys: HashMap<(Uuid, Uuid, Uuid), ()>,
+    /// The last (delivered, read) of each user in each channel.
+    cursors: HashMap<(Uuid, Uuid), (u64, u64)>,
     links: Vec<(Uuid, UnboundedSender<String>)>,
     turn: u64,
     mischief: Mischief,
@@ -79,6 +85,7 @@ impl World {
             channels: HashMap::new(),
             messages: HashMap::new(),
             keys: HashMap::new(),
+            cursors: HashMap::new(),
             links: Vec::new(),
             turn: 0,
             mischief,
@@ -92,6 +99,9 @@ impl World {
         if mischief == Mischief::Doubles {
             world.keys.clear();
         }
+        if mischief == Mischief::Forgets {
+            world.cursors.clear();
+        }
         world
     }
 
@@ -101,10 +111,56 @@ impl World {
             self.channels.insert(channel, members.iter().filter_map(id_of).collect());
             return;
         }
+        if let Some(user) = id_of(&entry["user_id"]) {
+            return self.raise(channel, user, number(&entry["delivered"]), number(&entry["read"]));
+        }
         let sender = id_of(&entry["sender"]["id"]).expect("a sender");
+        if self.mischief != Mischief::Miscounts {
+            let id = number(&entry["message_id"]);
+            self.raise(channel, sender, id, id);
+        }
         let client_id = id_of(&entry["client_id"]).expect("a key");
         self.keys.insert((channel, sender, client_id), ());
         self.messages.entry(channel).or_default().push(entry);
+    }
+
+    fn raise(&mut self, channel: Uuid, user: Uuid, delivered: u64, read: u64) {
+        let cursor = self.cursors.entry((channel, user)).or_default();
+        *cursor = (cursor.0.max(delivered), cursor.1.max(read));
+    }
+
+    fn cursor(&self, channel: Uuid, user: Uuid) -> Value {
+        let (delivered, read) = self.cursors.get(&(channel, user)).copied().unwrap_or_default();
+        let id = |id: u64| (id > 0).then(|| id.to_string());
+        json!({ "channel_id": channel, "user_id": user, "last_delivered_id": id(delivered), "last_read_id": id(read) })
+    }
+
+    fn unread(&self, channel: Uuid, user: Uuid) -> usize {
+        let (_, read) = self.cursors.get(&(channel, user)).copied().unwrap_or_default();
+        let all = self.messages.get(&channel).map_or(&[][..], Vec::as_slice);
+        all.iter().filter(|message| number(&message["message_id"]) > read).count()
+    }
+
+    fn receipt(&mut self, user: Uuid, frame: &Value) -> Option<String> {
+        let payload = &frame["payload"];
+        let (channel, id) = (id_of(&payload["channel_id"])?, number(&payload["message_id"]));
+        let mut all = self.messages.get(&channel).into_iter().flatten();
+        if !all.any(|message| number(&message["message_id"]) == id) {
+            return Some(error(frame["id"].as_str()?, "not_found"));
+        }
+        let read = if frame["type"] == "message.read" { id } else { 0 };
+        let line = |id: u64| Value::from(id.to_string());
+        let entry =
+            json!({ "channel_id": channel, "user_id": user, "delivered": line(id), "read": line(read) });
+        self.write(&entry);
+        self.apply(entry);
+        let status = json!({ "type": "message.status", "payload": self.cursor(channel, user) }).to_string();
+        for (other, link) in &self.links {
+            if self.channels[&channel].contains(other) {
+                let _ = link.send(status.clone());
+            }
+        }
+        None
     }
 
     fn write(&mut self, entry: &Value) {
@@ -154,12 +210,11 @@ impl World {
         ack
     }
 
-    fn sync(&mut self, id: &str, payload: &Value, link: &UnboundedSender<String>) {
+    fn sync(&mut self, user: Uuid, id: &str, payload: &Value, link: &UnboundedSender<String>) {
         let limit = payload["limit"].as_u64().unwrap_or(100).clamp(1, 200) as usize;
         let mut done = Vec::new();
         for asked in payload["channels"].as_array().unwrap_or(&Vec::new()) {
             let Some(channel) = id_of(&asked["channel_id"]) else { continue };
-            let number = |value: &Value| value.as_str().and_then(|id| id.parse::<u64>().ok()).unwrap_or(0);
             let after = number(&asked["last_message_id"]);
             let all = self.messages.get(&channel).map_or(&[][..], Vec::as_slice);
             let last_seq = all.len();
@@ -174,11 +229,16 @@ impl World {
                 let page = json!({ "channel_id": channel, "messages": messages, "changes": [], "has_more": has_more, "reset": false });
                 let _ = link.send(json!({ "type": "sync.page", "id": id, "payload": page }).to_string());
             }
-            done.push(json!({ "channel_id": channel, "last_seq": last_seq }));
+            let unread = self.unread(channel, user);
+            done.push(json!({ "channel_id": channel, "last_seq": last_seq, "unread_count": unread }));
         }
         let _ =
             link.send(json!({ "type": "sync.done", "id": id, "payload": { "channels": done } }).to_string());
     }
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_str().and_then(|id| id.parse().ok()).unwrap_or(0)
 }
 
 fn error(id: &str, code: &str) -> String {
@@ -210,7 +270,10 @@ async fn serve(stream: TcpStream, world: Shared) {
                 let mut world = world.lock().expect("unpoisoned");
                 match frame["type"].as_str() {
                     Some("message.send") => drop(link.send(world.send(user, id, &frame["payload"]))),
-                    Some("sync") => world.sync(id, &frame["payload"], &link),
+                    Some("sync") => world.sync(user, id, &frame["payload"], &link),
+                    Some("message.read" | "message.delivered") => {
+                        world.receipt(user, &frame).into_iter().for_each(|refusal| drop(link.send(refusal)));
+                    }
                     _ => drop(link.send(error(id, "unknown_type"))),
                 }
             }
@@ -259,6 +322,23 @@ async fn history(
     Json(json!({ "items": older.take(100).collect::<Vec<_>>(), "next_cursor": null }))
 }
 
+async fn receipts(State(world): State<Shared>, Path(channel): Path<Uuid>) -> Json<Value> {
+    let world = world.lock().expect("unpoisoned");
+    let members = world.channels.get(&channel).into_iter().flatten();
+    let items: Vec<Value> = members.map(|user| world.cursor(channel, *user)).collect();
+    Json(json!({ "items": items, "next_cursor": null }))
+}
+
+async fn channels(State(world): State<Shared>, headers: HeaderMap) -> Json<Value> {
+    let (world, user) = (world.lock().expect("unpoisoned"), caller(&headers));
+    let own = world.channels.iter().filter(|(_, members)| members.contains(&user));
+    let items = own.map(|(channel, _)| {
+        let last = world.messages.get(channel).and_then(|messages| messages.last());
+        json!({ "id": channel, "unread_count": world.unread(*channel, user), "last_message": last })
+    });
+    Json(json!({ "items": items.collect::<Vec<_>>(), "next_cursor": null }))
+}
+
 /// Serves until SIGTERM.
 pub async fn run(options: Options) {
     assert_eq!(options.command, "up");
@@ -269,7 +349,8 @@ pub async fn run(options: Options) {
     let admin = TcpListener::bind(&options.admin_addr).await.expect("the admin port");
     let routes = Router::new()
         .route("/api/v1/auth/register", post(register))
-        .route("/api/v1/channels", post(create))
+        .route("/api/v1/channels", post(create).get(channels))
+        .route("/api/v1/channels/{id}/receipts", get(receipts))
         .route("/api/v1/channels/{id}/messages", get(history))
         .with_state(Arc::clone(&world));
     tokio::spawn(async move { axum::serve(api, routes).await });

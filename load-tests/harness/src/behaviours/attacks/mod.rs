@@ -5,6 +5,7 @@ pub(super) mod accounts;
 pub(super) mod assignment;
 pub(super) mod forged_tokens;
 pub(super) mod refresh_tokens;
+pub(super) mod rows;
 
 use hyper::Method;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use super::super::Fault;
 use super::super::planted::{caught, places};
 use crate::amendment::{Change, Changed, Wish};
-use crate::history::{Event, History};
+use crate::history::{Event, History, Way};
 
 fn is_change(event: &Event) -> bool {
     matches!(event, Event::Changed { .. })
@@ -218,6 +218,20 @@ fn event_after_removal() {
         let late = records.iter().rev().find(|record| is_change(&record.event))?.clone();
         let at_us = late.at_us + super::super::shut_out::SILENT_WITHIN_US + 10;
         records.push(crate::history::Record { at_us, ..late });
+        Some(())
+    });
+}
+
+/// A session that was ended opens another connection.
+#[test]
+fn connection_after_revocation() {
+    caught(Fault::EventAfterRemoval, |history| {
+        let records = &mut history.guests[0].records;
+        let mut ended = records.last()?.clone();
+        ended.event = Event::ShutOut { channel: None, way: Way::Password };
+        let at_us = ended.at_us + super::super::shut_out::SILENT_WITHIN_US + 10;
+        let opened = crate::history::Record { at_us, connection: 2, event: Event::Opened };
+        records.extend([ended, opened]);
         Some(())
     });
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{CHANNELS, CLIENTS, World, channel_id, is_member, user_of};
 use crate::amendment::{Change, Changed, Wish};
-use crate::history::{ClientHistory, Event, Record, Seen};
+use crate::history::{ClientHistory, Event, Record, Seen, Way};
 
 impl World {
     /// Somebody asks for a change and the server makes it at once; only the answers travel.
@@ -112,7 +112,7 @@ impl World {
         let seen = self.changes[0][..half].iter().cloned();
         let mut events: Vec<Event> =
             seen.map(|change| Event::Changed { channel: channel_id(0), change }).collect();
-        events.push(Event::ShutOut { channel: Some(channel_id(0)) });
+        events.push(Event::ShutOut { channel: Some(channel_id(0)), way: Way::Removed });
         let record = |(at_us, event)| Record { at_us, connection: 1, event };
         let records = (1..).zip(events).map(record).collect();
         ClientHistory { client: CLIENTS as u32, user_id: Uuid::from_u128(0x3000), settled: false, records }

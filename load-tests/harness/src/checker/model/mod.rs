@@ -4,6 +4,7 @@
 //! crashes between log and store, syncs that interleave with live messages, refusals, deletions.
 
 mod changes;
+mod cursors;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -12,6 +13,7 @@ use rand::{RngExt, SeedableRng};
 use uuid::Uuid;
 
 use crate::amendment::Change;
+use crate::cursor::Cursor;
 use crate::history::{ChannelHistory, ClientHistory, Event, FinalReading, History, Record, Seen};
 
 const STEPS: u32 = 900;
@@ -58,6 +60,8 @@ struct World {
     stored: Vec<Vec<Seen>>,
     changes: Vec<Vec<Change>>,
     known: HashSet<(usize, Uuid, Uuid)>,
+    /// How far each user has come, by channel.
+    cursors: HashMap<(usize, Uuid), Cursor>,
     devices: Vec<Device>,
 }
 
@@ -85,6 +89,7 @@ pub(super) fn correct_history(seed: u64) -> History {
         stored: vec![Vec::new(); CHANNELS],
         changes: vec![Vec::new(); CHANNELS],
         known: HashSet::new(),
+        cursors: HashMap::new(),
         devices: (0..CLIENTS).map(|_| Device::default()).collect(),
     };
     for _ in 0..STEPS {
@@ -112,7 +117,8 @@ impl World {
             82 => self.crash(),
             83 => self.amend(),
             84..=85 => self.retry_known(device),
-            86..=92 => self.amend(),
+            86..=88 => self.amend(),
+            89..=92 => self.tell_or_ask(device),
             _ => self.connect(device),
         }
         // Most of the work is moving what lies in queues.
@@ -211,7 +217,9 @@ impl World {
             let heads = || (0..CHANNELS).filter(|&c| is_member(device, c));
             let channels = heads().map(|c| (channel_id(c), self.stored[c].len() as u64)).collect();
             let changes = heads().map(|c| (channel_id(c), self.changes[c].len() as u64)).collect();
-            return link.down.push_back(Event::SyncDone { channels, changes });
+            let unread = heads().map(|c| (channel_id(c), self.unread(c, user_of(device)).count)).collect();
+            let done = Event::SyncDone { channels, changes, unread };
+            return self.devices[device].link.down.push_back(done);
         };
         let missing = &self.stored[channel][after as usize..];
         let changes = &self.changes[channel][after_change as usize..];
@@ -241,6 +249,7 @@ impl World {
         let seen =
             Seen { message_id: self.next_id, seq, client_id, sender, content, deleted: false, edited: false };
         self.stored[channel].push(seen.clone());
+        self.has_come(channel, sender, seen.message_id, true);
         self.fan_out(channel, &Event::New { channel: channel_id(channel), message: seen });
     }
 
@@ -343,6 +352,8 @@ impl World {
         }
         let pins: Vec<Vec<u64>> = (0..CHANNELS).map(|channel| self.pins(channel)).collect();
         let guests = vec![self.guest()];
+        let mut standings: Vec<_> =
+            (0..CHANNELS).map(|channel| self.standings(channel, &members[&channel])).collect();
         let (stored, changes) = (self.stored, self.changes);
         let channels = (0..CHANNELS).map(|channel| ChannelHistory {
             channel_id: channel_id(channel),
@@ -357,6 +368,7 @@ impl World {
                 })
                 .collect(),
             changes: Some(changes[channel].clone()),
+            standings: std::mem::take(&mut standings[channel]),
         });
         let clients = self.devices.into_iter().enumerate().map(|(device, state)| ClientHistory {
             client: device as u32,
@@ -364,6 +376,7 @@ impl World {
             settled: true,
             records: state.records,
         });
-        History { seed, channels: channels.collect(), clients: clients.collect(), guests }
+        let (channels, clients) = (channels.collect(), clients.collect());
+        History { seed, channels, clients, guests, undisturbed_from_us: Some(0) }
     }
 }

@@ -1,5 +1,7 @@
 //! Receipts: who is told, how often, and what the list says.
 
+pub(super) mod unread;
+
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -186,9 +188,10 @@ pub(super) async fn bad_ones_are_refused(stand: &Stand) -> Result<(), Failed> {
     let scene = scene(stand, 3, 2).await?;
     let (mut ada, mut eve) = (scene.client(0).await?, scene.client(2).await?);
     let ids = scene.send(&mut ada, 2).await?;
-    let number: u64 = ids[1].parse()?;
-    let (above, between) = ((number + 4_096_000).to_string(), (number - 1).to_string());
-    for (id, code) in [(&above, "bad_request"), (&between, "not_found")] {
+    let (first, last): (u64, u64) = (ids[0].parse()?, ids[1].parse()?);
+    // Two messages of one millisecond have neighbouring ids, so that there may be nothing between them.
+    let (above, below) = ((last + 4_096_000).to_string(), (first - 1).to_string());
+    for (id, code) in [(&above, "bad_request"), (&below, "not_found")] {
         let frame = json!({ "channel_id": scene.channel, "message_id": id });
         let frame = json!({ "type": "message.read", "id": id, "payload": frame });
         ada.socket.send(&frame.to_string()).await?;

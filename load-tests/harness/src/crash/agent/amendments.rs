@@ -68,6 +68,13 @@ impl Amendments {
         self.remembered.push_back((channel, seen.message_id, is_own));
     }
 
+    /// A message that was seen lately, with its channel.
+    pub(super) fn any(&self, random: &mut SmallRng) -> Option<(Uuid, u64)> {
+        let count = self.remembered.len();
+        let at = (count > 0).then(|| random.random_range(0..count))?;
+        self.remembered.get(at).map(|(channel, message_id, _)| (*channel, *message_id))
+    }
+
     /// Something to ask for, if anything is known; it is pending from now on, unless it is a pin.
     pub(super) fn wish(&mut self, random: &mut SmallRng, client: u32, now: Instant) -> Option<Request> {
         if self.remembered.is_empty() || self.pending.len() >= MAX_PENDING {
