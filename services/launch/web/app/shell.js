@@ -48,12 +48,12 @@ export function Shell() {
 /** The place of the conversation while none is open. */
 function Nowhere({ wanted }) {
   const { count, state } = useRingside(() => ({ count: ringside.channels.size, state: ringside.state.name }));
-  if (wanted && state !== "live" && !count) return html`<main tabindex="-1" class="talk"></main>`;
+  if (wanted && state !== "live" && !count) return html`<main id="main" tabindex="-1" class="talk"></main>`;
   const title = wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
   const text = wanted
     ? "It was deleted, or you are not a member of it."
     : count ? "Pick one on the left, or press Ctrl K to go anywhere." : "Nothing here yet. There are three good ways to begin:";
-  return html`<main tabindex="-1" class="talk nowhere"><${Empty} icon=${wanted ? "lock" : "mark"} title=${title}><p>${text}</p>
+  return html`<main id="main" tabindex="-1" class="talk nowhere"><${Empty} as="h1" icon=${wanted ? "lock" : "mark"} title=${title}><p>${text}</p>
     ${wanted ? html`<${Button} onClick=${() => navigate("#/", true)}>Back to all conversations</>` : !count && html`<${Ways} />`}</></main>`;
 }
 
