@@ -42,8 +42,8 @@ function Row({ channel, active, focusable }) {
   return html`<li class="row" data-open=${active} data-muted=${muted} data-unread=${unread > 0}>
     <${Emblem} channel=${channel} />
     <span class="what">
-      <span class="top"><a href=${`#/c/${channel.id}`} aria-current=${active ? "page" : undefined} tabindex=${focusable ? 0 : -1}><bdi>${title}</bdi>${unread > 0 &&
-        html`<span class="unseen">, ${unread} unread</span>`}</a>
+      <span class="top"><a href=${`#/c/${channel.id}`} aria-current=${active ? "page" : undefined} tabindex=${focusable ? 0 : -1}
+        aria-label=${unread > 0 ? `${title}, ${unread} unread` : undefined}><bdi>${title}</bdi></a>
         ${muted && icon("bellOff", "muted")}${time && html`<time datetime=${time} title=${full(time)}>${brief(time)}</time>`}</span>
       <span class="low"><${Preview} channel=${channel} active=${active} />
         ${unread > 0 && html`<span class="count" aria-hidden="true">${unread > UNREAD_SHOWN ? `${UNREAD_SHOWN}+` : unread}</span>`}</span>
