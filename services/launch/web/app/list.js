@@ -1,7 +1,7 @@
 // The channel list: who and what, how much is unread, and the ways to everything else.
 import { html, useEffect, useMemo, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
-import { Avatar, Button, hueOf, nameOf, open, otherOf, titleOf } from "./parts.js";
+import { Avatar, Button, hueOf, nameOf, open, otherOf, personOf, titleOf } from "./parts.js";
 import { icon } from "./icons.js";
 import { draftOf, useDrafts } from "./drafts.js";
 import { plain } from "./text.js";
@@ -25,7 +25,7 @@ export function Emblem({ channel, size }) {
 function Preview({ channel, active }) {
   const draft = !active && draftOf(channel.id);
   if (draft) return html`<span class="preview"><em>Draft</em> <bdi>${plain(draft)}</bdi></span>`;
-  if (channel.typing?.length) return html`<span class="preview typing">${channel.type === "dm" ? "is typing…" : `${nameOf(ringside.users.get(channel.typing[0]))} is typing…`}</span>`;
+  if (channel.typing?.length) return html`<span class="preview typing">${channel.type === "dm" ? "is typing…" : `${nameOf(personOf(channel, channel.typing[0]))} is typing…`}</span>`;
   const last = channel.pending?.at(-1) || channel.last_message;
   if (!last) return html`<span class="preview">${channel.topic || channel.description || "No messages yet"}</span>`;
   const own = last.sender?.id === ringside.me?.id || !last.message_id;

@@ -15,11 +15,13 @@ export function sentence(error) {
 /** The name that a person goes by. @param {any} user */
 export const nameOf = (user) => (user?.deleted ? "Deleted account" : user?.display_name || user?.username || "Someone");
 
+/** Somebody of a channel, who may not have written yet. @param {any} channel @param {string} id */
+export const personOf = (channel, id) => ringside.users.get(id) || channel.members?.get(id)?.user || (channel.peer?.id === id ? channel.peer : { id });
+
 /** The other one of a DM, as far as known. @param {any} channel */
 export function otherOf(channel) {
-  if (channel.peer) return ringside.users.get(channel.peer.id) || channel.peer;
-  const id = channel.type === "dm" && [...(channel.members?.keys() || [])].find((id) => id !== ringside.me?.id);
-  return id ? ringside.users.get(id) || { id } : undefined;
+  const id = channel.peer?.id || [...(channel.members?.keys() || [])].find((id) => id !== ringside.me?.id);
+  return id && channel.type === "dm" ? personOf(channel, id) : undefined;
 }
 
 /** What a channel is called in a list. @param {any} channel */

@@ -73,12 +73,17 @@ function Connection() {
     waiting: [...ringside.channels.values()].reduce((sum, channel) => sum + channel.pending.filter((one) => one.level === "sending").length, 0),
   }));
   const [, tick] = useState(0);
-  const [patient, setPatient] = useState(true);
+  const [late, setLate] = useState(false);
+  const well = name === "live";
+  // A quick start goes unsaid; what has been said stays said until all is well, attempts in between or not.
   useEffect(() => {
-    setPatient(true);
-    const timer = setTimeout(() => setPatient(false), CALM_MS);
+    if (well) return setLate(false);
+    const timer = setTimeout(() => setLate(true), CALM_MS);
+    return () => clearTimeout(timer);
+  }, [well]);
+  useEffect(() => {
     const clock = name === "waiting" && setInterval(() => tick((n) => n + 1), 1000);
-    return () => (clearTimeout(timer), clearInterval(clock || 0));
+    return () => clearInterval(clock || 0);
   }, [name]);
   const held = waiting ? ` ${waiting} ${waiting === 1 ? "message waits" : "messages wait"}.` : "";
   const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
@@ -89,7 +94,7 @@ function Connection() {
     offline: `Offline.${held || " What you write is kept and sent later."}`,
     refused: reason || "The server doesn’t let this page connect.",
   }[name];
-  const shown = text && !(patient && (name === "connecting" || name === "syncing"));
+  const shown = text && (late || (name !== "connecting" && name !== "syncing"));
   return html`<div class="connection" role="status" aria-label="Connection">${shown && html`<p class=${name}><span>${text}</span>
     ${(name === "waiting" || name === "offline") && html`<${Button} kind="link" onClick=${() => ringside.connect()}>Try now</>`}
     ${name === "refused" && html`<${Button} kind="link" onClick=${() => location.reload()}>Load again</>`}</p>`}</div>`;

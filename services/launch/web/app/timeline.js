@@ -5,7 +5,7 @@
  */
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
-import { nameOf, sentence, toast } from "./parts.js";
+import { nameOf, personOf, sentence, toast } from "./parts.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
 
@@ -249,7 +249,7 @@ function Beginning({ channel }) {
 }
 
 function Typing({ channel }) {
-  const names = channel.typing.map((id) => nameOf(ringside.users.get(id)));
+  const names = channel.typing.map((id) => nameOf(personOf(channel, id)));
   const text = names.length > 2 ? "Several people are typing…" : names.length ? `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} typing…` : "";
   return html`<p class="typing" dir="auto">${text && html`<span class="beat" aria-hidden="true"><i></i><i></i><i></i></span>`}${text}</p>`;
 }
