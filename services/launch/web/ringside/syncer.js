@@ -187,9 +187,12 @@ export class Syncer {
     const early = this.#early.get(channel.id) ?? [];
     this.#early.delete(channel.id);
     for (const frame of early) {
-      if (frame.type === "message.new") this.client.news(channel, messageOf(channel, frame.payload, this.client.me.id));
-      else if (frame.type.startsWith("channel.")) lay(channel, frame, this.client.me.id);
+      const { type, payload } = frame;
       this.client.ofChannel(frame);
+      // The list or a page may have had it already; it is told all the same.
+      const message = type === "message.new" && channel.messages.find(({ seq }) => seq === payload.seq);
+      if (message) this.client.news(channel, message);
+      if (type.startsWith("channel.")) lay(channel, frame, this.client.me.id);
     }
   }
 }
