@@ -95,7 +95,7 @@ export function List({ active }) {
     <${Head} />
     ${channels.length >= FILTER_FROM && html`<label class="filter">${icon("search")}<input type="search" value=${filter} placeholder="Filter conversations" aria-label="Filter conversations"
       onInput=${(event) => setFilter(event.target.value)} onKeyDown=${(event) => event.key === "Escape" && setFilter("")} /><kbd>Ctrl K</kbd></label>`}
-    <ul onKeyDown=${rove}>${shown.map((channel) => html`<${Row} key=${channel.id} channel=${channel} active=${channel.id === active} focusable=${channel.id === focusable} />`)}</ul>
+    <ul onKeyDown=${rove} hidden=${!shown.length}>${shown.map((channel) => html`<${Row} key=${channel.id} channel=${channel} active=${channel.id === active} focusable=${channel.id === focusable} />`)}</ul>
     ${!channels.length && state === "live" && html`<div class="begin"><h2>Where would you like to begin?</h2><${Ways} /></div>`}
     ${wanted && !shown.length && html`<p class="note none">Nothing is called “${filter}”. <button type="button" class="button link" onClick=${() => open("discover")}>Browse public channels</button></p>`}
   </nav>`;

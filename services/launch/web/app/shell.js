@@ -52,7 +52,7 @@ function Nowhere({ wanted }) {
   const title = wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
   const text = wanted
     ? "It was deleted, or you are not a member of it."
-    : count ? "Pick one on the left, or press Ctrl K to go anywhere." : "Nothing here yet. There are three good ways to begin:";
+    : count ? "Pick one on the left, or press Ctrl K to go anywhere." : "Nothing here yet. Three good ways to begin:";
   return html`<main id="main" tabindex="-1" class="talk nowhere"><${Empty} as="h1" icon=${wanted ? "lock" : "mark"} title=${title}><p>${text}</p>
     ${wanted ? html`<${Button} onClick=${() => navigate("#/", true)}>Back to all conversations</>` : !count && html`<${Ways} />`}</></main>`;
 }
