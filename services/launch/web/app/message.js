@@ -126,7 +126,7 @@ export function Message({ id, channel, message, flags, controls }) {
       ${flags.active && stored && html`<${Tools} channel=${channel} message=${message} flags=${flags} controls=${controls} />`}
     </div>
     <${Reactions} channel=${channel} message=${message} controls=${controls} />
-    ${flags.replies > 0 && html`<a class="replies" href=${`#/c/${channel.id}/t/${message.message_id}`}>${icon("thread")}${flags.replies === 1 ? "1 reply" : `${flags.replies} replies`}</a>`}
+    ${flags.replies > 0 && !controls.thread && html`<a class="replies" href=${`#/c/${channel.id}/t/${message.message_id}`}>${icon("thread")}${flags.replies === 1 ? "1 reply" : `${flags.replies} replies`}</a>`}
     ${message.level === "failed" && html`<${Failed} message=${message} />`}
   </article>`;
 }

@@ -3,7 +3,7 @@ import { html } from "./view.js";
 import { ringside } from "./client.js";
 import { nameOf, personOf } from "./parts.js";
 
-const TOKEN = /```\n?([^]*?)\n?```|`([^`\n]+)`|(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])|(https?:\/\/[^\s<>"]+)|(?<![\w@])@(\w[\w.-]*)/g;
+const TOKEN = /\n?```\n?([^]*?)\n?```\n?|`([^`\n]+)`|(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])|(https?:\/\/[^\s<>"]+)|(?<![\w@])@(\w[\w.-]*)/g;
 const TRAILING = /[.,;:!?'’”]+$/;
 const PREVIEW = 120;
 
