@@ -5,7 +5,7 @@ const CACHE = `ringside-shell-${VERSION}`;
 const PATIENCE_MS = 4000;
 const PAGE = ["/", "/app.css", "/app.webmanifest", "/icon.svg", "/app/theme.js", "/app/main.js"];
 const PANELS = ["settings", "sessions", "me", "person", "create", "members", "discover", "people", "blocks", "channel"];
-const OURS = /^\/(app\.css|app\.webmanifest|icon\.svg|ringside\.js|(app|vendor|panels|ringside)\/[\w-]+\.js)?$/;
+const OURS = /^\/(app\.css|app\.webmanifest|icon\.svg|ringside\.js|(app|vendor|panels|ringside)\/[\w-]+\.(js|css))?$/;
 const IMPORT = /(?:from|import)\s*\(?"(\.[^"]+)"/g;
 
 self.addEventListener("install", (event) => event.waitUntil(fill().then(() => self.skipWaiting())));
@@ -24,7 +24,7 @@ async function fill() {
   const cache = await caches.open(CACHE);
   const kept = new Set();
   await Promise.all(PAGE.map((path) => keep(cache, path, kept)));
-  await Promise.allSettled(PANELS.map((name) => keep(cache, `/panels/${name}.js`, kept)));
+  await Promise.allSettled(["/panels/panels.css", ...PANELS.map((name) => `/panels/${name}.js`)].map((path) => keep(cache, path, kept)));
 }
 
 /** Keeps a file and the modules that it imports, so that no list of them has to be kept up. */

@@ -8,10 +8,13 @@ import { attempt } from "./message.js";
 import { Mentions, completionOf } from "./mentions.js";
 import { plain } from "./text.js";
 
-const MESSAGE_BYTES = 60_000;
+const MESSAGE_BYTES = 65_536;
+/** What a frame has beside the text. */
+const ENVELOPE_BYTES = 1024;
 const WARN_SHARE = 0.9;
 const HEIGHT_SHARE = 0.4;
-const bytesOf = (text) => new TextEncoder().encode(text).length;
+/** As the frame carries it: a line break or a quote takes two there. */
+const bytesOf = (text) => new TextEncoder().encode(JSON.stringify(text)).length;
 const rules = (channel) => channel.role === "owner" || channel.role === "admin" || channel.type === "dm";
 
 /** When one may write again under slow mode, in milliseconds since 1970; 0: now. */
@@ -112,7 +115,7 @@ export function Composer({ channel, mode, setMode, controls, thread }) {
   const [text, setText] = useText(channel, mode, thread ? `${channel.id}.${thread}` : channel.id);
   const mentions = useMentions(channel, field, text, setText);
   const hindrance = useHindrance(channel, mode.edit);
-  const most = useRingside(() => ringside.limits?.message_bytes) || MESSAGE_BYTES;
+  const most = (useRingside(() => ringside.limits?.message_bytes) || MESSAGE_BYTES) - ENVELOPE_BYTES;
   const size = text.length * 4 > most * WARN_SHARE ? bytesOf(text) : 0;
   controls.field = field.current;
   useHeight(field, text);

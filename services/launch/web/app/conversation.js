@@ -41,17 +41,18 @@ export function useControls(channel, thread) {
   const [mode, setMode] = useState(/** @type {{reply?: any, edit?: any}} */ ({}));
   const [menu, setMenu] = useState(/** @type {any} */ (null));
   const [, draw] = useReducer((n) => n + 1, 0);
-  const controls = useMemo(() => ({ thread, active: "", editing: "", field: /** @type {HTMLElement | null} */ (null), toEnd: () => {} }), []);
-  controls.editing = mode.edit ? keyOf(mode.edit) : "";
-  useEffect(() => {
+  const controls = useMemo(() => {
     const begin = (mode) => (setMode(mode), controls.field?.focus());
-    Object.assign(controls, {
+    const controls = {
+      thread, active: "", editing: "", field: /** @type {HTMLElement | null} */ (null), toEnd: () => {},
       reply: (message) => begin({ reply: message }),
       edit: (message) => begin({ edit: message }),
       menu: (message, at, reacting = false) => setMenu({ message, at, reacting }),
       activate: (key) => key !== controls.active && ((controls.active = key), draw(0)),
-    });
+    };
+    return controls;
   }, []);
+  controls.editing = mode.edit ? keyOf(mode.edit) : "";
   const shown = menu && html`<${Menu} channel=${channel} ...${menu} controls=${controls} close=${() => setMenu(null)} />`;
   return { controls, mode, setMode, menu: shown };
 }

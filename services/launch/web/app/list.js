@@ -1,7 +1,7 @@
 // The channel list: who and what, how much is unread, and the ways to everything else.
 import { html, useEffect, useMemo, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
-import { Avatar, Button, hueOf, nameOf, open, otherOf, titleOf } from "./parts.js";
+import { Avatar, Button, hueOf, nameOf, open, otherOf, personOf, titleOf } from "./parts.js";
 import { icon } from "./icons.js";
 import { draftOf, useDrafts } from "./drafts.js";
 import { plain } from "./text.js";
@@ -25,7 +25,7 @@ export function Emblem({ channel, size }) {
 function Preview({ channel, active }) {
   const draft = !active && draftOf(channel.id);
   if (draft) return html`<span class="preview"><em>Draft</em> <bdi>${plain(draft)}</bdi></span>`;
-  if (channel.typing?.length) return html`<span class="preview typing">${channel.type === "dm" ? "is typing…" : `${nameOf(ringside.users.get(channel.typing[0]))} is typing…`}</span>`;
+  if (channel.typing?.length) return html`<span class="preview typing">${channel.type === "dm" ? "is typing…" : `${nameOf(personOf(channel, channel.typing[0]))} is typing…`}</span>`;
   const last = channel.pending?.at(-1) || channel.last_message;
   if (!last) return html`<span class="preview">${channel.topic || channel.description || "No messages yet"}</span>`;
   const own = last.sender?.id === ringside.me?.id || !last.message_id;
@@ -38,14 +38,16 @@ function Row({ channel, active, focusable }) {
   const unread = active && document.hasFocus() ? 0 : channel.unread || 0;
   const muted = isMuted(channel);
   const time = channel.pending?.at(-1)?.created_at || channel.last_message?.created_at;
-  return html`<li><a class="row" href=${`#/c/${channel.id}`} aria-current=${active ? "page" : undefined} tabindex=${focusable ? 0 : -1}
-    data-muted=${muted} data-unread=${unread > 0} aria-label=${`${title}${unread ? `, ${unread} unread` : ""}${muted ? ", muted" : ""}`}>
+  // The link is the name alone, stretched over the row: it is announced in a few words, and the rest can be read on its own.
+  return html`<li class="row" data-open=${active} data-muted=${muted} data-unread=${unread > 0}>
     <${Emblem} channel=${channel} />
     <span class="what">
-      <span class="top"><b><bdi>${title}</bdi></b>${muted && icon("bellOff")}${time && html`<time datetime=${time} title=${full(time)}>${brief(time)}</time>`}</span>
+      <span class="top"><a href=${`#/c/${channel.id}`} aria-current=${active ? "page" : undefined} tabindex=${focusable ? 0 : -1}
+        aria-label=${unread > 0 ? `${title}, ${unread} unread` : undefined}><bdi>${title}</bdi></a>
+        ${muted && icon("bellOff", "muted")}${time && html`<time datetime=${time} title=${full(time)}>${brief(time)}</time>`}</span>
       <span class="low"><${Preview} channel=${channel} active=${active} />
-        ${unread > 0 && html`<span class="count">${unread > UNREAD_SHOWN ? `${UNREAD_SHOWN}+` : unread}</span>`}</span>
-    </span></a></li>`;
+        ${unread > 0 && html`<span class="count" aria-hidden="true">${unread > UNREAD_SHOWN ? `${UNREAD_SHOWN}+` : unread}</span>`}</span>
+    </span></li>`;
 }
 
 /** One stop for Tab; the arrows, Home and End go through the rows. */
@@ -61,7 +63,7 @@ function rove(event) {
 function Head() {
   const { me, presence } = useRingside(() => ({ me: ringside.me, presence: ringside.presence.get(ringside.me?.id) }));
   return html`<header class="bar">
-    <button type="button" class="own" aria-label=${nameOf(me)} title="Your profile" onClick=${() => open("me")}>
+    <button type="button" class="own" title="Your profile" onClick=${() => open("me")}>
       <${Avatar} user=${me} size="small" /><span class="who"><b><bdi>${nameOf(me)}</bdi></b>
       <span class="note" dir="auto">${presence?.status_message || me?.status_message || `@${me?.username}`}</span></span></button>
     <${Button} kind="quiet" icon="people" label="People" onClick=${() => open("people")} />
@@ -69,22 +71,6 @@ function Head() {
     <${Button} kind="quiet" icon="settings" label="Settings" onClick=${() => open("settings")} />
     <${Button} kind="quiet" icon="add" label="New channel" onClick=${() => open("create")} />
   </header>`;
-}
-
-/** A DM has no name of its own: whoever is in it is asked for, one after the other, and kept. */
-function useNames(channels) {
-  const busy = useRef(false);
-  useEffect(() => {
-    const nameless = channels.find((channel) => channel.type === "dm" && !channel.peer && !channel.members);
-    if (!nameless || busy.current) return;
-    busy.current = true;
-    const load = async () => {
-      await ringside.loadMembers(nameless.id);
-      const other = otherOf(nameless);
-      if (other) await ringside.loadUser(other.id);
-    };
-    load().catch(() => {}).finally(() => (busy.current = false));
-  });
 }
 
 /** @param {{active?: string}} props the open channel */
@@ -104,13 +90,12 @@ export function List({ active }) {
     const fresh = peers.split(",").filter((id) => id && !before.has(id));
     if (fresh.length) Promise.resolve(ringside.watch(fresh)).catch(() => {});
   }, [peers]);
-  useNames(channels);
   const focusable = shown.some((channel) => channel.id === active) ? active : shown[0]?.id;
   return html`<nav class="list" aria-label="Channels">
     <${Head} />
     ${channels.length >= FILTER_FROM && html`<label class="filter">${icon("search")}<input type="search" value=${filter} placeholder="Filter conversations" aria-label="Filter conversations"
       onInput=${(event) => setFilter(event.target.value)} onKeyDown=${(event) => event.key === "Escape" && setFilter("")} /><kbd>Ctrl K</kbd></label>`}
-    <ul onKeyDown=${rove}>${shown.map((channel) => html`<${Row} key=${channel.id} channel=${channel} active=${channel.id === active} focusable=${channel.id === focusable} />`)}</ul>
+    <ul onKeyDown=${rove} hidden=${!shown.length}>${shown.map((channel) => html`<${Row} key=${channel.id} channel=${channel} active=${channel.id === active} focusable=${channel.id === focusable} />`)}</ul>
     ${!channels.length && state === "live" && html`<div class="begin"><h2>Where would you like to begin?</h2><${Ways} /></div>`}
     ${wanted && !shown.length && html`<p class="note none">Nothing is called “${filter}”. <button type="button" class="button link" onClick=${() => open("discover")}>Browse public channels</button></p>`}
   </nav>`;

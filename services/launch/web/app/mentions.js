@@ -1,7 +1,7 @@
 // Completion of @names while one types.
 import { html } from "./view.js";
 import { ringside } from "./client.js";
-import { Avatar, nameOf } from "./parts.js";
+import { Avatar, nameOf, personOf } from "./parts.js";
 import { icon } from "./icons.js";
 
 const SHOWN = 6;
@@ -16,7 +16,7 @@ export function completionOf(channel, text, caret) {
   const begun = BEGUN.exec(text.slice(0, caret));
   if (!begun || channel.type === "dm") return null;
   const wanted = begun[1].toLowerCase();
-  const users = [...(channel.members?.keys() || [])].filter((id) => id !== ringside.me?.id).map((id) => ringside.users.get(id)).filter(Boolean);
+  const users = [...(channel.members?.keys() || [])].filter((id) => id !== ringside.me?.id).map((id) => personOf(channel, id)).filter((user) => user.username);
   const rank = (user) => {
     if (user.username.toLowerCase().startsWith(wanted)) return 2;
     return nameOf(user).toLowerCase().split(/\s+/).some((word) => word.startsWith(wanted)) ? 1 : 0;

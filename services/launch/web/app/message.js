@@ -1,7 +1,7 @@
 // One message: who, what, its reactions, how far it has come, and what can be done with it.
 import { html, useEffect, useRef, useState } from "./view.js";
 import { navigate, ringside } from "./client.js";
-import { Avatar, Button, nameOf, open, sentence, toast } from "./parts.js";
+import { Avatar, Button, nameOf, personOf, open, sentence, toast } from "./parts.js";
 import { icon } from "./icons.js";
 import { formatted, plain } from "./text.js";
 import { clock, full } from "./time.js";
@@ -37,12 +37,12 @@ function Quote({ channel, id }) {
   return html`<a class="quote" href=${`#/c/${channel.id}/m/${id}`} dir="auto">${message && html`<b>${nameOf(message.sender)}</b>`}<span>${text}</span></a>`;
 }
 
-function Content({ message, children }) {
+function Content({ channel, message, children }) {
   const [whole, setWhole] = useState(false);
   if (message.deleted) return html`<p class="text"><i>This message was deleted.</i>${children}</p>`;
   const long = message.content.length > LONG_CHARACTERS && !whole;
   const text = long ? message.content.slice(0, LONG_CHARACTERS) : message.content;
-  return html`<div class="text" dir="auto">${formatted(text, message.metadata?.mentions)}${long && html`… <${Button} kind="link" onClick=${() => setWhole(true)}>Show all of it</>`}${children}</div>`;
+  return html`<div class="text" dir="auto">${formatted(channel, text, message.metadata?.mentions)}${long && html`… <${Button} kind="link" onClick=${() => setWhole(true)}>Show all of it</>`}${children}</div>`;
 }
 
 function Foot({ message, flags }) {
@@ -55,7 +55,7 @@ function Foot({ message, flags }) {
 function Reactions({ channel, message, controls }) {
   if (!message.reactions?.length || message.deleted) return null;
   const names = ({ users = [], count }) => {
-    const known = users.map((id) => (id === ringside.me?.id ? "You" : nameOf(ringside.users.get(id))));
+    const known = users.map((id) => (id === ringside.me?.id ? "You" : nameOf(personOf(channel, id))));
     return known.join(", ") + (count > known.length ? ` and ${count - known.length} more` : "");
   };
   return html`<div class="reactions">${message.reactions.map((one) => html`<button type="button" key=${one.emoji} class="chip" aria-pressed=${!!one.me} aria-label=${`${one.emoji} ${one.count}`}
@@ -122,11 +122,11 @@ export function Message({ id, channel, message, flags, controls }) {
     <div class="bubble">
       ${faced && first && html`<b class="name"><bdi>${who}</bdi></b>`}
       ${message.reply_to && !message.deleted && !controls.thread && html`<${Quote} channel=${channel} id=${message.reply_to} />`}
-      <${Content} message=${message}><${Foot} message=${message} flags=${flags} /></>
+      <${Content} channel=${channel} message=${message}><${Foot} message=${message} flags=${flags} /></>
       ${flags.active && stored && html`<${Tools} channel=${channel} message=${message} flags=${flags} controls=${controls} />`}
     </div>
     <${Reactions} channel=${channel} message=${message} controls=${controls} />
-    ${flags.replies > 0 && html`<a class="replies" href=${`#/c/${channel.id}/t/${message.message_id}`}>${icon("thread")}${flags.replies === 1 ? "1 reply" : `${flags.replies} replies`}</a>`}
+    ${flags.replies > 0 && !controls.thread && html`<a class="replies" href=${`#/c/${channel.id}/t/${message.message_id}`}>${icon("thread")}${flags.replies === 1 ? "1 reply" : `${flags.replies} replies`}</a>`}
     ${message.level === "failed" && html`<${Failed} message=${message} />`}
   </article>`;
 }

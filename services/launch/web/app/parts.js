@@ -15,11 +15,13 @@ export function sentence(error) {
 /** The name that a person goes by. @param {any} user */
 export const nameOf = (user) => (user?.deleted ? "Deleted account" : user?.display_name || user?.username || "Someone");
 
+/** Somebody of a channel, who may not have written yet. @param {any} channel @param {string} id */
+export const personOf = (channel, id) => ringside.users.get(id) || channel.members?.get(id)?.user || (channel.peer?.id === id ? channel.peer : { id });
+
 /** The other one of a DM, as far as known. @param {any} channel */
 export function otherOf(channel) {
-  if (channel.peer) return ringside.users.get(channel.peer.id) || channel.peer;
-  const id = [...(channel.members?.keys() || [])].find((id) => id !== ringside.me?.id);
-  return id ? ringside.users.get(id) || { id } : undefined;
+  const id = channel.peer?.id || [...(channel.members?.keys() || [])].find((id) => id !== ringside.me?.id);
+  return id && channel.type === "dm" ? personOf(channel, id) : undefined;
 }
 
 /** What a channel is called in a list. @param {any} channel */
@@ -50,14 +52,14 @@ export function Avatar({ user, size, presence }) {
   const picture = user?.avatar_url?.startsWith(`${location.origin}/`) && user.avatar_url;
   const status = presence && ringside.presence.get(user?.id)?.status;
   return html`<span class=${`avatar ${size || ""}`} style=${{ "--hue": hueOf(user?.id) }}>
-    ${picture ? html`<img src=${picture} alt="" loading="lazy" />` : html`<span aria-hidden="true">${initials}</span>`}
+    ${picture ? html`<img src=${picture} alt="" loading="lazy" />` : html`<span aria-hidden="true" data-initials=${initials}></span>`}
     ${status && status !== "offline" && html`<span class=${`dot ${status}`} role="img" aria-label=${WORDS[status]}></span>`}
   </span>`;
 }
 const WORDS = { online: "online", away: "away", dnd: "do not disturb" };
 
-/** What is shown where there is nothing. @param {{icon?: any, title: string, children?: any}} props */
-export const Empty = ({ icon: drawing, title, children }) => html`<div class="empty">${drawing && icon(drawing)}<h3>${title}</h3>${children}</div>`;
+/** What is shown where there is nothing. @param {{icon?: any, title: string, as?: string, children?: any}} props */
+export const Empty = ({ icon: drawing, title, as = "h3", children }) => html`<div class="empty">${drawing && icon(drawing)}<${as} class="title">${title}</>${children}</div>`;
 
 /**
  * A component whose file is fetched when it is first drawn, or by `fetch()` before that. @param {() => Promise<any>} load

@@ -48,12 +48,12 @@ export function Shell() {
 /** The place of the conversation while none is open. */
 function Nowhere({ wanted }) {
   const { count, state } = useRingside(() => ({ count: ringside.channels.size, state: ringside.state.name }));
-  if (wanted && state !== "live" && !count) return html`<main tabindex="-1" class="talk"></main>`;
+  if (wanted && state !== "live" && !count) return html`<main id="main" tabindex="-1" class="talk"></main>`;
   const title = wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
   const text = wanted
     ? "It was deleted, or you are not a member of it."
-    : count ? "Pick one on the left, or press Ctrl K to go anywhere." : "Nothing here yet. There are three good ways to begin:";
-  return html`<main tabindex="-1" class="talk nowhere"><${Empty} icon=${wanted ? "lock" : "mark"} title=${title}><p>${text}</p>
+    : count ? "Pick one on the left, or press Ctrl K to go anywhere." : "Nothing here yet. Three good ways to begin:";
+  return html`<main id="main" tabindex="-1" class="talk nowhere"><${Empty} as="h1" icon=${wanted ? "lock" : "mark"} title=${title}><p>${text}</p>
     ${wanted ? html`<${Button} onClick=${() => navigate("#/", true)}>Back to all conversations</>` : !count && html`<${Ways} />`}</></main>`;
 }
 
@@ -73,12 +73,17 @@ function Connection() {
     waiting: [...ringside.channels.values()].reduce((sum, channel) => sum + channel.pending.filter((one) => one.level === "sending").length, 0),
   }));
   const [, tick] = useState(0);
-  const [patient, setPatient] = useState(true);
+  const [late, setLate] = useState(false);
+  const well = name === "live";
+  // A quick start goes unsaid; what has been said stays said until all is well, attempts in between or not.
   useEffect(() => {
-    setPatient(true);
-    const timer = setTimeout(() => setPatient(false), CALM_MS);
+    if (well) return setLate(false);
+    const timer = setTimeout(() => setLate(true), CALM_MS);
+    return () => clearTimeout(timer);
+  }, [well]);
+  useEffect(() => {
     const clock = name === "waiting" && setInterval(() => tick((n) => n + 1), 1000);
-    return () => (clearTimeout(timer), clearInterval(clock || 0));
+    return () => clearInterval(clock || 0);
   }, [name]);
   const held = waiting ? ` ${waiting} ${waiting === 1 ? "message waits" : "messages wait"}.` : "";
   const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
@@ -89,7 +94,7 @@ function Connection() {
     offline: `Offline.${held || " What you write is kept and sent later."}`,
     refused: reason || "The server doesn’t let this page connect.",
   }[name];
-  const shown = text && !(patient && (name === "connecting" || name === "syncing"));
+  const shown = text && (late || (name !== "connecting" && name !== "syncing"));
   return html`<div class="connection" role="status" aria-label="Connection">${shown && html`<p class=${name}><span>${text}</span>
     ${(name === "waiting" || name === "offline") && html`<${Button} kind="link" onClick=${() => ringside.connect()}>Try now</>`}
     ${name === "refused" && html`<${Button} kind="link" onClick=${() => location.reload()}>Load again</>`}</p>`}</div>`;

@@ -18,6 +18,14 @@ function placed(error) {
   return error.errors?.length ? errorsOf(error) : { form: sentence(error) };
 }
 
+/** What the list of one's sessions calls this browser. */
+function device() {
+  const { userAgent } = navigator;
+  const [, browser = "Browser"] = /(Firefox|Edg|OPR|Chrome|Safari)\//.exec(userAgent.replace(/Chrome(.*)(Edg|OPR)/, "$2")) || [];
+  const [, system = ""] = /(Android|iPhone|iPad|Windows|Mac OS X|Linux)/.exec(userAgent) || [];
+  return [{ Edg: "Edge", OPR: "Opera" }[browser] || browser, system && `on ${system.replace(" OS X", "")}`].filter(Boolean).join(" ");
+}
+
 /** @param {{reason: string}} props why one was signed out, if so */
 export default function SignIn({ reason }) {
   const invited = location.hash.startsWith("#/invitation/") ? decodeURIComponent(location.hash.slice(13)) : "";
@@ -37,7 +45,7 @@ export default function SignIn({ reason }) {
     setBusy(true);
     setWrong({});
     try {
-      await (fresh ? ringside.register(values) : ringside.login(values));
+      await (fresh ? ringside.register(values) : ringside.login({ ...values, device: device() }));
       ringside.connect();
       if (invited) location.hash = "";
     } catch (error) {

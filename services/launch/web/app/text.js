@@ -1,9 +1,9 @@
 // A message's text as nodes: links, `code`, ``` blocks, *bold* and mentions. Everything else stays as it was typed; nothing becomes HTML.
 import { html } from "./view.js";
 import { ringside } from "./client.js";
-import { nameOf } from "./parts.js";
+import { nameOf, personOf } from "./parts.js";
 
-const TOKEN = /```\n?([^]*?)\n?```|`([^`\n]+)`|(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])|(https?:\/\/[^\s<>"]+)|(?<![\w@])@(\w[\w.-]*)/g;
+const TOKEN = /\n?```\n?([^]*?)\n?```\n?|`([^`\n]+)`|(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])|(https?:\/\/[^\s<>"]+)|(?<![\w@])@(\w[\w.-]*)/g;
 const TRAILING = /[.,;:!?'’”]+$/;
 const PREVIEW = 120;
 
@@ -17,20 +17,20 @@ function trimmed(address) {
   return URL.canParse(end) ? end : "";
 }
 
-function Mention({ name, mentions }) {
+function Mention({ name, mentions, channel }) {
   const written = name.replace(/[.-]+$/, "");
   const rest = name.slice(written.length);
   if (written === "channel" && mentions?.includes("channel")) return html`<span class="mention me">@channel</span>${rest}`;
   for (const id of mentions || []) {
-    const user = id === ringside.me?.id ? ringside.me : ringside.users.get(id);
-    if (user?.username.toLowerCase() !== written.toLowerCase()) continue;
+    const user = id === ringside.me?.id ? ringside.me : personOf(channel, id);
+    if (user?.username?.toLowerCase() !== written.toLowerCase()) continue;
     return html`<a class=${`mention ${id === ringside.me?.id ? "me" : ""}`} title=${`@${user.username}`} href=${`#/p/person/${id}`}>@${nameOf(user)}</a>${rest}`;
   }
   return `@${name}`;
 }
 
-/** @param {string} content @param {any[]} [mentions] ids, or "channel" */
-export function formatted(content, mentions) {
+/** @param {any} channel @param {string} content @param {any[]} [mentions] ids, or "channel" */
+export function formatted(channel, content, mentions) {
   const nodes = [];
   let from = 0;
   for (const match of content.matchAll(TOKEN)) {
@@ -40,7 +40,7 @@ export function formatted(content, mentions) {
     if (block !== undefined) node = html`<pre tabindex="0"><code>${block}</code></pre>`;
     else if (code) node = html`<code>${code}</code>`;
     else if (bold) node = html`<strong>${bold}</strong>`;
-    else if (name) node = html`<${Mention} name=${name} mentions=${mentions} />`;
+    else if (name) node = html`<${Mention} name=${name} mentions=${mentions} channel=${channel} />`;
     else {
       const address = trimmed(link);
       if (!address) continue;

@@ -4,8 +4,8 @@
  * what one reads never moves, whether rows came above, below or between.
  */
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
-import { ringside } from "./client.js";
-import { nameOf, sentence, toast } from "./parts.js";
+import { ringside, useRingside } from "./client.js";
+import { nameOf, personOf, sentence, toast } from "./parts.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
 
@@ -60,6 +60,9 @@ const rowOf = (scroller, key) => scroller.querySelector(`article[data-key="${CSS
 function useStart(channel, target, view, draw) {
   const newAfter = useRef(channel.unread > 0 ? channel.last_seq - channel.unread : Infinity);
   const [failed, setFailed] = useState("");
+  const [attempts, setAttempts] = useState(0);
+  const live = useRingside(() => ringside.state.name === "live");
+  useEffect(() => void (live && failed && setAttempts(attempts + 1)), [live]);
   const aim = (key, share, flash) => {
     Object.assign(view.current, { stuck: false, aim: { key, share, flash } });
     const at = channel.messages.findIndex((message) => keyOf(message) === key);
@@ -89,9 +92,12 @@ function useStart(channel, target, view, draw) {
       else draw(0);
     };
     setFailed("");
-    start().catch((error) => setFailed(sentence(error)));
+    start().catch((error) => {
+      view.current.opened = false;
+      setFailed(sentence(error));
+    });
     return () => (left = true);
-  }, [target]);
+  }, [target, attempts]);
   return { newAfter, failed };
 }
 
@@ -226,7 +232,7 @@ export function Timeline({ channel, target, controls }) {
   return html`<div class="timeline">
     <div ref=${scroller} class="scroll" role="log" aria-live="off" aria-label="Messages" aria-busy=${waiting} tabindex="0" onScroll=${onScroll} onKeyDown=${rove}>
       <div class="column">
-        ${failed ? html`<p class="wrong gap" role="alert">${icon("alert")}${failed}</p>` : !items.length && channel.atEnd && html`<${Beginning} channel=${channel} />`}
+        ${failed && !items.length ? html`<p class="wrong gap" role="alert">${icon("alert")}${failed}</p>` : !items.length && channel.atEnd && html`<${Beginning} channel=${channel} />`}
         ${waiting && [64, 40, 78, 52].map((width) => html`<span class="ghost" style=${{ width: `${width}%` }}></span>`)}
         ${rowsOf(channel, items, slice, newAfter.current, controls, cache.current)}
       </div>
@@ -243,7 +249,7 @@ function Beginning({ channel }) {
 }
 
 function Typing({ channel }) {
-  const names = channel.typing.map((id) => nameOf(ringside.users.get(id)));
+  const names = channel.typing.map((id) => nameOf(personOf(channel, id)));
   const text = names.length > 2 ? "Several people are typing…" : names.length ? `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} typing…` : "";
   return html`<p class="typing" dir="auto">${text && html`<span class="beat" aria-hidden="true"><i></i><i></i><i></i></span>`}${text}</p>`;
 }

@@ -6,7 +6,7 @@ const MESSAGES_MAX = 200;
 const CHANNELS_MAX = 200;
 const USERS_MAX = 1_000;
 const FIELDS = ["id", "type", "name", "topic", "description", "settings", "role", "muted", "muted_until", "created_at", "last_seq", "lastId",
-  "last_change", "last_message", "readSeq", "unread", "lastReadId", "readWanted", "deliveredId", "receipts", "members"];
+  "last_change", "last_message", "readSeq", "unread", "lastReadId", "readWanted", "deliveredId", "receipts", "members", "peer"];
 
 export class Cache {
   #unsaved = new Set();
@@ -51,7 +51,7 @@ export class Cache {
     for (const saved of await Promise.all((cache?.ids ?? []).map(id => client.storage.get(this.#key(id))))) {
       if (!saved) continue;
       const hasOlder = (saved.messages[0]?.seq ?? 1) > 1;
-      client.channels.set(saved.id, { ...newChannel(saved), hasOlder, atEnd: true, last_message: saved.messages.at(-1) ?? null });
+      client.channels.set(saved.id, { ...newChannel(saved), ...saved, hasOlder, atEnd: true, last_message: saved.messages.at(-1) ?? null });
     }
   }
 

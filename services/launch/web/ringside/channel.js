@@ -47,8 +47,11 @@ export function take(channel, frame, me) {
   if (at < last || (at === last && !frame.type.startsWith("channel.member_"))) return "known";
   channel.heard += 1;
   if (channel.recent.push(frame) > RECENT_MAX) channel.recent.shift();
-  if (isNew) append(channel, messageOf(channel, frame.payload, me));
-  else {
+  if (isNew) {
+    append(channel, messageOf(channel, frame.payload, me));
+    // A receipt may overtake its message.
+    if (channel.last_message.level) raise(channel, me);
+  } else {
     channel.last_change = at;
     lay(channel, frame, me);
   }
@@ -142,6 +145,7 @@ export function takePage(channel, page, me) {
   const fresh = messages.filter(each => each.seq > channel.last_seq);
   for (const message of messages) message.seq > channel.last_seq ? append(channel, message) : place(channel, message);
   if (page.reset) channel.hasOlder = messages[0]?.seq > 1;
+  raise(channel, me);
   for (const frame of page.changes) {
     lay(channel, frame, me);
     channel.last_change = Math.max(channel.last_change ?? 0, frame.payload.change);

@@ -64,10 +64,12 @@ export class Connection {
     return true;
   }
 
-  /** The machine woke, or the network came: don't wait for timers. */
+  /** The machine woke, or the network came or went: don't wait for timers. */
   nudge() {
     if (!this.#wanted) return;
-    if (this.isOpen) this.#ask();
+    // Where the machine itself says that there is no network, nobody waits for a silence.
+    if (globalThis.navigator?.onLine === false) this.restart();
+    else if (this.isOpen) this.#ask();
     else if (this.waiting) this.#dial();
   }
 

@@ -139,6 +139,7 @@ export class Sender {
       channel.settledOrder = Math.max(channel.settledOrder ?? 0, message.order);
       this.kept.put(message.client_id, null);
       this.#lane(channel, "message").drop(message.client_id);
+      this.client.touch(channel);
     }
   }
 
@@ -156,8 +157,9 @@ export class Sender {
     const { turn } = this.client;
     if (channel.synced === turn) return;
     const isOpen = ({ level }) => level !== "failed";
-    if (channel.wasReset && channel.pending.some(isOpen)) await this.#lookBack(channel).catch(() => {});
+    if (channel.lookFrom && channel.pending.some(isOpen)) await this.#lookBack(channel).catch(() => {});
     if (turn !== this.client.turn) return;
+    channel.lookFrom = null;
     channel.synced = turn;
     for (const message of channel.pending.filter(isOpen)) {
       // A later one of ours is stored: this one never will be by itself.
@@ -174,7 +176,7 @@ export class Sender {
   /** After a reset: own messages may be stored right after what was known before. */
   async #lookBack(channel) {
     const until = Date.now();
-    for (let after = channel.before ?? "0"; channel.pending.length; ) {
+    for (let after = channel.lookFrom; channel.pending.length; ) {
       const { items } = await this.client.session.call("GET", `/channels/${channel.id}/messages?limit=100&after=${after}`);
       items.forEach(item => messageOf(channel, item, this.client.me.id));
       this.settled(channel);
@@ -191,7 +193,6 @@ export class Sender {
       if (!stored?.message_id) return this.#received(channel, message);
       messageOf(channel, stored, this.client.me.id);
       this.settled(channel);
-      this.client.touch(channel);
     } catch (error) {
       if (error.status >= 400 && error.status < 500 && error.status !== 429) this.#failed(channel, message, error);
       else this.#received(channel, message);

@@ -84,11 +84,14 @@ export class Syncer {
     if (message) this.client.know(message.sender);
     const mark = marks?.get(channel) ?? channel.heard;
     if (channel.last_change === null) {
+      // A channel that was made while this client runs is read from its beginning, so that all of it is news.
+      const isNew = Date.parse(channel.created_at) >= this.client.since;
       const seq = message?.seq ?? 0;
-      if (seq >= channel.last_seq) {
+      if (seq >= channel.last_seq && !isNew) {
         Object.assign(channel, { last_seq: seq, lastId: message?.message_id ?? null, last_message: message, messages: message ? [message] : [] });
         Object.assign(channel, { atEnd: true, hasOlder: seq > 1, readSeq: seq - unread_count, unread: unread_count });
-      }
+        if (message && unread_count) this.client.news(channel, message);
+      } else if (!channel.last_seq) Object.assign(channel, { atEnd: true, hasOlder: false });
     } else if (message && message.message_id === channel.last_message?.message_id && canOverlay(channel, mark)) {
       Object.assign(channel.last_message, message, { level: channel.last_message.level });
       overlay(channel, mark, me.id);
@@ -120,7 +123,7 @@ export class Syncer {
     return Promise.all(parts.map(part => new Promise((resolve, reject) => {
       if (!this.client.connection.isOpen) return reject(offline());
       const id = crypto.randomUUID();
-      for (const channel of part) Object.assign(channel, { syncing: true, before: channel.lastId, wasReset: false });
+      for (const channel of part) channel.syncing = true;
       this.#syncs.set(id, { channels: new Set(part), resolve, reject });
       this.#ask(id);
     })));
@@ -133,7 +136,8 @@ export class Syncer {
   }
 
   page(channel, page) {
-    if (page.reset) channel.wasReset = true;
+    // What was known before the gap; a connection that is lost meanwhile does not forget it.
+    if (page.reset) channel.lookFrom ??= channel.lastId ?? "0";
     const fresh = takePage(channel, page, this.client.me.id);
     page.messages.forEach(({ sender }) => this.client.know(sender));
     this.client.sender.settled(channel);
@@ -183,9 +187,12 @@ export class Syncer {
     const early = this.#early.get(channel.id) ?? [];
     this.#early.delete(channel.id);
     for (const frame of early) {
-      if (frame.type === "message.new") this.client.news(channel, messageOf(channel, frame.payload, this.client.me.id));
-      else if (frame.type.startsWith("channel.")) lay(channel, frame, this.client.me.id);
+      const { type, payload } = frame;
       this.client.ofChannel(frame);
+      // The list or a page may have had it already; it is told all the same.
+      const message = type === "message.new" && channel.messages.find(({ seq }) => seq === payload.seq);
+      if (message) this.client.news(channel, message);
+      if (type.startsWith("channel.")) lay(channel, frame, this.client.me.id);
     }
   }
 }

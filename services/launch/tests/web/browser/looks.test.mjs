@@ -6,6 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { audit } from "./axe.mjs";
+import { expectSoon } from "./soon.mjs";
 import { DESKTOP, PHONE, PICTURES, Stage } from "./stage.mjs";
 
 /** A town with something to see in it. @param {Stage} stage */
@@ -41,7 +42,8 @@ async function furnish(stage) {
 async function look(person, name) {
   const { page } = person;
   // What slides or fades is looked at when it has arrived.
-  await page.evaluate(() => Promise.all(document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().iterations !== Infinity).map(({ finished }) => finished.catch(() => {}))));
+  await expectSoon(() => page.evaluate(() => document.getAnimations().every(({ playState, effect }) =>
+    playState !== "running" || effect?.getComputedTiming().iterations === Infinity)), "everything has arrived at its place");
   await page.screenshot({ path: join(PICTURES, `${name}.png`) });
   const { grave, passed } = await audit(page);
   const { wide, view } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, view: innerWidth }));

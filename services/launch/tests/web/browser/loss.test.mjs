@@ -40,6 +40,17 @@ async function agree(anna, ben, said) {
   for (const own of said) assert.deepEqual(texts.filter((text) => own.includes(text)), own);
 }
 
+/** In the page: whether what it keeps holds this text, and the name of its sender. @param {string} text */
+async function isKept(text) {
+  const answer = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+  const [{ name }] = await indexedDB.databases();
+  const database = await answer(indexedDB.open(name));
+  const stores = [...database.objectStoreNames];
+  const kept = await Promise.all(stores.map((store) => answer(database.transaction(store).objectStore(store).getAll())));
+  database.close();
+  return kept.flat().some((value) => value?.messages?.some(({ content }) => content === text));
+}
+
 test("the server is killed while both write", async (t) => {
   const { stage, step, anna, ben, channel } = await pair(t);
   const said = [[], []];
@@ -98,6 +109,7 @@ test("without a network the app opens with what it has", async (t) => {
 
   await step("a reload shows the list and the conversation, and says that it is offline", async () => {
     await ben.message(said[2]).waitFor();
+    await expectSoon(() => ben.page.evaluate(isKept, said[2]), "the page has kept what it shows");
     await ben.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
     await expectSoon(() => ben.page.evaluate(() => navigator.serviceWorker.controller !== null), "the service worker has the page");
     await stage.server.kill();

@@ -119,3 +119,24 @@ test("typing, presence, names and memberships are live", async () => {
   await assert.rejects(cara.send(channel.id, { content: "x" }), { code: "not_found" });
   assert.deepEqual([anna, ben, cara].flatMap(client => client.faults), []);
 });
+
+test("what comes in a channel made during a cut is told once, all of it and in order", async () => {
+  const told = [];
+  const off = ben.on("message", (channel, { content }) => told.push(content));
+  ben.network.down = true;
+  ben.network.cut();
+  const channel = await anna.createChannel({ type: "dm", member_ids: [ben.me.id] });
+  const group = await anna.createChannel({ type: "group", name: "made meanwhile", member_ids: [ben.me.id] });
+  const sent = [];
+  for (const content of ["a", "b", "c"]) sent.push(await anna.send(group.id, { content }));
+  const direct = await anna.send(channel.id, { content: "d" });
+  await until(anna, () => [...sent, direct].every(({ message_id }) => message_id), "stored");
+  ben.network.down = false;
+  ben.connection.nudge();
+  await until(ben, () => told.length === 4, "all four");
+  await anna.send(group.id, { content: "e" });
+  await until(ben, () => told.length === 5, "the live one");
+  off();
+  assert.equal(told.filter(content => content !== "d").join(""), "abce");
+  sameAsHistory(ben, group.id, await history(ben, group.id));
+});

@@ -1,7 +1,7 @@
 // The parts that need no server: backoff, lanes, and a channel's state.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newChannel, placeHistory, reset, settle, take, takePage } from "../../../web/ringside/channel.js";
+import { newChannel, placeHistory, receive, reset, settle, take, takePage } from "../../../web/ringside/channel.js";
 import { backoff } from "../../../web/ringside/connection.js";
 import { Lane } from "../../../web/ringside/outbox.js";
 
@@ -94,4 +94,19 @@ test("a lane never lets a later command pass one that waits", () => {
   lane.answer("c");
   assert.deepEqual(acked, ["a", "not b", "c"]);
   assert.deepEqual(lane.queue, []);
+});
+
+test("a receipt that overtakes its message counts; delivered and read are by all others", () => {
+  const channel = synced();
+  const own = seq => ({ type: "message.new", payload: { ...message(seq), sender: { id: ME } } });
+  const id = seq => message(seq).message_id;
+  receive(channel, { user_id: "ben", last_delivered_id: id(2), last_read_id: null }, ME);
+  [1, 2, 3].forEach(seq => take(channel, own(seq), ME));
+  const levels = () => channel.messages.map(({ level }) => level).join(" ");
+  assert.equal(levels(), "delivered delivered stored");
+  receive(channel, { user_id: "cara", last_delivered_id: id(1), last_read_id: id(1) }, ME);
+  receive(channel, { user_id: "ben", last_delivered_id: id(3), last_read_id: id(3) }, ME);
+  assert.equal(levels(), "read delivered stored", "what was told is not taken back");
+  receive(channel, { user_id: "cara", last_delivered_id: null, last_read_id: id(3) }, ME);
+  assert.equal(levels(), "read read read");
 });
