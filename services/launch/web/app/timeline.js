@@ -161,7 +161,9 @@ function usePlace(scroller, view, anchor) {
 function move(box, items, slice, view, more, draw) {
   const { from, to } = slice;
   const below = belowOf(box);
-  if (view.way < 0 && box.scrollTop < EDGE_PX && from > 0) {
+  // Nobody can scroll in a box that is not full: what came before fills it.
+  const isFull = box.scrollHeight > box.clientHeight;
+  if ((view.way < 0 || !isFull) && box.scrollTop < EDGE_PX && from > 0) {
     const first = Math.max(0, from - STEP);
     view.first = keyOf(items[first]);
     view.last = first + ROWS < items.length ? keyOf(items[first + ROWS - 1]) : null;
