@@ -161,9 +161,8 @@ function usePlace(scroller, view, anchor) {
 function move(box, items, slice, view, more, draw) {
   const { from, to } = slice;
   const below = belowOf(box);
-  // Nobody can scroll in a box that is not full: what came before fills it.
-  const isFull = box.scrollHeight > box.clientHeight;
-  if ((view.way < 0 || !isFull) && box.scrollTop < EDGE_PX && from > 0) {
+  // At the very top, as in a box that is not full, nobody can scroll up to ask for more.
+  if ((view.way < 0 || box.scrollTop < 1) && box.scrollTop < EDGE_PX && from > 0) {
     const first = Math.max(0, from - STEP);
     view.first = keyOf(items[first]);
     view.last = first + ROWS < items.length ? keyOf(items[first + ROWS - 1]) : null;
