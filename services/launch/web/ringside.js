@@ -305,6 +305,8 @@ export class Ringside extends Client {
   async updateMe(change) {
     this.me = await this.session.call("PATCH", "/users/me", change);
     this.know(this.me);
+    // Also where nothing changed that others see of one.
+    this.emit("user", this.me.id);
     return this.me;
   }
 

@@ -38,7 +38,7 @@ export function rowsOf(channel, items, { from, to }, newAfter, controls, cache) 
     const own = message.sender?.id === me;
     const fresh = message.seq > newAfter && !own && !(before?.seq > newAfter && before.sender.id !== me);
     const newLine = fresh && !rows.some((row) => row.key === "new");
-    if (!before || dayOf(before.created_at) !== dayOf(message.created_at))
+    if (before ? dayOf(before.created_at) !== dayOf(message.created_at) : !channel.hasOlder || controls.thread)
       rows.push(html`<div key=${`day ${message.created_at}`} class="day" role="separator"><span>${day(message.created_at)}</span></div>`);
     if (newLine) rows.push(html`<div key="new" class="new" role="separator"><span>New</span></div>`);
     const flags = {

@@ -59,6 +59,7 @@ const rowOf = (scroller, key) => scroller.querySelector(`article[data-key="${CSS
 /** Where one begins: a message asked for, the first unread one, or the end. */
 function useStart(channel, target, view, draw) {
   const newAfter = useRef(channel.unread > 0 ? channel.last_seq - channel.unread : Infinity);
+  const begun = useRef(newAfter.current === Infinity);
   const [failed, setFailed] = useState("");
   const [attempts, setAttempts] = useState(0);
   const live = useRingside(() => ringside.state.name === "live");
@@ -71,7 +72,8 @@ function useStart(channel, target, view, draw) {
     view.current.last = from + ROWS < channel.messages.length ? keyOf(channel.messages[from + ROWS - 1]) : null;
     draw(0);
   };
-  useEffect(() => {
+  // Before the first paint: what is here already shows in its place at once.
+  useLayoutEffect(() => {
     let left = false;
     const start = async () => {
       const has = (id) => channel.messages.find((message) => message.message_id === id);
@@ -84,7 +86,9 @@ function useStart(channel, target, view, draw) {
       view.current.opened = true;
       const seq = newAfter.current;
       const known = channel.messages[0]?.seq <= seq + 1;
-      if (seq < Infinity && seq > 0 && !known && channel.lastReadId) await ringside.around(channel.id, channel.lastReadId);
+      // Nothing read yet: from the very beginning. Whoever joined later has read nothing either, but starts at the head.
+      const from = channel.lastReadId || (seq === 0 ? "0" : null);
+      if (seq < Infinity && !known && from) await ringside.around(channel.id, from);
       else if (!known || !channel.atEnd || seq === Infinity) await ringside.latest(channel.id);
       if (left) return;
       const first = seq < Infinity && channel.messages.find((message) => message.seq > seq && message.sender.id !== ringside.me?.id);
@@ -92,13 +96,15 @@ function useStart(channel, target, view, draw) {
       else draw(0);
     };
     setFailed("");
-    start().catch((error) => {
+    const fail = (error) => {
       view.current.opened = false;
       setFailed(sentence(error));
-    });
+    };
+    start().catch(fail).finally(() => left || ((begun.current = true), draw(0)));
     return () => (left = true);
   }, [target, attempts]);
-  return { newAfter, failed };
+  // Without a connection there is nothing to wait for.
+  return { newAfter, failed, done: begun.current, begun: begun.current || (!live && channel.messages.length > 0) };
 }
 
 /** Fetches what lies beyond the window's ends, one request at a time. */
@@ -155,7 +161,8 @@ function usePlace(scroller, view, anchor) {
 function move(box, items, slice, view, more, draw) {
   const { from, to } = slice;
   const below = belowOf(box);
-  if (view.way < 0 && box.scrollTop < EDGE_PX && from > 0) {
+  // At the very top, as in a box that is not full, nobody can scroll up to ask for more.
+  if ((view.way < 0 || box.scrollTop < 1) && box.scrollTop < EDGE_PX && from > 0) {
     const first = Math.max(0, from - STEP);
     view.first = keyOf(items[first]);
     view.last = first + ROWS < items.length ? keyOf(items[first + ROWS - 1]) : null;
@@ -190,17 +197,18 @@ export function Timeline({ channel, target, controls }) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const view = useRef(/** @type {any} */ ({ stuck: true, first: null, last: null, aim: null, top: 0, way: 0 }));
   const cache = useRef(new Map());
-  const { newAfter, failed } = useStart(channel, target, view, draw);
+  const { newAfter, failed, begun, done } = useStart(channel, target, view, draw);
   const more = useMore(channel, draw);
-  const items = channel.atEnd ? [...channel.messages, ...channel.pending] : channel.messages;
+  // Until one stands at the first unread nothing is shown: the newest would count as read.
+  const items = !begun ? [] : channel.atEnd ? [...channel.messages, ...channel.pending] : channel.messages;
   notice(scroller.current, view.current);
   const slice = sliceOf(items, view.current);
   usePlace(scroller, view, anchorOf(scroller.current));
   const state = useRef(/** @type {any} */ (null));
-  state.current = { items, slice };
+  state.current = { items, slice, done };
 
   useEffect(() => {
-    const read = () => readUpTo(channel, scroller.current);
+    const read = () => done && readUpTo(channel, scroller.current);
     const hide = () => {
       if (document.hidden && !channel.unread) newAfter.current = channel.last_seq;
       else read();
@@ -219,7 +227,7 @@ export function Timeline({ channel, target, controls }) {
     view.current.stuck = below < BOTTOM_PX && slice.to === items.length && channel.atEnd;
     setAway(below > box.clientHeight || slice.to < items.length || !channel.atEnd);
     move(box, items, slice, view.current, more, draw);
-    readUpTo(channel, box);
+    if (state.current.done) readUpTo(channel, box);
   };
   const toEnd = async () => {
     if (!channel.atEnd) await ringside.latest(channel.id).catch((error) => toast(sentence(error)));
@@ -228,11 +236,11 @@ export function Timeline({ channel, target, controls }) {
     draw(0);
   };
   controls.toEnd = toEnd;
-  const waiting = !items.length && !channel.atEnd && !failed;
+  const waiting = !items.length && !(begun && channel.atEnd) && !failed;
   return html`<div class="timeline">
     <div ref=${scroller} class="scroll" role="log" aria-live="off" aria-label="Messages" aria-busy=${waiting} tabindex="0" onScroll=${onScroll} onKeyDown=${rove}>
       <div class="column">
-        ${failed && !items.length ? html`<p class="wrong gap" role="alert">${icon("alert")}${failed}</p>` : !items.length && channel.atEnd && html`<${Beginning} channel=${channel} />`}
+        ${failed && !items.length ? html`<p class="wrong gap" role="alert">${icon("alert")}${failed}</p>` : !items.length && begun && channel.atEnd && html`<${Beginning} channel=${channel} />`}
         ${waiting && [64, 40, 78, 52].map((width) => html`<span class="ghost" style=${{ width: `${width}%` }}></span>`)}
         ${rowsOf(channel, items, slice, newAfter.current, controls, cache.current)}
       </div>

@@ -36,7 +36,7 @@ function About({ channel: { id, name, topic, description } }) {
 const RULES = [
   ["slow_mode_s", "Slow mode", [["0", "Off"], ["5", "A message every 5 seconds"], ["30", "Every 30 seconds"], ["60", "Every minute"], ["300", "Every 5 minutes"], ["3600", "Every hour"]]],
   ["who_may_post", "Who may post", [["everyone", "Everyone"], ["admins", "Admins and the owner"]]],
-  ["history_for_joiners", "New members see", [["all", "Everything so far"], ["from_join", "What comes after they join"]]],
+  ["history_for_joiners", "New members see", [["all", "Everything"], ["from_join", "Only what follows"]]],
 ];
 
 function Rules({ channel }) {

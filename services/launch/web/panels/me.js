@@ -1,5 +1,5 @@
 // Oneself: what others see of one, and whether one is here.
-import { Avatar, html, nameOf, Panel, ringside, useRingside } from "../app/panel.js";
+import { Avatar, html, nameOf, Panel, ringside, useRingside, useState } from "../app/panel.js";
 import { attempt, Choice, Form, fromNow, moment, Segments } from "./form.js";
 
 const STATUS = [["online", "Online"], ["away", "Away"], ["dnd", "Do not disturb"], ["offline", "Invisible"]];
@@ -7,6 +7,7 @@ const ENDS = [["", "Never"], ["30", "In 30 minutes"], ["60", "In an hour"], ["24
 
 export default function Me({ close }) {
   const me = useRingside(({ me }) => me);
+  const [minutes, setMinutes] = useState("");
   const status = useRingside(({ presence }) => presence.get(me?.id)?.status ?? "online");
   if (!me) return null;
   const until = me.status_message && me.status_expires_at;
@@ -15,7 +16,7 @@ export default function Me({ close }) {
     <${Segments} legend="Others see me as" name="status" value=${status} options=${STATUS} onChange=${(wanted) => attempt(ringside.setPresence(wanted))} />
     <section class="part"><h3>Status</h3><${Form} submit=${setText} action="Set status">${(field) => html`
       ${field("status_message", "What are you up to?", { maxlength: 140, defaultValue: me.status_message, placeholder: "On holiday", hint: until && `Until ${moment(until)}.` })}
-      <${Choice} label="Clear it" name="minutes" value="" options=${ENDS} />`}</></section>
+      <${Choice} label="Clear it" name="minutes" value=${minutes} onChange=${setMinutes} options=${ENDS} />`}</></section>
     <section class="part"><${Form} submit=${rename} action="Save">${(field) =>
       field("display_name", "Display name", { maxlength: 80, autocomplete: "name", defaultValue: me.display_name })}</></section>
   </>`;
