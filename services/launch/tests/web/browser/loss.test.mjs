@@ -40,7 +40,7 @@ async function agree(anna, ben, said) {
   for (const own of said) assert.deepEqual(texts.filter((text) => own.includes(text)), own);
 }
 
-/** In the page: whether what it keeps holds this text, and the name of its sender. @param {string} text */
+/** In the page: whether what it keeps holds this text. @param {string} text */
 async function isKept(text) {
   const answer = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
   const [{ name }] = await indexedDB.databases();
@@ -48,7 +48,8 @@ async function isKept(text) {
   const stores = [...database.objectStoreNames];
   const kept = await Promise.all(stores.map((store) => answer(database.transaction(store).objectStore(store).getAll())));
   database.close();
-  return kept.flat().some((value) => value?.messages?.some(({ content }) => content === text));
+  // A channel's messages, or the list of what waits to be sent.
+  return kept.flat().flatMap((value) => value?.messages ?? value ?? []).some(({ content }) => content === text);
 }
 
 test("the server is killed while both write", async (t) => {
@@ -129,7 +130,7 @@ test("without a network the app opens with what it has", async (t) => {
 
   await step("what is written then outlives another reload", async () => {
     late.push(...(await sayAll(ben, "in between", 2)));
-    await ben.message(late[1]).waitFor();
+    await expectSoon(() => ben.page.evaluate(isKept, late[1]), "the page has kept what was written");
     await ben.page.reload();
     await ben.message(late[1]).getByRole("img", { name: "sending" }).waitFor();
   });
