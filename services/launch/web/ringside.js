@@ -3,6 +3,7 @@
 import { canOverlay, messageOf, overlay, placeHistory, read, trim } from "./ringside/channel.js";
 import { Client } from "./ringside/client.js";
 import { RingsideError, offline } from "./ringside/session.js";
+import { uuid } from "./ringside/uuid.js";
 
 export { RingsideError } from "./ringside/session.js";
 export { browserStorage, memoryStorage } from "./ringside/storage.js";
@@ -95,7 +96,7 @@ export class Ringside extends Client {
     const { id, username, display_name, avatar_url = null } = this.me;
     /** @type {Message} */
     const message = {
-      message_id: null, seq: null, client_id: crypto.randomUUID(), channel_id: channelId, sender: { id, username, display_name, avatar_url },
+      message_id: null, seq: null, client_id: uuid(), channel_id: channelId, sender: { id, username, display_name, avatar_url },
       content, content_type, reply_to, metadata, created_at: new Date().toISOString(), edited_at: null, deleted: false, reactions: [],
       level: "sending", error: null, retryAt: null,
     };
@@ -133,7 +134,7 @@ export class Ringside extends Client {
   }
 
   pin(channelId, messageId, on = true) {
-    return this.session.call(on ? "PUT" : "DELETE", `/channels/${channelId}/pins/${messageId}`, undefined, { key: crypto.randomUUID() });
+    return this.session.call(on ? "PUT" : "DELETE", `/channels/${channelId}/pins/${messageId}`, undefined, { key: uuid() });
   }
 
   // Signals

@@ -30,7 +30,8 @@ function actionsOf(channel, message, controls) {
   return [
     ["reply", "Reply", () => controls.reply(message)],
     ["thread", "Open thread", () => navigate(`#/c/${channel.id}/t/${message.message_id}`)],
-    ["copy", "Copy text", copy],
+    // Browsers have no clipboard for pages that came by plain http.
+    navigator.clipboard && ["copy", "Copy text", copy],
     channel.role !== "guest" && ["pin", pinned ? "Unpin" : "Pin", () => attempt(ringside.pin(channel.id, message.message_id, !pinned))],
     own && ["edit", "Edit", () => controls.edit(message)],
     (own || (admin && channel.type !== "dm")) && ["trash", "Delete", remove],

@@ -3,6 +3,7 @@
 import { messageOf } from "./channel.js";
 import { Kept, Lane } from "./outbox.js";
 import { errorOf, offline } from "./session.js";
+import { uuid } from "./uuid.js";
 
 /** Received, and so long not seen: ask. */
 const SEEN_MS = 10_000;
@@ -55,7 +56,7 @@ export class Sender {
   /** Resolves once the server has it durably; a lost connection is waited out for a while. */
   amend(channel, type, what) {
     const lane = this.#lane(channel, "amendment");
-    const id = crypto.randomUUID();
+    const id = uuid();
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => lane.drop(id) ?? reject(offline()), AMEND_MS);
       const end = act => value => clearTimeout(late) ?? act(value);

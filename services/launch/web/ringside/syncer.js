@@ -1,6 +1,7 @@
 // Which channels there are, and what was missed in them: after each connect, and wherever a number jumps.
 import { canOverlay, lay, messageOf, newChannel, overlay, settle, takePage } from "./channel.js";
 import { offline, pause } from "./session.js";
+import { uuid } from "./uuid.js";
 
 const CHANNELS_MAX = 1_000;
 const PAGE = 200;
@@ -122,7 +123,7 @@ export class Syncer {
     for (let at = 0; at < channels.length; at += CHANNELS_MAX) parts.push(channels.slice(at, at + CHANNELS_MAX));
     return Promise.all(parts.map(part => new Promise((resolve, reject) => {
       if (!this.client.connection.isOpen) return reject(offline());
-      const id = crypto.randomUUID();
+      const id = uuid();
       for (const channel of part) channel.syncing = true;
       this.#syncs.set(id, { channels: new Set(part), resolve, reject });
       this.#ask(id);

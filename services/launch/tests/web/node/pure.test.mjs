@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { newChannel, placeHistory, receive, reset, settle, take, takePage } from "../../../web/ringside/channel.js";
 import { backoff } from "../../../web/ringside/connection.js";
 import { Lane } from "../../../web/ringside/outbox.js";
+import { uuid } from "../../../web/ringside/uuid.js";
 
 const ME = "me";
 const message = (seq, more = {}) => ({ message_id: String(1_000_000_000_000_000_000n + BigInt(seq)), seq, client_id: `c${seq}`, channel_id: "c", sender: { id: "other" }, content: `${seq}`, ...more });
@@ -109,4 +110,14 @@ test("a receipt that overtakes its message counts; delivered and read are by all
   assert.equal(levels(), "read delivered stored", "what was told is not taken back");
   receive(channel, { user_id: "cara", last_delivered_id: null, last_read_id: id(3) }, ME);
   assert.equal(levels(), "read read read");
+});
+
+test("a UUID is one, with and without a secure origin", (t) => {
+  const valid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+  assert.match(uuid(), valid);
+  Object.defineProperty(crypto, "randomUUID", { value: undefined, configurable: true });
+  t.after(() => Reflect.deleteProperty(crypto, "randomUUID"));
+  const made = new Set(Array.from({ length: 1_000 }, uuid));
+  assert.equal(made.size, 1_000);
+  made.forEach((one) => assert.match(one, valid));
 });
