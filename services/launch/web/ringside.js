@@ -156,10 +156,11 @@ export class Ringside extends Client {
     this.connection.send({ type: on ? "typing.start" : "typing.stop", payload: { channel_id: channelId } });
   }
 
-  /** @param {"online" | "away" | "dnd" | "offline"} status */
+  /** Said again by every connection of this device, until it is another. @param {"online" | "away" | "dnd" | "offline"} status */
   async setPresence(status, text) {
     this.wish = { status, ...(text !== undefined && { status_message: text }) };
-    this.connection.send({ type: "presence.set", payload: this.wish });
+    this.sayPresence();
+    this.cache.note();
   }
 
   /** Each watch is ended by one unwatch. @param {string[]} userIds */

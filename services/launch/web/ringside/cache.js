@@ -31,10 +31,10 @@ export class Cache {
     this.timer = null;
     const unsaved = this.#unsaved;
     this.#unsaved = new Set();
-    const { me, users, storage } = this.client;
+    const { me, wish, users, storage } = this.client;
     if (!me) return;
     const kept = this.client.list().slice(0, CHANNELS_MAX);
-    const work = [storage.set(`cache:${me.id}`, { me, ids: kept.map(({ id }) => id), users: [...users.values()].slice(-USERS_MAX) })];
+    const work = [storage.set(`cache:${me.id}`, { me, wish, ids: kept.map(({ id }) => id), users: [...users.values()].slice(-USERS_MAX) })];
     for (const channel of kept.filter(each => unsaved.has(each))) {
       const messages = channel.atEnd ? channel.messages.slice(-MESSAGES_MAX) : [channel.last_message].filter(Boolean);
       work.push(storage.set(this.#key(channel.id), { ...Object.fromEntries(FIELDS.map(name => [name, channel[name]])), messages }));
@@ -47,6 +47,7 @@ export class Cache {
     const { client } = this;
     const cache = await client.storage.get(`cache:${user.id}`);
     client.me = { ...cache?.me, ...user };
+    client.wish = cache?.wish ?? null;
     for (const known of [...(cache?.users ?? []), client.me]) client.users.set(known.id, known);
     for (const saved of await Promise.all((cache?.ids ?? []).map(id => client.storage.get(this.#key(id))))) {
       if (!saved) continue;

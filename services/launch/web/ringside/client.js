@@ -140,7 +140,7 @@ export class Client {
     this.limits = limits;
     this.since ??= Date.parse(server_time);
     this.is({ name: "syncing" });
-    if (this.wish) this.connection.send({ type: "presence.set", payload: this.wish });
+    this.sayPresence();
     this.watch_([...this.watched.keys()]);
     this.#renewal(turn);
     this.sender.pump();
@@ -183,6 +183,13 @@ export class Client {
     this.forget();
     this.is({ name: "signed_out", reason });
     this.emit("signed_out", reason);
+  }
+
+  /** The text is said once: another device may have changed it since. */
+  sayPresence() {
+    if (!this.wish || !this.connection.isOpen) return;
+    this.connection.send({ type: "presence.set", payload: this.wish });
+    this.wish = { status: this.wish.status };
   }
 
   forget() {

@@ -1,6 +1,7 @@
 // Two people chat.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { Ringside, memoryStorage } from "../../../web/ringside.js";
 import { startServer } from "../support/server.mjs";
 import { connected, history, knows, person, sameAsHistory, until } from "../support/people.mjs";
 
@@ -118,6 +119,28 @@ test("typing, presence, names and memberships are live", async () => {
   await until(ben, () => !his.members.has(cara.me.id), "the member gone");
   await assert.rejects(cara.send(channel.id, { content: "x" }), { code: "not_found" });
   assert.deepEqual([anna, ben, cara].flatMap(client => client.faults), []);
+});
+
+test("a status is kept over reconnects and reloads, its text is said once", async () => {
+  const storage = memoryStorage();
+  const dora = await person(server, "dora", { storage });
+  await connected(dora);
+  await ben.watch([dora.me.id]);
+  await dora.setPresence("dnd", "in a tunnel");
+  await until(ben, () => ben.presence.get(dora.me.id)?.status === "dnd", "do not disturb");
+  await dora.api("PATCH", "/users/me", { status_message: "out of it" });
+  dora.network.cut();
+  await until(ben, () => ben.presence.get(dora.me.id).status === "offline", "the cut");
+  await until(ben, () => ben.presence.get(dora.me.id).status === "dnd", "do not disturb again");
+  await dora.disconnect();
+  await until(ben, () => ben.presence.get(dora.me.id).status === "offline", "the end");
+  const again = new Ringside({ url: server.api, storage });
+  assert.ok(await again.resume());
+  again.connect();
+  await until(ben, () => ben.presence.get(dora.me.id).status === "dnd", "do not disturb after a reload");
+  assert.equal(ben.presence.get(dora.me.id).status_message, "out of it");
+  await again.disconnect();
+  await ben.unwatch([dora.me.id]);
 });
 
 test("what comes in a channel made during a cut is told once, all of it and in order", async () => {
