@@ -60,6 +60,8 @@ pub(crate) struct Whereabouts {
     noting: HashSet<UserId>,
     /// Users whose connections end, or say something else, at this moment: how many of them.
     moving: HashMap<UserId, u32, RandomState>,
+    /// Users of whom something began, or was done, while a look was under way: it may have seen a half of it.
+    moved_meanwhile: HashSet<UserId>,
     /// When what users say of themselves is over.
     expiries: BTreeSet<(UnixMillis, UserId)>,
 }
@@ -75,10 +77,18 @@ pub(crate) struct Moved {
 
 impl Whereabouts {
     fn begins_to_move(&mut self, user: UserId) {
+        self.moves_while_looking(user);
         *self.moving.entry(user).or_default() += 1;
     }
 
+    fn moves_while_looking(&mut self, user: UserId) {
+        if self.is_looking {
+            self.moved_meanwhile.insert(user);
+        }
+    }
+
     fn has_moved(&mut self, user: UserId) {
+        self.moves_while_looking(user);
         if let Entry::Occupied(mut moving) = self.moving.entry(user) {
             *moving.get_mut() -= 1;
             if *moving.get() == 0 {
@@ -89,7 +99,18 @@ impl Whereabouts {
 
     /// Whether a look may have seen a half of what happens to a user. Another look follows the whole.
     fn is_moving(&self, user: UserId) -> bool {
-        self.moving.contains_key(&user) || self.left.contains_key(&user) || self.noting.contains(&user)
+        self.moving.contains_key(&user)
+            || self.moved_meanwhile.contains(&user)
+            || self.left.contains_key(&user)
+            || self.noting.contains(&user)
+    }
+
+    /// When the users who went did so is written; all edges are to be told of them.
+    fn noted(&mut self) {
+        for user in std::mem::take(&mut self.noting) {
+            self.moves_while_looking(user);
+            self.untold.insert(user);
+        }
     }
 }
 
@@ -146,8 +167,7 @@ where
     }
 
     pub(crate) fn noted(&mut self) {
-        let noted = std::mem::take(&mut self.whereabouts.noting);
-        self.whereabouts.untold.extend(noted);
+        self.whereabouts.noted();
     }
 
     /// A connection that Presence has counted is gone.
@@ -184,6 +204,7 @@ where
             let seen = PresenceSeen { token, user_id, status, status_message, last_seen_at };
             per_shard.entry(connection.shard.0).or_default().push(seen);
         }
+        self.whereabouts.moved_meanwhile.clear();
         for (shard, seen) in per_shard {
             self.outbox.send(ShardId(shard), Delivery::Presence(seen));
         }
@@ -405,4 +426,29 @@ fn status_of(said: PresenceStatus) -> Status {
 
 fn now() -> UnixMillis {
     UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const USER: UserId = UserId(Uuid::from_u128(1));
+
+    /// A look that began before somebody went has read when they were last there, and not that they are there no longer,
+    /// or the other way round.
+    #[test]
+    fn what_happens_during_a_look_is_not_told_by_it() {
+        let mut whereabouts = Whereabouts { is_looking: true, ..Whereabouts::default() };
+        whereabouts.begins_to_move(USER);
+        whereabouts.has_moved(USER);
+        assert!(whereabouts.is_moving(USER), "begun and done within the look");
+        let mut whereabouts = Whereabouts::default();
+        whereabouts.noting.insert(USER);
+        whereabouts.is_looking = true;
+        whereabouts.noted();
+        assert!(whereabouts.is_moving(USER) && whereabouts.untold.contains(&USER), "another look follows");
+        whereabouts.moved_meanwhile.clear();
+        assert!(!whereabouts.is_moving(USER), "the look is over");
+    }
 }
