@@ -225,7 +225,8 @@ where
         self.work.push(Box::pin(work::check(self.engines.clone(), key.0, key.1, vec![sending])));
     }
 
-    /// The Directory has said who the sender is, and whom these messages name. What came meanwhile is asked about next.
+    /// The Directory has said who the sender is, and whom these messages name. What came meanwhile and names somebody is
+    /// asked about next, with all that is behind it.
     fn checked(
         &mut self,
         user: UserId,
@@ -239,7 +240,12 @@ where
             // `control` may know better by now.
             Some((role, self.standards.of(channel).copied().unwrap_or(standard)))
         });
-        for sending in sendings {
+        // What came meanwhile and names nobody has the same answer; asking for each anew would keep a busy start waiting.
+        let key = (user, channel);
+        let mut behind = self.checking.get_mut(&key).map(std::mem::take).unwrap_or_default();
+        let naming = behind.iter().position(|sending| sending.may_mention).unwrap_or(behind.len());
+        let to_ask = behind.split_off(naming);
+        for sending in sendings.into_iter().chain(behind) {
             match &answer {
                 Ok(Some((role, standard))) if sending.is_message => match standard.judge(*role) {
                     Ok(slow_mode_s) => self.append(Sending { slow_mode_s, ..sending }),
@@ -252,12 +258,10 @@ where
                 Err(_) => self.answer(sending, UNAVAILABLE),
             }
         }
-        let key = (user, channel);
-        let behind = self.checking.get_mut(&key).map(std::mem::take).unwrap_or_default();
-        if behind.is_empty() {
+        if to_ask.is_empty() {
             self.checking.remove(&key);
         } else {
-            self.work.push(Box::pin(work::check(self.engines.clone(), user, channel, behind)));
+            self.work.push(Box::pin(work::check(self.engines.clone(), user, channel, to_ask)));
         }
     }
 
