@@ -38,7 +38,7 @@ impl Mentions {
     /// Whom a message's metadata names. What a client has put there that is no mention names nobody.
     pub fn in_metadata(metadata: &str) -> Self {
         let list = if metadata.contains(KEY) {
-            serde_json::from_str::<BTreeMap<&str, &RawValue>>(metadata)
+            serde_json::from_str::<BTreeMap<String, &RawValue>>(metadata)
                 .ok()
                 .and_then(|object| serde_json::from_str::<Vec<Entry<'_>>>(object.get(KEY)?.get()).ok())
         } else {
@@ -129,6 +129,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_the_rest_stays() {
         let mentions = Mentions { users: vec![UserId(Uuid::from_u128(7))], everyone: true };
+        // A key with an escape can't be borrowed.
+        let escaped = Mentions::in_metadata(r#"{"\n":1,"mentions":["channel"]}"#);
+        assert!(escaped.everyone);
         for (before, beside) in
             [("", ""), (r#"{"mentions":5}"#, ""), (r#"{"b": [1e400], "a":{}}"#, r#""a":{},"b":[1e400],"#)]
         {

@@ -15,7 +15,7 @@ const weigh = () => {
   return { files: pages.length, bytes: pages.reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0) };
 };
 
-test("the first page is light, and shows a message soon", async (t) => {
+test("what the first page weighs, and how soon it shows a message", async (t) => {
   const stage = await Stage.set();
   t.after(() => stage.strike());
   const [anna, ben] = await Promise.all([stage.account("Anna"), stage.account("Ben")]);
