@@ -99,7 +99,7 @@ test("everything by keyboard alone", async (t) => {
     const dark = anna.panel.getByRole("radio", { name: "Dark" });
     await walkTo(page, anna.panel.getByRole("radio", { name: "System" }));
     await walkTo(page, dark, "ArrowRight");
-    assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
+    await expectSoon(() => page.evaluate(() => document.documentElement.dataset.theme === "dark"), "the page is dark");
     await keyboard.press("Escape");
     await anna.panel.waitFor({ state: "hidden" });
     await expectSoon(() => gear.evaluate((node) => node === document.activeElement), "the focus is back where it was");

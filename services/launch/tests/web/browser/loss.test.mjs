@@ -8,8 +8,8 @@ import { Stage } from "./stage.mjs";
 const BEFORE = 6;
 const MEANWHILE = 4;
 const AFTER = 5;
-/** The browser tells of a network that is gone, so nobody has to wait for a silence. */
-const OFFLINE_SEEN_MS = 3_000;
+/** The browser tells of a network that is gone: nobody waits for a silence, which takes 30 s and more to be noticed. */
+const OFFLINE_SEEN_MS = 15_000;
 
 /** Two who are in each other's conversation. @param {import("node:test").TestContext} t */
 async function pair(t) {

@@ -9,8 +9,8 @@ import { chromium } from "playwright-core";
 import { startServer } from "../support/server.mjs";
 import { Person } from "./person.mjs";
 
-/** How long a test waits for what is to become visible. */
-export const PATIENCE_MS = 12_000;
+/** How long a test waits for what is to become visible: long, for a machine that does much else. Only a failure takes it. */
+export const PATIENCE_MS = 30_000;
 /** Where pictures are put: of what is shown, and of every page when a step fails. */
 export const PICTURES = process.env.PICTURES ?? join(tmpdir(), "ringside-pictures");
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Ringside } from "../../../web/ringside.js";
 
-export const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 30_000;
 export const PASSWORD = "correct horse";
 
 /** A network of one client: `down` says that nothing gets through, `cut()` ends the sockets without a word. */
