@@ -81,7 +81,7 @@ fn assert_dressed(name: &str, answer: &Answer) {
     }
     assert!(answer.header("content-security-policy").starts_with("default-src 'none'; "), "{name}");
     let tag = answer.header("etag");
-    assert!(tag.len() == 34 && tag.starts_with('"') && tag.ends_with('"'), "{name}: {tag}");
+    assert!(tag.len() == 36 && tag.starts_with("W/\"") && tag.ends_with('"'), "{name}: {tag}");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn every_file_is_served_as_it_is_and_nothing_else_is() {
         assert_eq!(head.header("content-length"), answer.body.len().to_string(), "{name}");
         assert_dressed(&name, &head);
 
-        for held in [tag.clone(), format!("\"other\", W/{tag}"), "*".into()] {
+        for held in [tag.clone(), format!("\"other\", {tag}"), tag.replace("W/", ""), "*".into()] {
             let known = ask(api, "GET", &path, &format!("If-None-Match: {held}\r\n"), "");
             assert_eq!((known.status, known.body.len()), (304, 0), "{name}: {held}");
             assert_dressed(&name, &known);
@@ -123,6 +123,26 @@ fn every_file_is_served_as_it_is_and_nothing_else_is() {
     let index = get(api, "/");
     assert_eq!((index.status, index.body), (200, bytes("index.html")));
     assert_eq!(get(api, "/?from=a-link").status, 200);
+}
+
+#[test]
+fn files_travel_compressed_where_the_browser_takes_it() {
+    let data = folder();
+    let server = Server::start(data.path(), &[], &[]);
+    let ask_for = |coding: &str| {
+        ask(server.address("api"), "GET", "/app.css", &format!("Accept-Encoding: {coding}\r\n"), "")
+    };
+    let whole = bytes("app.css");
+    let compressed = ask_for("gzip, deflate, br, zstd");
+    assert_eq!(compressed.header("content-encoding"), "gzip");
+    assert!(compressed.body.len() < whole.len() / 2, "{} bytes", compressed.body.len());
+    assert_dressed("app.css", &compressed);
+    for coding in ["identity", "gzip;q=0", "br"] {
+        let plain = ask_for(coding);
+        assert_eq!((&plain.body, plain.headers.get("content-encoding")), (&whole, None), "{coding}");
+        assert_eq!(plain.header("vary"), "accept-encoding", "a cache between keeps the two apart");
+        assert_eq!(plain.header("etag"), compressed.header("etag"), "both are the same file");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use tower_http::compression::CompressionLayer;
 
 /// What is served, by the end of its name. Anything else in the folder is there for its readers.
 const TYPES: [(&str, &str); 6] = [
@@ -54,9 +55,10 @@ impl Pages {
         Self { at: "/status", policy: policy(&[]) }
     }
 
-    /// Serves them; whatever is none of them is a problem, 404.
+    /// Serves them, compressed where the browser takes it; whatever is none of them is a problem, 404.
     pub(super) fn routes(self) -> Router {
-        Router::new().fallback(serve).with_state(self).layer(from_fn(ringside_api::secured))
+        let compressed = CompressionLayer::new().gzip(true);
+        Router::new().fallback(serve).with_state(self).layer(compressed).layer(from_fn(ringside_api::secured))
     }
 
     /// The file at a path, and its type.
@@ -133,7 +135,8 @@ async fn serve(State(pages): State<Pages>, request: Request<Body>) -> Response {
     let tag = format!("\"{tag}\"");
     let is_known = is_known(request.headers(), &tag);
     let head = [
-        (header::ETAG, HeaderValue::from_str(&tag).expect("a tag is hexadecimal")),
+        // A weak one: it names the file, which travels in more than one form.
+        (header::ETAG, HeaderValue::from_str(&format!("W/{tag}")).expect("a tag is hexadecimal")),
         // A kept copy is asked about each time: a new release shows at once, an old one costs no bytes.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::CONTENT_SECURITY_POLICY, pages.policy),
