@@ -85,6 +85,8 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) feed: Feed,
     pub(crate) roster: Roster,
     pub(crate) standards: Standards,
+    /// Whether the Directory is being asked for standards.
+    pub(crate) is_learning: bool,
     pub(crate) outbox: Outbox,
     pub(crate) sendings: mpsc::Sender<Sending>,
     pub(crate) work: FuturesUnordered<Work>,
@@ -196,6 +198,7 @@ where
         feed: Feed::default(),
         roster: Roster::default(),
         standards: Standards::default(),
+        is_learning: false,
         outbox: Outbox::new(post.clone(), config.shards),
         sendings: sendings.clone(),
         work: FuturesUnordered::new(),

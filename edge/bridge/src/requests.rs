@@ -75,6 +75,7 @@ where
             Done::Page(request, page) => self.page(request, page),
             Done::Gap(range, found) => self.gap_read(range, found),
             Done::Checked(user, channel, answer, sendings) => self.checked(user, channel, answer, sendings),
+            Done::Learned(standards) => self.learned(standards),
             Done::Reader(request, Ok(true)) => self.await_member(request),
             Done::Reader(request, Ok(false)) => self.refuse_page(&request, ErrorCode::NotAMember),
             Done::Reader(request, Err(_)) => self.refuse_page(&request, ErrorCode::Unavailable),
@@ -107,6 +108,13 @@ where
         {
             self.reads_under_way += 1;
             self.work.push(Box::pin(work::page(self.engines.clone(), request)));
+        }
+        if !self.is_learning {
+            let wanted = self.standards.poll_wanted();
+            if !wanted.is_empty() {
+                self.is_learning = true;
+                self.work.push(Box::pin(work::standards(self.engines.clone(), wanted)));
+            }
         }
         if self.turns_under_way.is_none() {
             let turns = self.feed.poll_turns();
@@ -171,6 +179,9 @@ where
         };
         self.moved(came(counted.user_id));
         self.listen(&changes);
+        for member in &admission.memberships {
+            self.standards.want(member.channel_id);
+        }
         self.start_work();
         // The joins of this user are in the batch that is under way, in the one after it, or confirmed.
         let unconfirmed = self.feed.has_turns();
@@ -207,6 +218,13 @@ where
         let subscription = |channel_id| Subscription { channel_id, last: self.feed.last(channel_id) };
         let channels = channels.into_iter().map(subscription).collect();
         self.outbox.send(connection.shard, Delivery::Admitted { token: connection.token, profile, channels });
+    }
+
+    fn learned(&mut self, standards: Vec<(ChannelId, Standard)>) {
+        self.is_learning = false;
+        for (channel, standard) in standards {
+            self.standards.learn(channel, standard);
+        }
     }
 
     /// A command of someone whom the edge knows as a member goes on, a message only where the channel holds nobody to

@@ -1,11 +1,12 @@
 //! What channels hold senders to, as far as this edge knows: a machine without I/O.
 //!
-//! Most channels hold nobody to anything, and of those it is enough to know that. What is known comes from the Directory,
-//! asked with the first message to a channel, and from `control`; of one channel the greater version counts. Whatever is
-//! missed here, the partition still decides by its own record.
+//! Most channels hold nobody to anything, and of those it is enough to know that. What is known comes from the Directory
+//! and from `control`; of one channel the greater version counts. The Directory is asked about the channels of those who
+//! come, many at a time, and about any other with the first message to it. Whatever is missed here, the partition still
+//! decides by its own record.
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use ringside_ports::channels::{Channel, ChannelKind, Role};
 use ringside_session::mail::Outcome;
 use ringside_types::authorization::{Operation, Refusal, allowed};
@@ -14,8 +15,10 @@ use ringside_wire::records::Membership;
 
 use crate::outbound::NOT_A_MEMBER;
 
-/// Channels known at the most; with one more all are asked about anew.
-pub(crate) const STANDARDS_MAX: usize = 65_536;
+/// Channels known at the most, 40 bytes each; with one more all are asked about anew.
+pub(crate) const STANDARDS_MAX: usize = 1 << 20;
+/// Channels in one question to the Directory.
+const ASKED_MAX: usize = 1_000;
 
 /// What one channel holds senders to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,7 @@ pub(crate) type Standing = Option<(Role, Standard)>;
 #[derive(Debug, Default)]
 pub(crate) struct Standards {
     channels: HashMap<ChannelId, Standard, RandomState>,
+    wanted: HashSet<ChannelId, RandomState>,
 }
 
 impl Standard {
@@ -69,6 +73,19 @@ impl Standards {
     /// `None`: nothing is known of the channel.
     pub(crate) fn of(&self, channel: ChannelId) -> Option<&Standard> {
         self.channels.get(&channel)
+    }
+
+    /// A channel whose members are here: unless it is known, the Directory is to be asked.
+    pub(crate) fn want(&mut self, channel: ChannelId) {
+        let has_room = self.channels.len() + self.wanted.len() < STANDARDS_MAX;
+        if has_room && !self.channels.contains_key(&channel) {
+            self.wanted.insert(channel);
+        }
+    }
+
+    /// What to ask the Directory next; nothing when all is known.
+    pub(crate) fn poll_wanted(&mut self) -> Vec<ChannelId> {
+        self.wanted.extract_if(|_| true).take(ASKED_MAX).collect()
     }
 
     /// Takes in what the Directory said.
@@ -125,6 +142,32 @@ mod tests {
             standards.learn(channel(number), standard(1, 0));
         }
         assert!(standards.channels.len() <= STANDARDS_MAX);
+    }
+
+    #[test]
+    fn what_is_wanted_is_asked_about_once_and_in_parts() {
+        let mut standards = Standards::default();
+        standards.learn(channel(0), standard(1, 0));
+        let many = ASKED_MAX as u128 + 1;
+        for number in (0..=many).chain(0..=many) {
+            standards.want(channel(number));
+        }
+        let mut asked = standards.poll_wanted();
+        assert_eq!(asked.len(), ASKED_MAX);
+        asked.extend(standards.poll_wanted());
+        asked.sort();
+        assert_eq!(asked, (1..=many).map(channel).collect::<Vec<_>>(), "but for the one that was known");
+        assert_eq!(standards.poll_wanted(), []);
+    }
+
+    #[test]
+    fn nothing_is_wanted_that_would_push_out_what_is_known() {
+        let mut standards = Standards::default();
+        for number in 0..STANDARDS_MAX as u128 {
+            standards.learn(channel(number), standard(1, 0));
+        }
+        standards.want(channel(STANDARDS_MAX as u128));
+        assert_eq!(standards.poll_wanted(), []);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::pages::{read_gap, read_page};
 use crate::presence::Moved;
 use crate::presence::attention::Absent;
 use crate::signals::lookup::{self, Verdict};
-use crate::standards::Standing;
+use crate::standards::{Standard, Standing};
 use admission::{Admission, admit};
 
 /// The pause before a failed gap read or append of joins is tried again.
@@ -36,6 +36,8 @@ pub(crate) enum Done {
     Turns(u64),
     Page(ReadRequest, Result<Box<Page>, EngineError>),
     Gap(GapRange, Vec<Effective>),
+    /// What channels hold their senders to.
+    Learned(Vec<(ChannelId, Standard)>),
     /// The Directory's word on a sender and on what the channel holds them to, and the messages that waited for it.
     Checked(UserId, ChannelId, Result<Standing, EngineError>, Vec<Sending>),
     /// What the engines say of receipts and signs of typing.
@@ -91,6 +93,18 @@ pub(crate) async fn gap<L, S: MessageStore, D: Accounts, P>(
             }
         }
     }
+}
+
+/// Asks the Directory what channels hold their senders to. Where it can't say, the first message to each asks again.
+pub(crate) async fn standards<L, S, D: Channels, P>(
+    engines: Engines<L, S, D, P>,
+    wanted: Vec<ChannelId>,
+) -> Done {
+    let channels = engines.directory.channels(&wanted).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what channels hold their senders to could not be looked up");
+        Vec::new()
+    });
+    Done::Learned(channels.iter().map(|channel| (channel.id, channel.into())).collect())
 }
 
 /// Asks the Directory who a sender is, and whom their messages name.
