@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
-import { Stage } from "./stage.mjs";
+import { Stage } from "./stage/stage.mjs";
 
 const MESSAGES = 10_000;
 /** Requests under way at once. */

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expectSoon } from "./soon.mjs";
-import { Stage } from "./stage.mjs";
+import { expectSoon } from "./stage/soon.mjs";
+import { Stage } from "./stage/stage.mjs";
 
 const STOPS_AT_MOST = 60;
 

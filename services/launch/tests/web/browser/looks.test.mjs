@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { audit } from "./axe.mjs";
-import { expectSoon } from "./soon.mjs";
-import { DESKTOP, PHONE, PICTURES, Stage } from "./stage.mjs";
+import { audit } from "./stage/axe.mjs";
+import { expectSoon } from "./stage/soon.mjs";
+import { DESKTOP, PHONE, PICTURES, Stage } from "./stage/stage.mjs";
 
 /** A town with something to see in it. @param {Stage} stage */
 async function furnish(stage) {
@@ -38,7 +38,7 @@ async function furnish(stage) {
   return { anna, ben, dm, garden, first: first.message_id, reply };
 }
 
-/** Looks at what is there now. @param {import("./person.mjs").Person} person @param {string} name */
+/** Looks at what is there now. @param {import("./stage/person.mjs").Person} person @param {string} name */
 async function look(person, name) {
   const { page } = person;
   // What slides or fades is looked at when it has arrived.
@@ -52,13 +52,13 @@ async function look(person, name) {
   assert.ok(wide <= view, `${name} is ${wide} px wide in a window of ${view}`);
 }
 
-/** @param {import("./person.mjs").Person} person @param {string} hash @param {import("playwright-core").Locator} sign what is there once it is shown */
+/** @param {import("./stage/person.mjs").Person} person @param {string} hash @param {import("playwright-core").Locator} sign what is there once it is shown */
 async function go(person, hash, sign) {
   await person.page.evaluate((hash) => { location.hash = hash; }, hash);
   await sign.first().waitFor();
 }
 
-/** What there is to see, each with the sign that it is there. @param {import("./person.mjs").Person} person @param {Awaited<ReturnType<typeof furnish>>} town */
+/** What there is to see, each with the sign that it is there. @param {import("./stage/person.mjs").Person} person @param {Awaited<ReturnType<typeof furnish>>} town */
 function places(person, { ben, garden, first }) {
   const { page, panel } = person;
   const talk = person.message("the yellow one at the gate");

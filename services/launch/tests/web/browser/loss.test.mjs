@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expectSoon } from "./soon.mjs";
-import { Stage } from "./stage.mjs";
+import { expectSoon } from "./stage/soon.mjs";
+import { Stage } from "./stage/stage.mjs";
 
 const BEFORE = 6;
 const MEANWHILE = 4;
@@ -21,7 +21,7 @@ async function pair(t) {
   return { stage, step: stage.steps(t), anna, ben, channel };
 }
 
-/** @param {import("./person.mjs").Person} person @param {string} phase @param {number} count */
+/** @param {import("./stage/person.mjs").Person} person @param {string} phase @param {number} count */
 async function sayAll(person, phase, count) {
   const texts = Array.from({ length: count }, (_, n) => `${person.name} ${phase} ${n + 1}`);
   for (const text of texts) await person.say(text);

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expectSoon } from "./soon.mjs";
-import { PHONE, Stage } from "./stage.mjs";
+import { expectSoon } from "./stage/soon.mjs";
+import { PHONE, Stage } from "./stage/stage.mjs";
 
 /** A channel in which Ben has read all but the last few. @param {Stage} stage @param {any} anna @param {any} ben @param {string} name @param {number} read @param {number} unread */
 async function channel(stage, anna, ben, name, read, unread) {
@@ -15,7 +15,7 @@ async function channel(stage, anna, ben, name, read, unread) {
   for (let n = 1; n <= unread; n += 1) await say(anna, `(unread ${n})`);
 }
 
-/** @param {import("./person.mjs").Person} person @param {string} text */
+/** @param {import("./stage/person.mjs").Person} person @param {string} text */
 const isInSight = (person, text) => person.message(text).first().evaluate((node) => {
   const { top, bottom } = node.getBoundingClientRect();
   const box = node.closest("[role=log]").getBoundingClientRect();

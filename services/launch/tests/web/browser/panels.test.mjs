@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { expectSoon } from "./soon.mjs";
-import { Stage } from "./stage.mjs";
+import { expectSoon } from "./stage/soon.mjs";
+import { Stage } from "./stage/stage.mjs";
 
 test("what a panel changes is changed", async (t) => {
   const stage = await Stage.set();

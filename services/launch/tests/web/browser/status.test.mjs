@@ -5,8 +5,8 @@ import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { connected, knows, person } from "../support/people.mjs";
-import { expectSoon } from "./soon.mjs";
-import { PHONE, Stage } from "./stage.mjs";
+import { expectSoon } from "./stage/soon.mjs";
+import { PHONE, Stage } from "./stage/stage.mjs";
 
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const MESSAGES = 40;

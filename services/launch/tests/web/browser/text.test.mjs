@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { expectSoon } from "./soon.mjs";
-import { PHONE, Stage } from "./stage.mjs";
+import { expectSoon } from "./stage/soon.mjs";
+import { PHONE, Stage } from "./stage/stage.mjs";
 
 const WORD_BYTES = 60_000;
 

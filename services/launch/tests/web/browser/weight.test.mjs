@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Stage } from "./stage.mjs";
+import { Stage } from "./stage/stage.mjs";
 
 /** The aim is 100 KB; this is what it may never pass. */
 const BYTES_AT_MOST = 300_000;

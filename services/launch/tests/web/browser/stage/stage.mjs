@@ -6,7 +6,7 @@ import { access, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { startServer } from "../support/server.mjs";
+import { startServer } from "../../support/server.mjs";
 import { Person } from "./person.mjs";
 
 /** How long a test waits for what is to become visible: long, for a machine that does much else. Only a failure takes it. */
