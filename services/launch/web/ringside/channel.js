@@ -29,11 +29,14 @@ export const isAfter = (a, b) => a !== null && (b === null || a.length > b.lengt
 export function messageOf(channel, payload, me) {
   const { change, ...rest } = { edited_at: null, deleted: false, reactions: [], ...payload };
   if (rest.sender.id !== me) return rest;
-  const own = channel.pending.find(each => each.client_id === rest.client_id);
-  if (own) {
-    channel.pending = channel.pending.filter(each => each !== own);
-    channel.settled.push(own);
+  const isOwn = each => each.client_id === rest.client_id;
+  const pending = channel.pending.find(isOwn);
+  if (pending) {
+    channel.pending = channel.pending.filter(each => each !== pending);
+    channel.settled.push(pending);
   }
+  // The list may have shown it before the sync does.
+  const own = pending ?? channel.settled.find(isOwn);
   return Object.assign(own ?? {}, rest, { level: "stored", error: null, retryAt: null });
 }
 

@@ -1,7 +1,7 @@
 // The parts that need no server: backoff, lanes, and a channel's state.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newChannel, placeHistory, receive, reset, settle, take, takePage } from "../../../web/ringside/channel.js";
+import { messageOf, newChannel, placeHistory, receive, reset, settle, take, takePage } from "../../../web/ringside/channel.js";
 import { backoff } from "../../../web/ringside/connection.js";
 import { Lane } from "../../../web/ringside/outbox.js";
 import { uuid } from "../../../web/ringside/uuid.js";
@@ -110,6 +110,19 @@ test("a receipt that overtakes its message counts; delivered and read are by all
   assert.equal(levels(), "read delivered stored", "what was told is not taken back");
   receive(channel, { user_id: "cara", last_delivered_id: null, last_read_id: id(3) }, ME);
   assert.equal(levels(), "read read read");
+});
+
+test("an own message that the list shows before the sync does stays the one that was sent", () => {
+  const channel = Object.assign(newChannel({ id: "c" }), { atEnd: true, hasOlder: false });
+  const sent = { ...message(1, { sender: { id: ME } }), message_id: null, seq: null, level: "sending" };
+  channel.pending = [sent];
+  const stored = message(1, { sender: { id: ME } });
+  messageOf(channel, stored, ME);
+  takePage(channel, { messages: [stored], changes: [], reset: false }, ME);
+  assert.equal(channel.messages[0], sent);
+  assert.deepEqual(channel.pending, []);
+  receive(channel, { user_id: "ben", last_delivered_id: stored.message_id, last_read_id: null }, ME);
+  assert.equal(sent.level, "delivered");
 });
 
 test("a UUID is one, with and without a secure origin", (t) => {
