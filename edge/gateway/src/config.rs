@@ -32,6 +32,77 @@ pub struct Config {
     pub limits: Limits,
     /// The server pings this often, give or take a tenth, in milliseconds.
     pub heartbeat_interval_ms: u64,
-    /// Origins that browsers may connect from: `https://chat.example.org`, without a path.
-    pub origins: Vec<String>,
+    /// Whose pages may connect.
+    pub origins: Origins,
+}
+
+/// The origins (RFC 6454) that browsers may connect from.
+#[derive(Clone, Debug)]
+pub struct Origins {
+    /// Each as browsers write it: `https://chat.example.org`, without a path.
+    pub listed: Vec<String>,
+    /// The port of the API, which serves the web client.
+    pub api_port: u16,
+}
+
+impl Origins {
+    /// Names of this machine that mean another one to everybody else. Their origins are listed, scheme and port.
+    const LOCAL: [&str; 2] = ["127.0.0.1", "localhost"];
+
+    /// Whether a page of `origin` may connect to us, whom its browser knows as `host` (the header `Host`): it is listed, or
+    /// it came from the API under that same name, directly or through a proxy that passes the name on.
+    pub(crate) fn admit(&self, origin: &str, host: &str) -> bool {
+        self.listed.iter().any(|listed| listed == origin) || self.is_own(origin, host)
+    }
+
+    fn is_own(&self, origin: &str, host: &str) -> bool {
+        let Some(("http" | "https", authority)) = origin.split_once("://") else { return false };
+        let ((page, page_port), (here, port)) = (name_and_port(authority), name_and_port(host));
+        page.eq_ignore_ascii_case(here)
+            && !Self::LOCAL.contains(&page)
+            && (page_port == port || page_port.parse() == Ok(self.api_port))
+    }
+}
+
+/// The parts of `name:port`, the port empty where there is none; a name may be an IPv6 address in brackets.
+fn name_and_port(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port),
+        _ => (authority, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_ours_may_connect_under_any_name_and_no_other_may() {
+        let origins = Origins { listed: vec!["http://127.0.0.1:8080".into()], api_port: 8080 };
+        for (origin, host, admitted) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8081", true),
+            ("http://127.0.0.1:8080", "chat.example.org", true),
+            // Directly, at the edge's port and at the API's.
+            ("http://192.0.2.7:8080", "192.0.2.7:8081", true),
+            ("http://192.0.2.7:8080", "192.0.2.7:8080", true),
+            ("http://[2001:db8::1]:8080", "[2001:db8::1]:8081", true),
+            // Through a proxy.
+            ("https://chat.example.org", "chat.example.org", true),
+            ("https://chat.example.org:8443", "Chat.Example.org:8443", true),
+            ("https://chat.example.org", "127.0.0.1:8080", false),
+            ("https://chat.example.org:8443", "chat.example.org", false),
+            ("http://192.0.2.7:9000", "192.0.2.7:8081", false),
+            ("http://192.0.2.8:8080", "192.0.2.7:8080", false),
+            ("http://[2001:db8::2]", "[2001:db8::1]", false),
+            // What is ours on this machine is listed.
+            ("https://127.0.0.1:8080", "127.0.0.1:8080", false),
+            ("http://localhost:8081", "localhost:8081", false),
+            ("null", "null", false),
+            ("file://", "", false),
+            ("chat.example.org", "chat.example.org", false),
+            ("ftp://chat.example.org", "chat.example.org", false),
+        ] {
+            assert_eq!(origins.admit(origin, host), admitted, "{origin} at {host}");
+        }
+    }
 }

@@ -8,6 +8,8 @@ use ringside_websocket::handshake::{
 };
 use serde_json::json;
 
+use crate::config::Origins;
+
 /// The subprotocol that the server selects, where a client offers it.
 pub(crate) const PROTOCOL: &str = "ringside.v1";
 const BEARER_PREFIX: &str = "bearer.";
@@ -40,7 +42,7 @@ pub(crate) struct Accepted {
 /// Judges a request, in the order of the contract: version before token.
 pub(crate) fn judge(
     request: &Request<'_>,
-    origins: &[String],
+    origins: &Origins,
     verifier: &Verifier,
     now: UnixMillis,
 ) -> Result<Accepted, Refused> {
@@ -49,8 +51,9 @@ pub(crate) fn judge(
     }
     let key = request.upgrade().map_err(Refused::Request)?;
     // Absent is accepted: tokens are never ambient, so only a browser's page is held to the list.
+    let host = request.header("host").and_then(|host| str::from_utf8(host).ok()).unwrap_or_default();
     if let Some(origin) = request.origin()
-        && !origins.iter().any(|allowed| allowed == origin)
+        && !origins.admit(origin, host)
     {
         return Err(Refused::Origin);
     }

@@ -17,7 +17,7 @@ mod outgoing;
 mod signals;
 mod syncing;
 
-pub use config::Config;
+pub use config::{Config, Origins};
 pub use counters::Counters;
 pub use gateway::Gateway;
 pub use outgoing::HandOver;

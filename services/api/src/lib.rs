@@ -8,6 +8,7 @@ mod auth;
 mod channels;
 mod client;
 mod contract;
+mod edge;
 mod messages;
 mod people;
 mod presence;
@@ -16,4 +17,5 @@ mod router;
 mod users;
 mod views;
 
+pub use edge::EdgeAddress;
 pub use router::{Config, Services, nothing_here, router, secured, table, wrong_method};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -18,9 +18,9 @@ use ringside_ports::service::presence::{PresenceService, ReceiptService};
 use ringside_ports::service::{ChannelService, MessageService, UserService};
 use ringside_types::Limits;
 use ringside_types::security::SECURITY_HEADERS;
-use serde_json::json;
 
 use crate::channels::changes;
+use crate::edge::{self, EdgeAddress};
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
 use crate::{amendments, auth, channels, contract, messages, presence, users};
@@ -76,8 +76,8 @@ pub struct Config {
     pub limits: Limits,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpAddr>,
-    /// Where clients find the edge: `ws://host:port/ws`.
-    pub edge_url: String,
+    /// Where clients find the edge.
+    pub edge: EdgeAddress,
 }
 
 pub(crate) struct App<S> {
@@ -125,7 +125,7 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .route("/channels/{id}/pins/{mid}", put(amendments::pin::<S>).delete(amendments::unpin::<S>))
         .route("/channels/{id}/receipts", get(presence::receipts::<S>))
         .route("/presence", get(presence::presence::<S>))
-        .route("/edge", get(edge::<S>))
+        .route("/edge", get(edge::edge::<S>))
         .route_layer(from_fn_with_state(app.clone(), auth::authenticated::<S>));
     let api = not_yet(open.merge(guarded)).method_not_allowed_fallback(wrong_method).fallback(nothing_here);
     Router::new()
@@ -172,10 +172,6 @@ fn not_yet<S: Services>(mut api: Router<Arc<App<S>>>) -> Router<Arc<App<S>>> {
         api = api.route(path, route);
     }
     api
-}
-
-async fn edge<S: Services>(State(app): State<Arc<App<S>>>) -> impl IntoResponse {
-    axum::Json(json!({"url": app.config.edge_url}))
 }
 
 async fn not_implemented() -> Problem {

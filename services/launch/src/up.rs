@@ -68,7 +68,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         let control = tokio::spawn(backup::serve(backup::Source::of(&folder), stopping.clone()));
         let (leave, leaving) = latch::channel(false);
         let door = Some(door::Door::new(edge.address(), connector));
-        let client = pages::Pages::client(&pages::edge_origins(&edge.url(config))).routes();
+        let client = pages::Pages::client(edge.found(config)).routes();
         let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
         let api = api.serve(router, door, leaving.clone());
         let admin = admin.serve(watch::routes(ready.clone(), metrics), None, leaving);
@@ -97,7 +97,7 @@ fn api_config(config: &Config, edge: &Edge) -> ringside_api::Config {
     ringside_api::Config {
         limits: config.limits.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
-        edge_url: edge.url(config),
+        edge: edge.found(config),
     }
 }
 
@@ -105,7 +105,10 @@ fn api_config(config: &Config, edge: &Edge) -> ringside_api::Config {
 fn announce(config: &Config, api: &http::Server, admin: &http::Server, edge: &Edge) {
     let api = api.address();
     let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
-    println!("Ringside is up: {scheme}://{api}/ in a browser, {} for WebSocket clients", edge.url(config));
+    println!(
+        "Ringside is up: {scheme}://{api}/ in a browser, {} for WebSocket clients",
+        edge.found(config).url("")
+    );
     println!("For whoever runs it: http://{}/status in a browser, /metrics, /ready", admin.address());
     tracing::info!(
         api = %api,

@@ -225,10 +225,15 @@ fn the_policy_names_the_edge_where_the_operator_says_it_is() {
 
 /// The status of an upgrade at this port that a page of this origin asks for.
 fn knock(address: SocketAddr, origin: &str, token: &str) -> u16 {
+    knock_under(address, &address.to_string(), origin, token)
+}
+
+/// The same, where the browser knows the address by another name.
+fn knock_under(address: SocketAddr, host: &str, origin: &str, token: &str) -> u16 {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
     let request = format!(
-        "GET /ws?access_token={token} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "GET /ws?access_token={token} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Origin: {origin}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
          Authorization: Bearer {token}\r\n\r\n"
     );
@@ -253,6 +258,40 @@ fn a_page_of_this_server_may_connect_by_either_of_its_names() {
         for origin in [&format!("https://127.0.0.1:{port}"), "http://127.0.0.1:1", "https://evil.example"] {
             assert_eq!(knock(server.address(door), origin, token), 403, "{origin} at the {door}'s port");
         }
+    }
+}
+
+#[test]
+fn under_another_name_the_page_and_its_edge_are_found_as_well() {
+    let data = folder();
+    let server = Server::start(data.path(), &[], &[]);
+    let ada = server.register("ada");
+    let token = ada["access_token"].as_str().expect("a token");
+    let ask_as = |host: &str, path: &str| {
+        let mut stream = TcpStream::connect(server.address("api")).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("it takes it");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("text");
+        answer
+    };
+    // The edge listens on the loopback alone: whoever comes by another name is led through the API's own port.
+    for host in ["chat.example.org", "192.0.2.7:8080"] {
+        let answer = ask_as(host, "/api/v1/edge");
+        let (_, edge) = answer.split_once("\r\n\r\n").expect("an answer");
+        let edge: serde_json::Value = serde_json::from_str(edge).expect("JSON");
+        assert_eq!(edge["url"], format!("ws://{host}/ws"));
+        let page = ask_as(host, "/");
+        let policy =
+            page.lines().find_map(|line| line.strip_prefix("content-security-policy: ")).expect("a policy");
+        assert_eq!(directive(policy, "connect-src"), ["'self'", &format!("ws://{host}")]);
+        let origin = format!("http://{host}");
+        let knock_as = |host: &str| knock_under(server.address("api"), host, &origin, token);
+        assert_eq!(knock_as(host), 101, "a page of {host} at {host}");
+        assert_eq!(knock_as("elsewhere.example"), 403, "a page of {host} elsewhere");
     }
 }
 

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ringside_domain::rows::{HeadRow, MessageRow, Stamp};
-use ringside_gateway::{Config, Counters, Gateway};
+use ringside_gateway::{Config, Counters, Gateway, Origins};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::mail::{
     ChannelEvent, ConnectionRef, Delivery, Page, ReadRequest, Request, ShardId, Subscription,
@@ -91,7 +91,11 @@ impl Stand {
         let (sender, requests) = channel();
         let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
         let verifier = Verifier::new(&[PublicKey { id: "test".into(), x }]).expect("a key");
-        let config = Config { limits, heartbeat_interval_ms, origins: vec![ORIGIN.into()] };
+        let config = Config {
+            limits,
+            heartbeat_interval_ms,
+            origins: Origins { listed: vec![ORIGIN.into()], api_port: 8080 },
+        };
         let counters = Arc::<Counters>::default();
         let own = counters.clone();
         let make = move |_| {

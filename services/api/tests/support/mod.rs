@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
-use ringside_api::{Config, Services, router};
+use ringside_api::{Config, EdgeAddress, Services, router};
 use ringside_channel::{Conversations, Relay};
 use ringside_embedded::{EmbeddedLog, EmbeddedStore, Engine, MemoryPresence};
 use ringside_message::messages::Messages;
@@ -161,8 +161,11 @@ impl Scene {
             ),
             presence,
         };
-        let config =
-            Config { limits, trusted_proxies: Vec::new(), edge_url: "ws://127.0.0.1:8081/ws".into() };
+        let config = Config {
+            limits,
+            trusted_proxies: Vec::new(),
+            edge: EdgeAddress::Url("ws://127.0.0.1:8081/ws".into()),
+        };
         Self { directory, people, folder, router: router(services, config), _stop: stop }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use ringside_api::EdgeAddress;
 use ringside_bridge::{BridgeError, Engines, Post, REQUEST_BATCHES_MAX};
 use ringside_gateway::{Gateway, HandOver};
 use ringside_reactor::{Backend, ShardHandle};
@@ -106,9 +107,9 @@ impl Edge {
     }
 
     /// Where clients find it.
-    pub(super) fn url(&self, config: &Config) -> String {
-        let scheme = if config.tls_cert.is_some() { "wss" } else { "ws" };
-        config.edge_url.clone().unwrap_or_else(|| format!("{scheme}://{}/ws", self.address))
+    pub(super) fn found(&self, config: &Config) -> EdgeAddress {
+        let socket = EdgeAddress::Socket { address: self.address, is_tls: config.tls_cert.is_some() };
+        config.edge_url.clone().map_or(socket, EdgeAddress::Url)
     }
 
     /// Waits until the bridge has ended by itself; says why.
@@ -199,7 +200,7 @@ fn start_shards(
     let settings = Arc::new(ringside_gateway::Config {
         limits: config.limits.clone(),
         heartbeat_interval_ms: config.heartbeat_interval_ms,
-        origins: config.origins(api),
+        origins: ringside_gateway::Origins { listed: config.origins(api), api_port: api.port() },
     });
     let reactor = ringside_reactor::Config {
         backend: config.backend.into(),

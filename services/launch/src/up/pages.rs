@@ -10,6 +10,7 @@ use axum::http::uri::Uri;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
+use ringside_api::EdgeAddress;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use tower_http::compression::CompressionLayer;
 
@@ -41,24 +42,31 @@ struct Files;
 pub(super) struct Pages {
     /// The path of the index; the other files are below it.
     at: &'static str,
-    policy: HeaderValue,
+    /// The edge that the pages may connect to, besides their own port.
+    edge: Option<EdgeAddress>,
 }
 
 impl Pages {
-    /// The web client. It may connect to its own port, and to the edge at `edge_origins`.
-    pub(super) fn client(edge_origins: &[String]) -> Self {
-        Self { at: "", policy: policy(edge_origins) }
+    /// The web client. It may connect to its own port, and to this edge.
+    pub(super) fn client(edge: EdgeAddress) -> Self {
+        Self { at: "", edge: Some(edge) }
     }
 
     /// The status page: it speaks to its own port alone.
     pub(super) fn status() -> Self {
-        Self { at: "/status", policy: policy(&[]) }
+        Self { at: "/status", edge: None }
     }
 
     /// Serves them, compressed where the browser takes it; whatever is none of them is a problem, 404.
     pub(super) fn routes(self) -> Router {
         let compressed = CompressionLayer::new().gzip(true);
         Router::new().fallback(serve).with_state(self).layer(compressed).layer(from_fn(ringside_api::secured))
+    }
+
+    /// The policy for a browser that knows us by this `Host`.
+    fn policy(&self, headers: &HeaderMap) -> HeaderValue {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        policy(&self.edge.as_ref().map_or_else(Vec::new, |edge| edge_origins(&edge.url(host))))
     }
 
     /// The file at a path, and its type.
@@ -95,7 +103,7 @@ fn policy(edge_origins: &[String]) -> HeaderValue {
 
 /// Origins under which pages find the edge of this URL: a local one by both of its names. None for an IPv6 literal,
 /// which a policy has no words for; the client comes through the door then, on its page's own port.
-pub(super) fn edge_origins(url: &str) -> Vec<String> {
+fn edge_origins(url: &str) -> Vec<String> {
     let Ok(url) = url.parse::<Uri>() else { return Vec::new() };
     let (Some(scheme), Some(host)) = (url.scheme_str(), url.host()) else { return Vec::new() };
     if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte)) {
@@ -139,7 +147,7 @@ async fn serve(State(pages): State<Pages>, request: Request<Body>) -> Response {
         (header::ETAG, HeaderValue::from_str(&format!("W/{tag}")).expect("a tag is hexadecimal")),
         // A kept copy is asked about each time: a new release shows at once, an old one costs no bytes.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (header::CONTENT_SECURITY_POLICY, pages.policy),
+        (header::CONTENT_SECURITY_POLICY, pages.policy(request.headers())),
     ];
     if is_known {
         return (StatusCode::NOT_MODIFIED, head).into_response();
