@@ -151,7 +151,7 @@ export class Ringside extends Client {
   /** To be called at every key; says it every few seconds. */
   async typing(channelId, on = true) {
     const last = this.#typed.get(channelId) ?? 0;
-    if (on ? Date.now() - last < TYPING_EVERY_MS : !last) return;
+    if (!this.channels.has(channelId) || (on ? Date.now() - last < TYPING_EVERY_MS : !last)) return;
     this.#typed.set(channelId, on ? Date.now() : 0);
     this.connection.send({ type: on ? "typing.start" : "typing.stop", payload: { channel_id: channelId } });
   }

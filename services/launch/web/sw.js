@@ -3,9 +3,9 @@
 const VERSION = "1";
 const CACHE = `ringside-shell-${VERSION}`;
 const PATIENCE_MS = 4000;
-const PAGE = ["/", "/app.css", "/app.webmanifest", "/icon.svg", "/app/theme.js", "/app/main.js"];
+const PAGE = ["/", "/base.css", "/app.css", "/app.webmanifest", "/icon.svg", "/app/first.js", "/app/main.js"];
 const PANELS = ["settings", "sessions", "me", "person", "create", "members", "discover", "people", "blocks", "channel"];
-const OURS = /^\/(app\.css|app\.webmanifest|icon\.svg|ringside\.js|(app|vendor|panels|ringside)\/[\w-]+\.(js|css))?$/;
+const OURS = /^\/((app|base)\.css|app\.webmanifest|icon\.svg|ringside\.js|(app|vendor|panels|ringside)\/[\w-]+\.(js|css))?$/;
 const IMPORT = /(?:from|import)\s*\(?"(\.[^"]+)"/g;
 
 self.addEventListener("install", (event) => event.waitUntil(fill().then(() => self.skipWaiting())));
@@ -15,6 +15,7 @@ self.addEventListener("fetch", (event) => {
   if (event.request.method !== "GET" || url.origin !== location.origin || !OURS.test(url.pathname)) return;
   event.respondWith(newest(event.request, url.pathname));
 });
+self.addEventListener("message", (event) => event.data?.title && event.waitUntil(tell(event.data)));
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(show(event.notification.data));
@@ -55,6 +56,12 @@ async function newest(request, path) {
     if (kept) return kept;
     throw error;
   }
+}
+
+/** Unless somebody looks at the app in some tab. */
+async function tell({ title, options }) {
+  const pages = await self.clients.matchAll({ type: "window" });
+  if (!pages.some((page) => page.focused)) await self.registration.showNotification(title, options);
 }
 
 async function show(hash) {

@@ -4,6 +4,8 @@ import { useEffect, useReducer, useRef } from "./view.js";
 
 export const ringside = new Ringside({ url: location.origin, storage: browserStorage() });
 
+const HIDDEN_MS = 50;
+
 /**
  * What `select` takes from the client's state, drawn again after each event; events of one frame are drawn once.
  * The state is mutated in place, so an object always counts as changed, a plain value only when it differs.
@@ -15,17 +17,17 @@ export function useRingside(select) {
   const value = select(ringside);
   seen.current = { select, value };
   useEffect(() => {
-    let frame = 0;
+    let [frame, timer] = [0, 0];
     const look = () => {
-      frame = 0;
+      frame = timer = 0;
       const { select, value } = seen.current;
       const now = select(ringside);
       if (typeof now === "object" || now !== value) draw(0);
     };
-    // A hidden tab gets no frames, and its title has to follow all the same.
-    const off = ringside.on("*", () => (frame ||= document.hidden ? setTimeout(look, 50) : requestAnimationFrame(look)));
+    // A hidden tab gets no frames, not even one that it asked for before, and its title has to follow all the same.
+    const off = ringside.on("*", () => (document.hidden ? (timer ||= setTimeout(look, HIDDEN_MS)) : (frame ||= requestAnimationFrame(look))));
     look();
-    return () => (off(), cancelAnimationFrame(frame));
+    return () => (off(), cancelAnimationFrame(frame), clearTimeout(timer));
   }, []);
   return value;
 }
@@ -37,6 +39,9 @@ export function navigate(hash, replace) {
     dispatchEvent(new HashChangeEvent("hashchange"));
   } else location.hash = hash;
 }
+
+/** Opens a panel. @param {string} panel @param {string} [arg] */
+export const open = (panel, arg) => navigate(`#/p/${panel}${arg ? `/${encodeURIComponent(arg)}` : ""}`);
 
 /**
  * Where one is. A panel lies over the conversation from which it was opened, so that stays as it was.

@@ -1,7 +1,8 @@
 // Where one writes: grows with the text, keeps it as a draft, completes names, answers and edits.
 import { html, useEffect, useId, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
-import { Button, nameOf, titleOf } from "./parts.js";
+import { Button } from "./parts.js";
+import { nameOf, titleOf } from "./people.js";
 import { icon } from "./icons.js";
 import { draftOf, keepDraft } from "./drafts.js";
 import { attempt } from "./message.js";
@@ -26,18 +27,16 @@ function slowUntil(channel) {
   return until > Date.now() ? until : 0;
 }
 
-/** Why one can't write here, as a sentence; "" when one can. */
-function useHindrance(channel, editing) {
+/** How many seconds until one may send again; 0: now. */
+function useWait(channel, editing) {
   const [, tick] = useReducer((n) => n + 1, 0);
-  const until = slowUntil(channel);
+  const until = editing ? 0 : slowUntil(channel);
   useEffect(() => {
     if (!until) return;
     const clock = setInterval(tick, 1000);
     return () => clearInterval(clock);
   }, [until]);
-  if (editing) return "";
-  if (channel.settings?.who_may_post === "admins" && !rules(channel)) return "Only owners and admins write here. You can read and react.";
-  return until ? `Slow mode is on: you can write again in ${Math.ceil((until - Date.now()) / 1000)} s.` : "";
+  return until && Math.ceil((until - Date.now()) / 1000);
 }
 
 /** As high as its text, up to a share of the window. */
@@ -114,7 +113,7 @@ export function Composer({ channel, mode, setMode, controls, thread }) {
   const id = useId();
   const [text, setText] = useText(channel, mode, thread ? `${channel.id}.${thread}` : channel.id);
   const mentions = useMentions(channel, field, text, setText);
-  const hindrance = useHindrance(channel, mode.edit);
+  const wait = useWait(channel, mode.edit);
   const most = (useRingside(() => ringside.limits?.message_bytes) || MESSAGE_BYTES) - ENVELOPE_BYTES;
   const size = text.length * 4 > most * WARN_SHARE ? bytesOf(text) : 0;
   controls.field = field.current;
@@ -125,7 +124,7 @@ export function Composer({ channel, mode, setMode, controls, thread }) {
   const cancel = () => (setMode({}), field.current?.focus());
   const send = () => {
     const content = text.trim();
-    if (!content || size > most) return;
+    if (!content || size > most || wait) return;
     if (mode.edit) {
       if (content !== mode.edit.content) attempt(ringside.edit(channel.id, mode.edit.message_id, content));
     } else {
@@ -148,17 +147,19 @@ export function Composer({ channel, mode, setMode, controls, thread }) {
     else if (event.key !== "ArrowUp" || text || !editLast()) return;
     event.preventDefault();
   };
-  if (hindrance) return html`<div class="composer"><p class="hindrance" role="status">${icon(hindrance.startsWith("Slow") ? "clock" : "lock")}${hindrance}</p></div>`;
+  const mayWrite = mode.edit || rules(channel) || channel.settings?.who_may_post !== "admins";
+  if (!mayWrite) return html`<div class="composer"><p class="hindrance" role="status">${icon("lock")}<span>Only owners and admins write here. You can read and react.</span></p></div>`;
   const { offered, at } = mentions;
   return html`<form class="composer" onSubmit=${(event) => (event.preventDefault(), send())}>
     ${offered && html`<${Mentions} id=${id} choices=${offered.choices} at=${Math.min(at, offered.choices.length - 1)} choose=${mentions.choose} />`}
     <${Banner} mode=${mode} cancel=${cancel} />
+    ${wait > 0 && html`<p id=${`${id}-wait`} class="banner">${icon("clock")}<span>Slow mode: you can send the next message in ${wait} s.</span></p>`}
     ${size > most * WARN_SHARE && html`<p class=${size > most ? "wrong" : "note"} role="status">${size > most ? `This is ${size - most} bytes too long to send. Shorten it, or send it in parts.` : `${most - size} bytes left.`}</p>`}
     <div class="field-line">
       <textarea ref=${field} rows="1" dir="auto" aria-label="Message" placeholder=${thread ? "Reply in the thread" : `Write to ${titleOf(channel)}`} enterkeyhint="send" value=${text}
-        role=${offered ? "combobox" : undefined} aria-expanded=${offered ? "true" : undefined} aria-controls=${offered ? id : undefined} aria-activedescendant=${offered ? `${id}-${at}` : undefined} aria-autocomplete="list"
+        role=${offered ? "combobox" : undefined} aria-expanded=${offered ? "true" : undefined} aria-controls=${offered ? id : undefined} aria-activedescendant=${offered ? `${id}-${at}` : undefined} aria-autocomplete="list" aria-describedby=${wait > 0 ? `${id}-wait` : undefined}
         onInput=${(event) => (setText(event.target.value), mentions.follow())} onKeyUp=${(event) => /^Arrow(Left|Right)|Home|End/.test(event.key) && mentions.follow()} onClick=${mentions.follow} onKeyDown=${keys}></textarea>
-      <${Button} kind="primary round" type="submit" icon=${mode.edit ? "check" : "send"} label=${mode.edit ? "Save" : "Send"} aria-disabled=${!text.trim() || size > most} onMouseDown=${(event) => event.preventDefault()} />
+      <${Button} kind="primary round" type="submit" icon=${mode.edit ? "check" : "send"} label=${mode.edit ? "Save" : "Send"} aria-disabled=${!text.trim() || size > most || wait > 0} onMouseDown=${(event) => event.preventDefault()} />
     </div>
   </form>`;
 }

@@ -1,8 +1,9 @@
 // A conversation: its head, its messages, and where one writes.
 import { html, useEffect, useMemo, useReducer, useRef, useState } from "./view.js";
-import { navigate, ringside, useRingside } from "./client.js";
-import { Button, later, open, otherOf, titleOf } from "./parts.js";
-import { Emblem, isMuted } from "./list.js";
+import { navigate, open, ringside, useRingside } from "./client.js";
+import { Button, later } from "./parts.js";
+import { isMuted, otherOf, titleOf } from "./people.js";
+import { Emblem } from "./list.js";
 import { icon } from "./icons.js";
 import { Timeline, keyOf } from "./timeline.js";
 import { Composer } from "./composer.js";

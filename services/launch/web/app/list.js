@@ -1,7 +1,8 @@
 // The channel list: who and what, how much is unread, and the ways to everything else.
 import { html, useEffect, useMemo, useRef, useState } from "./view.js";
-import { ringside, useRingside } from "./client.js";
-import { Avatar, Button, hueOf, nameOf, open, otherOf, personOf, titleOf } from "./parts.js";
+import { open, ringside, useRingside } from "./client.js";
+import { Button, SHORTCUT } from "./parts.js";
+import { Avatar, hueOf, isMuted, nameOf, otherOf, personOf, titleOf } from "./people.js";
 import { icon } from "./icons.js";
 import { draftOf, useDrafts } from "./drafts.js";
 import { plain } from "./text.js";
@@ -10,9 +11,7 @@ import { Ways } from "./shell.js";
 
 const UNREAD_SHOWN = 99;
 const FILTER_FROM = 8;
-
-/** @param {any} channel whether it is muted now */
-export const isMuted = (channel) => !!channel.muted || Date.parse(channel.muted_until) > Date.now();
+const NAMED_AT_ONCE = 10;
 
 /** What stands for a channel: a person's avatar, or a sign on a square. */
 export function Emblem({ channel, size }) {
@@ -25,7 +24,7 @@ export function Emblem({ channel, size }) {
 function Preview({ channel, active }) {
   const draft = !active && draftOf(channel.id);
   if (draft) return html`<span class="preview"><em>Draft</em> <bdi>${plain(draft)}</bdi></span>`;
-  if (channel.typing?.length) return html`<span class="preview typing">${channel.type === "dm" ? "is typing…" : `${nameOf(personOf(channel, channel.typing[0]))} is typing…`}</span>`;
+  if (channel.typing?.length) return html`<span class="preview types">${channel.type === "dm" ? "is typing…" : `${nameOf(personOf(channel, channel.typing[0]))} is typing…`}</span>`;
   const last = channel.pending?.at(-1) || channel.last_message;
   if (!last) return html`<span class="preview">${channel.topic || channel.description || "No messages yet"}</span>`;
   const own = last.sender?.id === ringside.me?.id || !last.message_id;
@@ -64,7 +63,7 @@ function Head() {
   const { me, presence } = useRingside(() => ({ me: ringside.me, presence: ringside.presence.get(ringside.me?.id) }));
   return html`<header class="bar">
     <button type="button" class="own" title="Your profile" onClick=${() => open("me")}>
-      <${Avatar} user=${me} size="small" /><span class="who"><b><bdi>${nameOf(me)}</bdi></b>
+      <${Avatar} user=${me} size="small" presence /><span class="who"><b><bdi>${nameOf(me)}</bdi></b>
       <span class="note" dir="auto">${presence?.status_message || me?.status_message || `@${me?.username}`}</span></span></button>
     <${Button} kind="quiet" icon="people" label="People" onClick=${() => open("people")} />
     <${Button} kind="quiet" icon="compass" label="Discover" onClick=${() => open("discover")} />
@@ -81,7 +80,7 @@ export function List({ active }) {
   useDrafts();
   const wanted = filter.trim().toLowerCase();
   const shown = wanted ? channels.filter((channel) => titleOf(channel).toLowerCase().includes(wanted)) : channels;
-  const peers = useMemo(() => channels.map((channel) => channel.type === "dm" && otherOf(channel)?.id).filter(Boolean).sort().join(), [channels]);
+  const peers = useMemo(() => [ringside.me?.id, ...channels.map((channel) => channel.type === "dm" && otherOf(channel)?.id)].filter(Boolean).sort().join(), [channels]);
   const watched = useRef("");
   useEffect(() => {
     if (peers === watched.current) return;
@@ -90,11 +89,16 @@ export function List({ active }) {
     const fresh = peers.split(",").filter((id) => id && !before.has(id));
     if (fresh.length) Promise.resolve(ringside.watch(fresh)).catch(() => {});
   }, [peers]);
+  // A group without a name is called by its members.
+  const nameless = channels.filter((channel) => channel.type === "group" && !channel.name && !channel.members);
+  useEffect(() => {
+    if (state === "live") for (const { id } of nameless.slice(0, NAMED_AT_ONCE)) ringside.loadMembers(id).catch(() => {});
+  }, [state, nameless.length]);
   const focusable = shown.some((channel) => channel.id === active) ? active : shown[0]?.id;
   return html`<nav class="list" aria-label="Channels">
     <${Head} />
     ${channels.length >= FILTER_FROM && html`<label class="filter">${icon("search")}<input type="search" value=${filter} placeholder="Filter conversations" aria-label="Filter conversations"
-      onInput=${(event) => setFilter(event.target.value)} onKeyDown=${(event) => event.key === "Escape" && setFilter("")} /><kbd>Ctrl K</kbd></label>`}
+      onInput=${(event) => setFilter(event.target.value)} onKeyDown=${(event) => event.key === "Escape" && setFilter("")} /><kbd>${SHORTCUT}</kbd></label>`}
     <ul onKeyDown=${rove} hidden=${!shown.length}>${shown.map((channel) => html`<${Row} key=${channel.id} channel=${channel} active=${channel.id === active} focusable=${channel.id === focusable} />`)}</ul>
     ${!channels.length && state === "live" && html`<div class="begin"><h2>Where would you like to begin?</h2><${Ways} /></div>`}
     ${wanted && !shown.length && html`<p class="note none">Nothing is called “${filter}”. <button type="button" class="button link" onClick=${() => open("discover")}>Browse public channels</button></p>`}

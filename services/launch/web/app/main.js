@@ -1,27 +1,37 @@
-// Starts the app: the stored session, the service worker, and what is drawn first.
-import { html, render, useEffect, useState } from "./view.js";
-import { ringside, useRingside } from "./client.js";
+// Starts the page: the app for who is signed in here, else signing in. Neither waits for the other's files.
+import { html, render, useState } from "./view.js";
 import { later } from "./parts.js";
-import { Shell } from "./shell.js";
-import "./look.js";
 
-const SignIn = later(() => import("./signin.js"));
+/** Whether there is a session here; first.js asks it, too. */
+const HERE = "ringside.here";
 
-function App() {
-  const [opening, setOpening] = useState(true);
-  const [reason, setReason] = useState("");
-  const me = useRingside(() => ringside.me);
-  useEffect(() => {
-    const off = ringside.on("signed_out", (why) => setReason(typeof why === "string" ? why : why?.reason || ""));
-    ringside.resume().then((stored) => stored && ringside.connect(), () => {}).finally(() => setOpening(false));
-    return off;
-  }, []);
-  if (me) return html`<${Shell} />`;
-  return opening ? null : html`<${SignIn} reason=${reason} />`;
+const Broken = () => html`<main class="signin"><p class="wrong" role="alert">Ringside couldn’t be loaded. Check the connection, and <a href="/">load it again</a>.</p></main>`;
+const part = (load) => later(() => load().catch(() => ({ default: Broken })));
+const App = part(() => import("./app.js"));
+const SignIn = part(() => import("./signin.js"));
+
+function isHere() {
+  try {
+    return !!localStorage.getItem(HERE);
+  } catch {
+    return false;
+  }
 }
 
-render(html`<${App} />`, /** @type {Element} */ (document.getElementById("app")));
+function keep(here) {
+  try {
+    if (here) localStorage.setItem(HERE, "yes");
+    else localStorage.removeItem(HERE);
+  } catch {
+    // Where nothing is kept, no session is either.
+  }
+}
 
-// Without one (plain http from afar, a private window) the app works as well, only not offline.
-const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("ringside", { createScriptURL: () => "/sw.js" });
-navigator.serviceWorker?.register(policy?.createScriptURL("") ?? "/sw.js").catch(() => {});
+function Page() {
+  const [inside, setInside] = useState(isHere);
+  const [reason, setReason] = useState("");
+  const turn = (here, why = "") => (keep(here), setReason(why), setInside(here));
+  return inside ? html`<${App} leave=${(why) => turn(false, why)} />` : html`<${SignIn} reason=${reason} enter=${() => turn(true)} />`;
+}
+
+render(html`<${Page} />`, /** @type {Element} */ (document.getElementById("app")));

@@ -1,7 +1,7 @@
 // Completion of @names while one types.
 import { html } from "./view.js";
 import { ringside } from "./client.js";
-import { Avatar, nameOf, personOf } from "./parts.js";
+import { Avatar, nameOf, personOf } from "./people.js";
 import { icon } from "./icons.js";
 
 const SHOWN = 6;
@@ -32,4 +32,4 @@ export const Mentions = ({ id, choices, at, choose }) => html`<ul id=${id} class
   ${choices.map((choice, index) => html`<li key=${choice.id} id=${`${id}-${index}`} role="option" aria-selected=${index === at}
     onMouseDown=${(event) => (event.preventDefault(), choose(choice))}>
     ${choice.user ? html`<${Avatar} user=${choice.user} size="small" />` : html`<span class="avatar small square">${icon("people")}</span>`}
-    <span dir="auto">${choice.user ? nameOf(choice.user) : "Everyone here"}</span><span class="note">@${choice.username}</span></li>`)}</ul>`;
+    <span><bdi>${choice.user ? nameOf(choice.user) : "Everyone here"}</bdi></span><span class="note">@${choice.username}</span></li>`)}</ul>`;

@@ -1,9 +1,10 @@
 // One message: who, what, its reactions, how far it has come, and what can be done with it.
 import { html, useEffect, useRef, useState } from "./view.js";
-import { navigate, ringside } from "./client.js";
-import { Avatar, Button, nameOf, personOf, open, sentence, toast } from "./parts.js";
+import { navigate, open, ringside } from "./client.js";
+import { Button, sentence, toast } from "./parts.js";
+import { Avatar, nameOf, personOf } from "./people.js";
 import { icon } from "./icons.js";
-import { formatted, plain } from "./text.js";
+import { formatted, isEmoji, plain } from "./text.js";
 import { clock, full } from "./time.js";
 
 const LONG_CHARACTERS = 3000;
@@ -42,7 +43,7 @@ function Content({ channel, message, children }) {
   if (message.deleted) return html`<p class="text"><i>This message was deleted.</i>${children}</p>`;
   const long = message.content.length > LONG_CHARACTERS && !whole;
   const text = long ? message.content.slice(0, LONG_CHARACTERS) : message.content;
-  return html`<div class="text" dir="auto">${formatted(channel, text, message.metadata?.mentions)}${long && html`… <${Button} kind="link" onClick=${() => setWhole(true)}>Show all of it</>`}${children}</div>`;
+  return html`<div class="text" dir="auto">${isEmoji(text) ? html`<span class="big">${text}</span>` : formatted(channel, text, message.metadata?.mentions)}${long && html`… <${Button} kind="link" onClick=${() => setWhole(true)}>Show all of it</>`}${children}</div>`;
 }
 
 function Foot({ message, flags }) {
@@ -93,9 +94,9 @@ function useHold(run) {
 }
 
 function Failed({ message }) {
-  return html`<p class="failed wrong">${icon("alert")}<span>${message.error ? sentence(message.error) : "It was not sent."}</span>
-    <${Button} kind="link" onClick=${() => attempt(ringside.retry(message.client_id))}>Try again</>
-    <${Button} kind="link" onClick=${() => attempt(ringside.discard(message.client_id))}>Discard</></p>`;
+  return html`<p class="failed wrong" role="status"><span>${message.error ? sentence(message.error) : "It was not sent."}</span>
+    <span class="line"><${Button} kind="link" onClick=${() => attempt(ringside.retry(message.client_id))}>Try again</>
+    <${Button} kind="link" onClick=${() => attempt(ringside.discard(message.client_id))}>Discard</></span></p>`;
 }
 
 /** @param {{id: string, channel: any, message: any, flags: any, controls: any}} props */

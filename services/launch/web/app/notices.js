@@ -1,10 +1,10 @@
 // The browser's notifications and the title: what reaches somebody who looks elsewhere.
 import { useEffect } from "./view.js";
 import { navigate, ringside, useRingside } from "./client.js";
-import { nameOf, titleOf } from "./parts.js";
+import { isMuted, nameOf, titleOf } from "./people.js";
+import { plain } from "./text.js";
 
 const KEY = "ringside.notices";
-const PREVIEW = 140;
 const supported = () => "Notification" in window;
 const wanted = () => localStorage.getItem(KEY) === "on";
 
@@ -24,27 +24,37 @@ export async function askForNotices() {
 /** Switches them off again, here. */
 export const silenceNotices = () => localStorage.removeItem(KEY);
 
-const muted = (channel) => channel.muted_until === "forever" || channel.muted || Date.parse(channel.muted_until) > Date.now();
-const concerns = (channel, message) =>
-  channel.type === "dm" || !!message.metadata?.mentions?.some((who) => who === "channel" || who === ringside.me?.id);
+/** Direct messages, mentions, and replies to one's own. */
+function concerns(channel, message) {
+  const isOwn = (one) => one.message_id === message.reply_to && one.sender.id === ringside.me?.id;
+  const calls = (who) => who === "channel" || who === ringside.me?.id;
+  return channel.type === "dm" || !!message.metadata?.mentions?.some(calls) || (message.reply_to && channel.messages.some(isOwn));
+}
 
 async function show(channel, message) {
-  if (noticesState() !== "on" || document.hasFocus() || message.deleted) return;
+  if (noticesState() !== "on" || document.hasFocus() || message.deleted || ringside.presence.get(ringside.me?.id)?.status === "dnd") return;
   const from = nameOf(message.sender);
   const title = channel.type === "dm" ? from : `${from} in ${titleOf(channel)}`;
   const hash = `#/c/${channel.id}`;
   // One tag for all tabs, so that several of them say it once.
-  const options = { body: message.content.slice(0, PREVIEW), tag: message.message_id, icon: "/icon.svg", data: hash };
+  const options = { body: plain(message.content), tag: message.message_id, icon: "/icon.svg", data: hash };
   const worker = await navigator.serviceWorker?.getRegistration();
-  if (worker) return worker.showNotification(title, options);
+  // The worker knows whether somebody looks at another tab.
+  if (worker?.active) return worker.active.postMessage({ title, options });
   const notice = new Notification(title, options);
   notice.onclick = () => (window.focus(), navigate(hash));
 }
 
-/** The shell calls this once. */
-export function useNotices() {
-  const unread = useRingside(() => [...ringside.channels.values()].reduce((sum, channel) => sum + (muted(channel) ? 0 : channel.unread || 0), 0));
-  useEffect(() => void (document.title = unread ? `(${unread}) Ringside` : "Ringside"), [unread]);
+/** Who is back needs no notice of what came meanwhile. */
+async function clear() {
+  const worker = await navigator.serviceWorker?.getRegistration();
+  for (const notice of (await worker?.getNotifications()) || []) notice.close();
+}
+
+/** The shell calls this once. @param {string} place what is open */
+export function useNotices(place) {
+  const unread = useRingside(() => [...ringside.channels.values()].reduce((sum, channel) => sum + (isMuted(channel) ? 0 : channel.unread || 0), 0));
+  useEffect(() => void (document.title = `${unread ? `(${unread}) ` : ""}${place ? `${place} · ` : ""}Ringside`), [unread, place]);
   useEffect(() => {
     const told = ({ channel_id, message_id }) => {
       const channel = ringside.channels.get(channel_id);
@@ -52,11 +62,13 @@ export function useNotices() {
       if (message) show(channel, message);
     };
     const offs = [
-      ringside.on("message", (channel, message) => !muted(channel) && concerns(channel, message) && show(channel, message)),
+      ringside.on("message", (channel, message) => !isMuted(channel) && concerns(channel, message) && show(channel, message)),
       ringside.on("notification", told),
     ];
     const go = (event) => event.data?.go && navigate(event.data.go);
     navigator.serviceWorker?.addEventListener("message", go);
-    return () => (offs.forEach((off) => off()), navigator.serviceWorker?.removeEventListener("message", go));
+    addEventListener("focus", clear);
+    if (document.hasFocus()) clear();
+    return () => (offs.forEach((off) => off()), (document.title = "Ringside"), navigator.serviceWorker?.removeEventListener("message", go), removeEventListener("focus", clear));
   }, []);
 }

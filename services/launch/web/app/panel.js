@@ -3,17 +3,19 @@
  * default export is a component `({arg, close}) => html`…``, which draws itself in a <Panel>. `close()` goes back, focus with it.
  * Names: settings sessions me person create members discover people blocks channel.
  *
- * Classes of app.css that panels may use: "stack" (things below each other), "line" (beside each other, wrapping), "spread" (beside,
- * the last at the far end), "note" (small and quiet), "wrong" (an error's sentence), "rows" (a list of Person or other rows), "part"
- * (a section with a <h3>), "tabs", "empty".
+ * Classes that panels may use: "line" (beside each other, wrapping), "note" (small and quiet), "wrong" (an error's sentence), and of
+ * panels.css "stack" (things below each other), "spread" (beside, the last at the far end), "rows" (a list of Person or other rows),
+ * "part" (a section with a <h3>).
  */
 import { html, render, useEffect, useId, useRef, useState } from "./view.js";
-import { Button, Avatar, nameOf, sentence } from "./parts.js";
+import { Button, sentence } from "./parts.js";
+import { Avatar, nameOf } from "./people.js";
 
 export * from "./view.js";
-export { ringside, useRingside, useRoute, navigate } from "./client.js";
+export { ringside, useRingside, useRoute, navigate, open } from "./client.js";
 export { icon } from "./icons.js";
 export * from "./parts.js";
+export * from "./people.js";
 
 /**
  * A window over the page, with a title and a way out: the browser's own <dialog> keeps the focus in it and gives it back.
@@ -56,21 +58,6 @@ export function confirm({ title, text, action, danger = true }) {
       <${Button} kind=${danger ? "danger" : "primary"} autofocus onClick=${() => answer(true)}>${action}</>`}>
       <p>${text}</p></>`, place);
   });
-}
-
-/**
- * A labelled input with its hint or its error below. Everything else goes to the input; `as="textarea"` and `as="select"` work too.
- * @param {{label: string, error?: string, hint?: any, as?: string, children?: any, [more: string]: any}} props
- */
-export function Field({ label, error, hint, as = "input", children, ...more }) {
-  const id = useId();
-  const below = error || hint;
-  return html`<div class="field">
-    <label for=${id}>${label}</label>
-    <${as} id=${id} dir=${as === "select" ? undefined : "auto"} aria-invalid=${error ? "true" : undefined}
-      aria-describedby=${below ? `${id}-below` : undefined} ...${more}>${children}</>
-    ${below && html`<p id=${`${id}-below`} class=${error ? "wrong" : "note"}>${below}</p>`}
-  </div>`;
 }
 
 /** A checkbox that looks like a switch. @param {{label: any, hint?: any, checked: boolean, onChange: (on: boolean) => void, [more: string]: any}} props */

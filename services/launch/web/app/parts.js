@@ -1,33 +1,14 @@
-// The small pieces that everything is made of: buttons, faces, names, sentences, and the words at the page's foot.
-import { html, useEffect, useRef, useState } from "./view.js";
-import { navigate, ringside } from "./client.js";
+// The small pieces that every page is made of, the first one included: buttons, fields, sentences, and the words at the page's foot.
+import { html, useEffect, useId, useRef, useState } from "./view.js";
 import { icon } from "./icons.js";
 
-/** Opens a panel. @param {string} panel @param {string} [arg] */
-export const open = (panel, arg) => navigate(`#/p/${panel}${arg ? `/${encodeURIComponent(arg)}` : ""}`);
+/** The keys that go anywhere. */
+export const SHORTCUT = /Mac|iP/.test(navigator.platform) ? "⌘ K" : "Ctrl K";
 
 /** An error as a sentence that a person understands. @param {any} error */
 export function sentence(error) {
   if (error?.code === "unreachable" || error instanceof TypeError) return "The server can’t be reached. Check the connection and try again.";
   return error?.errors?.[0]?.message || error?.message || "Something went wrong. Try again.";
-}
-
-/** The name that a person goes by. @param {any} user */
-export const nameOf = (user) => (user?.deleted ? "Deleted account" : user?.display_name || user?.username || "Someone");
-
-/** Somebody of a channel, who may not have written yet. @param {any} channel @param {string} id */
-export const personOf = (channel, id) => ringside.users.get(id) || channel.members?.get(id)?.user || (channel.peer?.id === id ? channel.peer : { id });
-
-/** The other one of a DM, as far as known. @param {any} channel */
-export function otherOf(channel) {
-  const id = channel.peer?.id || [...(channel.members?.keys() || [])].find((id) => id !== ringside.me?.id);
-  return id && channel.type === "dm" ? personOf(channel, id) : undefined;
-}
-
-/** What a channel is called in a list. @param {any} channel */
-export function titleOf(channel) {
-  if (channel.type === "dm") return otherOf(channel)?.username ? nameOf(otherOf(channel)) : channel.name || "Direct message";
-  return channel.name || "Group";
 }
 
 /**
@@ -39,24 +20,20 @@ export function Button({ kind = "plain", icon: drawing, label, busy, children, .
     aria-busy=${busy} disabled=${busy} ...${more}>${drawing && icon(drawing)}${children}</button>`;
 }
 
-/** A hue of one's own, from the id. @param {string} id */
-export const hueOf = (id = "") => [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
-
 /**
- * A person's picture if this server keeps it (another host would learn who reads), else initials on a colour of their own.
- * @param {{user: any, size?: "small" | "large", presence?: boolean}} props
+ * A labelled input with its hint or its error below. Everything else goes to the input; `as="textarea"` and `as="select"` work too.
+ * @param {{label: string, error?: string, hint?: any, as?: string, children?: any, [more: string]: any}} props
  */
-export function Avatar({ user, size, presence }) {
-  const words = nameOf(user).trim().split(/\s+/);
-  const initials = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...word][0] || "").join("").toUpperCase();
-  const picture = user?.avatar_url?.startsWith(`${location.origin}/`) && user.avatar_url;
-  const status = presence && ringside.presence.get(user?.id)?.status;
-  return html`<span class=${`avatar ${size || ""}`} style=${{ "--hue": hueOf(user?.id) }}>
-    ${picture ? html`<img src=${picture} alt="" loading="lazy" />` : html`<span aria-hidden="true" data-initials=${initials}></span>`}
-    ${status && status !== "offline" && html`<span class=${`dot ${status}`} role="img" aria-label=${WORDS[status]}></span>`}
-  </span>`;
+export function Field({ label, error, hint, as = "input", children, ...more }) {
+  const id = useId();
+  const below = error || hint;
+  return html`<div class="field">
+    <label for=${id}>${label}</label>
+    <${as} id=${id} dir=${as === "select" ? undefined : "auto"} aria-invalid=${error ? "true" : undefined}
+      aria-describedby=${below ? `${id}-below` : undefined} ...${more}>${children}</>
+    ${below && html`<p id=${`${id}-below`} class=${error ? "wrong" : "note"}>${below}</p>`}
+  </div>`;
 }
-const WORDS = { online: "online", away: "away", dnd: "do not disturb" };
 
 /** What is shown where there is nothing. @param {{icon?: any, title: string, as?: string, children?: any}} props */
 export const Empty = ({ icon: drawing, title, as = "h3", children }) => html`<div class="empty">${drawing && icon(drawing)}<${as} class="title">${title}</>${children}</div>`;
@@ -74,6 +51,13 @@ export function later(load) {
     return part && html`<${part} ...${props} />`;
   };
   return Object.assign(Later, { fetch });
+}
+
+/** A stylesheet that is asked for once; resolves when it applies. @param {string} href */
+export function stylesheet(href) {
+  const found = /** @type {HTMLLinkElement | null} */ (document.querySelector(`link[rel="stylesheet"][href="${href}"]`));
+  const link = found ?? document.head.appendChild(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+  return link.sheet || new Promise((resolve) => Object.assign(link, { onload: resolve, onerror: resolve }));
 }
 
 /** @type {(toasts: any[]) => void} */

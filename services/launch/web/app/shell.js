@@ -1,11 +1,12 @@
 // The frame of the app: list, conversation, side pane, panels over them, and what the connection is doing.
-import { html, useEffect, useState } from "./view.js";
-import { navigate, ringside, useRingside, useRoute } from "./client.js";
-import { Button, Empty, later, Toasts, open, sentence, toast } from "./parts.js";
+import { html, useEffect, useRef, useState } from "./view.js";
+import { navigate, open, ringside, useRingside, useRoute } from "./client.js";
+import { titleOf } from "./people.js";
+import { Button, Empty, later, SHORTCUT, Toasts, sentence, toast } from "./parts.js";
 import { List } from "./list.js";
 import { Conversation, Menu } from "./conversation.js";
 import { useNotices } from "./notices.js";
-import { forgetDrafts } from "./drafts.js";
+import { draftOf, forgetDrafts } from "./drafts.js";
 import { Announcer } from "./announcer.js";
 
 const CALM_MS = 700;
@@ -18,7 +19,10 @@ export function Shell() {
   const route = useRoute();
   const [switching, setSwitching] = useState(false);
   const channel = useRingside(() => ringside.channels.get(route.channel));
-  useNotices();
+  const at = useRef("");
+  at.current = route.channel || "";
+  const ended = useEnded(at);
+  useNotices(channel ? titleOf(channel) : "");
   useEffect(() => {
     const keys = (event) => {
       if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "k") return;
@@ -27,7 +31,9 @@ export function Shell() {
     };
     addEventListener("keydown", keys);
     const idle = setTimeout(() => [Menu, Side, Switcher].forEach((part) => part.fetch().catch(() => {})), IDLE_MS);
-    const offs = [ringside.on("error", (error) => toast(sentence(error))), ringside.on("signed_out", forgetDrafts)];
+    // Where it is about a message of the open conversation, it stands there.
+    const fail = (error) => error.channel?.id !== at.current && toast(`${error.channel ? `${titleOf(error.channel)}: ` : ""}${sentence(error)}`);
+    const offs = [ringside.on("error", fail), ringside.on("signed_out", forgetDrafts)];
     return () => (clearTimeout(idle), removeEventListener("keydown", keys), offs.forEach((off) => off()));
   }, []);
   const side = channel && (route.thread || route.pins);
@@ -35,25 +41,40 @@ export function Shell() {
   return html`<div class="shell" data-view=${view}>
     <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), document.querySelector("main")?.focus())}>Skip to the conversation</a>
     <${List} active=${route.channel} />
-    ${channel ? html`<${Conversation} key=${channel.id} channel=${channel} message=${route.message} aside=${!!side} />` : html`<${Nowhere} wanted=${route.channel} />`}
+    ${channel ? html`<${Conversation} key=${channel.id} channel=${channel} message=${route.message} aside=${!!side} />` : html`<${Nowhere} wanted=${route.channel} ended=${ended} />`}
     ${side && html`<${Side} key=${route.thread || "pins"} channel=${channel} thread=${route.thread} />`}
     <${Connection} />
-    <${Announcer} />
+    <${Announcer} channel=${route.channel} />
     ${route.panel && html`<${Lazy} key=${`${route.panel}/${route.arg}`} name=${route.panel} arg=${route.arg} channel=${route.channel} />`}
     ${switching && html`<${Switcher} close=${() => setSwitching(false)} />`}
     <${Toasts} />
   </div>`;
 }
 
+/** How the open conversation ended, if it did; of one that is not open the end is said at the foot. @param {{current: string}} at the open one */
+function useEnded(at) {
+  const [ended, setEnded] = useState(/** @type {any} */ (null));
+  useEffect(() => ringside.on("left", (channel, { type, actor_id }) => {
+    if (!type || actor_id === ringside.me?.id) return;
+    const text = type === "channel.deleted" ? `“${titleOf(channel)}” was deleted` : `You were removed from “${titleOf(channel)}”`;
+    if (channel.id === at.current) setEnded({ id: channel.id, text });
+    else toast(`${text}.`);
+  }), []);
+  return ended?.id === at.current ? ended : null;
+}
+
 /** The place of the conversation while none is open. */
-function Nowhere({ wanted }) {
+function Nowhere({ wanted, ended }) {
   const { count, state } = useRingside(() => ({ count: ringside.channels.size, state: ringside.state.name }));
+  // The field that one wrote in is gone, and the focus with it.
+  useEffect(() => void (document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector("#main .button"))?.focus()), [ended]);
   if (wanted && state !== "live" && !count) return html`<main id="main" tabindex="-1" class="talk"></main>`;
-  const title = wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
-  const text = wanted
+  const title = ended ? ended.text : wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
+  const text = ended ? "You can’t read or write there any more." : wanted
     ? "It was deleted, or you are not a member of it."
-    : count ? "Pick one on the left, or press Ctrl K to go anywhere." : "Nothing here yet. Three good ways to begin:";
-  return html`<main id="main" tabindex="-1" class="talk nowhere"><${Empty} as="h1" icon=${wanted ? "lock" : "mark"} title=${title}><p>${text}</p>
+    : count ? `Pick one on the left, or press ${SHORTCUT} to go anywhere.` : "Nothing here yet. Three good ways to begin:";
+  return html`<main id="main" tabindex="-1" class="talk nowhere"><${Empty} as="h1" icon=${wanted ? "lock" : "mark"} title=${title}><p role=${ended && "alert"}>${text}</p>
+    ${ended && draftOf(wanted) && html`<p class="note">What you were writing:</p><p class="rescued" dir="auto" tabindex="0">${draftOf(wanted)}</p>`}
     ${wanted ? html`<${Button} onClick=${() => navigate("#/", true)}>Back to all conversations</>` : !count && html`<${Ways} />`}</></main>`;
 }
 

@@ -1,7 +1,8 @@
 // The pane beside a conversation: a thread, or what is pinned. On a phone it takes the screen.
 import { html, useEffect, useRef, useState } from "./view.js";
 import { navigate, ringside, useRingside } from "./client.js";
-import { Avatar, Button, Empty, nameOf, sentence } from "./parts.js";
+import { Button, Empty, sentence } from "./parts.js";
+import { Avatar, nameOf } from "./people.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
 import { useControls } from "./conversation.js";

@@ -1,8 +1,6 @@
 // Signing in and making an account, on one page.
 import { html, useEffect, useRef, useState } from "./view.js";
-import { ringside } from "./client.js";
-import { Field } from "./panel.js";
-import { Button, sentence } from "./parts.js";
+import { Button, Field, sentence } from "./parts.js";
 import { icon } from "./icons.js";
 
 const LABELS = { email: "E-mail", username: "Username", display_name: "Display name", password: "Password", invitation: "Invitation", login: "E-mail or username" };
@@ -26,8 +24,12 @@ function device() {
   return [{ Edg: "Edge", OPR: "Opera" }[browser] || browser, system && `on ${system.replace(" OS X", "")}`].filter(Boolean).join(" ");
 }
 
-/** @param {{reason: string}} props why one was signed out, if so */
-export default function SignIn({ reason }) {
+/** The client, fetched while somebody types. */
+const client = () => import("./client.js");
+const prepare = () => void import("./app.js").catch(() => {});
+
+/** @param {{reason: string, enter: () => void}} props `reason`: why one was signed out, if so */
+export default function SignIn({ reason, enter }) {
   const invited = location.hash.startsWith("#/invitation/") ? decodeURIComponent(location.hash.slice(13)) : "";
   const [fresh, setFresh] = useState(!!invited);
   const [asksInvitation, setAsksInvitation] = useState(!!invited);
@@ -45,9 +47,10 @@ export default function SignIn({ reason }) {
     setBusy(true);
     setWrong({});
     try {
+      const { ringside } = await client();
       await (fresh ? ringside.register(values) : ringside.login({ ...values, device: device() }));
-      ringside.connect();
       if (invited) location.hash = "";
+      return enter();
     } catch (error) {
       if (fresh && error.status === 403 && /invitation/i.test(error.message)) {
         setAsksInvitation(true);
@@ -60,7 +63,7 @@ export default function SignIn({ reason }) {
   const field = (name, more) => html`<${Field} label=${LABELS[name]} name=${name} error=${wrong[name]} dir="auto" ...${more} />`;
 
   return html`<main class="signin">
-    <form ref=${form} onSubmit=${submit} novalidate>
+    <form ref=${form} onSubmit=${submit} onInput=${prepare} novalidate>
       <div class="brand">${icon("mark")}<span>Ringside</span></div>
       <h1>${fresh ? "Create your account" : "Welcome back"}</h1>
       ${reason && !fresh && html`<p class="note" role="status">${reason}</p>`}

@@ -2,7 +2,7 @@
 import { html, useId, useState } from "./view.js";
 import { navigate, ringside } from "./client.js";
 import { Dialog } from "./panel.js";
-import { titleOf } from "./parts.js";
+import { titleOf } from "./people.js";
 import { Emblem } from "./list.js";
 
 const SHOWN = 8;
@@ -34,7 +34,7 @@ export default function Switcher({ close }) {
       placeholder="A person or a channel" value=${text} onInput=${(event) => (setText(event.target.value), setAt(0))} onKeyDown=${keys} />
     <ul id=${id} class="choices" role="listbox" aria-label="Conversations">${found.map((one, index) => html`<li key=${one.channel.id} id=${`${id}-${index}`} role="option"
       aria-selected=${index === at} onClick=${() => go(one)} onMouseMove=${() => index !== at && setAt(index)}>
-      <${Emblem} channel=${one.channel} size="small" /><span dir="auto">${one.title}</span>${one.channel.unread > 0 && html`<span class="count">${one.channel.unread}</span>`}</li>`)}</ul>
+      <${Emblem} channel=${one.channel} size="small" /><span><bdi>${one.title}</bdi></span>${one.channel.unread > 0 && html`<span class="count">${one.channel.unread}</span>`}</li>`)}</ul>
     ${!found.length && html`<p class="note none">Nothing is called “${text}”.</p>`}
   </>`;
 }

@@ -1,7 +1,7 @@
 // A message's text as nodes: links, `code`, ``` blocks, *bold* and mentions. Everything else stays as it was typed; nothing becomes HTML.
 import { html } from "./view.js";
 import { ringside } from "./client.js";
-import { nameOf, personOf } from "./parts.js";
+import { nameOf, personOf } from "./people.js";
 
 const TOKEN = /\n?```\n?([^]*?)\n?```\n?|`([^`\n]+)`|(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])|(https?:\/\/[^\s<>"]+)|(?<![\w@])@(\w[\w.-]*)/g;
 const TRAILING = /[.,;:!?'’”]+$/;
@@ -28,6 +28,11 @@ function Mention({ name, mentions, channel }) {
   }
   return `@${name}`;
 }
+
+const FEW_EMOJI = /^(?:\p{RGI_Emoji}\s?){1,5}$/v;
+
+/** A few emoji and nothing else: drawn large. @param {string} content */
+export const isEmoji = (content) => FEW_EMOJI.test(content);
 
 /** @param {any} channel @param {string} content @param {any[]} [mentions] ids, or "channel" */
 export function formatted(channel, content, mentions) {

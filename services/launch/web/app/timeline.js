@@ -5,7 +5,8 @@
  */
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
-import { nameOf, personOf, sentence, toast } from "./parts.js";
+import { sentence, toast } from "./parts.js";
+import { nameOf, personOf } from "./people.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
 

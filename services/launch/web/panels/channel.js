@@ -1,6 +1,5 @@
 // A channel: what it is about, its rules, one's own quiet, and the ways out of it.
-import { Button, confirm, html, navigate, otherOf, Panel, ringside, titleOf, useRingside, useState } from "../app/panel.js";
-import { isMuted } from "../app/list.js";
+import { Button, confirm, html, isMuted, navigate, otherOf, Panel, ringside, titleOf, useRingside, useState } from "../app/panel.js";
 import { attempt, Choice, Form, fromNow, Link, moment } from "./form.js";
 import { isAtLeast } from "./members.js";
 

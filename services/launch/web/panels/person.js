@@ -27,7 +27,7 @@ export default function Someone({ arg: id, close }) {
     return () => ringside.unwatch([id]);
   }, [id]);
   const status = presence?.status_message || user?.status_message;
-  return html`<${Panel} title=${nameOf(user)} close=${close}>
+  return html`<${Panel} title="Profile" close=${close}>
     ${user && html`<div class="hero"><${Avatar} user=${user} size="large" presence />
       <b dir="auto">${nameOf(user)}</b><span class="note">${[user.username && `@${user.username}`, here(presence)].filter(Boolean).join(" · ")}</span>
       ${user.email && html`<a href=${`mailto:${user.email}`}>${user.email}</a>`}${status && html`<q dir="auto">${status}</q>`}</div>`}
@@ -59,7 +59,6 @@ function Ties({ user }) {
     () => change({ blocked: true, contact: undefined }, "PUT", `/users/me/blocks/${id}`));
   const { contact, blocked } = ties ?? {};
   return html`
-    
     <div class="line">
       ${contact === "incoming" && html`<${Button} kind="primary" onClick=${() => change({ contact: "accepted" }, "PUT", path)}>Accept contact</><${Button} onClick=${drop}>Decline</>`}
       ${!blocked && html`<${Button} kind=${contact === "incoming" ? "plain" : "primary"} busy=${begin.busy} onClick=${begin.run}>Write</>`}

@@ -50,7 +50,7 @@ function Privacy() {
   return html`<section class="part"><h3>Privacy</h3>
     ${PRIVACY.map(([key, label, usual]) => html`<${Choice} key=${key} label=${label} options=${AUDIENCES}
       value=${chosen[key] ?? kept?.[key] ?? usual} onChange=${(audience) => set(key, audience)} />`)}
-    <${Link} to="blocks" icon="close">Blocked people</></section>`;
+    <${Link} to="blocks" icon="ban">Blocked people</></section>`;
 }
 
 function Account() {

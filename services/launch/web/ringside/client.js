@@ -61,7 +61,7 @@ export class Client {
 
   // Events
 
-  /** @param {string} event one of state, channels, channel, message, notification, presence, user, error, signed_out, or "*" @returns {() => void} ends it */
+  /** @param {string} event one of state, channels, channel, left, message, notification, presence, user, error, signed_out, or "*" @returns {() => void} ends it */
   on(event, handler) {
     if (!this.#handlers.has(event)) this.#handlers.set(event, new Set());
     this.#handlers.get(event).add(handler);
@@ -117,7 +117,7 @@ export class Client {
 
   /** The channels, the latest active first. @returns {import("./types.js").Channel[]} */
   list() {
-    const at = ({ last_message, created_at }) => Date.parse(last_message?.created_at ?? created_at);
+    const at = ({ pending, last_message, created_at }) => Date.parse((pending.at(-1) ?? last_message)?.created_at ?? created_at);
     return [...this.channels.values()].filter(({ type }) => type).sort((a, b) => at(b) - at(a));
   }
 
@@ -231,7 +231,7 @@ export class Client {
     const { type, payload } = frame;
     const channel = this.channels.get(payload.channel_id ?? payload.id);
     const isEnd = type === "channel.deleted" || (type === "channel.member_removed" && payload.user_id === this.me.id);
-    if (isEnd) return channel && this.syncer.left(channel);
+    if (isEnd) return channel && this.syncer.left(channel, { type, actor_id: payload.actor_id });
     if (!channel || channel.last_change === null) return this.syncer.tooEarly(frame, channel);
     const outcome = take(channel, frame, this.me.id);
     if (outcome === "gap") return this.syncer.again(channel);

@@ -122,7 +122,7 @@ export class Sender {
     if (!channel.pending.includes(message)) return;
     this.#mark(channel, message, { level: "failed", error: { code, message: sentence }, retryAt: null });
     this.kept.put(message.client_id, message);
-    this.client.emit("error", errorOf({ code, message: sentence }));
+    this.client.emit("error", Object.assign(errorOf({ code, message: sentence }), { channel }));
   }
 
   /** `message.rejected`: received, then refused. */

@@ -108,11 +108,12 @@ export class Syncer {
     return channels.get(id);
   }
 
-  /** It is over: the user is out, or the channel is gone. */
-  left(channel) {
+  /** It is over: the user is out, or the channel is gone. @param {{type?: string, actor_id?: string}} [how] what the frame said, if one did */
+  left(channel, how = {}) {
     if (!this.client.channels.delete(channel.id)) return;
     this.client.sender.abandon(channel);
     this.client.cache.drop(channel);
+    this.client.emit("left", channel, how);
     this.client.touch(null, true);
   }
 

@@ -40,18 +40,6 @@ async function agree(anna, ben, said) {
   for (const own of said) assert.deepEqual(texts.filter((text) => own.includes(text)), own);
 }
 
-/** In the page: whether what it keeps holds this text. @param {string} text */
-async function isKept(text) {
-  const answer = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
-  const [{ name }] = await indexedDB.databases();
-  const database = await answer(indexedDB.open(name));
-  const stores = [...database.objectStoreNames];
-  const kept = await Promise.all(stores.map((store) => answer(database.transaction(store).objectStore(store).getAll())));
-  database.close();
-  // A channel's messages, or the list of what waits to be sent.
-  return kept.flat().flatMap((value) => value?.messages ?? value ?? []).some(({ content }) => content === text);
-}
-
 test("the server is killed while both write", async (t) => {
   const { stage, step, anna, ben, channel } = await pair(t);
   const said = [[], []];
@@ -110,7 +98,7 @@ test("without a network the app opens with what it has", async (t) => {
 
   await step("a reload shows the list and the conversation, and says that it is offline", async () => {
     await ben.message(said[2]).waitFor();
-    await expectSoon(() => ben.page.evaluate(isKept, said[2]), "the page has kept what it shows");
+    await expectSoon(() => ben.keeps(said[2]), "the page has kept what it shows");
     await ben.page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
     await expectSoon(() => ben.page.evaluate(() => navigator.serviceWorker.controller !== null), "the service worker has the page");
     await stage.server.kill();
@@ -130,7 +118,7 @@ test("without a network the app opens with what it has", async (t) => {
 
   await step("what is written then outlives another reload", async () => {
     late.push(...(await sayAll(ben, "in between", 2)));
-    await expectSoon(() => ben.page.evaluate(isKept, late[1]), "the page has kept what was written");
+    await expectSoon(() => ben.keeps(late[1]), "the page has kept what was written");
     await ben.page.reload();
     await ben.message(late[1]).getByRole("img", { name: "sending" }).waitFor();
   });

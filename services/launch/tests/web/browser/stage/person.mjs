@@ -2,6 +2,18 @@
 
 import { expectSoon } from "./soon.mjs";
 
+/** In the page: whether what it keeps holds this text. @param {string} text */
+async function isKept(text) {
+  const answer = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }));
+  const [{ name }] = await indexedDB.databases();
+  const database = await answer(indexedDB.open(name));
+  const stores = [...database.objectStoreNames];
+  const kept = await Promise.all(stores.map((store) => answer(database.transaction(store).objectStore(store).getAll())));
+  database.close();
+  // A channel's messages, or the list of what waits to be sent.
+  return kept.flat().flatMap((value) => value?.messages ?? value ?? []).some(({ content }) => content === text);
+}
+
 export class Person {
   /**
    * @param {import("playwright-core").Page} page
@@ -85,6 +97,19 @@ export class Person {
   texts() {
     return this.log.locator("article .text").evaluateAll((nodes) => nodes.map((node) =>
       [...node.childNodes].filter((child) => !(child instanceof Element && child.matches(".foot"))).map((child) => child.textContent).join("").trim()));
+  }
+
+  /** Whether what the browser keeps holds a message of this text. @param {string} text */
+  keeps(text) {
+    return this.page.evaluate(isKept, text);
+  }
+
+  /** One more tab of the same browser. @param {string} [address] */
+  async tab(address = "/") {
+    const other = new Person(await this.page.context().newPage(), this.account);
+    await other.page.goto(address);
+    await other.isIn();
+    return other;
   }
 
   /** Presses one of a message's buttons, which come out under the pointer. @param {import("playwright-core").Locator} message @param {string} action */
