@@ -219,6 +219,13 @@ export function Timeline({ channel, target, controls }) {
     document.addEventListener("visibilitychange", hide);
     return () => (removeEventListener("focus", read), document.removeEventListener("visibilitychange", hide));
   });
+  // A way to the newest where that is far, or where something came that is out of sight.
+  const look = () => {
+    const { items, slice } = state.current;
+    const below = belowOf(scroller.current);
+    setAway(below > (channel.unread ? BOTTOM_PX : scroller.current.clientHeight) || slice.to < items.length || !channel.atEnd);
+  };
+  useEffect(look);
   // Also after a drawing: at the very top nothing scrolls any more, and a page that came has to be let in.
   useEffect(() => scroller.current && move(scroller.current, items, slice, view.current, more, draw));
   const onScroll = ({ currentTarget: box }) => {
@@ -226,7 +233,7 @@ export function Timeline({ channel, target, controls }) {
     const below = belowOf(box);
     notice(box, view.current);
     view.current.stuck = below < BOTTOM_PX && slice.to === items.length && channel.atEnd;
-    setAway(below > box.clientHeight || slice.to < items.length || !channel.atEnd);
+    look();
     move(box, items, slice, view.current, more, draw);
     if (state.current.done) readUpTo(channel, box);
   };

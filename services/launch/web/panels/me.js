@@ -8,12 +8,13 @@ const ENDS = [["", "Never"], ["30", "In 30 minutes"], ["60", "In an hour"], ["24
 export default function Me({ close }) {
   const me = useRingside(({ me }) => me);
   const [minutes, setMinutes] = useState("");
-  const status = useRingside(({ presence }) => presence.get(me?.id)?.status ?? "online");
+  const known = useRingside(({ presence }) => presence.get(me?.id)?.status ?? "online");
+  const [chosen, setChosen] = useState("");
   if (!me) return null;
   const until = me.status_message && me.status_expires_at;
   return html`<${Panel} title="Profile and status" close=${close}>
     <div class="hero"><${Avatar} user=${me} size="large" /><b dir="auto">${nameOf(me)}</b><span class="note">@${me.username} · ${me.email}</span></div>
-    <${Segments} legend="Others see me as" name="status" value=${status} options=${STATUS} onChange=${(wanted) => attempt(ringside.setPresence(wanted))} />
+    <${Segments} legend="Others see me as" name="status" value=${chosen || known} options=${STATUS} onChange=${(wanted) => (setChosen(wanted), attempt(ringside.setPresence(wanted)))} />
     <section class="part"><h3>Status</h3><${Form} submit=${setText} action="Set status">${(field) => html`
       ${field("status_message", "What are you up to?", { maxlength: 140, defaultValue: me.status_message, placeholder: "On holiday", hint: until && `Until ${moment(until)}.` })}
       <${Choice} label="Clear it" name="minutes" value=${minutes} onChange=${setMinutes} options=${ENDS} />`}</></section>

@@ -31,8 +31,15 @@ test("notifications reach who looks elsewhere, and nobody else", async (t) => {
     return (await worker.getNotifications()).map(({ title, body }) => `${title}: ${body}`).sort();
   });
   /** @param {string[]} wanted all that is shown */
-  const shows = (...wanted) => expectSoon(async () => `${await shown()}` === `${wanted.sort()}`, `this is shown: ${wanted}`)
-    .catch(async (error) => { throw new Error(`${error.message} Shown is: ${await shown()}`); });
+  const shows = async (...wanted) => {
+    const seen = new Set();
+    const isSo = async () => {
+      const now = `${await shown()}`;
+      seen.add(now);
+      return now === `${wanted.sort()}`;
+    };
+    await expectSoon(isSo, "it is shown").catch((error) => { throw new Error(`${error.message} Wanted: ${wanted}. Shown, one after the other: ${[...seen].join(" | ")}`); });
+  };
   /** @param {import("playwright-core").Page} where */
   const look = async (where) => {
     await where.bringToFront();

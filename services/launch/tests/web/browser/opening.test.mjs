@@ -13,6 +13,7 @@ async function channel(stage, anna, ben, name, read, unread) {
   // Whoever writes has read what came before.
   await say(ben, `(read ${read})`);
   for (let n = 1; n <= unread; n += 1) await say(anna, `(unread ${n})`);
+  return id;
 }
 
 /** @param {import("./stage/person.mjs").Person} person @param {string} text */
@@ -27,7 +28,7 @@ test("a conversation opens at the first unread message", async (t) => {
   t.after(() => stage.strike());
   const step = stage.steps(t, false);
   const [anna, someone] = await Promise.all([stage.account("Anna"), stage.account("Ben")]);
-  await channel(stage, anna, someone, "one", 30, 1);
+  const one = await channel(stage, anna, someone, "one", 30, 1);
   await channel(stage, anna, someone, "many", 30, 80);
   const ben = await stage.enter(someone, { viewport: PHONE });
 
@@ -47,5 +48,18 @@ test("a conversation opens at the first unread message", async (t) => {
     const last = ben.message("(unread 80)");
     assert.ok(!(await last.count()) || !(await isInSight(ben, "(unread 80)")), "the last isn't in sight yet");
     await expectSoon(() => ben.message("(read 30)").count(), "what was read stands above");
+  });
+
+  await step("who has scrolled up a little sees that something came below", async () => {
+    await ben.page.getByRole("link", { name: /^Back/ }).click();
+    await ben.open("one");
+    await expectSoon(() => isInSight(ben, "(unread 1)"), "it opens at the end, where all is read");
+    const jump = ben.page.getByRole("button", { name: /^Jump to the newest/ });
+    await ben.log.evaluate((box) => { box.scrollTop -= 200; });
+    await expectSoon(async () => !(await isInSight(ben, "(unread 1)")), "the end is out of sight");
+    await stage.rest("POST", `/channels/${one}/messages`, anna, { content: "(late)", content_type: "text" });
+    await ben.page.getByRole("button", { name: "Jump to the newest, 1 unread" }).click();
+    await expectSoon(() => isInSight(ben, "(late)"), "it is in sight");
+    await jump.waitFor({ state: "detached" });
   });
 });

@@ -29,7 +29,7 @@ test("what a panel changes is changed", async (t) => {
     await choose("Clear it", "In an hour");
     await press("Set status");
     await panel.getByText(/^Until /).waitFor();
-    assert.equal(await panel.getByRole("combobox", { name: "Clear it" }).inputValue(), "60", "what was chosen stays chosen");
+    await expectSoon(async () => (await panel.getByRole("combobox", { name: "Clear it" }).inputValue()) === "60", "what was chosen stays chosen");
     await panel.getByRole("textbox", { name: "Display name" }).fill("Anna of the garden");
     await press("Save");
     await page.getByRole("button", { name: "Anna of the garden" }).waitFor();
