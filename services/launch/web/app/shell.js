@@ -67,7 +67,7 @@ function useEnded(at) {
 function Nowhere({ wanted, ended }) {
   const { count, state } = useRingside(() => ({ count: ringside.channels.size, state: ringside.state.name }));
   // The field that one wrote in is gone, and the focus with it.
-  useEffect(() => void (document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector("#main .button"))?.focus()), [ended]);
+  useEffect(() => void (ended && document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector("#main .button"))?.focus()), [ended]);
   if (wanted && state !== "live" && !count) return html`<main id="main" tabindex="-1" class="talk"></main>`;
   const title = ended ? ended.text : wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
   const text = ended ? "You can’t read or write there any more." : wanted

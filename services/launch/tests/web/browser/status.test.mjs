@@ -1,14 +1,12 @@
 // The status page: it moves with the traffic, says so when the server is gone, and asks nothing while nobody looks.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { connected, knows, person } from "../support/people.mjs";
+import { audit } from "./stage/axe.mjs";
 import { expectSoon } from "./stage/soon.mjs";
 import { PHONE, Stage } from "./stage/stage.mjs";
 
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const MESSAGES = 40;
 
 /** A figure as it is shown: "1,204 /s" is 1204. @param {import("playwright-core").Locator} place */
@@ -18,10 +16,9 @@ async function figure(place) {
 
 /** @param {import("playwright-core").Page} page */
 async function offences(page) {
-  await page.evaluate(AXE);
-  const { violations, passes } = await page.evaluate(() => globalThis.axe.run(document));
-  assert.ok(passes.length > 10, "axe looked at next to nothing");
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  const { grave, passed } = await audit(page, true);
+  assert.ok(passed > 10, "axe looked at next to nothing");
+  return grave;
 }
 
 test("whoever runs it sees how it does", async (t) => {
