@@ -27,16 +27,18 @@ pub async fn in_text<D: Accounts + Channels>(
     Ok(Mentions { users: members.map(|member| member.user_id).collect(), everyone })
 }
 
-/// A message's metadata with whom its text names; as it is, where that is nobody.
+/// A message's metadata with whom its text names, whatever it said of that before; `None`: it stays as it is.
 pub async fn with_mentions<D: Accounts + Channels>(
     directory: &D,
     channel: ChannelId,
     text: &str,
     metadata: &str,
 ) -> Result<Option<String>, EngineError> {
-    if !mention::may_mention(text) {
+    if !mention::may_mention(text, metadata) {
         return Ok(None);
     }
     let mentions = in_text(directory, channel, text).await?;
-    Ok((!mentions.is_empty()).then(|| mentions.written_into(metadata)))
+    // Of a text that names nobody, metadata must say so, too.
+    let says_nothing = mentions.is_empty() && !mention::may_mention("", metadata);
+    Ok((!says_nothing).then(|| mentions.written_into(metadata)))
 }

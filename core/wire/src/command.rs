@@ -183,13 +183,29 @@ impl<'a> SendPayload<'a> {
             return Err(Refused::bad_request("A reply names the message that it answers in `reply_to`."));
         }
         let metadata = self.metadata.map_or("", RawValue::get);
-        if !(metadata.is_empty() || metadata == "null" || metadata.starts_with('{')) {
-            return Err(Refused::bad_request("`metadata` is an object."));
-        }
         let metadata = if metadata == "null" { "" } else { metadata };
+        check_metadata(metadata)?;
         let Self { content, content_type, reply_to, .. } = self;
         Ok(Send { client_id, channel_id, content, content_type, reply_to, metadata })
     }
+}
+
+/// Metadata is kept and passed on as it was written, so whoever reads it must be able to: every value in it is read once,
+/// since the parser only skims a [`RawValue`] and lets half a surrogate pair or a number beyond `f64` pass.
+fn check_metadata(metadata: &str) -> Result<(), Refused> {
+    if metadata.is_empty() {
+        return Ok(());
+    }
+    if !metadata.starts_with('{') {
+        return Err(Refused::bad_request("`metadata` is an object."));
+    }
+    // REST has no envelope that was measured.
+    if depth::exceeds(metadata.as_bytes(), JSON_DEPTH_MAX) {
+        return Err(Refused::bad_request(format!("`metadata` nests deeper than {JSON_DEPTH_MAX} levels.")));
+    }
+    serde_json::from_str::<serde_json::Value>(metadata)
+        .map(drop)
+        .map_err(|error| Refused::bad_request(format!("`metadata` is no JSON that all can read: {error}.")))
 }
 
 #[derive(Deserialize)]
@@ -309,7 +325,23 @@ mod tests {
         let send = |payload: &str| format!(r#"{{"type":"message.send","id":"{id}","payload":{payload}}}"#);
         check(&send(&format!(r#"{{"channel_id":"{id}","content":"hi","later":[1]}}"#)), Ok(()));
         check(&send(&format!(r#"{{"channel_id":"{id}","content":"h\u00e9","metadata":{{"a":1}}}}"#)), Ok(()));
-        check(&send(&format!(r#"{{"channel_id":"{id}","content":"hi","metadata":[]}}"#)), Err(BadRequest));
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));
+        for unreadable in [
+            "[]",
+            "7",
+            r#"{"a":1e400}"#,
+            r#"{"a":"\udfff"}"#,
+            r#"{"\ud800":1}"#,
+            r#"{"a":["\udc00\ud800"]}"#,
+            &deep,
+        ] {
+            let frame = send(&format!(r#"{{"channel_id":"{id}","content":"hi","metadata":{unreadable}}}"#));
+            check(&frame, Err(BadRequest));
+        }
+        check(
+            &send(&format!(r#"{{"channel_id":"{id}","content":"hi","metadata":{{"a":"\ud83d\udc4d"}}}}"#)),
+            Ok(()),
+        );
         check(&send(&format!(r#"{{"channel_id":"{id}","content":""}}"#)), Err(BadRequest));
         check(&send(&format!(r#"{{"channel_id":"{id}","content":"","content_type":"file"}}"#)), Ok(()));
         check(

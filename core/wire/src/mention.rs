@@ -54,20 +54,25 @@ impl Mentions {
         mentions
     }
 
-    /// A message's metadata (a JSON object, or empty) with these mentions in the place of whatever it said of mentions.
+    /// A message's metadata (a JSON object, or empty) with these mentions in the place of whatever it said of mentions;
+    /// where nobody is named, without any.
     pub fn written_into(&self, metadata: &str) -> String {
         let users = self.users.iter().map(|user| Entry::User(*user));
         let list: Vec<Entry<'_>> = users.chain(self.everyone.then_some(Entry::Word(EVERYONE))).collect();
         let list = serde_json::value::to_raw_value(&list).expect("ids and a word serialize");
         let mut object: BTreeMap<String, Box<RawValue>> = serde_json::from_str(metadata).unwrap_or_default();
-        object.insert(KEY.to_owned(), list);
+        if self.is_empty() {
+            object.remove(KEY);
+        } else {
+            object.insert(KEY.to_owned(), list);
+        }
         serde_json::to_string(&object).expect("an object of JSON values serializes")
     }
 }
 
-/// Whether a text may name somebody.
-pub fn may_mention(text: &str) -> bool {
-    text.contains('@')
+/// Whether a message may name somebody: its text, or metadata that claims to.
+pub fn may_mention(text: &str, metadata: &str) -> bool {
+    text.contains('@') || metadata.contains(KEY)
 }
 
 /// The names after each `@` of a text, in lower case and each once, [`MENTIONS_MAX`] at the most.
@@ -120,7 +125,7 @@ mod tests {
             ("日 @ada日", &["ada"]),
         ] {
             assert_eq!(names(text), expected, "{text}");
-            assert!(may_mention(text) || expected.is_empty());
+            assert!(may_mention(text, "") || expected.is_empty());
         }
         let many: String = (0..2 * MENTIONS_MAX).map(|number| format!("@user{number} ")).collect();
         assert_eq!(names(&many).len(), MENTIONS_MAX);
@@ -140,6 +145,13 @@ mod tests {
             assert_eq!(written, format!("{{{beside}{list}}}"));
             assert_eq!(Mentions::in_metadata(&written), mentions);
         }
+    }
+
+    #[test]
+    fn what_a_client_claims_is_taken_out() {
+        let claimed = r#"{"a":1,"mentions":["channel"]}"#;
+        assert!(may_mention("nobody", claimed) && !may_mention("nobody", r#"{"a":1}"#));
+        assert_eq!(Mentions::default().written_into(claimed), r#"{"a":1}"#);
     }
 
     #[test]

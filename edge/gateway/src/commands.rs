@@ -174,7 +174,8 @@ impl Gateway {
         body: command::Body,
     ) {
         let is_message = matches!(body, command::Body::Send(_));
-        let may_mention = matches!(&body, command::Body::Send(send) if mention::may_mention(&send.content));
+        let may_mention =
+            matches!(&body, command::Body::Send(send) if mention::may_mention(&send.content, &send.metadata));
         self.outgoing.push(Request::Send {
             connection: self.reference(connection),
             frame_id: id.unwrap_or_default().into(),

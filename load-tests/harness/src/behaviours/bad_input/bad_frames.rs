@@ -167,7 +167,16 @@ pub(in crate::behaviours) async fn invalid_commands_are_answered(stand: &Stand) 
         json!({ "type": "message.send", "id": id, "payload": payload }).to_string()
     };
     let (own, foreign) = (channel.to_string(), Uuid::new_v4().to_string());
+    let attach = |metadata: &str| {
+        let frame = send(&Uuid::new_v4().to_string(), &own, "x", "text");
+        frame.replacen(r#""content":"x""#, &format!(r#""content":"x","metadata":{metadata}"#), 1)
+    };
     let table = [
+        ("metadata that is no object", attach("[1]"), "bad_request"),
+        ("metadata with a number that nobody reads", attach(r#"{"a":1e400}"#), "bad_request"),
+        ("metadata with half a surrogate pair", attach(r#"{"a":"\udc00"}"#), "bad_request"),
+        ("metadata with such a key", attach(r#"{"\ud800":1}"#), "bad_request"),
+        ("good metadata", attach(r#"{"a":[1.5,"\ud83d\udc4d",null]}"#), "ack"),
         ("empty content", send(&id, &own, "", "text"), "bad_request"),
         ("a foreign channel", send(&id, &foreign, "x", "text"), "not_a_member"),
         ("no UUID for a channel", send(&id, "seven", "x", "text"), "bad_request"),
