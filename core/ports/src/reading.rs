@@ -2,6 +2,7 @@
 
 use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MembershipRow, MessageRow, Wanted};
 use ringside_domain::tally::{Tally, tally};
+use ringside_types::limits::REACTIONS_READ_MAX;
 use ringside_types::{ChannelId, MessageId, UserId};
 
 use crate::EngineError;
@@ -77,16 +78,27 @@ pub async fn tallies<S: MessageStore>(
     messages: &[MessageRow],
     reader: UserId,
 ) -> Result<Vec<Tally>, EngineError> {
-    let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return Ok(Vec::new()) };
-    let channel = head.channel_id;
-    let is_dense = first.seq.abs_diff(last.seq) + 1 == messages.len() as u64;
-    let (one, other) = (first.message_id, last.message_id);
-    let reacted = if is_dense {
-        vec![(channel, one.min(other), one.max(other))]
-    } else {
-        messages.iter().map(|row| (channel, row.message_id, row.message_id)).collect()
-    };
-    let intervals = store.load(&Wanted { reacted, ..Wanted::default() }).await?.reactions;
+    let mut intervals = Vec::new();
+    let mut parts = vec![messages];
+    while let Some(part) = parts.pop() {
+        let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
+        let channel = head.channel_id;
+        let is_dense = first.seq.abs_diff(last.seq) + 1 == part.len() as u64;
+        let (one, other) = (first.message_id, last.message_id);
+        let reacted = if is_dense {
+            vec![(channel, one.min(other), one.max(other))]
+        } else {
+            part.iter().map(|row| (channel, row.message_id, row.message_id)).collect()
+        };
+        let found = store.load(&Wanted { reacted, ..Wanted::default() }).await?.reactions;
+        // A full answer may have been cut.
+        if found.len() >= REACTIONS_READ_MAX && part.len() > 1 {
+            let (first, second) = part.split_at(part.len() / 2);
+            parts.extend([first, second]);
+        } else {
+            intervals.extend(found);
+        }
+    }
     Ok(tally(intervals, MessageId(head.last_effective_id.0.saturating_add(1)), reader))
 }
 

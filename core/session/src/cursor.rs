@@ -35,7 +35,9 @@ pub struct Reading {
 pub struct PageEnd {
     /// The last message in it.
     pub last_message: Option<MessageId>,
-    /// Whether more follow below the head.
+    /// The last change in it.
+    pub last_change: Option<u64>,
+    /// Whether more of either follow below the head.
     pub has_more: bool,
     /// The head's last effective record.
     pub head: MessageId,
@@ -60,6 +62,7 @@ impl Cursor {
         let Self::Reading(reading) = self else { return };
         if end.has_more {
             reading.after = end.last_message.unwrap_or(reading.after);
+            reading.after_change = end.last_change.or(reading.after_change);
             return;
         }
         if end.head >= last {
@@ -84,8 +87,30 @@ mod tests {
         let to = head.min(reading.after.0.saturating_add(limit));
         let found: Vec<u64> = (reading.after.0 + 1..=to).collect();
         let last_message = found.last().map(|id| MessageId(*id));
-        let end = PageEnd { last_message, has_more: to < head, head: MessageId(head), head_change: 0 };
+        let (last_change, has_more) = (None, to < head);
+        let end = PageEnd { last_message, last_change, has_more, head: MessageId(head), head_change: 0 };
         Some((found, end))
+    }
+
+    #[test]
+    fn changes_that_did_not_fit_are_read_next() {
+        let mut cursor =
+            Cursor::Reading(Reading { after: MessageId(3), after_change: Some(1), as_events: false });
+        let head = MessageId(9);
+        for (last_message, last_change, expected) in [
+            (Some(MessageId(5)), None, Some((5, Some(1)))),
+            (Some(MessageId(9)), Some(4), Some((9, Some(4)))),
+            (None, Some(6), Some((9, Some(6)))),
+            (None, Some(7), None),
+        ] {
+            let has_more = expected.is_some();
+            cursor.page_sent(PageEnd { last_message, last_change, has_more, head, head_change: 7 }, head);
+            let stands = match cursor {
+                Cursor::Reading(reading) => Some((reading.after.0, reading.after_change)),
+                Cursor::Live { .. } => None,
+            };
+            assert_eq!(stands, expected);
+        }
     }
 
     proptest! {

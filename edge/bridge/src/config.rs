@@ -16,9 +16,10 @@ pub const READS_WAITING_MAX: usize = 65_536;
 pub const ADMISSIONS_MAX: usize = 64;
 /// Admissions that wait at the most; beyond it handshakes get 503.
 pub const ADMISSIONS_WAITING_MAX: usize = 16_384;
-/// Changes in one page; a larger gap is answered with `reset`.
-pub const PAGE_CHANGES_MAX: usize = 4_096;
-/// Bytes of contents and metadata in one page, but for its last message.
+/// Changes in one page at the most.
+pub const PAGE_CHANGES_MAX: usize = 256;
+/// Bytes of contents, metadata, reactions and changes in one page, but for its last message or change. As JSON they may be six
+/// times as many: less than a connection may leave unread.
 pub const PAGE_BYTES_MAX: usize = 128 * 1024;
 /// (User, channel) pairs whose receipts are paced at once; beyond it a receipt is refused.
 pub const RECEIPTS_MAX: usize = 65_536;

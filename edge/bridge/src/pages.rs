@@ -1,7 +1,10 @@
 //! What connections and the feed read from the store: pages for syncs, and gaps in the chain.
 
+use std::collections::HashMap;
+
 use ringside_domain::feed::GapRange;
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Wanted};
+use ringside_domain::tally::Tally;
 use ringside_domain::{edited_message, effective_of, effective_of_change};
 use ringside_ports::accounts::User;
 use ringside_ports::reading;
@@ -14,6 +17,9 @@ use ringside_wire::InvalidRecord;
 use ringside_wire::records::{Effective, Profile};
 
 use crate::config::{PAGE_BYTES_MAX, PAGE_CHANGES_MAX};
+
+/// Bytes of a user's id in JSON.
+const USER_BYTES: usize = 39;
 
 /// Reads the part of a channel that a connection asks for.
 pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
@@ -37,22 +43,24 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         order: Order::OldestFirst,
     };
     let mut page = reading::page(store, range).await?;
-    cut(&mut page, Order::OldestFirst);
+    let mut tallies = cut(store, &mut page, Order::OldestFirst, request.user_id).await?;
     let mut reset = is_too_far(&request, &page.head, page.messages.first());
-    let mut changes = Vec::new();
+    let (mut changes, mut edited) = (Vec::new(), Vec::new());
     if let Some(after) = request.after_change
         && !page.has_more
         && !reset
     {
-        reset = page.head.last_change.saturating_sub(after) > PAGE_CHANGES_MAX as u64;
+        let missing = page.head.last_change.saturating_sub(after);
+        reset = request.reset_above > 0 && missing > u64::from(request.reset_above);
         if !reset {
-            changes = reading::changes(store, &page.head, after, PAGE_CHANGES_MAX).await?;
+            (changes, edited) = read_changes(store, &page.head, after).await?;
+            page.has_more = (changes.len() as u64) < missing;
         }
     }
     if reset {
         let newest = MessageRange { after: sees_above, order: Order::NewestFirst, ..range };
         page = reading::page(store, newest).await?;
-        cut(&mut page, Order::NewestFirst);
+        tallies = cut(store, &mut page, Order::NewestFirst, request.user_id).await?;
         page.messages.reverse();
         page.has_more = false;
     }
@@ -62,10 +70,9 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         ..Wanted::default()
     };
     let standing = store.load(&wanted).await?;
-    let edited = edited(store, &changes).await?;
     Ok(Page {
         request: request_as_made,
-        tallies: reading::tallies(store, &page.head, &page.messages, request.user_id).await?,
+        tallies,
         senders: senders(directory, page.messages.iter().chain(&edited)).await?,
         messages: page.messages,
         changes,
@@ -77,17 +84,56 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     })
 }
 
-/// Cuts a page to its limit of bytes, at least one message long: what is behind follows with the next page.
-fn cut(page: &mut reading::DensePage, order: Order) {
+/// Cuts a page to its limit of bytes, at least one message long: what is behind follows with the next page. Returns how
+/// reactions stand on what is left.
+async fn cut<S: MessageStore>(
+    store: &S,
+    page: &mut reading::DensePage,
+    order: Order,
+    reader: UserId,
+) -> Result<Vec<Tally>, EngineError> {
+    let wanted = page.messages.len();
+    let text = |row: &MessageRow| row.content.len() + row.metadata.len();
+    page.messages.truncate(fitting(page.messages.iter().map(text)));
+    let tallies = reading::tallies(store, &page.head, &page.messages, reader).await?;
+    let mut reactions: HashMap<MessageId, usize> = HashMap::new();
+    for tally in &tallies {
+        *reactions.entry(tally.message_id).or_default() += tally.emoji.len() + USER_BYTES * tally.users.len();
+    }
+    let whole = |row: &MessageRow| text(row) + reactions.get(&row.message_id).copied().unwrap_or_default();
+    page.messages.truncate(fitting(page.messages.iter().map(whole)));
+    page.has_more |= page.messages.len() < wanted && order == Order::OldestFirst;
+    Ok(tallies)
+}
+
+/// How many things of these sizes go into one page.
+fn fitting(sizes: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
-    let fits = page.messages.iter().take_while(|row| {
+    let fits = sizes.take_while(|size| {
         let before = bytes;
-        bytes += row.content.len() + row.metadata.len();
+        bytes += size;
         before < PAGE_BYTES_MAX
     });
-    let count = fits.count();
-    page.has_more |= count < page.messages.len() && order == Order::OldestFirst;
-    page.messages.truncate(count);
+    fits.count()
+}
+
+/// Changes above `after`, as many as go into one page, and the messages that they edited, as they are.
+async fn read_changes<S: MessageStore>(
+    store: &S,
+    head: &HeadRow,
+    after: u64,
+) -> Result<(Vec<ChangeRow>, Vec<MessageRow>), EngineError> {
+    let mut changes = reading::changes(store, head, after, PAGE_CHANGES_MAX).await?;
+    let edited = edited(store, &changes).await?;
+    let text =
+        |id| edited.iter().find(|row| row.message_id == id).map(|row| row.content.len() + row.metadata.len());
+    let size = |row: &ChangeRow| {
+        // One that can't be read is reported where it is written.
+        let message = edited_message(row).ok().flatten().and_then(text);
+        row.body.len() + message.unwrap_or_default()
+    };
+    changes.truncate(fitting(changes.iter().map(size)));
+    Ok((changes, edited))
 }
 
 /// Whether more messages are missing than a sync sends. The page's first message tells where the client stands; where

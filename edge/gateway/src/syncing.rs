@@ -165,6 +165,7 @@ impl Gateway {
         cursor.page_sent(
             PageEnd {
                 last_message: page.messages.last().map(|row| row.message_id),
+                last_change: page.changes.last().map(|row| row.change),
                 has_more: page.has_more,
                 head: page.head.last_effective_id,
                 head_change: page.head.last_change,
