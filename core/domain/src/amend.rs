@@ -18,8 +18,25 @@ use crate::rows::{Key, KeyRow, MessageRow, PinRow, ReactionRow, Rows, Stamp, hol
 use crate::tally::standing;
 
 impl Key {
-    /// The key of an amendment.
+    /// The key of an amendment: the client's own id, of this kind of request to this message. A client that uses one id
+    /// for a message and for its edit, or for edits of two messages, has asked for two things, and gets both.
     pub fn of_amend(amend: &Amend) -> Result<Self, InvalidRecord> {
+        let asked = Self::asked(amend)?;
+        let (kind, emoji) = match amend.change.as_ref().ok_or(InvalidRecord::Field("change"))? {
+            amend::Change::Content(_) => ("edit", ""),
+            amend::Change::Deleted(_) => ("delete", ""),
+            amend::Change::Reaction(Reaction { emoji, removed: false }) => ("react", emoji.as_str()),
+            amend::Change::Reaction(Reaction { emoji, removed: true }) => ("unreact", emoji.as_str()),
+            amend::Change::Pinned(true) => ("pin", ""),
+            amend::Change::Pinned(false) => ("unpin", ""),
+        };
+        let request = format!("{kind} {} {emoji}", amend.message_id);
+        let client_id = asked.client_id.of_request(&request);
+        Ok(Self { client_id, ..asked })
+    }
+
+    /// Who asked, and by which id of theirs: what a rejection names.
+    fn asked(amend: &Amend) -> Result<Self, InvalidRecord> {
         Ok(Self {
             channel_id: channel_id(&amend.channel_id)?,
             sender_id: user_id(&amend.sender_id)?,
@@ -64,7 +81,7 @@ impl Partition {
             return Ok(());
         }
         let Some(role) = channel.role_at(key.sender_id, id) else {
-            reject(amend.origin, key, ErrorCode::NotAMember, batch);
+            reject(amend.origin, Key::asked(amend)?, ErrorCode::NotAMember, batch);
             return Ok(());
         };
         let asked = Asked {
@@ -79,7 +96,7 @@ impl Partition {
             Verdict::Effective(change) => change,
             Verdict::Idle => return Ok(()),
             Verdict::Refused(code) => {
-                reject(amend.origin, key, code, batch);
+                reject(amend.origin, Key::asked(amend)?, code, batch);
                 return Ok(());
             }
         };

@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 use ringside_types::authorization::ChannelKind;
-use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, UserId};
+use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
+use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, UnixMillis, UserId};
 use ringside_wire::message::ContentType;
 
 /// The write timestamp of a row, in microseconds: strictly rising over the records of a partition.
@@ -221,7 +222,7 @@ pub struct Key {
     pub channel_id: ChannelId,
     /// The sender.
     pub sender_id: UserId,
-    /// The sender's own id of the request.
+    /// The sender's own id of the request; for an amendment what [`Key::of_amend`] makes of it.
     pub client_id: ClientId,
 }
 
@@ -245,6 +246,11 @@ impl KeyRow {
     /// The row of a key that makes something by the record `id`, having made `previous` before.
     pub fn new(key: Key, id: MessageId, previous: Option<MessageId>, seq: u64, stamp: Stamp) -> Self {
         Self { key, message_id: id, previous: previous.unwrap_or_default(), seq, stamp }
+    }
+
+    /// Whether a request with this key that comes now is a repetition.
+    pub fn is_current(&self, now: UnixMillis) -> bool {
+        now.since(self.message_id.time()) <= IDEMPOTENCY_WINDOW_MS
     }
 
     /// What the key had made as the record `id` sees it.

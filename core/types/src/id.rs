@@ -91,6 +91,14 @@ uuid_id!(
     SessionId
 );
 
+impl ClientId {
+    /// The id of one of the things that were asked for under this one (a UUID v5, RFC 9562 §5.5).
+    #[must_use]
+    pub fn of_request(self, request: &str) -> Self {
+        Self(Uuid::new_v5(&self.0, request.as_bytes()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

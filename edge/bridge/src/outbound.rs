@@ -30,6 +30,8 @@ pub(crate) struct Sending {
     pub(crate) known_member: bool,
     /// Whether it is a new message.
     pub(crate) is_message: bool,
+    /// Whether the store has it already: it is acknowledged again, whatever its sender may do now.
+    pub(crate) is_repetition: bool,
     /// When the shard took it.
     pub(crate) taken_at: Instant,
     /// Whether its text may name members, who are not looked up yet.

@@ -47,7 +47,6 @@ where
                 may_mention,
             } => {
                 let known_member = known_member || self.roster.is_member(user_id, channel_id) == Some(true);
-                let slow_mode_s = 0;
                 self.send(Sending {
                     connection,
                     frame_id,
@@ -58,7 +57,8 @@ where
                     is_message,
                     taken_at,
                     may_mention,
-                    slow_mode_s,
+                    is_repetition: false,
+                    slow_mode_s: 0,
                 });
             }
             Request::Signal(signal) => self.signal(signal),
@@ -265,6 +265,7 @@ where
         let to_ask = behind.split_off(naming);
         for sending in sendings.into_iter().chain(behind) {
             match &answer {
+                _ if sending.is_repetition => self.append(sending),
                 Ok(Some((role, standard))) if sending.is_message => match standard.judge(*role) {
                     Ok(slow_mode_s) => self.append(Sending { slow_mode_s, ..sending }),
                     Err(outcome) => self.answer(sending, outcome),

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 
 use ringside_domain::feed::{GapRange, Turn};
+use ringside_domain::rows::{Key, KeyRow, Wanted};
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_ports::mentions::with_mentions;
@@ -17,7 +18,7 @@ use ringside_wire::records::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::bridge::Engines;
+use crate::bridge::{Engines, wall_clock};
 use crate::outbound::Sending;
 use crate::pages::{read_gap, read_page};
 use crate::presence::Moved;
@@ -107,8 +108,9 @@ pub(crate) async fn standards<L, S, D: Channels, P>(
     Done::Learned(channels.iter().map(|channel| (channel.id, channel.into())).collect())
 }
 
-/// Asks the Directory who a sender is, and whom their messages name.
-pub(crate) async fn check<L, S, D: Accounts + Channels, P>(
+/// Asks the Directory who a sender is, and whom their messages name; and the store which of them it has already, where
+/// that matters.
+pub(crate) async fn check<L, S: MessageStore, D: Accounts + Channels, P>(
     engines: Engines<L, S, D, P>,
     user: UserId,
     channel: ChannelId,
@@ -118,13 +120,33 @@ pub(crate) async fn check<L, S, D: Accounts + Channels, P>(
         let membership = engines.directory.membership(&[(channel, user)]).await?;
         let Some(Some(member)) = membership.first() else { return Ok(None) };
         let channels = engines.directory.channels(&[channel]).await?;
-        Ok(channels.first().map(|channel| (member.role, channel.into())))
+        Ok(channels.first().map(|channel| (member.role, Standard::from(channel))))
     };
     let answer = answer.await;
+    if !matches!(&answer, Ok(Some((_, standard))) if standard.is_plain()) {
+        find_repetitions(&engines.store, &mut sendings).await;
+    }
     for sending in sendings.iter_mut().filter(|sending| sending.may_mention) {
         name_the_mentioned(&engines.directory, sending).await;
     }
     Done::Checked(user, channel, answer, sendings)
+}
+
+/// Marks the messages that the store has: a retry is acknowledged like the first, though its sender was removed, or would
+/// have to wait in slow mode. Where the store can't say, they are judged anew.
+async fn find_repetitions<S: MessageStore>(store: &S, sendings: &mut [Sending]) {
+    let key = |sending: &Sending| match ringside_wire::decode(sending.record.clone()) {
+        Ok(Command { body: Some(command::Body::Send(send)) }) => Key::of(&send).ok(),
+        _ => None,
+    };
+    let keys: Vec<_> = sendings.iter().map(key).collect();
+    let wanted = Wanted { keys: keys.iter().flatten().copied().collect(), ..Wanted::default() };
+    let Ok(loaded) = store.load(&wanted).await else { return };
+    let now = wall_clock();
+    for (sending, key) in sendings.iter_mut().zip(keys) {
+        let is_made = |row: &KeyRow| Some(row.key) == key && row.is_current(now);
+        sending.is_repetition = loaded.keys.iter().any(is_made);
+    }
 }
 
 /// Puts into a message's record whom its text names. A message is worth more than its mentions: where they can't be had,

@@ -28,11 +28,8 @@ where
         if row.is_deleted() {
             return Err(ServiceError::NotFound("This message has been deleted.".into()));
         }
-        standing.may_amend(&row, &change)?;
-        if self.is_so_already(caller, &row, &change).await? {
-            return Ok(Sent::Stored(row));
-        }
-        self.charge(caller, channel_id).await?;
+        let may = standing.may_amend(&row, &change);
+        let is_idle = may.is_ok() && self.is_so_already(caller, &row, &change).await?;
         let record = records::Amend {
             channel_id: channel_id.as_bytes().to_vec().into(),
             sender_id: caller.as_bytes().to_vec().into(),
@@ -42,10 +39,20 @@ where
             origin: None,
             change: Some(change.into_record()),
         };
+        let key = Key::of_amend(&record).expect("the record is whole");
+        // What was done is answered as it was then, whatever its limits say now.
+        if is_idle || self.made_before(key).await?.is_some() {
+            return Ok(Sent::Stored(row));
+        }
+        may?;
+        self.charge(caller, channel_id).await?;
         self.append(channel_id, Command { body: Some(command::Body::Amend(record)) }).await?;
-        let key = Key { channel_id, sender_id: caller, client_id };
-        match self.made(key).await? {
-            Some(_) => Ok(Sent::Stored(self.visible(channel_id, message_id, horizon).await?)),
+        let made = self.made(key).await?;
+        let row = self.visible(channel_id, message_id, horizon).await?;
+        match made {
+            Some(_) => Ok(Sent::Stored(row)),
+            // A deletion came first.
+            None if row.is_deleted() => Err(ServiceError::NotFound("This message has been deleted.".into())),
             None => Ok(Sent::Received),
         }
     }

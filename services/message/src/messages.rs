@@ -17,6 +17,8 @@ use ringside_types::limits::PINS_SHOWN;
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};
 use ringside_wire::records::{self, Command, Profile, command};
 
+use crate::processor::now;
+
 /// How long a REST request waits for its message to be stored; the pauses between looks double.
 const STORED_LOOKS: u32 = 11;
 /// The first pause.
@@ -82,6 +84,14 @@ where
             }
         }
         Ok(())
+    }
+
+    /// What the key has made already, where readers may see it.
+    pub(crate) async fn made_before(&self, key: Key) -> Result<Option<MessageId>, ServiceError> {
+        let loaded = self.store.load(&Wanted { keys: vec![key], ..Wanted::default() }).await?;
+        let Some(row) = loaded.keys.first().filter(|row| row.is_current(now())) else { return Ok(None) };
+        let head = reading::head(&self.store, key.channel_id).await?;
+        Ok(Some(row.message_id).filter(|made| *made <= head.last_effective_id))
     }
 
     /// Looks for what the key made until readers may see it, or a request has waited long enough.
@@ -158,15 +168,21 @@ where
     P: Presence,
 {
     async fn send(&self, caller: UserId, mut message: Outgoing) -> Result<Sent, ServiceError> {
-        let Outgoing { channel_id, ref content, ref metadata, .. } = message;
+        let Outgoing { channel_id, client_id, ref content, ref metadata, .. } = message;
+        let key = Key { channel_id, sender_id: caller, client_id };
+        // A repetition is answered like the first, whatever the sender may do now.
+        if let Some(id) = self.made_before(key).await?
+            && let Some(row) = self.row(channel_id, id).await?
+        {
+            return Ok(Sent::Stored(row));
+        }
         self.admit_sender(caller, channel_id).await?;
         self.charge(caller, channel_id).await?;
         if let Some(named) = with_mentions(&self.directory, channel_id, content, metadata).await? {
             message.metadata = named;
         }
         let profile = self.profile(caller).await?;
-        let key = Key { channel_id: message.channel_id, sender_id: caller, client_id: message.client_id };
-        self.append(message.channel_id, send_record(key, profile, message)).await?;
+        self.append(channel_id, send_record(key, profile, message)).await?;
         let row = match self.made(key).await? {
             Some(id) => self.row(key.channel_id, id).await?,
             None => None,

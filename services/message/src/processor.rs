@@ -157,7 +157,7 @@ pub async fn turn<L: Log, S: MessageStore, C: Committer>(
     let limit = ReadLimit { records: BATCH_RECORDS_MAX, bytes: BATCH_BYTES_MAX };
     let records = log.read(Topic::MessagesSend, partition, offset, limit, READ_WAIT).await?;
     let Some(oldest) = records.first() else { return Ok(()) };
-    let lag_ms = now_ms().saturating_sub(oldest.time.0);
+    let lag_ms = now().since(oldest.time);
     if lag_ms > PARTITION_LAG_MAX_MS {
         return Err(ProcessorError::LagsTooFar(partition, lag_ms / 3_600_000));
     }
@@ -178,7 +178,7 @@ pub async fn turn<L: Log, S: MessageStore, C: Committer>(
     counters.dead.fetch_add(batch.dead.len() as u64, Ordering::Relaxed);
     committer.commit(pack(partition, batch)).await?;
     counters.batches.fetch_add(1, Ordering::Relaxed);
-    let now = UnixMillis(now_ms());
+    let now = now();
     counters.lag_ms.store(now.since(inputs[inputs.len() - 1].time), Ordering::Relaxed);
     for input in &inputs {
         counters.commit_seconds.record_shared(now.since(input.time).saturating_mul(1_000), 1);
@@ -194,7 +194,7 @@ fn input(record: Record) -> Input {
     Input { offset: record.offset, time: record.time, command, payload: record.payload }
 }
 
-/// The wall clock, for the lag alone: no decision sees it.
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+/// The wall clock, for the lag and for what REST answers: no decision sees it.
+pub(crate) fn now() -> UnixMillis {
+    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }

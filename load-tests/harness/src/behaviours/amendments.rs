@@ -21,7 +21,7 @@ struct Scene {
 }
 
 async fn scene(stand: &Stand) -> Result<Scene, Failed> {
-    let server = stand.start(&[]).await?;
+    let server = stand.start(&[("messages_per_second", 0)]).await?;
     let accounts = register(&server, 3).await?;
     let rest = server.addresses.rest();
     let members = [accounts[1].user_id];
@@ -142,4 +142,72 @@ pub(super) async fn replies_make_a_thread(stand: &Stand) -> Result<(), Failed> {
     let seqs: Vec<&Value> =
         around["items"].as_array().into_iter().flatten().map(|item| &item["seq"]).collect();
     expect(seqs == [&json!(3), &json!(2), &json!(1)], || format!("around the first stand {seqs:?}"))
+}
+
+pub(super) async fn one_id_names_each_request_that_has_it(stand: &Stand) -> Result<(), Failed> {
+    let mut scene = scene(stand).await?;
+    let (channel, id) = (scene.channel, Uuid::new_v4());
+    scene.one.socket.send(&message(id, channel, "sent")).await?;
+    let sent = told(&mut scene.two, "message.new").await?["message_id"].clone();
+    let frame = |kind: &str, target: &Value, with: Value| {
+        let mut payload = json!({ "channel_id": channel, "message_id": target });
+        payload
+            .as_object_mut()
+            .into_iter()
+            .for_each(|payload| payload.extend(with.as_object().cloned().unwrap_or_default()));
+        json!({ "type": kind, "id": id, "payload": payload }).to_string()
+    };
+    let first = json!(scene.message);
+    for (kind, target, with, event) in [
+        ("message.edit", &sent, json!({"content": "edited"}), "message.updated"),
+        ("message.edit", &first, json!({"content": "edited, too"}), "message.updated"),
+        ("reaction.add", &first, json!({"emoji": "👍"}), "reaction.updated"),
+        ("reaction.add", &first, json!({"emoji": "🌹"}), "reaction.updated"),
+        ("reaction.remove", &first, json!({"emoji": "👍"}), "reaction.updated"),
+        ("message.delete", &sent, json!({}), "message.deleted"),
+    ] {
+        // A retry of each changes nothing more.
+        for _ in 0..2 {
+            scene.one.socket.send(&frame(kind, target, with.clone())).await?;
+        }
+        let event = told(&mut scene.two, event).await?;
+        expect(event["message_id"] == *target, || format!("{kind} came to {event}"))?;
+    }
+    let pin = json!({ "channel_id": channel, "message_id": first, "emoji": "⚓" });
+    ask(&mut scene.one, "reaction.add", &pin).await?;
+    let last = told(&mut scene.two, "reaction.updated").await?;
+    // The channel's making, the six, and this one.
+    expect(last["change"] == 8 && last["emoji"] == "⚓", || format!("a retry was done again: {last}"))
+}
+
+/// More than a connection may leave unread, so no single page can hold it.
+pub(super) async fn a_sync_of_many_large_changes_ends(stand: &Stand) -> Result<(), Failed> {
+    const EDITS: usize = 60;
+    let mut scene = scene(stand).await?;
+    let target = json!({ "channel_id": scene.channel, "message_id": scene.message });
+    for number in 0..EDITS {
+        let mut payload = target.clone();
+        payload["content"] = format!("{number} {}", "x".repeat(60_000)).into();
+        ask(&mut scene.one, "message.edit", &payload).await?;
+        told(&mut scene.one, "message.updated").await?;
+        told(&mut scene.two, "message.updated").await?;
+    }
+    let asked = json!({ "channels": [{ "channel_id": scene.channel, "last_message_id": scene.message, "last_change": 0 }] });
+    ask(&mut scene.two, "sync", &asked).await?;
+    let (mut changes, mut pages) = (Vec::new(), 0);
+    loop {
+        let page = told(&mut scene.two, "sync.page").await?;
+        changes.extend(
+            page["changes"].as_array().into_iter().flatten().map(|frame| frame["payload"]["change"].clone()),
+        );
+        pages += 1;
+        expect(page["reset"] == false, || "a gap of changes reset the channel".to_owned())?;
+        if page["has_more"] == false {
+            break;
+        }
+    }
+    told(&mut scene.two, "sync.done").await?;
+    // The channel's making is the first.
+    let wanted: Vec<Value> = (1..=EDITS as u64 + 1).map(Into::into).collect();
+    expect(changes == wanted && pages > 2, || format!("{pages} pages brought the changes {changes:?}"))
 }

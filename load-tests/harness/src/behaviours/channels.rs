@@ -56,7 +56,11 @@ impl Scene {
 
 /// Sends a message, and says what came of it: `None`: it was acknowledged.
 async fn refusal(client: &mut Client, channel: Uuid) -> Result<Option<Value>, Failed> {
-    let id = Uuid::new_v4();
+    refusal_of(client, channel, Uuid::new_v4()).await
+}
+
+/// The same of a message with this id.
+async fn refusal_of(client: &mut Client, channel: Uuid, id: Uuid) -> Result<Option<Value>, Failed> {
     client.socket.send(&message(id, channel, "hello")).await?;
     loop {
         let crate::client::Incoming::Text(text) = client.incoming().await? else {
@@ -99,8 +103,12 @@ pub(super) async fn settings_are_told_and_in_force(stand: &Stand) -> Result<(), 
     let slow = json!({"settings": {"who_may_post": "everyone", "slow_mode_s": 600}});
     scene.ask(Method::PATCH, &path, 0, Some(slow), 200).await?;
     told(&mut scene.member, "channel.updated").await?;
-    let refused = refusal(&mut scene.member, scene.channel).await?;
+    let id = Uuid::new_v4();
+    let refused = refusal_of(&mut scene.member, scene.channel, id).await?;
     expect(refused.is_none(), || format!("the first was refused: {refused:?}"))?;
+    told(&mut scene.member, "message.new").await?;
+    let refused = refusal_of(&mut scene.member, scene.channel, id).await?;
+    expect(refused.is_none(), || format!("its repetition was refused: {refused:?}"))?;
     let refused = refusal(&mut scene.member, scene.channel).await?.unwrap_or_default();
     let waits = refused["retry_after_ms"].as_u64().is_some_and(|ms| (500_000..=600_000).contains(&ms));
     expect(refused["code"] == "rate_limited" && waits, || format!("slow mode says {refused}"))?;

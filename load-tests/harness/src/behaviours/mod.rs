@@ -81,6 +81,8 @@ fn all() -> Vec<Behaviour> {
         amendments::changes_reach_members_history_and_sync,
         amendments::who_may_not_is_refused,
         amendments::replies_make_a_thread,
+        amendments::one_id_names_each_request_that_has_it,
+        amendments::a_sync_of_many_large_changes_ends,
         forged_tokens::no_forged_token_is_accepted,
         refresh_tokens::of_two_hundred_uses_at_once_one_wins,
         refresh_tokens::none_outlives_its_session,
