@@ -68,6 +68,17 @@ impl Partition {
             reject(send.origin, key, code, batch);
             return Ok(());
         }
+        // A deleted message may still be answered: its tombstone stands.
+        let answers = |target: &MessageId| {
+            let row = known.messages.get(target).filter(|row| row.channel_id == key.channel_id);
+            row.is_some_and(|row| {
+                row.message_id < id && row.message_id > channel.sees_above(key.sender_id, id)
+            })
+        };
+        if MessageId(send.reply_to).non_zero().is_some_and(|target| !answers(&target)) {
+            reject(send.origin, key, ErrorCode::NotFound, batch);
+            return Ok(());
+        }
         let row = message_row(&channel.head, id, stamp, send, key);
         channel.head =
             HeadRow { last_effective_id: id, last_message_id: id, last_seq: row.seq, stamp, ..channel.head };

@@ -80,21 +80,22 @@ pub(crate) struct Known {
     pub(crate) changes: HashMap<MessageId, ChangeRow, RandomState>,
     pub(crate) reactions: HashMap<(MessageId, String), Vec<ReactionRow>, RandomState>,
     pub(crate) pins: HashMap<MessageId, Vec<PinRow>, RandomState>,
-    /// Messages that amendments of this batch name.
-    amended: HashSet<MessageId, RandomState>,
+    /// Messages that amendments and replies of this batch name.
+    named: HashSet<MessageId, RandomState>,
 }
 
 impl Known {
     fn new(inputs: &[Input], loaded: Loaded) -> Self {
-        let amended = inputs.iter().filter_map(|input| match &input.command {
+        let named = inputs.iter().filter_map(|input| match &input.command {
             Ok(command::Body::Amend(amend)) => Some(MessageId(amend.message_id)),
+            Ok(command::Body::Send(send)) => MessageId(send.reply_to).non_zero(),
             _ => None,
         });
         let mut known = Self {
             keys: loaded.keys.into_iter().map(|row| (row.key, row)).collect(),
             messages: loaded.messages.into_iter().map(|row| (row.message_id, row)).collect(),
             changes: loaded.changes.into_iter().map(|row| (row.record_id, row)).collect(),
-            amended: amended.collect(),
+            named: named.collect(),
             ..Self::default()
         };
         // What two records want may come twice.
@@ -115,7 +116,7 @@ impl Known {
 
     /// A message of this batch, which a later record of it may amend.
     pub(crate) fn made(&mut self, row: &MessageRow) {
-        if self.amended.contains(&row.message_id) {
+        if self.named.contains(&row.message_id) {
             self.messages.entry(row.message_id).or_insert_with(|| row.clone());
         }
     }
@@ -155,8 +156,13 @@ impl Partition {
                     wanted.members.push((channel, user));
                 }
             }
-            if let command::Body::Amend(amend) = body {
-                want_amended(amend, &mut wanted);
+            match body {
+                command::Body::Amend(amend) => want_amended(amend, &mut wanted),
+                command::Body::Send(send) => {
+                    let target = MessageId(send.reply_to).non_zero();
+                    wanted.records.extend(ChannelId::from_slice(&send.channel_id).zip(target));
+                }
+                _ => {}
             }
             if let Some(key) = key_of(body)
                 && self.window.message_of(&key).is_none()

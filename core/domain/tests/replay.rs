@@ -27,6 +27,8 @@ enum Wish {
         channel: u128,
         user: u128,
         client: u128,
+        /// Of which record before it, whatever that was, it is the reply.
+        answers: Option<usize>,
     },
     Membership {
         channel: u128,
@@ -125,8 +127,9 @@ fn wish() -> impl Strategy<Value = Wish> {
     let user = 0..USERS;
     let turn = (0..CHANNELS, 0..2_u32, 1..4_u64, 1..4_u64);
     prop_oneof![
-        8 => (channel.clone(), user.clone(), 0..CLIENT_IDS)
-            .prop_map(|(channel, user, client)| Wish::Send { channel, user, client }),
+        8 => (channel.clone(), user.clone(), 0..CLIENT_IDS, prop::option::weighted(0.3, 1..12_usize)).prop_map(
+            |(channel, user, client, answers)| Wish::Send { channel, user, client, answers }
+        ),
         4 => (channel.clone(), user, standing(), prop::bool::weighted(0.2)).prop_map(
             |(channel, user, how, old_version)| Wish::Membership { channel, user, how, old_version }
         ),
@@ -165,12 +168,14 @@ fn id(number: u128) -> Vec<u8> {
 
 fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>, ids: &[MessageId]) -> command::Body {
     let turns = |channel: u128, n| vec![ChannelTurn { channel_id: id(channel).into(), n }];
+    let before = |back| ids.len().checked_sub(back).map_or(MessageId::MAX, |place| ids[place]);
     match wish {
-        Wish::Send { channel, user, client } => command::Body::Send(Send {
+        Wish::Send { channel, user, client, answers } => command::Body::Send(Send {
             channel_id: id(channel).into(),
             sender_id: id(user).into(),
             client_id: id(client).into(),
             content: format!("{user} says {client}"),
+            reply_to: answers.map_or(0, |back| before(back).0),
             ..Send::default()
         }),
         Wish::Membership { channel, user, how, old_version } => {
@@ -218,12 +223,11 @@ fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>, ids: &[MessageId]) -> co
                 How::React { removed } => amend::Change::Reaction(Reaction { emoji: "+1".into(), removed }),
                 How::Pin { pinned } => amend::Change::Pinned(pinned),
             };
-            let target = ids.len().checked_sub(back).map_or(MessageId::MAX, |place| ids[place]);
             command::Body::Amend(Amend {
                 channel_id: id(channel).into(),
                 sender_id: id(user).into(),
                 client_id: id(client).into(),
-                message_id: target.0,
+                message_id: before(back).0,
                 sender: None,
                 origin: None,
                 change: Some(change),

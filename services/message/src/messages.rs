@@ -177,6 +177,10 @@ where
             return Ok(Sent::Stored(row));
         }
         self.admit_sender(caller, channel_id).await?;
+        if let Some(target) = message.reply_to {
+            let (horizon, _) = reading::horizon(&self.store, channel_id, caller).await?;
+            self.visible(channel_id, target, horizon).await?;
+        }
         self.charge(caller, channel_id).await?;
         if let Some(named) = with_mentions(&self.directory, channel_id, content, metadata).await? {
             message.metadata = named;

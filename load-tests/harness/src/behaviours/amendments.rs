@@ -109,6 +109,11 @@ pub(super) async fn who_may_not_is_refused(stand: &Stand) -> Result<(), Failed> 
     scene.two.socket.send(&frame.to_string()).await?;
     let refused = told(&mut scene.two, "message.rejected").await?;
     expect(refused["code"] == "forbidden", || format!("a foreign edit came to {refused}"))?;
+    let payload =
+        json!({ "channel_id": channel, "content": "to nobody", "content_type": "reply", "reply_to": "12" });
+    ask(&mut scene.two, "message.send", &payload).await?;
+    let rejected = told(&mut scene.two, "message.rejected").await?;
+    expect(rejected["code"] == "not_found", || format!("a reply to nothing came to {rejected}"))?;
     call(&scene.rest, Method::DELETE, &path, owner, 204).await?;
     call(&scene.rest, Method::DELETE, &path, owner, 204).await?;
     call(&scene.rest, Method::PUT, &format!("{path}/reactions/x"), member, 404).await.map(drop)
