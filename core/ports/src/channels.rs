@@ -89,6 +89,8 @@ pub enum Created {
     New(ChannelId),
     /// The two have a DM already: this one (perhaps not confirmed yet).
     Existing(ChannelId),
+    /// Nothing was made: somebody is not there, or not to be brought in by the creator.
+    Refused,
 }
 
 /// A member of a channel.
@@ -149,6 +151,8 @@ pub enum ChangeRefused {
     NoSuchMember,
     /// The owner leaves, and others would be left without one.
     OwnerStays,
+    /// Some are not to be brought in by the actor.
+    Apart,
 }
 
 /// Which of a user's channels to list: newest first by id.
@@ -175,7 +179,9 @@ pub struct OutboxRow {
 
 /// Channels, members, outbox.
 pub trait Channels: Clone + Send + Sync + 'static {
-    /// Makes channels, each whole or not at all, with an outbox row of kind `CREATED` each.
+    /// Makes channels, each whole or not at all, with an outbox row of kind `CREATED` each. Whether the creator may bring
+    /// the members in is decided with the writing, so that no block comes in between; the DM with an erased account is
+    /// found as before.
     fn create_channels(
         &self,
         channels: &[NewChannel],

@@ -5,8 +5,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringside_ports::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Created, ListRange, Member, Personal,
-    Role,
+    ChangeRefused, Channel, ChannelChange, ChannelPatch, Created, ListRange, Member, Personal, Role,
 };
 use ringside_ports::people::relations::Relations;
 use ringside_ports::service::{
@@ -19,7 +18,7 @@ use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use uuid::Uuid;
 
-use crate::permissions::{may_bring_in, refused};
+use crate::permissions::{kept_out, refused};
 use crate::relay::Relay;
 use crate::wish::{channel_of, checked};
 
@@ -73,23 +72,16 @@ impl<D: Accounts + Channels + Personal + Relations, L: Log> Conversations<D, L> 
         done.map_err(refused)
     }
 
-    /// Refuses users that there are not, and those that the caller may not bring into a channel of this kind.
-    async fn may_come(
-        &self,
-        caller: UserId,
-        kind: ChannelKind,
-        field: &'static str,
-        users: &[UserId],
-    ) -> Result<(), ServiceError> {
+    /// Refuses users that there are not.
+    async fn known(&self, caller: UserId, field: &'static str, users: &[UserId]) -> Result<(), ServiceError> {
         let standings = self.directory.standings(caller, users).await?;
         let unknown = users.iter().zip(&standings).filter(|(_, standing)| standing.is_none());
         let named: Vec<String> = unknown.take(UNKNOWN_NAMED_MAX).map(|(user, _)| user.to_string()).collect();
-        if !named.is_empty() {
-            let message = format!("names users that there are; these are unknown: {}", named.join(", "));
-            return Err(ServiceError::Invalid(vec![FieldError { field, message }]));
+        if named.is_empty() {
+            return Ok(());
         }
-        let others = users.iter().zip(standings).filter(|(user, _)| **user != caller);
-        others.filter_map(|(_, standing)| standing).try_for_each(|standing| may_bring_in(kind, &standing))
+        let message = format!("names users that there are; these are unknown: {}", named.join(", "));
+        Err(ServiceError::Invalid(vec![FieldError { field, message }]))
     }
 
     async fn known_caller(&self, caller: UserId) -> Result<(), ServiceError> {
@@ -104,8 +96,6 @@ impl<D: Accounts + Channels + Personal + Relations, L: Log> ChannelService for C
     async fn create(&self, caller: UserId, wish: ChannelWish) -> Result<(Channel, bool), ServiceError> {
         let new = channel_of(caller, wish, ChannelId(Uuid::now_v7()), now())?;
         self.known_caller(caller).await?;
-        let others: Vec<UserId> = new.members[1..].iter().map(|(user, _)| *user).collect();
-        self.may_come(caller, new.channel.kind, "member_ids", &others).await?;
         let created = self.directory.create_channels(std::slice::from_ref(&new)).await?;
         match created.into_iter().next() {
             Some(Created::Existing(id)) => {
@@ -114,6 +104,11 @@ impl<D: Accounts + Channels + Personal + Relations, L: Log> ChannelService for C
                 let found = self.directory.channels(&[id]).await?.into_iter().next();
                 let unconfirmed = || ServiceError::Unavailable("the DM is not confirmed".into());
                 Ok((found.ok_or_else(unconfirmed)?, false))
+            }
+            Some(Created::Refused) => {
+                let others: Vec<UserId> = new.members[1..].iter().map(|(user, _)| *user).collect();
+                self.known(caller, "member_ids", &others).await?;
+                Err(kept_out(new.channel.kind))
             }
             _ => {
                 self.relay.publish(new.channel.id).await?;
@@ -203,8 +198,8 @@ impl<D: Accounts + Channels + Personal + Relations, L: Log> ChannelService for C
             return Err(ServiceError::Invalid(vec![FieldError { field: "user_ids", message }]));
         }
         let operation = if users[..] == [caller] { Operation::Join } else { Operation::AddMembers };
-        let (channel, _) = self.allowed(caller, id, operation).await?;
-        self.may_come(caller, channel.kind, "user_ids", &users).await?;
+        self.allowed(caller, id, operation).await?;
+        self.known(caller, "user_ids", &users).await?;
         let add = ChannelChange::Add(users.iter().map(|user| (*user, Role::Member)).collect());
         self.make(caller, id, add).await?;
         let pairs: Vec<(ChannelId, UserId)> = users.into_iter().map(|user| (id, user)).collect();

@@ -1,7 +1,6 @@
-//! What a refusal says, and whom one may bring in. Who may do what is [`ringside_types::authorization`]'s to say.
+//! What a refusal says. Who may do what is [`ringside_types::authorization`]'s to say.
 
 use ringside_ports::channels::{ChangeRefused, ChannelKind};
-use ringside_ports::people::relations::Standing;
 use ringside_ports::service::ServiceError;
 use ringside_types::authorization::{Operation, Refusal};
 
@@ -24,16 +23,15 @@ pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
             code: "owner_stays",
             message: "You own this channel; make somebody else its owner, then leave.".into(),
         },
+        ChangeRefused::Apart => kept_out(ChannelKind::Group),
     }
 }
 
-/// Whether someone may bring another into a channel. One answer whatever is in the way: it doesn't tell whether that is a
-/// block, and whose.
-pub(crate) fn may_bring_in(kind: ChannelKind, standing: &Standing) -> Result<(), ServiceError> {
-    match kind {
-        ChannelKind::Dm if standing.may_open_dm() => Ok(()),
-        ChannelKind::Dm => Err(forbidden("You and this user can't have a DM.")),
-        _ if standing.is_apart() => Err(forbidden("Some of these users can't be added by you.")),
-        _ => Ok(()),
-    }
+/// The answer where somebody may not be brought into a channel of this kind, whatever is in the way: it doesn't tell
+/// whether that is a block, and whose.
+pub(crate) fn kept_out(kind: ChannelKind) -> ServiceError {
+    forbidden(match kind {
+        ChannelKind::Dm => "You and this user can't have a DM.",
+        _ => "Some of these users can't be added by you.",
+    })
 }

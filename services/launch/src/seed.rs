@@ -169,7 +169,10 @@ async fn make_channels(
             rosters.iter().map(|members| new_channel(kind, members, users)).collect();
         let created = folder.directory.create_channels(&channels).await?;
         for (created, members) in created.into_iter().zip(rosters) {
-            let (Created::New(channel_id) | Created::Existing(channel_id)) = created;
+            let channel_id = match created {
+                Created::New(id) | Created::Existing(id) => id,
+                Created::Refused => unreachable!("accounts made a moment ago keep nobody out"),
+            };
             seeded.push(SeededChannel { channel_id, kind: kind.name(), members });
         }
     }

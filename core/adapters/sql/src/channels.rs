@@ -18,6 +18,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use crate::accounts::BOUND_MAX;
 use crate::directory::{Directory, failed};
+use crate::people::standings;
 use crate::rows;
 
 /// A member's row is confirmed once the outbox row of the version that made it is gone.
@@ -156,17 +157,19 @@ impl Channels for Directory {
 
 async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<Created, EngineError> {
     let channel = &new.channel;
-    if let (ChannelKind::Dm, [(one, _), (other, _)]) = (channel.kind, &new.members[..]) {
-        let (lower, higher) = (one.min(other), one.max(other));
-        let found = sqlx::query("SELECT channel_id FROM dm_pairs WHERE lower_id = ? AND higher_id = ?")
-            .bind(lower.as_bytes().to_vec())
-            .bind(higher.as_bytes().to_vec())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(failed)?;
-        if let Some(row) = found {
-            return Ok(Created::Existing(rows::channel_id(&row, "channel_id")?));
-        }
+    let others = new.members.iter().map(|(user, _)| *user).filter(|user| *user != channel.creator_id);
+    let standings = standings(connection, channel.creator_id, &others.collect::<Vec<_>>()).await?;
+    let may_come =
+        standings.iter().all(|one| one.is_some_and(|standing| standing.may_bring_into(channel.kind)));
+    if let (ChannelKind::Dm, [(one, _), (other, _)]) = (channel.kind, &new.members[..])
+        && let Some(dm) = personal::dm_of(connection, *one, *other).await?
+    {
+        // An account that is erased is no reason to lose what was said with it.
+        let is_erased = standings.contains(&None);
+        return Ok(if may_come || is_erased { Created::Existing(dm) } else { Created::Refused });
+    }
+    if !may_come {
+        return Ok(Created::Refused);
     }
     sqlx::query(
         "INSERT INTO channels (id, name, type, creator_id, description, created_at, version, topic, slow_mode_s, \

@@ -7,6 +7,8 @@ mod relations;
 mod search;
 mod sessions;
 
+pub(crate) use relations::standings;
+
 use ringside_ports::EngineError;
 use ringside_types::{UnixMillis, UserId};
 use sqlx::SqliteConnection;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use ringside_types::authorization::ChannelKind;
 use ringside_types::{UnixMillis, UserId};
 
 use super::After;
@@ -94,6 +95,14 @@ impl Standing {
     /// The viewer may open a DM with the other: begin one, or find the one that they have.
     pub const fn may_open_dm(&self) -> bool {
         !self.is_apart() && (self.has_dm || self.privacy.direct_messages.admits(self.is_contact))
+    }
+
+    /// The viewer may bring the other into a channel of this kind.
+    pub const fn may_bring_into(&self, kind: ChannelKind) -> bool {
+        match kind {
+            ChannelKind::Dm => self.may_open_dm(),
+            ChannelKind::Group | ChannelKind::Private | ChannelKind::Public => !self.is_apart(),
+        }
     }
 
     /// The viewer sees the other's e-mail address.

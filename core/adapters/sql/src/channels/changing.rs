@@ -9,6 +9,7 @@ use sqlx::SqliteConnection;
 
 use super::{insert_member, insert_outbox};
 use crate::directory::failed;
+use crate::people::standings;
 use crate::rows;
 
 /// A channel that changes, under the one writer's lock.
@@ -73,6 +74,9 @@ impl Changing {
             return Ok(Err(ChangeRefused::NotAllowed(operation, refusal)));
         }
         match change {
+            ChannelChange::Add(users) if !self.may_bring_in(connection, &users).await? => {
+                Ok(Err(ChangeRefused::Apart))
+            }
             ChannelChange::Add(users) => self.add(connection, users).await.map(Ok),
             ChannelChange::Remove(user) => {
                 if role == Some(Role::Owner) && user == self.actor && !self.is_alone(connection).await? {
@@ -99,6 +103,17 @@ impl Changing {
             Ok(()) => Err(ChangeRefused::NoSuchMember),
             Err(refusal) => Err(ChangeRefused::NotAllowed(operation, refusal)),
         }
+    }
+
+    /// Whether nothing keeps the actor from bringing these in; those who are not there are passed over.
+    async fn may_bring_in(
+        &self,
+        connection: &mut SqliteConnection,
+        users: &[(UserId, Role)],
+    ) -> Result<bool, EngineError> {
+        let others = users.iter().map(|(user, _)| *user).filter(|user| *user != self.actor);
+        let standings = standings(connection, self.actor, &others.collect::<Vec<_>>()).await?;
+        Ok(standings.iter().flatten().all(|standing| standing.may_bring_into(self.channel.kind)))
     }
 
     async fn add(

@@ -151,17 +151,28 @@ impl Relations for Directory {
         viewer: UserId,
         others: &[UserId],
     ) -> Result<Vec<Option<Standing>>, EngineError> {
-        let mut known = Vec::with_capacity(others.len());
-        for part in others.chunks(BOUND_MAX) {
-            for row in standings_query(viewer, part).build().fetch_all(&self.readers).await.map_err(failed)? {
-                known.push((rows::user_id(&row, "id")?, standing_of(&row)?));
-            }
-        }
-        known.sort_unstable_by_key(|(id, _)| *id);
-        let standing =
-            |other: &UserId| known.binary_search_by_key(other, |(id, _)| *id).ok().map(|at| known[at].1);
-        Ok(others.iter().map(standing).collect())
+        let mut reader = self.readers.acquire().await.map_err(failed)?;
+        standings(&mut reader, viewer, others).await
     }
+}
+
+/// Where a viewer stands with each of these; see [`Relations::standings`].
+pub(crate) async fn standings(
+    connection: &mut SqliteConnection,
+    viewer: UserId,
+    others: &[UserId],
+) -> Result<Vec<Option<Standing>>, EngineError> {
+    let mut known = Vec::with_capacity(others.len());
+    for part in others.chunks(BOUND_MAX) {
+        let mut query = standings_query(viewer, part);
+        for row in query.build().fetch_all(&mut *connection).await.map_err(failed)? {
+            known.push((rows::user_id(&row, "id")?, standing_of(&row)?));
+        }
+    }
+    known.sort_unstable_by_key(|(id, _)| *id);
+    let standing =
+        |other: &UserId| known.binary_search_by_key(other, |(id, _)| *id).ok().map(|at| known[at].1);
+    Ok(others.iter().map(standing).collect())
 }
 
 fn standings_query(viewer: UserId, others: &[UserId]) -> QueryBuilder<Sqlite> {

@@ -7,7 +7,7 @@ use ringside_wire::records::MembershipKind;
 use super::{NOW, channel_id, confirm_all, new_channel, peopled, records, user};
 use crate::Accounts;
 use crate::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Channels, Personal, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Channels, Created, Personal, Role,
 };
 use crate::people::relations::Relations;
 
@@ -22,6 +22,7 @@ pub(super) async fn suite<D: Channels + Personal + Relations + Accounts>(make: i
     public_channels_are_found(make().await).await;
     a_mute_is_the_members_own(make().await).await;
     a_block_closes_the_dm(make().await).await;
+    nobody_brings_in_those_who_are_apart(make().await).await;
 }
 
 /// A confirmed channel of users 1 (the owner) to 4.
@@ -213,4 +214,38 @@ async fn a_block_closes_the_dm<D: Channels + Personal + Relations + Accounts>(di
     step(false, 2, 0, false).await;
     directory.block(user(1), user(3), NOW).await.expect("blocks");
     assert_eq!(directory.unsent(None, 9).await.expect("lists"), [], "they have no DM");
+}
+
+/// However late a block or a setting comes: it was there before the writing, so it counts.
+async fn nobody_brings_in_those_who_are_apart<D: Channels + Personal + Relations + Accounts>(directory: D) {
+    let directory = peopled(directory).await;
+    let make = async |number, kind, members: &[u128]| {
+        directory.create_channels(&[new_channel(number, kind, members)]).await.expect("answers")[0].clone()
+    };
+    directory.block(user(1), user(2), NOW).await.expect("blocks");
+    for pair in [[1, 2], [2, 1]] {
+        for kind in ChannelKind::ALL {
+            assert_eq!(make(1, kind, &pair).await, Created::Refused, "{kind:?} {pair:?}");
+        }
+    }
+    assert_eq!(make(1, ChannelKind::Group, &[1, 99]).await, Created::Refused, "nobody knows them");
+    assert_eq!(directory.unsent(None, 9).await.expect("lists"), [], "nothing was made");
+    for (number, owner, other) in [(2, 1, 2), (3, 2, 1)] {
+        assert_eq!(make(number, ChannelKind::Public, &[owner]).await, Created::New(channel_id(number)));
+        let change = async |actor, users: &[u128]| {
+            let users = users.iter().map(|number| (user(*number), Role::Member)).collect();
+            directory
+                .change(channel_id(number), user(actor), ChannelChange::Add(users), NOW)
+                .await
+                .expect("answers")
+        };
+        assert_eq!(change(owner, &[3, other]).await, Err(ChangeRefused::Apart));
+        assert_eq!(change(owner, &[3, 99]).await, Ok(vec![user(3)]));
+        assert_eq!(change(other, &[other]).await, Ok(vec![user(other)]), "by oneself one may");
+    }
+    assert_eq!(make(4, ChannelKind::Dm, &[1, 3]).await, Created::New(channel_id(4)));
+    directory.block(user(3), user(1), NOW).await.expect("blocks");
+    assert_eq!(make(5, ChannelKind::Dm, &[1, 3]).await, Created::Refused, "not even found");
+    directory.unblock(user(3), user(1)).await.expect("unblocks");
+    assert_eq!(make(5, ChannelKind::Dm, &[1, 3]).await, Created::Existing(channel_id(4)));
 }
