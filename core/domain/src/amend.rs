@@ -3,7 +3,7 @@
 //! A message's row is overwritten by an edit or a deletion, and still every decision is as of its record: what a row says
 //! of its own deletion carries the record that did it, and records at or above the one that decides are not seen.
 
-use ringside_types::authorization::{ChannelKind, Operation, Role, allowed};
+use ringside_types::authorization::{ChannelKind, Role, allowed};
 use ringside_types::limits::REACTION_USERS_SHOWN;
 use ringside_types::{ErrorCode, MessageId};
 use ringside_wire::records::{
@@ -89,6 +89,7 @@ impl Partition {
             stamp,
             key,
             kind: channel.kind_at(id),
+            is_closed: channel.is_closed_at(id),
             role,
             sees_above: channel.sees_above(key.sender_id, id),
         };
@@ -119,6 +120,7 @@ struct Asked {
     stamp: Stamp,
     key: Key,
     kind: ChannelKind,
+    is_closed: bool,
     role: Role,
     /// Messages up to this record are hidden from them.
     sees_above: MessageId,
@@ -154,14 +156,9 @@ impl Asked {
 
     /// Whether the one who asks may, by the table.
     fn may(&self, change: &amend::Change, message: &MessageRow) -> Result<(), ErrorCode> {
-        let is_own = message.sender_id == self.key.sender_id;
-        let operation = match change {
-            amend::Change::Content(_) => Operation::editing(is_own),
-            amend::Change::Deleted(_) => Operation::deleting(is_own),
-            amend::Change::Reaction(_) => Operation::React,
-            amend::Change::Pinned(_) => Operation::Pin,
-        };
-        allowed(operation, self.kind, Some(self.role)).map_err(|refusal| refusal.code())
+        let operation = change.operation(message.sender_id == self.key.sender_id);
+        allowed(operation.within(self.is_closed), self.kind, Some(self.role))
+            .map_err(|refusal| refusal.code())
     }
 
     fn edit(&self, message: &mut MessageRow, content: &str, rows: &mut Rows) -> Verdict {

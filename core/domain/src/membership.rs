@@ -216,11 +216,15 @@ impl ChannelState {
         self.settings_at(id).map_or(ChannelKind::Group, |settings| settings.kind)
     }
 
+    /// Whether the channel is closed as the record `id` sees it.
+    pub(crate) fn is_closed_at(&self, id: MessageId) -> bool {
+        self.settings_at(id).is_some_and(|settings| settings.is_closed)
+    }
+
     /// Whether `user` may send a message, as the record `id` sees it.
     pub(crate) fn may_send(&self, user: UserId, id: MessageId) -> Result<(), ErrorCode> {
-        let settings = self.settings_at(id);
-        let operation = Operation::sending(settings.is_some_and(|settings| settings.admins_post));
-        allowed(operation, self.kind_at(id), self.role_at(user, id)).map_err(|refusal| refusal.code())?;
-        if settings.is_some_and(|settings| settings.is_closed) { Err(ErrorCode::Forbidden) } else { Ok(()) }
+        let admins_post = self.settings_at(id).is_some_and(|settings| settings.admins_post);
+        let operation = Operation::sending(admins_post).within(self.is_closed_at(id));
+        allowed(operation, self.kind_at(id), self.role_at(user, id)).map_err(|refusal| refusal.code())
     }
 }

@@ -6,6 +6,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use ringside_types::authorization::Operation;
 use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
 use ringside_types::{ChannelId, ClientId, MessageId, RINGSIDE_EPOCH_MS, UnixMillis, UserId};
 use ringside_wire::records::{
@@ -319,6 +320,22 @@ fn membership_decides(log: &[Record], outcome: &Outcome) {
     }
 }
 
+/// What a closed channel took was all taking back.
+fn a_closed_channel_takes_nothing_new(log: &[Record], outcome: &Outcome) {
+    for (offset, record) in log.iter().enumerate() {
+        let command::Body::Amend(amend) = &record.body else { continue };
+        let id = outcome.ids[&(offset as u64)];
+        let channel = ringside_wire::channel_id(&amend.channel_id).expect("an id");
+        let mut settings = outcome.tables.settings.values().filter(|row| row.channel_id == channel);
+        let is_closed = settings.any(|row| row.holds_at(id) && row.is_closed);
+        let mut changes = outcome.tables.changes.values();
+        if is_closed && changes.any(|row| row.channel_id == channel && row.record_id == id) {
+            let change = amend.change.as_ref().expect("a change");
+            assert_ne!(change.operation(true).within(true), Operation::WriteClosed, "{change:?}");
+        }
+    }
+}
+
 /// At no record two roles of one member, or two settings of one channel.
 fn one_of_each_is_in_force(outcome: &Outcome) {
     for id in outcome.ids.values() {
@@ -346,6 +363,7 @@ proptest! {
         is_dense(&undisturbed.tables);
         is_exactly_once(&undisturbed.tables);
         membership_decides(&log, &undisturbed);
+        a_closed_channel_takes_nothing_new(&log, &undisturbed);
         one_of_each_is_in_force(&undisturbed);
         let disturbed = run(&log, &sizes, &deaths);
         prop_assert_eq!(&disturbed.ids, &undisturbed.ids);

@@ -11,6 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
 use ringside_domain::tally::Tally;
+use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
 use ringside_wire::records;
 use ringside_wire::signals::PresenceStatus;
@@ -56,8 +57,9 @@ pub enum Request {
         record: Bytes,
         /// Whether the shard knows that the user is a member; otherwise the bridge asks the Directory.
         known_member: bool,
-        /// Whether it is a new message, which channels may hold to more than membership.
-        is_message: bool,
+        /// What is asked for, as far as the shard can tell: [`Operation::Send`] for any new message, and of messages that
+        /// are there as if they were the sender's own.
+        operation: Operation,
         /// When the shard took it, for its answer.
         taken_at: Instant,
         /// Whether its text may name members, whom the bridge then looks up.

@@ -85,6 +85,8 @@ pub enum Operation {
     Send,
     /// A message, where admins alone may.
     SendAmongAdmins,
+    /// Whatever would bring the other something new, where a DM is closed.
+    WriteClosed,
     /// An edit of one's own message.
     EditOwn,
     /// An edit of another's.
@@ -95,8 +97,12 @@ pub enum Operation {
     DeleteForeign,
     /// A reaction of one's own.
     React,
-    /// A message is pinned, or no longer.
+    /// A reaction of one's own is taken back.
+    Unreact,
+    /// A message is pinned.
     Pin,
+    /// A message is pinned no longer.
+    Unpin,
     /// No notifications for a while.
     Mute,
     /// Name, description, topic, settings.
@@ -127,18 +133,21 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::SeeChannel,
         Self::ListMembers,
         Self::ReadMessages,
         Self::Send,
         Self::SendAmongAdmins,
+        Self::WriteClosed,
         Self::EditOwn,
         Self::EditForeign,
         Self::DeleteOwn,
         Self::DeleteForeign,
         Self::React,
+        Self::Unreact,
         Self::Pin,
+        Self::Unpin,
         Self::Mute,
         Self::ChangeChannel,
         Self::DeleteChannel,
@@ -178,6 +187,33 @@ impl Operation {
         if admins_post { Self::SendAmongAdmins } else { Self::Send }
     }
 
+    /// A reaction, by whether it is taken back.
+    pub const fn reacting(removed: bool) -> Self {
+        if removed { Self::Unreact } else { Self::React }
+    }
+
+    /// A pin, by whether it is to stand.
+    pub const fn pinning(pinned: bool) -> Self {
+        if pinned { Self::Pin } else { Self::Unpin }
+    }
+
+    /// What this comes to where the channel may be closed: one may take back what is one's own, and add nothing.
+    pub const fn within(self, is_closed: bool) -> Self {
+        match self {
+            Self::Send
+            | Self::SendAmongAdmins
+            | Self::EditOwn
+            | Self::EditForeign
+            | Self::React
+            | Self::Pin
+                if is_closed =>
+            {
+                Self::WriteClosed
+            }
+            _ => self,
+        }
+    }
+
     /// An edit, by whether the message is one's own.
     pub const fn editing(is_own: bool) -> Self {
         if is_own { Self::EditOwn } else { Self::EditForeign }
@@ -194,7 +230,8 @@ impl Operation {
             Self::SendAmongAdmins => "Only admins and the owner post here.",
             Self::EditForeign => "Only its sender edits a message.",
             Self::DeleteForeign => "Only its sender, an admin or the owner deletes a message.",
-            Self::Pin => "Guests don't pin messages.",
+            Self::WriteClosed => "This conversation takes no messages.",
+            Self::Pin | Self::Unpin => "Guests don't pin messages.",
             Self::ChangeChannel => "Only admins and the owner change a channel, and nobody a DM.",
             Self::DeleteChannel => "Only its owner deletes a channel, and nobody a DM.",
             Self::Join | Self::AddMembers => {
@@ -215,6 +252,7 @@ impl Operation {
             | Self::EditOwn
             | Self::DeleteOwn
             | Self::React
+            | Self::Unreact
             | Self::Mute => "You may not do this here.",
         }
     }
@@ -276,11 +314,13 @@ const fn row(operation: Operation) -> Row {
     let (dm, elsewhere, outsider) = match operation {
         O::SeeChannel => (ANYONE, ANYONE, Welcome),
         O::ListMembers | O::Mute => (ANYONE, ANYONE, Hidden),
-        O::ReadMessages | O::Send | O::EditOwn | O::DeleteOwn | O::React => (ANYONE, ANYONE, Refused),
+        O::ReadMessages | O::Send | O::EditOwn | O::DeleteOwn | O::React | O::Unreact => {
+            (ANYONE, ANYONE, Refused)
+        }
         O::SendAmongAdmins => (NOBODY, ADMINS, Refused),
-        O::EditForeign => (NOBODY, NOBODY, Refused),
+        O::EditForeign | O::WriteClosed => (NOBODY, NOBODY, Refused),
         O::DeleteForeign => (NOBODY, ADMINS, Refused),
-        O::Pin => (ANYONE, MEMBERS, Refused),
+        O::Pin | O::Unpin => (ANYONE, MEMBERS, Refused),
         O::ChangeChannel | O::AddMembers | O::RemoveMember | O::SetRole => (NOBODY, ADMINS, Hidden),
         O::DeleteChannel | O::RemoveAdmin | O::SetAdmin | O::PassOwnership => (NOBODY, OWNER, Hidden),
         O::RemoveOwner | O::SetOwner => (NOBODY, NOBODY, Hidden),
@@ -342,6 +382,21 @@ mod tests {
                 assert!(hidden == Err(Refusal::NotFound) || hidden == public, "{operation:?} {kind:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_closed_channel_lets_one_take_back_and_add_nothing() {
+        use Operation as O;
+        let adds =
+            [O::Send, O::SendAmongAdmins, O::EditOwn, O::EditForeign, O::React, O::Pin, O::WriteClosed];
+        for operation in Operation::ALL {
+            let closed = operation.within(true);
+            assert_eq!(closed == O::WriteClosed, adds.contains(&operation), "{operation:?}");
+            assert!(closed == O::WriteClosed || closed == operation);
+            assert_eq!(operation.within(false), operation);
+        }
+        let answer = allowed(O::WriteClosed, ChannelKind::Dm, Some(Role::Member));
+        assert_eq!(answer, Err(Refusal::Forbidden));
     }
 
     #[test]

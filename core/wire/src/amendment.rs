@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use ringside_types::authorization::Operation;
 use ringside_types::limits::EMOJI_BYTES_MAX;
 use ringside_types::{ChannelId, ClientId, MessageId, UnixMillis, UserId};
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,18 @@ impl Change<'_> {
                 amend::Change::Reaction(records::Reaction { emoji: emoji.into_owned(), removed })
             }
             Self::Pin(pinned) => amend::Change::Pinned(pinned),
+        }
+    }
+}
+
+impl amend::Change {
+    /// What it is in the table of who may, by whether the message is one's own.
+    pub const fn operation(&self, is_own: bool) -> Operation {
+        match self {
+            Self::Content(_) => Operation::editing(is_own),
+            Self::Deleted(_) => Operation::deleting(is_own),
+            Self::Reaction(reaction) => Operation::reacting(reaction.removed),
+            Self::Pinned(pinned) => Operation::pinning(*pinned),
         }
     }
 }

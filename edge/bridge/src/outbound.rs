@@ -11,6 +11,7 @@ use ringside_ports::log::Append;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict};
 use ringside_ports::{Log, Presence};
 use ringside_session::mail::{Answer, ConnectionRef, Delivery, Outcome, ShardId};
+use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, ErrorCode, Limits, Topic, UserId, partition_of};
 use tokio::sync::mpsc;
 
@@ -28,8 +29,8 @@ pub(crate) struct Sending {
     pub(crate) record: Bytes,
     /// As the shard or the roster says.
     pub(crate) known_member: bool,
-    /// Whether it is a new message.
-    pub(crate) is_message: bool,
+    /// As far as the shard can tell.
+    pub(crate) operation: Operation,
     /// Whether the store has it already: it is acknowledged again, whatever its sender may do now.
     pub(crate) is_repetition: bool,
     /// When the shard took it.

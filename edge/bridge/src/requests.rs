@@ -8,6 +8,7 @@ use ringside_ports::{EngineError, Log, MessageStore, Presence};
 use ringside_session::mail::{
     AdmitRefusal, ConnectionRef, Delivery, Outcome, Page, ReadRequest, Request, Subscription,
 };
+use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, ErrorCode, SessionId, UserId};
 use ringside_wire::records::Profile;
 use tokio::sync::mpsc::error::TrySendError;
@@ -42,7 +43,7 @@ where
                 channel_id,
                 record,
                 known_member,
-                is_message,
+                operation,
                 taken_at,
                 may_mention,
             } => {
@@ -54,7 +55,7 @@ where
                     channel_id,
                     record,
                     known_member,
-                    is_message,
+                    operation,
                     taken_at,
                     may_mention,
                     is_repetition: false,
@@ -227,15 +228,18 @@ where
         }
     }
 
-    /// A command of someone whom the edge knows as a member goes on, a message only where the channel holds nobody to
-    /// anything; otherwise the Directory is asked.
+    /// A command of someone whom the edge knows as a member goes on where the channel holds nobody to anything; otherwise
+    /// the Directory is asked. Of a channel that is not known yet, messages alone are held back so long.
     fn send(&mut self, sending: Sending) {
         let key = (sending.user_id, sending.channel_id);
         self.stopped_typing(key.0, key.1);
         if let Some(before) = self.checking.get_mut(&key) {
             return before.push(sending);
         }
-        let is_free = !sending.is_message || self.standards.of(key.1).is_some_and(Standard::is_plain);
+        let is_free = self
+            .standards
+            .of(key.1)
+            .map_or(sending.operation != Operation::Send, |standard| standard.is_open_to(sending.operation));
         if sending.known_member && is_free && !sending.may_mention {
             return self.append(sending);
         }
@@ -266,11 +270,10 @@ where
         for sending in sendings.into_iter().chain(behind) {
             match &answer {
                 _ if sending.is_repetition => self.append(sending),
-                Ok(Some((role, standard))) if sending.is_message => match standard.judge(*role) {
+                Ok(Some((role, standard))) => match standard.judge(sending.operation, *role) {
                     Ok(slow_mode_s) => self.append(Sending { slow_mode_s, ..sending }),
                     Err(outcome) => self.answer(sending, outcome),
                 },
-                Ok(Some(_)) => self.append(sending),
                 Ok(None) => self.answer(sending, NOT_A_MEMBER),
                 // What members say goes on without the Directory: the partition decides.
                 Err(_) if sending.known_member => self.append(sending),

@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 use ringside_ports::log::Append;
 use ringside_ports::{Log, MessageStore, Presence};
 use ringside_session::mail::{ConnectionRef, Delivery, Said, Signal, SignalRequest};
-use ringside_types::{ChannelId, MessageId, PartitionId, Topic, UserId, partition_of};
+use ringside_types::authorization::Operation;
+use ringside_types::{ChannelId, ErrorCode, MessageId, PartitionId, Topic, UserId, partition_of};
 use ringside_wire::records::{self, Receipt, Signals, Status, signal};
 use ringside_wire::{InvalidRecord, user_id};
 
 use crate::bridge::Bridge;
 use crate::config::{LOOKUPS_BATCH_MAX, LOOKUPS_WAITING_MAX, SIGNALS_BATCH_MAX, SIGNALS_WAITING_MAX};
 use crate::presence::EdgeDirectory;
+use crate::standards::Standard;
 use crate::work;
 use lookup::{NOT_A_MEMBER, UNAVAILABLE, Verdict, message_of};
 use receipts::{Receipts, Recent};
@@ -168,6 +170,10 @@ where
                     self.refuse_signal(signal.clone(), UNAVAILABLE);
                 }
             }
+            Said::Typing if self.standards.of(channel_id).is_some_and(Standard::is_closed) => {
+                let refusal = (ErrorCode::Forbidden, Operation::WriteClosed.forbidden());
+                self.refuse_signal(signal.clone(), refusal);
+            }
             Said::Typing => {
                 if passing.typists.start(key, connection, now) {
                     passing.say_typing(user_id, channel_id, true);
@@ -191,11 +197,7 @@ where
         }
     }
 
-    fn refuse_signal(
-        &mut self,
-        signal: SignalRequest,
-        (code, message): (ringside_types::ErrorCode, &'static str),
-    ) {
+    fn refuse_signal(&mut self, signal: SignalRequest, (code, message): (ErrorCode, &'static str)) {
         let SignalRequest { connection, frame_id, .. } = signal;
         let refused = Delivery::SignalRefused { token: connection.token, frame_id, code, message };
         self.outbox.send(connection.shard, refused);

@@ -40,17 +40,24 @@ pub(crate) struct Standards {
 }
 
 impl Standard {
-    /// Whether every member may always post.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.slow_mode_s == 0 && !self.admins_post && !self.is_closed
+    /// Whether every member may always do this.
+    pub(crate) fn is_open_to(&self, operation: Operation) -> bool {
+        let is_held = operation == Operation::Send && (self.slow_mode_s > 0 || self.admins_post);
+        !is_held && operation.within(self.is_closed) == operation
     }
 
-    /// Seconds that a message of this sender keeps the next one waiting (0: none); or why they may not send one.
-    pub(crate) fn judge(&self, role: Role) -> Result<u32, Outcome> {
-        let operation = Operation::sending(self.admins_post);
+    /// Whether nothing new is taken at all.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Seconds that a message of this sender keeps the next one waiting (0: none); or why they may not do this.
+    pub(crate) fn judge(&self, operation: Operation, role: Role) -> Result<u32, Outcome> {
+        let is_message = operation == Operation::Send;
+        let operation = if is_message { Operation::sending(self.admins_post) } else { operation };
+        let operation = operation.within(self.is_closed);
         match allowed(operation, self.kind, Some(role)) {
-            Ok(()) if self.is_closed => Err(forbidden("This conversation takes no messages.")),
-            Ok(()) => Ok(if role >= Role::Admin { 0 } else { self.slow_mode_s }),
+            Ok(()) => Ok(if is_message && role < Role::Admin { self.slow_mode_s } else { 0 }),
             Err(Refusal::Forbidden) => Err(forbidden(operation.forbidden())),
             Err(Refusal::NotAMember | Refusal::NotFound) => Err(NOT_A_MEMBER),
         }
@@ -172,11 +179,26 @@ mod tests {
 
     #[test]
     fn who_may_send_and_who_waits() {
-        let slow = standard(1, 30);
-        assert_eq!((slow.judge(Role::Guest), slow.judge(Role::Admin)), (Ok(30), Ok(0)));
+        let (send, slow) = (Operation::Send, standard(1, 30));
+        assert_eq!((slow.judge(send, Role::Guest), slow.judge(send, Role::Admin)), (Ok(30), Ok(0)));
+        assert_eq!(slow.judge(Operation::React, Role::Guest), Ok(0));
         let quiet = Standard { admins_post: true, ..standard(1, 0) };
-        assert!(quiet.judge(Role::Member).is_err() && quiet.judge(Role::Owner) == Ok(0));
+        assert!(quiet.judge(send, Role::Member).is_err() && quiet.judge(send, Role::Owner) == Ok(0));
+        for held in [slow, quiet] {
+            assert!(!held.is_open_to(send) && held.is_open_to(Operation::EditOwn));
+        }
+    }
+
+    #[test]
+    fn a_closed_dm_takes_nothing_new() {
         let dm = Standard { kind: ChannelKind::Dm, is_closed: true, ..standard(1, 0) };
-        assert!(dm.judge(Role::Member).is_err() && !dm.is_plain() && !slow.is_plain());
+        let refused = Err(forbidden("This conversation takes no messages."));
+        for operation in [Operation::Send, Operation::EditOwn, Operation::React, Operation::Pin] {
+            assert!(!dm.is_open_to(operation), "{operation:?}");
+            assert_eq!(dm.judge(operation, Role::Member), refused, "{operation:?}");
+        }
+        for operation in [Operation::DeleteOwn, Operation::Unreact, Operation::Unpin] {
+            assert!(dm.is_open_to(operation) && dm.judge(operation, Role::Member) == Ok(0), "{operation:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use ringside_reactor::{ConnectionId, Io};
 use ringside_session::mail::{Answer, Outcome, PresenceWish, Request};
 use ringside_session::reader::Wish;
 use ringside_session::token::TokenError;
+use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, CloseCode, ErrorCode};
 use ringside_websocket::{Opcode, write_close, write_frame};
 use ringside_wire::amendment::Amend;
@@ -173,7 +174,10 @@ impl Gateway {
         channel_id: ChannelId,
         body: command::Body,
     ) {
-        let is_message = matches!(body, command::Body::Send(_));
+        let operation = match &body {
+            command::Body::Amend(records::Amend { change: Some(change), .. }) => change.operation(true),
+            _ => Operation::Send,
+        };
         let may_mention =
             matches!(&body, command::Body::Send(send) if mention::may_mention(&send.content, &send.metadata));
         self.outgoing.push(Request::Send {
@@ -183,7 +187,7 @@ impl Gateway {
             channel_id,
             record: ringside_wire::encode(&records::Command { body: Some(body) }),
             known_member: self.index.is_member(client.user_id, channel_id),
-            is_message,
+            operation,
             taken_at: io.now(),
             may_mention,
         });

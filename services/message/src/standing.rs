@@ -19,8 +19,9 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// Whether they may.
+    /// Whether they may, as the channel is.
     pub(crate) fn may(&self, operation: Operation) -> Result<(), ServiceError> {
+        let operation = operation.within(self.channel.is_closed);
         allowed(operation, self.channel.kind, Some(self.member.role)).map_err(|refusal| match refusal {
             Refusal::Forbidden => ServiceError::Forbidden(operation.forbidden().into()),
             Refusal::NotAMember | Refusal::NotFound => ServiceError::NotAMember,
@@ -29,13 +30,7 @@ impl Standing {
 
     /// Whether they may change this message so.
     pub(crate) fn may_amend(&self, row: &MessageRow, change: &Change<'_>) -> Result<(), ServiceError> {
-        let is_own = row.sender_id == self.member.user_id;
-        self.may(match change {
-            Change::Edit(_) => Operation::editing(is_own),
-            Change::Delete => Operation::deleting(is_own),
-            Change::React { .. } => Operation::React,
-            Change::Pin(_) => Operation::Pin,
-        })
+        self.may(change.clone().into_record().operation(row.sender_id == self.member.user_id))
     }
 }
 
@@ -64,14 +59,11 @@ where
         Ok(reading::horizon(&self.store, channel, caller).await?.0)
     }
 
-    /// A sender of a message: the table, the DM of two who are apart, slow mode.
+    /// A sender of a message: the table, slow mode.
     pub(crate) async fn admit_sender(&self, caller: UserId, id: ChannelId) -> Result<(), ServiceError> {
         let standing = self.standing(caller, id).await?;
-        let Channel { settings, is_closed, .. } = standing.channel;
+        let settings = standing.channel.settings;
         standing.may(Operation::sending(settings.admins_post))?;
-        if is_closed {
-            return Err(ServiceError::Forbidden("This conversation takes no messages.".into()));
-        }
         if settings.slow_mode_s == 0 || standing.member.role >= Role::Admin {
             return Ok(());
         }

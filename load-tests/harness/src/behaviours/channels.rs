@@ -62,6 +62,18 @@ async fn refusal(client: &mut Client, channel: Uuid) -> Result<Option<Value>, Fa
 /// The same of a message with this id.
 async fn refusal_of(client: &mut Client, channel: Uuid, id: Uuid) -> Result<Option<Value>, Failed> {
     client.socket.send(&message(id, channel, "hello")).await?;
+    answer_to(client, id).await
+}
+
+/// Asks for something, and says what came of it likewise.
+async fn answer(client: &mut Client, kind: &str, payload: Value) -> Result<Option<Value>, Failed> {
+    let id = Uuid::new_v4();
+    let frame = json!({"type": kind, "id": id, "payload": payload}).to_string();
+    client.socket.send(&frame).await?;
+    answer_to(client, id).await
+}
+
+async fn answer_to(client: &mut Client, id: Uuid) -> Result<Option<Value>, Failed> {
     loop {
         let crate::client::Incoming::Text(text) = client.incoming().await? else {
             return Err(Failed("closed".into()));
@@ -189,6 +201,10 @@ pub(super) async fn a_block_closes_the_dm_and_its_end_opens_it(stand: &Stand) ->
     let mut scene = scene(stand, "dm").await?;
     let block = format!("/users/me/blocks/{}", scene.accounts[1].user_id);
     let hello = json!({"content": "hello", "content_type": "text"});
+    let sent = scene.ask(Method::POST, &scene.at("/messages"), 1, Some(hello.clone()), 201).await?;
+    let id = sent["message_id"].as_str().unwrap_or_default();
+    let (of_message, pin) = (scene.at(&format!("/messages/{id}")), scene.at(&format!("/pins/{id}")));
+    let reaction = format!("{of_message}/reactions/yes");
     for is_blocked in [false, true, false] {
         if is_blocked {
             scene.ask(Method::PUT, &block, 0, None, 204).await?;
@@ -197,6 +213,22 @@ pub(super) async fn a_block_closes_the_dm_and_its_end_opens_it(stand: &Stand) ->
         }
         let status = if is_blocked { 403 } else { 201 };
         scene.ask(Method::POST, &scene.at("/messages"), 1, Some(hello.clone()), status).await?;
+        let (changed, made) = if is_blocked { (403, 403) } else { (200, 204) };
+        scene.ask(Method::PATCH, &of_message, 1, Some(json!({"content": "hello!"})), changed).await?;
+        for by in [0, 1] {
+            scene.ask(Method::PUT, &reaction, by, None, made).await?;
+            scene.ask(Method::PUT, &pin, by, None, made).await?;
+            scene.ask(Method::DELETE, &reaction, by, None, 204).await?;
+            scene.ask(Method::DELETE, &pin, by, None, 204).await?;
+        }
+        let edit = json!({"channel_id": scene.channel, "message_id": id, "content": "hello?"});
+        let refused = answer(&mut scene.member, "message.edit", edit).await?;
+        expect(refused.is_some() == is_blocked, || format!("blocked: {is_blocked}, edited: {refused:?}"))?;
+        if is_blocked {
+            let typing = json!({"channel_id": scene.channel});
+            let refused = answer(&mut scene.member, "typing.start", typing).await?.unwrap_or_default();
+            expect(refused["code"] == "forbidden", || format!("typing is answered {refused}"))?;
+        }
         for client in [&mut scene.owner, &mut scene.member] {
             let refused = refusal(client, scene.channel).await?;
             let is_as_it_should = match &refused {
@@ -206,6 +238,8 @@ pub(super) async fn a_block_closes_the_dm_and_its_end_opens_it(stand: &Stand) ->
             expect(is_as_it_should, || format!("blocked: {is_blocked}, and it came to {refused:?}"))?;
         }
     }
+    scene.ask(Method::PUT, &block, 0, None, 204).await?;
+    scene.ask(Method::DELETE, &of_message, 1, None, 204).await?;
     let seen = scene.ask(Method::GET, &scene.at(""), 1, None, 200).await?;
     expect(seen["settings"].get("closed").is_none(), || format!("a block shows: {seen}"))
 }

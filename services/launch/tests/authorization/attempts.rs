@@ -9,14 +9,15 @@ use super::Answer;
 use super::scene::{Actor, Scene, World};
 
 pub fn is_of_message(operation: Operation) -> bool {
-    use Operation::{DeleteForeign, DeleteOwn, EditForeign, EditOwn, Pin, React};
-    matches!(operation, EditOwn | EditForeign | DeleteOwn | DeleteForeign | React | Pin)
+    use Operation::{DeleteForeign, DeleteOwn, EditForeign, EditOwn, Pin, React, Unpin, Unreact};
+    matches!(operation, EditOwn | EditForeign | DeleteOwn | DeleteForeign | React | Unreact | Pin | Unpin)
 }
 
 pub fn is_of_socket(operation: Operation) -> bool {
-    use Operation::{Pin, ReadMessages, Send, SendAmongAdmins};
-    (is_of_message(operation) && operation != Pin)
-        || matches!(operation, Send | SendAmongAdmins | ReadMessages)
+    use Operation::{Pin, ReadMessages, Send, SendAmongAdmins, Unpin, Unreact, WriteClosed};
+    // Of a reaction that is not there to be taken back, nobody is told.
+    (is_of_message(operation) && !matches!(operation, Pin | Unpin | Unreact))
+        || matches!(operation, Send | SendAmongAdmins | WriteClosed | ReadMessages)
 }
 
 /// Whether the scene is another after it was done.
@@ -58,13 +59,20 @@ fn answer((status, body): &(u16, Value)) -> Answer {
     }
 }
 
-/// Tries it where admins alone post, if that is what it is about.
+/// Tries it where admins alone post, or where a block has closed the DM, if that is what it is about.
 fn prepared<T>(
     world: &World,
     scene: &mut Scene,
     operation: Operation,
     act: impl FnOnce(&mut Scene) -> T,
 ) -> T {
+    if operation == Operation::WriteClosed {
+        let block = format!("/users/me/blocks/{}", world.id(Actor::Member));
+        assert_eq!(world.ask(Actor::OtherMember, "PUT", &block, None).0, 204);
+        let done = act(scene);
+        assert_eq!(world.ask(Actor::OtherMember, "DELETE", &block, None).0, 204);
+        return done;
+    }
     if operation != Operation::SendAmongAdmins {
         return act(scene);
     }
@@ -117,13 +125,15 @@ fn rest(world: &World, scene: &Scene, operation: Operation, actor: Actor, messag
         O::SeeChannel => ("GET", String::new(), None),
         O::ListMembers => ("GET", "/members".into(), None),
         O::ReadMessages => ("GET", "/messages".into(), None),
-        O::Send | O::SendAmongAdmins => {
+        O::Send | O::SendAmongAdmins | O::WriteClosed => {
             ("POST", "/messages".into(), Some(json!({"content": unique, "content_type": "text"})))
         }
         O::EditOwn | O::EditForeign => ("PATCH", of_message, Some(json!({"content": unique}))),
         O::DeleteOwn | O::DeleteForeign => ("DELETE", of_message, None),
         O::React => ("PUT", format!("{of_message}/reactions/{}", &unique[..8]), None),
+        O::Unreact => ("DELETE", format!("{of_message}/reactions/{}", &unique[..8]), None),
         O::Pin => ("PUT", format!("/pins/{message}"), None),
+        O::Unpin => ("DELETE", format!("/pins/{message}"), None),
         O::Mute => ("PUT", "/mute".into(), Some(json!({"until": null}))),
         O::ChangeChannel => ("PATCH", String::new(), Some(json!({"topic": unique}))),
         O::DeleteChannel => ("DELETE", String::new(), None),
@@ -149,7 +159,7 @@ fn socket(world: &World, scene: &mut Scene, operation: Operation, actor: Actor, 
     let (id, channel) = (Uuid::new_v4().to_string(), scene.id().to_owned());
     let emoji = &id[..8];
     let (kind, payload, told) = match operation {
-        O::Send | O::SendAmongAdmins => {
+        O::Send | O::SendAmongAdmins | O::WriteClosed => {
             let payload =
                 json!({"channel_id": channel, "content": id, "content_type": "text", "reply_to": null});
             ("message.send", payload, "message.new")
@@ -195,4 +205,4 @@ fn socket(world: &World, scene: &mut Scene, operation: Operation, actor: Actor, 
     }
 }
 
-const _: () = assert!(ChannelKind::ALL.len() == 4 && Operation::ALL.len() == 24);
+const _: () = assert!(ChannelKind::ALL.len() == 4 && Operation::ALL.len() == 27);

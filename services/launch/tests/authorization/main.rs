@@ -49,6 +49,8 @@ fn is_reachable(operation: Operation, kind: ChannelKind, actor: Actor) -> bool {
             let removes_themselves = operation == Operation::RemoveOwner && actor == Actor::Owner;
             !is_dm && !removes_themselves
         }
+        // Only a DM is ever closed.
+        Operation::WriteClosed => is_dm,
         _ => true,
     }
 }
