@@ -130,7 +130,8 @@ pub struct ChannelPatch {
 /// A change of a channel, or of who is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChannelChange {
-    /// These become members; those who are already, stay as they are, and unknown users are passed over.
+    /// These become members; those who are already, stay as they are, and unknown users are passed over. Who joins where
+    /// nobody is becomes the owner.
     Add(Vec<(UserId, Role)>),
     /// This member is removed, or leaves.
     Remove(UserId),

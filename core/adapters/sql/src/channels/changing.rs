@@ -79,7 +79,8 @@ impl Changing {
             }
             ChannelChange::Add(users) => self.add(connection, users).await.map(Ok),
             ChannelChange::Remove(user) => {
-                if role == Some(Role::Owner) && user == self.actor && !self.is_alone(connection).await? {
+                let leaves_as_owner = role == Some(Role::Owner) && user == self.actor;
+                if leaves_as_owner && self.members_up_to_two(connection).await? > 1 {
                     return Ok(Err(ChangeRefused::OwnerStays));
                 }
                 let is_done = self.remove(connection, user).await?;
@@ -122,7 +123,10 @@ impl Changing {
         users: Vec<(UserId, Role)>,
     ) -> Result<Vec<UserId>, EngineError> {
         let mut added = Vec::new();
+        // Nobody is in it to add anybody: whoever joins a public channel that all have left looks after it.
+        let mut is_empty = self.members_up_to_two(connection).await? == 0;
         for (user, role) in users {
+            let role = if std::mem::take(&mut is_empty) { Role::Owner } else { role };
             let known = sqlx::query("SELECT 1 FROM users WHERE id = ? AND erased_at IS NULL")
                 .bind(user.as_bytes().to_vec());
             let known = known.fetch_optional(&mut *connection).await.map_err(failed)?.is_some();
@@ -311,13 +315,13 @@ impl Changing {
         found.as_ref().map(rows::role).transpose()
     }
 
-    async fn is_alone(&self, connection: &mut SqliteConnection) -> Result<bool, EngineError> {
+    async fn members_up_to_two(&self, connection: &mut SqliteConnection) -> Result<usize, EngineError> {
         let found = sqlx::query("SELECT 1 FROM channel_members WHERE channel_id = ? LIMIT 2")
             .bind(self.channel.id.as_bytes().to_vec())
             .fetch_all(connection)
             .await
             .map_err(failed)?;
-        Ok(found.len() < 2)
+        Ok(found.len())
     }
 }
 

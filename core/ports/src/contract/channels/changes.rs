@@ -18,6 +18,7 @@ pub(super) async fn suite<D: Channels + Personal + Relations + Accounts>(make: i
     a_change_shows_once_confirmed(make().await).await;
     the_table_decides(make().await).await;
     there_is_one_owner(make().await).await;
+    who_joins_where_nobody_is_owns_it(make().await).await;
     a_deleted_channel_is_gone(make().await).await;
     public_channels_are_found(make().await).await;
     a_mute_is_the_members_own(make().await).await;
@@ -125,6 +126,18 @@ async fn there_is_one_owner<D: Channels + Accounts>(directory: D) {
         assert_eq!(changed(&directory, 3, ChannelChange::Remove(user(number))).await, Ok(1));
     }
     assert_eq!(changed(&directory, 3, ChannelChange::Remove(user(3))).await, Ok(1), "alone");
+}
+
+async fn who_joins_where_nobody_is_owns_it<D: Channels + Accounts>(directory: D) {
+    let directory = peopled(directory).await;
+    directory.create_channels(&[new_channel(1, ChannelKind::Public, &[1])]).await.expect("creates");
+    assert_eq!(changed(&directory, 1, ChannelChange::Remove(user(1))).await, Ok(1));
+    for number in [3, 2, 1] {
+        let join = ChannelChange::Add(vec![(user(number), Role::Member)]);
+        assert_eq!(changed(&directory, number, join).await, Ok(1));
+    }
+    confirm_all(&directory).await;
+    assert_eq!(roles(&directory).await, [Role::Member, Role::Member, Role::Owner]);
 }
 
 async fn a_deleted_channel_is_gone<D: Channels + Personal + Accounts>(directory: D) {
