@@ -34,15 +34,15 @@ struct Known {
 
 impl Known {
     /// Whoever may not know of the presence sees somebody who is not there.
-    fn seen(&self, sees_presence: bool, sees_last_seen: bool, now: UnixMillis) -> PresenceView {
+    fn seen(&self, sees: impl Fn(fn(&Standing) -> bool) -> bool, now: UnixMillis) -> PresenceView {
         let Profile { user, status_message, status_expires_at, last_seen_at, .. } = &self.profile;
-        let says = sees_presence && status_expires_at.is_none_or(|until| until > now);
+        let says = sees(Standing::sees_status_message) && status_expires_at.is_none_or(|until| until > now);
         PresenceView {
             user_id: user.id,
-            status: if sees_presence { self.status } else { Status::Offline },
+            status: if sees(Standing::sees_presence) { self.status } else { Status::Offline },
             status_message: if says { status_message.clone() } else { String::new() },
             says_until: status_expires_at.filter(|_| says),
-            last_seen_at: last_seen_at.filter(|_| sees_last_seen),
+            last_seen_at: last_seen_at.filter(|_| sees(Standing::sees_last_seen)),
         }
     }
 }
@@ -80,7 +80,7 @@ pub async fn seen_by<P: Presence, D: Profiles + Relations>(
     let views = known.iter().zip(standings).map(|(one, standing)| {
         let own = one.profile.user.id == viewer;
         let sees = |may: fn(&Standing) -> bool| own || standing.as_ref().is_some_and(may);
-        one.seen(sees(Standing::sees_presence), sees(Standing::sees_last_seen), now)
+        one.seen(sees, now)
     });
     Ok(views.collect())
 }
@@ -104,7 +104,7 @@ pub async fn seen_by_each<P: Presence, D: Profiles + Relations>(
         // As the viewer stands with the user: the same but for whose settings count.
         let standing = standing.map(|standing| Standing { privacy, ..standing });
         let sees = |may: fn(&Standing) -> bool| *viewer == user || standing.as_ref().is_some_and(may);
-        one.seen(sees(Standing::sees_presence), sees(Standing::sees_last_seen), now)
+        one.seen(sees, now)
     });
     Ok(views.collect())
 }

@@ -50,6 +50,41 @@ async fn a_status_message_may_end_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_message_is_for_those_who_see_the_presence() {
+    let scene = Scene::new().await;
+    let (ada, bob) = (scene.registered("ada").await, scene.registered("bob").await);
+    assert_eq!(scene.patch_me(&ada, json!({"status_message": "at the dentist"})).await.status, 200);
+    let check = async |expected: &str| {
+        let presence = scene.get(&format!("/presence?user_ids={}", ada.id), &bob).await.body;
+        let presence = presence["items"][0]["status_message"].as_str().unwrap_or_default().to_owned();
+        let profile = scene.get(&format!("/users/{}", ada.id), &bob).await.body;
+        assert_eq!((&presence[..], &profile["status_message"]), (expected, &json!(expected)));
+        for list in ["/users/search?q=ada", "/users/me/contacts", "/users/me/blocks"] {
+            let listed = scene.get(list, &bob).await.body;
+            for item in listed["items"].as_array().expect("a list") {
+                let seen = if item["user"].is_null() { item } else { &item["user"] };
+                assert_eq!(seen["status_message"], expected, "{list}");
+            }
+        }
+        let own = scene.get(&format!("/users/{}", ada.id), &ada).await.body;
+        assert_eq!(own["status_message"], "at the dentist");
+    };
+    check("at the dentist").await;
+    let hide = |from: &str| json!({"settings": {"privacy": {"presence": from}}});
+    assert_eq!(scene.patch_me(&ada, hide("contacts")).await.status, 200);
+    scene.post("/users/me/contacts", &bob, json!({"user_id": ada.id})).await;
+    check("").await;
+    assert_eq!(scene.patch_me(&ada, hide("everyone")).await.status, 200);
+    for (blocker, blocked) in [(&ada, &bob), (&bob, &ada)] {
+        let block = format!("/users/me/blocks/{}", blocked.id);
+        assert_eq!(scene.put(&block, blocker).await.status, 204);
+        check("").await;
+        assert_eq!(scene.delete(&block, blocker).await.status, 204);
+    }
+    check("at the dentist").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_assigns_what_is_not_theirs_to_assign() {
     let scene = Scene::new().await;
     scene.registered("ada").await;

@@ -7,6 +7,7 @@ pub use settings::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 use ringside_ports::people::profiles::{
     AuditEntry, Changed, Found, Profile, ProfileChange, SearchFor, SettingsSwap,
 };
+use ringside_ports::people::relations::Standing;
 use ringside_ports::people::{After, People};
 use ringside_ports::service::people::{ProfilePatch, ProfileService, Seen};
 use ringside_ports::service::{FieldError, ListPart, Listed, ServiceError};
@@ -119,9 +120,13 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
         let ids: Vec<UserId> = profiles.iter().map(|profile| profile.user.id).collect();
         let standings = self.directory().standings(viewer, &ids).await?;
         let seen = profiles.into_iter().zip(standings).map(|(profile, standing)| {
-            let sees_email =
-                standing.is_some_and(|standing| profile.user.id == viewer || standing.sees_email());
-            Seen { profile: as_of_now(profile), sees_email }
+            let own = profile.user.id == viewer;
+            let sees = |may: fn(&Standing) -> bool| standing.as_ref().is_some_and(|one| own || may(one));
+            let mut profile = as_of_now(profile);
+            if !sees(Standing::sees_status_message) {
+                (profile.status_message, profile.status_expires_at) = (String::new(), None);
+            }
+            Seen { profile, sees_email: sees(Standing::sees_email) }
         });
         Ok(seen.collect())
     }

@@ -115,6 +115,11 @@ impl Standing {
         !self.is_apart() && self.privacy.presence.admits(self.is_contact)
     }
 
+    /// The viewer sees what the other says of themselves: it goes with the presence, wherever it shows.
+    pub const fn sees_status_message(&self) -> bool {
+        self.sees_presence()
+    }
+
     /// The viewer sees when the other was last seen.
     pub const fn sees_last_seen(&self) -> bool {
         !self.is_apart() && self.privacy.last_seen.admits(self.is_contact)

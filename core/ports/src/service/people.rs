@@ -27,7 +27,7 @@ pub struct ProfilePatch {
 /// A profile as someone else sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The profile; its e-mail address is for `sees_email` alone.
+    /// The profile, without a status message that the viewer may not see; its e-mail address is for `sees_email` alone.
     pub profile: Profile,
     /// Whether the viewer sees the e-mail address.
     pub sees_email: bool,
