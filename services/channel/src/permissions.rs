@@ -2,7 +2,7 @@
 
 use ringside_ports::channels::{ChangeRefused, ChannelKind};
 use ringside_ports::service::ServiceError;
-use ringside_types::authorization::{Operation, Refusal};
+use ringside_types::authorization::Refusal;
 
 fn forbidden(sentence: &str) -> ServiceError {
     ServiceError::Forbidden(sentence.into())
@@ -13,7 +13,7 @@ pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
     match refusal {
         ChangeRefused::NotAllowed(operation, Refusal::Forbidden) => forbidden(operation.forbidden()),
         ChangeRefused::NotAllowed(_, Refusal::NotAMember) => ServiceError::NotAMember,
-        ChangeRefused::NotAllowed(Operation::Leave, Refusal::NotFound) | ChangeRefused::NoSuchMember => {
+        ChangeRefused::NoSuchMember => {
             ServiceError::NotFound("There is no such member in this channel.".into())
         }
         ChangeRefused::NotAllowed(_, Refusal::NotFound) => {

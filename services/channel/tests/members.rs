@@ -127,6 +127,10 @@ async fn who_may_remove() {
         check(kind, STRANGER, MEMBER, sees).await;
         check(kind, STRANGER, STRANGER, NotFound).await;
     }
+    // Whether a channel is there is not told to those who are not in it, whomever they name.
+    let there = peopled(&scene, &running, ChannelKind::Private).await;
+    let leave = async |id| running.conversations.remove_member(user(STRANGER), id, user(STRANGER)).await;
+    assert_eq!(leave(there).await, leave(ChannelId(Uuid::now_v7())).await);
     running.stop().await;
 }
 
