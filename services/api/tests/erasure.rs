@@ -126,8 +126,15 @@ async fn after_an_erasure_nothing_personal_is_left() {
     let bob = person(&scene.login("bob", PASSWORD).await);
     let seen = scene.get(&format!("/users/{}", ada.id), &bob).await.body;
     assert_eq!((&seen["deleted"], &seen["display_name"]), (&json!(true), &json!("")), "{seen}");
-    let dm = scene.post("/channels", &bob, json!({"type": "dm", "member_ids": [ada.id]})).await;
-    assert_eq!(dm.status, 422, "as an unknown user: {dm:?}");
+    let open_dm = async |who: &Person| {
+        scene.post("/channels", who, json!({"type": "dm", "member_ids": [ada.id]})).await
+    };
+    let dm = open_dm(&bob).await;
+    assert_eq!((dm.status, &dm.body["peer"]["id"]), (200, &json!(ada.id)), "what was said is found: {dm:?}");
+    let peer = dm.body["peer"]["username"].as_str().unwrap_or_default();
+    assert!(peer.starts_with("deleted-"), "as with their messages: {dm:?}");
+    let eve = person(&scene.login("eve", PASSWORD).await);
+    assert_eq!(open_dm(&eve).await.status, 422, "none begins with an account that is gone");
     // Memberships end through the outbox.
     for _ in 0..200 {
         if ringside_ports::Channels::unsent(&scene.directory, None, 1).await.expect("lists").is_empty() {
