@@ -33,6 +33,15 @@ pub const RING_DESCRIPTORS: u32 = 1 << 23;
 pub const IDLE_TO_WATCH_MS: u32 = 60_000;
 /// Default of [`Config::send_queue_limit_bytes`].
 pub const SEND_QUEUE_LIMIT_BYTES: usize = 1 << 20;
+/// A queue holds this many times its limit at the most, and one append more. Many senders may say several MiB to one
+/// channel in one turn, each within its limits; a reader that takes it in milliseconds is not slow for that. What is said
+/// faster than even that is found by syncing.
+pub const BURST_FACTOR: usize = 8;
+/// Default of [`Config::send_patience_ms`]: a burst of [`BURST_FACTOR`] limits needs some 25 Mbit/s in this time.
+pub const SEND_PATIENCE_MS: u32 = 5_000;
+/// Default of [`Config::send_excess_limit_bytes`]. A burst meets all members of a channel at once: this is one of 4 MiB
+/// above the limit for 64 of them, and a bound that does not grow with the sockets.
+pub const SEND_EXCESS_LIMIT_BYTES: usize = 256 << 20;
 /// Default of [`Config::linger_ms`].
 pub const LINGER_MS: u32 = 5_000;
 /// Default of [`Config::mailbox_capacity`].
@@ -77,9 +86,14 @@ pub struct Config {
     /// Milliseconds without a receive after which a connection is only watched (io_uring): that
     /// saves 600 bytes of the kernel's memory and costs one system call's work to wake. 0: never.
     pub idle_to_watch_ms: u32,
-    /// Bytes queued and in flight for one connection above which [`crate::Handler::overflowed`]
-    /// is called.
+    /// Bytes queued and in flight for one connection above which it is a slow reader if they stand there for
+    /// `send_patience_ms`, or at once if they pass [`BURST_FACTOR`] times as much: then
+    /// [`crate::Handler::overflowed`] is called.
     pub send_queue_limit_bytes: usize,
+    /// Milliseconds that a queue may stand above its limit. 0: none, whatever the kernel would have taken.
+    pub send_patience_ms: u32,
+    /// Bytes that all queues of the shard may hold above their limits together: who passes it is not waited for.
+    pub send_excess_limit_bytes: usize,
     /// Milliseconds that a closing connection may take to accept what is queued.
     pub linger_ms: u32,
     /// Mails that wait for one shard; a full mailbox is an answer to the sender.
@@ -104,6 +118,8 @@ impl Default for Config {
             ring_descriptors: RING_DESCRIPTORS,
             idle_to_watch_ms: IDLE_TO_WATCH_MS,
             send_queue_limit_bytes: SEND_QUEUE_LIMIT_BYTES,
+            send_patience_ms: SEND_PATIENCE_MS,
+            send_excess_limit_bytes: SEND_EXCESS_LIMIT_BYTES,
             linger_ms: LINGER_MS,
             mailbox_capacity: MAILBOX_CAPACITY,
             mail_per_turn: MAIL_PER_TURN,

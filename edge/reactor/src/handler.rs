@@ -29,7 +29,8 @@ pub trait Handler {
     /// Mail came.
     fn mail(&mut self, io: &mut Io, mail: Self::Mail);
 
-    /// The queue of `connection` stands above `send_queue_limit_bytes` at the end of a turn.
+    /// The queue of `connection` stood above `send_queue_limit_bytes` for `send_patience_ms`, or passed
+    /// what may be waited for.
     ///
     /// The handler may say goodbye: the vector of [`Io::queue`] holds only what the kernel has
     /// not been given, so clearing it drops whole appends, never half a frame; then append the

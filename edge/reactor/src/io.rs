@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::Config;
+use crate::config::{BURST_FACTOR, Config};
 use crate::connection::{CloseReason, ConnectionId};
 use crate::counters::Counters;
 use crate::driver::Driver;
@@ -26,6 +26,8 @@ pub(crate) enum Due {
     Accept,
     /// Look for connections that are long idle.
     Sweep,
+    /// A queue has stood above its limit for as long as it may.
+    Patience(ConnectionId),
 }
 
 /// A shard's connections, queues and timers, as its handler sees them. A stale
@@ -45,6 +47,10 @@ pub struct Io {
     pub(crate) now: Instant,
     pub(crate) linger: Duration,
     pub(crate) max_connections: usize,
+    /// A queue of more bytes takes no append.
+    pub(crate) burst_limit: usize,
+    /// The handler is told of an overflow, and may have its last words.
+    pub(crate) overflowing: bool,
     pub(crate) accepting: bool,
     pub(crate) stopping: bool,
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
@@ -65,6 +71,8 @@ impl Io {
             now,
             linger: Duration::from_millis(config.linger_ms.into()),
             max_connections: config.max_connections as usize,
+            burst_limit: config.send_queue_limit_bytes * BURST_FACTOR,
+            overflowing: false,
             accepting: config.listen.is_some(),
             stopping: false,
             tls: config.tls.clone(),
@@ -81,12 +89,14 @@ impl Io {
     /// of the turn, all in one send, or when the send before them is done.
     ///
     /// The vector holds only what the kernel has not been given; [`Handler::overflowed`] says
-    /// what clearing it means. `None`: the connection is closing or gone.
+    /// what clearing it means. `None`: the connection is closing or gone, or it will be told so at the
+    /// end of this turn, as its queue holds more than it may.
     ///
     /// [`Handler::overflowed`]: crate::Handler::overflowed
     pub fn queue(&mut self, connection: ConnectionId) -> Option<&mut Vec<u8>> {
         let entry = self.table.find(connection)?;
-        if entry.phase != Phase::Open {
+        let is_full = entry.pending.len() + entry.in_flight > self.burst_limit && !self.overflowing;
+        if entry.phase != Phase::Open || is_full {
             return None;
         }
         if !entry.dirty {

@@ -1,5 +1,7 @@
 //! The loop: one turn after the other, until the handler or the shard's owner stops it.
 
+mod patience;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use crate::io::{Due, Io, clock};
 use crate::mailbox::Mailbox;
 use crate::table::Phase;
 use crate::tls::{Received, Session};
+use patience::Patience;
 
 /// Pause after accepting failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -32,7 +35,7 @@ pub(crate) struct Reactor<H: Handler> {
     idle_to_watch: Duration,
     /// The slot that was looked at last.
     sweep_at: usize,
-    send_queue_limit: usize,
+    patience: Patience,
     mail_per_turn: usize,
 }
 
@@ -54,7 +57,7 @@ impl<H: Handler> Reactor<H> {
             accept_paused: false,
             idle_to_watch: Duration::from_millis(config.idle_to_watch_ms.into()),
             sweep_at: 0,
-            send_queue_limit: config.send_queue_limit_bytes,
+            patience: Patience::new(config),
             mail_per_turn: config.mail_per_turn,
         }
     }
@@ -240,7 +243,8 @@ impl<H: Handler> Reactor<H> {
         counters.sent_bytes.add(sent as u64);
         entry.in_flight -= sent;
         if entry.in_flight > 0 {
-            return driver.send(id, buffer, offset + sent);
+            driver.send(id, buffer, offset + sent);
+            return self.patience.shrank(&mut self.io, id);
         }
         send_buffers.give(buffer);
         let draining = entry.phase == Phase::Draining;
@@ -252,6 +256,7 @@ impl<H: Handler> Reactor<H> {
         } else if draining {
             self.io.drained(id);
         }
+        self.patience.shrank(&mut self.io, id);
     }
 
     fn take_mail(&mut self) {
@@ -276,6 +281,7 @@ impl<H: Handler> Reactor<H> {
                 Due::Linger(id) => self.linger_expired(id),
                 Due::Accept => self.accept_paused = false,
                 Due::Sweep => self.sweep(),
+                Due::Patience(id) => self.overflow(id),
             }
         }
         self.settle();
@@ -358,12 +364,21 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn check_limit(&mut self, id: ConnectionId) {
-        if !self.io.is_open(id) || self.io.queued_bytes(id) <= self.send_queue_limit {
+        if self.io.is_open(id) && self.patience.is_exhausted(&mut self.io, id) {
+            self.overflow(id);
+        }
+    }
+
+    fn overflow(&mut self, id: ConnectionId) {
+        if !self.io.is_open(id) {
             return;
         }
         self.io.counters.queue_overflows.add(1);
+        self.io.overflowing = true;
         self.handler.overflowed(&mut self.io, id);
-        if self.io.is_open(id) && self.io.queued_bytes(id) > self.send_queue_limit {
+        self.io.overflowing = false;
+        self.patience.shrank(&mut self.io, id);
+        if self.io.is_open(id) && self.patience.waits_for(id) {
             self.io.doom(id, CloseReason::QueueFull);
         }
     }
@@ -380,6 +395,7 @@ impl<H: Handler> Reactor<H> {
             let pending = std::mem::take(&mut entry.pending);
             self.io.send_buffers.give(pending);
             self.io.driver.close(id);
+            self.patience.forget(&mut self.io, id);
             if opened {
                 let counters = &self.io.counters;
                 counters.connections.set(counters.connections.value() - 1);

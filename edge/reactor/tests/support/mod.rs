@@ -74,6 +74,8 @@ pub enum Order {
     Note(u64),
     /// Append this many bytes.
     Push(ConnectionId, usize),
+    /// Append so many bytes so often, in one turn; how often they were taken is seen as a note.
+    Burst(ConnectionId, usize, u64),
     CloseNow(ConnectionId),
     CloseAfterFlush(ConnectionId),
     CloseAfterAnswer(ConnectionId),
@@ -133,6 +135,11 @@ impl Handler for Echo {
                 if let Some(queue) = io.queue(id) {
                     queue.resize(queue.len() + len, b'x');
                 }
+            }
+            Order::Burst(id, len, times) => {
+                let taken =
+                    (0..times).map_while(|_| io.queue(id).map(|queue| queue.resize(queue.len() + len, b'x')));
+                self.tell(Seen::Mail(taken.count() as u64));
             }
             Order::CloseNow(id) => io.close_now(id),
             Order::CloseAfterFlush(id) => io.close_after_flush(id),

@@ -29,7 +29,8 @@ const LINGER_MS: u32 = 15_000;
 const OTHER_DESCRIPTORS: u32 = 2_048;
 /// How often a drain looks whether it is over.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
-/// Bytes that wait for one connection at the most: the largest page with its JSON, twice.
+/// Bytes that wait for one connection for longer than a burst takes: the largest page with its JSON, twice. The reactor
+/// says how long that is, and how much more a burst may be.
 const SEND_QUEUE_LIMIT_BYTES: usize = 2 * 1024 * 1024;
 
 /// A running edge.
