@@ -73,23 +73,14 @@ impl Gateway {
         if io.now() >= valid_until {
             return self.fenced(io);
         }
-        let time = self.time(io);
+        let (time, now) = (self.time(io), io.now());
         for ChannelEvent { channel_id, effective } in events {
             let Self { index, encoded, scratch, counters, .. } = self;
+            let id = MessageId(effective.id);
             encoded.clear();
             let mut failed = None;
             let mut deliveries = 0;
-            let skipped = match frames::departing(effective) {
-                Departing::Nobody => Some(Vec::new()),
-                Departing::These(users) => {
-                    Some(users.iter().flat_map(|user| index.connections(*user)).copied().collect())
-                }
-                Departing::Everyone => None,
-            };
-            let is_news = index.fan_out(*channel_id, MessageId(effective.id), |connection| {
-                if skipped.as_ref().is_none_or(|skipped| skipped.contains(&connection)) {
-                    return;
-                }
+            let mut deliver = |connection: ConnectionId| {
                 if encoded.is_empty() && failed.is_none() {
                     failed = frames::write_effective(encoded, scratch, *channel_id, effective).err();
                 }
@@ -97,14 +88,33 @@ impl Gateway {
                     queue.extend_from_slice(encoded);
                     deliveries += 1;
                 }
+            };
+            let skipped = match frames::departing(effective) {
+                Departing::Nobody => Some(Vec::new()),
+                Departing::These(users) => {
+                    Some(users.iter().flat_map(|user| index.connections(*user)).copied().collect())
+                }
+                Departing::Everyone => None,
+            };
+            // Acknowledged before their membership ended: whoever said it is told, and who was told as a member is not twice.
+            let mut own = frames::author(effective)
+                .map_or_else(Vec::new, |author| index.heard_out(author, *channel_id, id, now).to_vec());
+            let is_news = index.fan_out(*channel_id, id, |connection| {
+                own.retain(|one| *one != connection);
+                if skipped.as_ref().is_some_and(|skipped| !skipped.contains(&connection)) {
+                    deliver(connection);
+                }
             });
+            if is_news || index.channel(*channel_id).is_none() {
+                own.into_iter().for_each(&mut deliver);
+            }
             if let Some(error) = failed {
                 tracing::error!(%error, channel = %channel_id, id = effective.id, "an event can't be shown to clients");
             }
             add(&counters.events, 1);
             add(&counters.deliveries, deliveries);
             // An id begins with the time at which the log took its record.
-            let age_ms = time.since(MessageId(effective.id).time());
+            let age_ms = time.since(id.time());
             counters.delivery_seconds.record(age_ms.saturating_mul(1_000), deliveries);
             if is_news {
                 self.notify(io, *channel_id, effective);
@@ -147,6 +157,7 @@ impl Gateway {
         membership: &Arc<Membership>,
     ) {
         let Subscription { channel_id, last } = subscription;
+        self.index.came_back(user, channel_id, from_id);
         if !self.index.join(user, channel_id, last) {
             return;
         }
@@ -174,12 +185,13 @@ impl Gateway {
         }
     }
 
-    /// From here on not one more event of the channel goes to the user. What ended it, they are told once its number is
-    /// known.
+    /// From here on not one more event of the channel goes to the user, but what became of their own words. What ended it,
+    /// they are told once its number is known.
     fn member_removed(&mut self, io: &mut Io, user: UserId, channel: ChannelId) {
         if !self.index.leave(user, channel) {
             return;
         }
+        self.index.hear_out(user, channel, io.now());
         for connection in self.index.connections(user).to_vec() {
             self.drop_read(io, connection, channel, ErrorCode::NotAMember);
         }

@@ -156,6 +156,16 @@ fn member_events<'a>(
     Ok(events)
 }
 
+/// Who said or did what a message or a change of one tells.
+pub(crate) fn author(effective: &Effective) -> Option<UserId> {
+    let author = match &effective.event {
+        Some(effective::Event::Message(new)) => &new.sender_id,
+        Some(effective::Event::Amended(amended)) => &amended.actor_id,
+        Some(effective::Event::Membership(_)) | None => return None,
+    };
+    user_id(author).ok()
+}
+
 /// Those whom an event ends the membership of, who are told apart from the others; everyone, where the channel goes.
 pub(crate) enum Departing {
     Nobody,

@@ -5,6 +5,7 @@
 //! search.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -15,6 +16,10 @@ use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::records::Profile;
 use slab::Slab;
 
+/// Whose membership ended is still told what became of what they had said before, for so long: the edge goes on listening to
+/// a channel that nobody here is in. Nothing else of the channel goes to them.
+const LAST_WORDS: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 struct User {
     profile: Arc<Profile>,
@@ -22,6 +27,17 @@ struct User {
     memberships: Vec<Membership>,
     /// How they are notified while they are away.
     attention: Option<Arc<Attention>>,
+    /// Memberships that ended a moment ago.
+    left: Vec<Left>,
+}
+
+/// A membership that ended.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    channel: ChannelId,
+    /// What is said from here on belongs to the membership that came after.
+    below: MessageId,
+    until: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +86,7 @@ impl Index {
                 connections: Vec::new(),
                 memberships: Vec::new(),
                 attention: None,
+                left: Vec::new(),
             }) as u32
         });
         let user = &mut users[key as usize];
@@ -121,6 +138,37 @@ impl Index {
         let User { connections, .. } = &self.users[user_key as usize];
         self.channels[channel_key as usize].cursors.retain(|(of, _)| !connections.contains(of));
         self.leave_key(user_key, channel_key)
+    }
+
+    /// What a user who has just left had said before is still to be told to them.
+    pub(crate) fn hear_out(&mut self, user: UserId, channel: ChannelId, now: Instant) {
+        let Some(&key) = self.user_keys.get(&user) else { return };
+        let left = &mut self.users[key as usize].left;
+        left.retain(|left| left.until > now && left.channel != channel);
+        left.push(Left { channel, below: MessageId(u64::MAX), until: now + LAST_WORDS });
+    }
+
+    /// A user is a member again as of `from_id`.
+    pub(crate) fn came_back(&mut self, user: UserId, channel: ChannelId, from_id: MessageId) {
+        let Some(&key) = self.user_keys.get(&user) else { return };
+        let left = self.users[key as usize].left.iter_mut().find(|left| left.channel == channel);
+        if let Some(left) = left {
+            left.below = left.below.min(from_id);
+        }
+    }
+
+    /// The connections that are told of the event `id` of a channel because its author, whose they are, has left.
+    pub(crate) fn heard_out(
+        &self,
+        author: UserId,
+        channel: ChannelId,
+        id: MessageId,
+        now: Instant,
+    ) -> &[ConnectionId] {
+        let Some(&key) = self.user_keys.get(&author) else { return &[] };
+        let User { left, connections, .. } = &self.users[key as usize];
+        let applies = |left: &Left| left.channel == channel && id < left.below && now < left.until;
+        if left.iter().any(applies) { connections } else { &[] }
     }
 
     fn leave_key(&mut self, user_key: u32, channel_key: u32) -> bool {

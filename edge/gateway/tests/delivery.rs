@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ringside_reactor::Backend;
-use ringside_session::mail::{Answer, Delivery, Outcome, Request, Subscription};
-use ringside_types::{ErrorCode, MessageId};
-use ringside_wire::records::{Member, Membership, MembershipKind};
+use ringside_session::mail::{Answer, ChannelEvent, Delivery, Outcome, Request, Subscription};
+use ringside_types::{ChannelId, ErrorCode, MessageId};
+use ringside_wire::records::{Member, Membership, MembershipKind, effective};
 use serde_json::json;
-use support::{CHANNEL, OTHER, Stand, event, frame, is_silent, live, new_ids, page, say, user};
+use support::{CHANNEL, OTHER, Stand, deadline, event, frame, is_silent, live, new_ids, page, say, user};
 
 over_both_backends!(
     members_get_events_once_and_in_order,
@@ -22,6 +22,7 @@ over_both_backends!(
     a_page_of_an_earlier_sync_is_dropped,
     a_new_member_starts_where_the_membership_does,
     who_was_removed_gets_not_one_more_event,
+    who_was_removed_is_told_what_became_of_their_own,
     a_rejection_reaches_every_connection_of_the_sender,
 );
 
@@ -227,11 +228,11 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
 
 fn who_was_removed_gets_not_one_more_event(backend: Backend) {
     let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
-    let (mut other, _) = stand.connect(2, &[live(CHANNEL, 10)]);
+    let (mut client, _) = stand.connect(2, &[live(CHANNEL, 10)]);
+    let (mut other, _) = stand.connect(1, &[live(CHANNEL, 10)]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "9"}]));
     let read = stand.read_request();
-    stand.post(Delivery::MemberRemoved { user_id: user(1), channel_id: CHANNEL });
+    stand.post(Delivery::MemberRemoved { user_id: user(2), channel_id: CHANNEL });
     stand.page(page(read, 10..11, 10, false));
     stand.events(CHANNEL, &[11]);
     let error = frame(&mut client);
@@ -242,12 +243,56 @@ fn who_was_removed_gets_not_one_more_event(backend: Backend) {
         (&json!("sync.done"), Some(0))
     );
     assert!(is_silent(&mut client));
-    let membership = membership(MembershipKind::Removed, 1);
-    stand.post(Delivery::Departed { users: vec![user(1)], channel_id: CHANNEL, change: 7, membership });
+    let membership = membership(MembershipKind::Removed, 2);
+    stand.post(Delivery::Departed { users: vec![user(2)], channel_id: CHANNEL, change: 7, membership });
     let told = frame(&mut client);
     assert_eq!((&told["type"], &told["payload"]["change"]), (&json!("channel.member_removed"), &json!(7)));
     assert!(is_silent(&mut client));
     assert_eq!(new_ids(&mut other, 1), [11]);
+}
+
+/// A message of user 1, then one of user 2.
+fn one_of_each(stand: &Stand, channel_id: ChannelId, first: u64) {
+    let mut of_other = event(first + 1, first);
+    if let Some(effective::Event::Message(new)) = &mut of_other.event {
+        new.sender_id = user(2).as_bytes().to_vec().into();
+    }
+    let events = [event(first, first - 1), of_other].map(|effective| ChannelEvent { channel_id, effective });
+    stand.post(Delivery::Events { valid_until: deadline(), events: events.into() });
+}
+
+fn who_was_removed_is_told_what_became_of_their_own(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10), live(OTHER, 10)]);
+    let (mut other, _) = stand.connect(2, &[live(CHANNEL, 10), live(OTHER, 10)]);
+    stand.post(Delivery::MemberRemoved { user_id: user(1), channel_id: CHANNEL });
+    one_of_each(&stand, CHANNEL, 11);
+    assert_eq!(new_ids(&mut client, 1), [11], "stored before the membership ended");
+    assert!(is_silent(&mut client), "what others say is not theirs any more");
+    assert_eq!(new_ids(&mut other, 2), [11, 12]);
+    // A member again: from there on everything, and each once.
+    stand.post(Delivery::MemberAdded {
+        user_id: user(1),
+        subscription: live(CHANNEL, 12),
+        from_id: MessageId(20),
+        change: 3,
+        membership: membership(MembershipKind::Added, 1),
+    });
+    assert_eq!(frame(&mut client)["type"], "channel.member_added");
+    one_of_each(&stand, CHANNEL, 13);
+    assert_eq!(new_ids(&mut client, 1), [13], "still of the membership before");
+    one_of_each(&stand, CHANNEL, 21);
+    assert_eq!(new_ids(&mut client, 2), [21, 22]);
+    assert!(is_silent(&mut client));
+    // Everybody goes, as when a channel is deleted.
+    for number in [1, 2] {
+        stand.post(Delivery::MemberRemoved { user_id: user(number), channel_id: OTHER });
+    }
+    one_of_each(&stand, OTHER, 11);
+    assert_eq!(new_ids(&mut client, 1), [11]);
+    assert!(is_silent(&mut client));
+    assert_eq!(new_ids(&mut other, 5), [13, 14, 21, 22, 12]);
+    assert!(is_silent(&mut other));
 }
 
 fn a_rejection_reaches_every_connection_of_the_sender(backend: Backend) {
