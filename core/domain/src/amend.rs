@@ -81,7 +81,7 @@ impl Partition {
             return Ok(());
         }
         let Some(role) = channel.role_at(key.sender_id, id) else {
-            reject(amend.origin, Key::asked(amend)?, ErrorCode::NotAMember, batch);
+            reject(amend.origin.as_ref(), Key::asked(amend)?, ErrorCode::NotAMember, batch);
             return Ok(());
         };
         let asked = Asked {
@@ -97,7 +97,7 @@ impl Partition {
             Verdict::Effective(change) => change,
             Verdict::Idle => return Ok(()),
             Verdict::Refused(code) => {
-                reject(amend.origin, Key::asked(amend)?, code, batch);
+                reject(amend.origin.as_ref(), Key::asked(amend)?, code, batch);
                 return Ok(());
             }
         };

@@ -65,7 +65,7 @@ impl Partition {
             return Ok(());
         }
         if let Err(code) = channel.may_send(key.sender_id, id) {
-            reject(send.origin, key, code, batch);
+            reject(send.origin.as_ref(), key, code, batch);
             return Ok(());
         }
         // A deleted message may still be answered: its tombstone stands.
@@ -76,7 +76,7 @@ impl Partition {
             })
         };
         if MessageId(send.reply_to).non_zero().is_some_and(|target| !answers(&target)) {
-            reject(send.origin, key, ErrorCode::NotFound, batch);
+            reject(send.origin.as_ref(), key, ErrorCode::NotFound, batch);
             return Ok(());
         }
         let row = message_row(&channel.head, id, stamp, send, key);
@@ -218,13 +218,14 @@ fn message_row(head: &HeadRow, id: MessageId, stamp: Stamp, send: &Send, key: Ke
 }
 
 /// Tells the edge that a request came from why it has no effect. Nobody else is told, and nothing is remembered.
-pub(crate) fn reject(origin: Option<Origin>, key: Key, code: ErrorCode, batch: &mut Batch) {
+pub(crate) fn reject(origin: Option<&Origin>, key: Key, code: ErrorCode, batch: &mut Batch) {
     let Some(origin) = origin else { return };
     let Ok(slot) = u16::try_from(origin.slot) else { return };
     let rejection = Rejection {
         sender_id: key.sender_id.as_bytes().to_vec().into(),
         client_id: key.client_id.as_bytes().to_vec().into(),
         code: code.name().to_owned(),
+        frame_id: origin.frame_id.clone(),
     };
     let item = item(key.channel_id, edge_item::Body::Rejection(rejection));
     batch.rejections.push((Slot(slot), Epoch(origin.epoch), item));

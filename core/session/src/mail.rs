@@ -48,7 +48,7 @@ pub enum Request {
         /// The connection.
         connection: ConnectionRef,
         /// The frame's `id`, to be echoed.
-        frame_id: Box<str>,
+        frame_id: Option<Box<str>>,
         /// The sender, for the limit.
         user_id: UserId,
         /// The channel, for partition and limit.
@@ -239,7 +239,7 @@ pub struct Answer {
     /// The connection's token on its shard.
     pub token: u64,
     /// The frame's `id`.
-    pub frame_id: Box<str>,
+    pub frame_id: Option<Box<str>>,
     /// What came of it.
     pub outcome: Outcome,
     /// When the shard took what this answers.

@@ -1,8 +1,9 @@
 //! What clients are sent: frames, written straight into the caller's buffer.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
-use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId, UnixMillis, UserId};
+use ringside_types::{ChannelId, ErrorCode, MessageId, UnixMillis, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -138,8 +139,8 @@ impl Ack {
 /// The payload of `message.rejected`.
 #[derive(Debug, Serialize)]
 pub struct Rejected<'a> {
-    /// The idempotency key of the refused request.
-    pub client_id: ClientId,
+    /// The `id` of the refused frame; where it had none, a UUID that nobody else names.
+    pub client_id: Cow<'a, str>,
     /// The stable code.
     pub code: &'a str,
     /// A sentence that a person understands.

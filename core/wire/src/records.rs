@@ -106,12 +106,15 @@ pub struct Profile {
     #[prost(string, tag = "3")]
     pub avatar_url: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Origin {
     #[prost(uint32, tag = "1")]
     pub slot: u32,
     #[prost(uint64, tag = "2")]
     pub epoch: u64,
+    /// the client's name for the request, where it is not its client_id
+    #[prost(string, tag = "3")]
+    pub frame_id: ::prost::alloc::string::String,
 }
 /// The first member of each of these channels arrived on an edge.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -438,6 +441,9 @@ pub struct Rejection {
     pub client_id: ::prost::bytes::Bytes,
     #[prost(string, tag = "3")]
     pub code: ::prost::alloc::string::String,
+    /// of the origin
+    #[prost(string, tag = "4")]
+    pub frame_id: ::prost::alloc::string::String,
 }
 // ---- messages.stored: what search, push and moderation read ----
 

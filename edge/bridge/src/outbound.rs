@@ -23,7 +23,7 @@ use crate::post::Post;
 #[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) connection: ConnectionRef,
-    pub(crate) frame_id: Box<str>,
+    pub(crate) frame_id: Option<Box<str>>,
     pub(crate) user_id: UserId,
     pub(crate) channel_id: ChannelId,
     pub(crate) record: Bytes,

@@ -127,7 +127,11 @@ impl Gateway {
         id: Option<&str>,
         amend: Amend<'_>,
     ) {
-        let Some(origin) = self.admit_command(io, connection, client, id) else { return };
+        let Some(mut origin) = self.admit_command(io, connection, client, id) else { return };
+        if amend.client_id.is_none() {
+            // A rejection names what the client does.
+            origin.frame_id = id.unwrap_or_default().into();
+        }
         // Without a key of the client's own a retry is a request of its own.
         let client_id = amend.client_id.map_or_else(rand::random, |id| *id.as_bytes());
         let record = records::Amend {
@@ -162,7 +166,7 @@ impl Gateway {
         }
         client.commands += 1;
         add(&self.counters.sends, 1);
-        Some(Origin { slot: u32::from(slot.0), epoch: epoch.0 })
+        Some(Origin { slot: u32::from(slot.0), epoch: epoch.0, frame_id: String::new() })
     }
 
     fn hand_over(
@@ -182,7 +186,7 @@ impl Gateway {
             matches!(&body, command::Body::Send(send) if mention::may_mention(&send.content, &send.metadata));
         self.outgoing.push(Request::Send {
             connection: self.reference(connection),
-            frame_id: id.unwrap_or_default().into(),
+            frame_id: id.map(Into::into),
             user_id: client.user_id,
             channel_id,
             record: ringside_wire::encode(&records::Command { body: Some(body) }),
@@ -247,10 +251,10 @@ impl Gateway {
                 Outcome::Acknowledged => {
                     let us = io.now().saturating_duration_since(taken_at).as_micros();
                     self.counters.ack_seconds.record(u64::try_from(us).unwrap_or(u64::MAX), 1);
-                    self.answer(io, connection, Some(&frame_id), &Event::Ack(Ack::RECEIVED));
+                    self.answer(io, connection, frame_id.as_deref(), &Event::Ack(Ack::RECEIVED));
                 }
                 Outcome::Refused { code, message, retry_after_ms } => {
-                    self.error(io, connection, Some(&frame_id), code, message, retry_after_ms);
+                    self.error(io, connection, frame_id.as_deref(), code, message, retry_after_ms);
                 }
             }
         }

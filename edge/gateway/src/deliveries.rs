@@ -124,6 +124,10 @@ impl Gateway {
 
     fn rejected(&mut self, io: &mut Io, user: UserId, rejection: &Rejection) {
         let Ok(client_id) = client_id(&rejection.client_id) else { return };
+        let client_id = match &*rejection.frame_id {
+            "" => client_id.to_string().into(),
+            own => own.into(),
+        };
         let message = match &*rejection.code {
             "not_a_member" => "It was not done: you were not a member of the channel any more.",
             "not_found" => "It was not done: the message is not there.",

@@ -24,6 +24,7 @@ over_both_backends!(
     who_was_removed_gets_not_one_more_event,
     who_was_removed_is_told_what_became_of_their_own,
     a_rejection_reaches_every_connection_of_the_sender,
+    an_amendment_is_answered_and_rejected_by_the_name_that_it_had,
 );
 
 fn members_get_events_once_and_in_order(backend: Backend) {
@@ -53,14 +54,18 @@ fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
     else {
         panic!("not a send");
     };
-    assert_eq!((&*frame_id, user_id, channel_id, known_member), (&*id, user(1), CHANNEL, true));
+    assert_eq!(
+        (frame_id.as_deref(), user_id, channel_id, known_member),
+        (Some(&*id), user(1), CHANNEL, true)
+    );
     let record: ringside_wire::records::Command = ringside_wire::decode(record).expect("a record");
     let Some(ringside_wire::records::command::Body::Send(send)) = record.body else { panic!("not a send") };
     assert_eq!(
-        (send.content.as_str(), send.origin.map(|origin| (origin.slot, origin.epoch))),
+        (send.content.as_str(), send.origin.as_ref().map(|origin| (origin.slot, origin.epoch))),
         ("hi", Some((3, 9)))
     );
-    let answer = |outcome| Answer { token: connection.token, frame_id: id.clone().into(), outcome, taken_at };
+    let answer =
+        |outcome| Answer { token: connection.token, frame_id: Some(id.clone().into()), outcome, taken_at };
     let refused =
         Outcome::Refused { code: ErrorCode::RateLimited, message: "Slow down.", retry_after_ms: Some(5) };
     stand.post(Delivery::Answers(vec![answer(Outcome::Acknowledged), answer(refused)]));
@@ -304,6 +309,7 @@ fn a_rejection_reaches_every_connection_of_the_sender(backend: Backend) {
         sender_id: user(1).as_bytes().to_vec().into(),
         client_id: uuid::Uuid::from_u128(event.id.into()).as_bytes().to_vec().into(),
         code: "not_a_member".into(),
+        frame_id: String::new(),
     };
     stand.post(Delivery::Rejected { user_id: user(1), rejection });
     for client in [&mut phone, &mut laptop] {
@@ -312,5 +318,42 @@ fn a_rejection_reaches_every_connection_of_the_sender(backend: Backend) {
             (&frame["type"], &frame["payload"]["code"]),
             (&json!("message.rejected"), &json!("not_a_member"))
         );
+    }
+}
+
+fn an_amendment_is_answered_and_rejected_by_the_name_that_it_had(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, connection) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let key = uuid::Uuid::from_u128(78).to_string();
+    for (id, named) in [(Some("abc"), Some("abc")), (Some(&*key), Some(&*key)), (None, None)] {
+        let payload = json!({"channel_id": CHANNEL, "message_id": "5"});
+        let mut said = json!({"type": "message.delete", "payload": payload});
+        if let Some(id) = id {
+            said["id"] = id.into();
+        }
+        say(&mut client, &said);
+        let Request::Send { frame_id, record, taken_at, .. } = stand.request() else { panic!("not a send") };
+        assert_eq!(frame_id.as_deref(), id);
+        stand.post(Delivery::Answers(vec![Answer {
+            token: connection.token,
+            frame_id,
+            outcome: Outcome::Acknowledged,
+            taken_at,
+        }]));
+        assert_eq!(frame(&mut client).get("id").and_then(|id| id.as_str()), id);
+        // As the partition makes it of the record.
+        let record: ringside_wire::records::Command = ringside_wire::decode(record).expect("a record");
+        let Some(ringside_wire::records::command::Body::Amend(amend)) = record.body else {
+            panic!("not an amendment")
+        };
+        let rejection = ringside_wire::records::Rejection {
+            sender_id: amend.sender_id,
+            client_id: amend.client_id,
+            code: "not_found".into(),
+            frame_id: amend.origin.expect("an origin").frame_id,
+        };
+        stand.post(Delivery::Rejected { user_id: user(1), rejection });
+        let rejected = frame(&mut client)["payload"]["client_id"].as_str().map(str::to_owned);
+        assert!(rejected.is_some() && (named.is_none() || rejected.as_deref() == named), "{rejected:?}");
     }
 }

@@ -54,7 +54,7 @@ fn operation(action: &str, summary: &str, frames: &[Frame]) -> Value {
 fn message(frame: &Frame) -> Value {
     let mut properties = json!({
         "type": {"const": frame.kind},
-        "id": {"type": "string", "description": "The client's name for a command, echoed on the answer to it."},
+        "id": {"type": "string", "maxLength": 128, "description": "The client's name for a command, echoed on the answer to it."},
     });
     let mut required = vec!["type"];
     if frame.payload.is_empty() {

@@ -16,10 +16,14 @@ const fn frame(kind: &'static str, payload: &'static str, summary: &'static str)
 /// What clients send.
 pub(super) const COMMANDS: &[Frame] = &[
     frame("message.send", "MessageSend", "Send a message. `id` is its idempotency key, a UUID."),
-    frame("message.edit", "MessageEditing", "Edit one's message. `id` is a UUID."),
-    frame("message.delete", "MessageNamed", "Delete a message: own, or as an admin. `id` is a UUID."),
-    frame("reaction.add", "MessageReaction", "React to a message. `id` is a UUID."),
-    frame("reaction.remove", "MessageReaction", "Take it back. `id` is a UUID."),
+    frame("message.edit", "MessageEditing", "Edit one's message. Done once for an `id` that is a UUID."),
+    frame(
+        "message.delete",
+        "MessageNamed",
+        "Delete a message: own, or as an admin. Done once for an `id` that is a UUID.",
+    ),
+    frame("reaction.add", "MessageReaction", "React to a message. Done once for an `id` that is a UUID."),
+    frame("reaction.remove", "MessageReaction", "Take it back. Done once for an `id` that is a UUID."),
     frame("message.delivered", "MessageNamed", "Everything up to this message came to a device."),
     frame("message.read", "MessageNamed", "Everything up to this message is read."),
     frame("typing.start", "ChannelNamed", "One types; said again while one goes on."),
