@@ -49,7 +49,15 @@ impl Partition {
         let (channel_id, membership) = (record.channel_id.clone(), Some(membership));
         match record.kind() {
             MembershipKind::Created | MembershipKind::Added => {
-                batch.added.push(MemberAdded { channel_id, from_id: id.0, seq, change, membership });
+                let sees_above = hidden_from_joiners(channel, id).0;
+                batch.added.push(MemberAdded {
+                    channel_id,
+                    from_id: id.0,
+                    seq,
+                    change,
+                    membership,
+                    sees_above,
+                });
             }
             MembershipKind::Removed | MembershipKind::Deleted => {
                 batch.departed.push(Departed { channel_id, to_id: id.0, change, membership });
@@ -89,6 +97,12 @@ fn change_members(
     Ok((!members.is_empty()).then(|| Membership { members, ..record.clone() }))
 }
 
+/// The record up to which messages are hidden from who joins by this one; zero: none are.
+fn hidden_from_joiners(channel: &ChannelState, id: MessageId) -> MessageId {
+    let from_join = channel.settings_at(id).is_some_and(|settings| settings.history_from_join);
+    if from_join { id } else { MessageId::ZERO }
+}
+
 /// The intervals that a change opens and closes for one user; none: an older or repeated version, or no change.
 fn intervals(
     channel: &ChannelState,
@@ -103,7 +117,6 @@ fn intervals(
         return Vec::new();
     }
     let open = channel.intervals.get(&user).and_then(|rows| rows.iter().find(|row| row.holds_at(id)));
-    let from_join = channel.settings_at(id).is_some_and(|settings| settings.history_from_join);
     let opened = MembershipRow {
         channel_id,
         user_id: user,
@@ -112,7 +125,7 @@ fn intervals(
         version: record.version,
         to_version: 0,
         from_seq: channel.head.last_seq,
-        sees_above: if from_join { id } else { MessageId::ZERO },
+        sees_above: hidden_from_joiners(channel, id),
         role: role.to_owned(),
         stamp,
     };

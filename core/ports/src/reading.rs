@@ -49,6 +49,29 @@ pub async fn horizon<S: MessageStore>(
     Ok((above, changes.first().map_or(0, |row| row.change)))
 }
 
+/// Those of a member's channels of which something is hidden from them, with the record up to which it is.
+pub async fn horizons<S: MessageStore>(
+    store: &S,
+    channels: &[ChannelId],
+    member: UserId,
+) -> Result<Vec<(ChannelId, MessageId)>, EngineError> {
+    let members = channels.iter().map(|channel| (*channel, member)).collect();
+    let mut loaded = store.load(&Wanted { members, ..Wanted::default() }).await?;
+    // Who is about to join is few channels' matter: only those take the channel's own rows.
+    let about_to_join = |channel: &ChannelId| open(&loaded, *channel, member).next().is_none();
+    let joining: Vec<ChannelId> = channels.iter().copied().filter(about_to_join).collect();
+    if !joining.is_empty() {
+        let of_channels = store.load(&Wanted { channels: joining, ..Wanted::default() }).await?;
+        (loaded.heads, loaded.settings) = (of_channels.heads, of_channels.settings);
+    }
+    let horizon = |channel: &ChannelId| {
+        let head = loaded.heads.iter().find(|head| head.channel_id == *channel);
+        let head = head.copied().unwrap_or(HeadRow::empty(*channel));
+        Some((*channel, sees_above(&loaded, &head, member).non_zero()?))
+    };
+    Ok(channels.iter().filter_map(horizon).collect())
+}
+
 /// Reads messages between two ids (both excluded), never above the head.
 pub async fn page<S: MessageStore>(store: &S, range: MessageRange) -> Result<DensePage, EngineError> {
     let mut cause = String::new();

@@ -184,6 +184,8 @@ pub struct Page {
     pub senders: Vec<(UserId, records::Profile)>,
     /// Oldest first, with the last page only.
     pub changes: Vec<ChangeRow>,
+    /// Messages up to this record are hidden from the reader, and so is what changes say of them.
+    pub sees_above: MessageId,
     /// The messages that those changes edited, as they are.
     pub edited: Vec<MessageRow>,
     /// Whether more messages follow below the head.
@@ -204,6 +206,8 @@ pub struct Subscription {
     /// The id of the last record that the edge has handed on; `None`: its join is not answered yet, and
     /// `Live` will say where it begins.
     pub last: Option<MessageId>,
+    /// Messages up to this record are hidden from the user.
+    pub sees_above: MessageId,
 }
 
 /// Why a connection is not let in.

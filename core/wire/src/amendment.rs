@@ -171,6 +171,15 @@ pub struct PinChanged {
     pub change: u64,
 }
 
+/// The payload of `message.hidden`.
+#[derive(Debug, Serialize)]
+pub struct Hidden {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The change's number in the channel.
+    pub change: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use ringside_types::{ChannelId, ErrorCode, MessageId, UnixMillis, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::amendment::{Deleted, PinChanged, ReactionUpdated, Updated};
+use crate::amendment::{Deleted, Hidden, PinChanged, ReactionUpdated, Updated};
 use crate::message::Message;
 use crate::signals::{PresenceUpdated, StatusUpdated, TypingUpdated};
 
@@ -42,6 +42,9 @@ pub enum Event<'a> {
     /// A message is pinned no longer.
     #[serde(rename = "message.unpinned")]
     MessageUnpinned(PinChanged),
+    /// Something changed that is hidden from the reader; it says the change's number alone.
+    #[serde(rename = "message.hidden")]
+    MessageHidden(Hidden),
     /// Messages came to a member's devices, or were read.
     #[serde(rename = "message.status")]
     MessageStatus(StatusUpdated),

@@ -516,6 +516,9 @@ pub struct MemberAdded {
     pub change: u64,
     #[prost(message, optional, tag = "5")]
     pub membership: ::core::option::Option<Membership>,
+    /// messages up to this record are hidden from them; 0: none
+    #[prost(fixed64, tag = "6")]
+    pub sees_above: u64,
 }
 /// A partition's word that memberships ended as of a record: the removed ones', or with the channel everyone's.
 #[derive(Clone, PartialEq, ::prost::Message)]

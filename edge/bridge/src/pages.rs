@@ -76,6 +76,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         senders: senders(directory, page.messages.iter().chain(&edited)).await?,
         messages: page.messages,
         changes,
+        sees_above,
         edited,
         has_more: page.has_more,
         reset,

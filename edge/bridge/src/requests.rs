@@ -173,14 +173,18 @@ where
                 return;
             }
         };
-        let Some(changes) = self.roster.merge(connection, &admission.memberships) else {
+        let Admission { profile, memberships, horizons } = admission;
+        let Some(changes) = self.roster.merge(connection, &memberships) else {
             // It closed while the engines were asked: `close` may have come before Presence counted it.
             self.disconnect(counted);
             return;
         };
         self.moved(came(counted.user_id));
         self.listen(&changes);
-        for member in &admission.memberships {
+        for (channel, sees_above) in horizons {
+            self.roster.hide(counted.user_id, channel, sees_above);
+        }
+        for member in &memberships {
             self.standards.want(member.channel_id);
         }
         self.start_work();
@@ -190,7 +194,7 @@ where
             Some(number) => number + u64::from(unconfirmed),
             None => self.turns_appended,
         };
-        self.awaiting_turns.push_back((number, connection, Arc::new(admission.profile)));
+        self.awaiting_turns.push_back((number, connection, Arc::new(profile)));
         self.admit_confirmed();
     }
 
@@ -216,7 +220,10 @@ where
             return self.close(connection);
         }
         let Some(channels) = self.roster.admit(connection) else { return };
-        let subscription = |channel_id| Subscription { channel_id, last: self.feed.last(channel_id) };
+        let subscription = |(channel_id, sees_above)| {
+            let last = self.feed.last(channel_id);
+            Subscription { channel_id, last, sees_above }
+        };
         let channels = channels.into_iter().map(subscription).collect();
         self.outbox.send(connection.shard, Delivery::Admitted { token: connection.token, profile, channels });
     }

@@ -7,14 +7,16 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_ports::channels::Member;
 use ringside_session::mail::{ConnectionRef, ShardId};
-use ringside_types::{ChannelId, SessionId, UserId};
+use ringside_types::{ChannelId, MessageId, SessionId, UserId};
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Standing {
     version: u64,
     member: bool,
     /// Whether the user's shards know: by an admission's list, by `MemberAdded`, or by `Departed`.
     told: bool,
+    /// Messages up to this record are hidden from the user.
+    sees_above: MessageId,
 }
 
 #[derive(Debug)]
@@ -87,12 +89,13 @@ impl Roster {
         member: bool,
     ) -> Option<Listen> {
         let online = self.users.get_mut(&user)?;
-        let standing =
-            online.standings.entry(channel).or_insert(Standing { version: 0, member: false, told: false });
+        let standing = online.standings.entry(channel).or_default();
         if version <= standing.version {
             return None;
         }
-        let was = std::mem::replace(standing, Standing { version, member, told: false }).member;
+        // What the partition says of the user's sight may come before, and is of the membership that goes on.
+        let sees_above = if member { standing.sees_above } else { MessageId::ZERO };
+        let was = std::mem::replace(standing, Standing { version, member, told: false, sees_above }).member;
         match (was, member) {
             (false, true) => Some(Listen::Hold(channel)),
             (true, false) => Some(Listen::Release(channel)),
@@ -100,8 +103,18 @@ impl Roster {
         }
     }
 
-    /// The connection may get deliveries now; returns its user's channels. `None`: it is gone.
-    pub(crate) fn admit(&mut self, connection: ConnectionRef) -> Option<Vec<ChannelId>> {
+    /// Messages up to this record are hidden from a member. The list and the word of one membership may come in any
+    /// order: the later record counts.
+    pub(crate) fn hide(&mut self, user: UserId, channel: ChannelId, sees_above: MessageId) {
+        let online = self.users.get_mut(&user);
+        if let Some(standing) = online.and_then(|online| online.standings.get_mut(&channel)) {
+            standing.sees_above = standing.sees_above.max(sees_above);
+        }
+    }
+
+    /// The connection may get deliveries now; returns its user's channels, and up to where messages of them are hidden.
+    /// `None`: it is gone.
+    pub(crate) fn admit(&mut self, connection: ConnectionRef) -> Option<Vec<(ChannelId, MessageId)>> {
         let online = self.users.get_mut(self.owners.get(&connection)?)?;
         online.connections.iter_mut().find(|one| one.connection == connection)?.admitted = true;
         // A user's other connections learn of a new membership by its `MemberAdded`, which says where to begin; so does
@@ -111,7 +124,7 @@ impl Roster {
         for (channel, standing) in &mut online.standings {
             if standing.member && (standing.told || !others) {
                 standing.told = true;
-                channels.push(*channel);
+                channels.push((*channel, standing.sees_above));
             }
         }
         Some(channels)

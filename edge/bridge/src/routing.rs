@@ -239,7 +239,9 @@ where
         added: &MemberAdded,
         membership: &Arc<Membership>,
     ) {
-        let subscription = Subscription { channel_id, last: self.feed.last(channel_id) };
+        let sees_above = MessageId(added.sees_above);
+        let subscription = Subscription { channel_id, last: self.feed.last(channel_id), sees_above };
+        self.roster.hide(user_id, channel_id, sees_above);
         self.roster.tell(user_id, channel_id);
         for shard in self.roster.shards_of(user_id) {
             let delivery = Delivery::MemberAdded {

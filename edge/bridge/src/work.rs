@@ -11,6 +11,7 @@ use ringside_ports::presence::Connection;
 use ringside_ports::watching::PresenceView;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest, SignalRequest};
+use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, Epoch, PartitionId, Slot, Topic, UserId, partition_of};
 use ringside_wire::records::{
     ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, command, control,
@@ -64,13 +65,14 @@ pub(crate) enum Done {
     Nothing,
 }
 
-pub(crate) async fn admission<L, S, D: Accounts + Channels, P: Presence>(
+pub(crate) async fn admission<L, S: MessageStore, D: Accounts + Channels, P: Presence>(
     engines: Engines<L, S, D, P>,
     asked: ConnectionRef,
     connection: Connection,
     limit: u32,
 ) -> Done {
-    Done::Admission(asked, connection, admit(&engines.directory, &engines.presence, connection, limit).await)
+    let Engines { store, directory, presence, .. } = &engines;
+    Done::Admission(asked, connection, admit(store, directory, presence, connection, limit).await)
 }
 
 pub(crate) async fn page<L, S: MessageStore, D: Accounts, P>(
@@ -123,7 +125,7 @@ pub(crate) async fn check<L, S: MessageStore, D: Accounts + Channels, P>(
         Ok(channels.first().map(|channel| (member.role, Standard::from(channel))))
     };
     let answer = answer.await;
-    if !matches!(&answer, Ok(Some((_, standard))) if standard.is_plain()) {
+    if !matches!(&answer, Ok(Some((_, standard))) if standard.is_open_to(Operation::Send)) {
         find_repetitions(&engines.store, &mut sendings).await;
     }
     for sending in sendings.iter_mut().filter(|sending| sending.may_mention) {

@@ -117,8 +117,8 @@ impl Gateway {
         add(&self.counters.upgraded, 1);
         set(&self.counters.open, self.counters.open_now() + 1);
         let profile = self.index.connect(claims.sub, connection, profile);
-        for Subscription { channel_id, last } in channels {
-            self.index.join(claims.sub, channel_id, last);
+        for subscription in channels {
+            self.index.join(claims.sub, subscription);
         }
         let time = self.time(io);
         let interval = std::time::Duration::from_millis(self.config.heartbeat_interval_ms);

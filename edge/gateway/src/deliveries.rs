@@ -68,7 +68,8 @@ impl Gateway {
         }
     }
 
-    /// Events of channels: encoded once, queued to every connection of every member.
+    /// Events of channels: encoded once, queued to every connection of every member; once more for those from whom the
+    /// message is hidden.
     fn events(&mut self, io: &mut Io, valid_until: Instant, events: &[ChannelEvent]) {
         if io.now() >= valid_until {
             return self.fenced(io);
@@ -78,11 +79,17 @@ impl Gateway {
             let Self { index, encoded, scratch, counters, .. } = self;
             let id = MessageId(effective.id);
             encoded.clear();
+            let mut hidden = Vec::new();
             let mut failed = None;
             let mut deliveries = 0;
-            let mut deliver = |connection: ConnectionId| {
+            let mut deliver = |connection: ConnectionId, is_hidden: bool| {
+                let (encoded, sees_above) = match is_hidden {
+                    true => (&mut hidden, MessageId::MAX),
+                    false => (&mut *encoded, MessageId::ZERO),
+                };
                 if encoded.is_empty() && failed.is_none() {
-                    failed = frames::write_effective(encoded, scratch, *channel_id, effective).err();
+                    failed =
+                        frames::write_effective(encoded, scratch, *channel_id, effective, sees_above).err();
                 }
                 if let Some(queue) = io.queue(connection) {
                     queue.extend_from_slice(encoded);
@@ -99,14 +106,15 @@ impl Gateway {
             // Acknowledged before their membership ended: whoever said it is told, and who was told as a member is not twice.
             let mut own = frames::author(effective)
                 .map_or_else(Vec::new, |author| index.heard_out(author, *channel_id, id, now).to_vec());
-            let is_news = index.fan_out(*channel_id, id, |connection| {
+            let tells_of = frames::tells_of(effective);
+            let is_news = index.fan_out(*channel_id, id, tells_of, |connection, is_hidden| {
                 own.retain(|one| *one != connection);
                 if skipped.as_ref().is_some_and(|skipped| !skipped.contains(&connection)) {
-                    deliver(connection);
+                    deliver(connection, is_hidden);
                 }
             });
             if is_news || index.channel(*channel_id).is_none() {
-                own.into_iter().for_each(&mut deliver);
+                own.into_iter().for_each(|connection| deliver(connection, false));
             }
             if let Some(error) = failed {
                 tracing::error!(%error, channel = %channel_id, id = effective.id, "an event can't be shown to clients");
@@ -160,9 +168,9 @@ impl Gateway {
         change: u64,
         membership: &Arc<Membership>,
     ) {
-        let Subscription { channel_id, last } = subscription;
+        let channel_id = subscription.channel_id;
         self.index.came_back(user, channel_id, from_id);
-        if !self.index.join(user, channel_id, last) {
+        if !self.index.join(user, subscription) {
             return;
         }
         match frames::membership_events(channel_id, membership, Some(user), change) {

@@ -2,7 +2,7 @@
 
 use ringside_types::{ChannelId, CloseCode, MessageId, UnixMillis, UserId};
 use ringside_websocket::{Opcode, write_close, write_frame};
-use ringside_wire::amendment::{Deleted, PinChanged, ReactionUpdated, Updated};
+use ringside_wire::amendment::{Deleted, Hidden, PinChanged, ReactionUpdated, Updated};
 use ringside_wire::event::{
     self, ChannelChanged, ChannelView, Event, Goodbye, GoodbyeReason, MemberChanged, SettingsView,
 };
@@ -26,12 +26,14 @@ pub(crate) fn write_goodbye(out: &mut Vec<u8>, reason: GoodbyeReason, code: Clos
     write_close(out, Some(code as u16), "", None);
 }
 
-/// Appends the frames of an effective record: one for a message, one for each member of a change.
+/// Appends the frames of an effective record: one for a message, one for each member of a change. Messages up to
+/// `sees_above` are hidden from the reader.
 pub(crate) fn write_effective(
     out: &mut Vec<u8>,
     scratch: &mut Vec<u8>,
     channel_id: ChannelId,
     effective: &Effective,
+    sees_above: MessageId,
 ) -> Result<(), InvalidRecord> {
     match &effective.event {
         Some(effective::Event::Message(new)) => {
@@ -39,7 +41,7 @@ pub(crate) fn write_effective(
             write(out, scratch, None, &Event::MessageNew(&message));
         }
         _ => {
-            for event in change_events(channel_id, effective)? {
+            for event in change_events(channel_id, effective, sees_above)? {
                 write(out, scratch, None, &event);
             }
         }
@@ -47,11 +49,25 @@ pub(crate) fn write_effective(
     Ok(())
 }
 
-/// The events of a record that made a change.
+/// The message that a record says more of than that it is gone.
+pub(crate) fn tells_of(effective: &Effective) -> Option<MessageId> {
+    match &effective.event {
+        Some(effective::Event::Amended(Amended { change: Some(amended::Change::Deleted(_)), .. })) => None,
+        Some(effective::Event::Amended(amended)) => Some(MessageId(amended.message_id)),
+        _ => None,
+    }
+}
+
+/// The events of a record that made a change. One to a message that is hidden from the reader leaves nothing but its
+/// number, so that the numbers have no hole.
 pub(crate) fn change_events(
     channel_id: ChannelId,
     effective: &Effective,
+    sees_above: MessageId,
 ) -> Result<Vec<Event<'_>>, InvalidRecord> {
+    if tells_of(effective).is_some_and(|message_id| message_id <= sees_above) {
+        return Ok(vec![Event::MessageHidden(Hidden { channel_id, change: effective.change })]);
+    }
     match &effective.event {
         Some(effective::Event::Membership(change)) => {
             membership_events(channel_id, change, None, effective.change)

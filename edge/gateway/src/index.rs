@@ -4,6 +4,7 @@
 //! name one another by small numbers; each membership knows its place in the channel's list, so that leaving is not a
 //! search.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_reactor::ConnectionId;
 use ringside_session::cursor::Cursor;
-use ringside_session::mail::Attention;
+use ringside_session::mail::{Attention, Subscription};
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::records::Profile;
 use slab::Slab;
@@ -59,6 +60,8 @@ pub(crate) struct Channel {
     pub(crate) last: Option<MessageId>,
     members: Vec<u32>,
     cursors: Vec<(ConnectionId, Cursor)>,
+    /// Up to where messages are hidden from members; most have none.
+    horizons: BTreeMap<u32, MessageId>,
 }
 
 #[derive(Debug, Default)]
@@ -115,12 +118,23 @@ impl Index {
     }
 
     /// A user who is here is a member; false: known already, or not here. `last` counts for a channel that is new here.
-    pub(crate) fn join(&mut self, user: UserId, channel: ChannelId, last: Option<MessageId>) -> bool {
+    pub(crate) fn join(&mut self, user: UserId, subscription: Subscription) -> bool {
+        let Subscription { channel_id: channel, last, sees_above } = subscription;
         let Some(&user_key) = self.user_keys.get(&user) else { return false };
         let channels = &mut self.channels;
         let channel_key = *self.channel_keys.entry(channel).or_insert_with(|| {
-            channels.insert(Channel { id: channel, last, members: Vec::new(), cursors: Vec::new() }) as u32
+            channels.insert(Channel {
+                id: channel,
+                last,
+                members: Vec::new(),
+                cursors: Vec::new(),
+                horizons: BTreeMap::new(),
+            }) as u32
         });
+        if sees_above != MessageId::ZERO {
+            let horizon = self.channels[channel_key as usize].horizons.entry(user_key).or_default();
+            *horizon = sees_above.max(*horizon);
+        }
         let user = &mut self.users[user_key as usize];
         if user.memberships.iter().any(|membership| membership.channel == channel_key) {
             return false;
@@ -179,6 +193,7 @@ impl Index {
         let place = memberships.swap_remove(at).place;
         let channel = &mut self.channels[channel_key as usize];
         channel.members.swap_remove(place as usize);
+        channel.horizons.remove(&user_key);
         if let Some(&moved) = channel.members.get(place as usize) {
             let memberships = &mut self.users[moved as usize].memberships;
             let moved = memberships.iter_mut().find(|membership| membership.channel == channel_key);
@@ -234,13 +249,14 @@ impl Index {
         }
     }
 
-    /// Calls `deliver` for every connection that takes the event `id` of a channel, which becomes its last. False: it is
-    /// not due, or known already.
+    /// Calls `deliver` for every connection that takes the event `id` of a channel, which becomes its last, and says
+    /// whether the message that it tells of is hidden from the user. False: it is not due, or known already.
     pub(crate) fn fan_out(
         &mut self,
         channel: ChannelId,
         id: MessageId,
-        mut deliver: impl FnMut(ConnectionId),
+        tells_of: Option<MessageId>,
+        mut deliver: impl FnMut(ConnectionId, bool),
     ) -> bool {
         let Some(&key) = self.channel_keys.get(&channel) else { return false };
         let channel = &mut self.channels[key as usize];
@@ -250,10 +266,12 @@ impl Index {
         }
         channel.last = Some(id);
         for user in &channel.members {
+            let is_hidden = !channel.horizons.is_empty()
+                && tells_of.is_some_and(|id| channel.horizons.get(user).is_some_and(|above| id <= *above));
             for connection in &self.users[*user as usize].connections {
                 let cursor = channel.cursors.iter().find(|(of, _)| of == connection);
                 if cursor.is_none_or(|(_, cursor)| cursor.takes(id)) {
-                    deliver(*connection);
+                    deliver(*connection, is_hidden);
                 }
             }
         }
@@ -322,9 +340,13 @@ mod tests {
         ConnectionId::from_u64(1 << 32 | number)
     }
 
+    fn subscription(number: u128, last: Option<u64>) -> Subscription {
+        Subscription { channel_id: channel(number), last: last.map(MessageId), sees_above: MessageId::ZERO }
+    }
+
     fn reached(index: &mut Index, of: ChannelId, id: u64) -> Vec<u64> {
         let mut reached = Vec::new();
-        index.fan_out(of, MessageId(id), |one| reached.push(u64::from(one.slot())));
+        index.fan_out(of, MessageId(id), None, |one, _| reached.push(u64::from(one.slot())));
         reached.sort_unstable();
         reached
     }
@@ -334,7 +356,7 @@ mod tests {
         let mut index = Index::default();
         for (of, number) in [(1, 1), (2, 2), (3, 3), (3, 4)] {
             index.connect(user(of), connection(number), Arc::default());
-            index.join(user(of), channel(1), Some(MessageId(10)));
+            index.join(user(of), subscription(1, Some(10)));
         }
         index
     }
@@ -376,7 +398,7 @@ mod tests {
     fn nothing_is_due_before_the_join_is_answered() {
         let mut index = Index::default();
         index.connect(user(1), connection(1), Arc::default());
-        index.join(user(1), channel(1), None);
+        index.join(user(1), subscription(1, None));
         assert!(reached(&mut index, channel(1), 5).is_empty());
         index.channel(channel(1)).expect("known").last = Some(MessageId(5));
         assert_eq!(reached(&mut index, channel(1), 6), [1]);
@@ -399,7 +421,7 @@ mod tests {
                 }
                 1 if here.contains(&who) => {
                     assert_eq!(
-                        index.join(user(who), channel(which), Some(MessageId(0))),
+                        index.join(user(who), subscription(which, Some(0))),
                         model.insert((which, who))
                     );
                 }

@@ -250,7 +250,7 @@ fn write_sync_page(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Res
         page.changes.iter().map(|row| change_of(page, row)).collect::<Result<_, _>>()?;
     let mut changes = Vec::with_capacity(rows.len());
     for row in &rows {
-        changes.extend(frames::change_events(channel_id, row)?);
+        changes.extend(frames::change_events(channel_id, row, page.sees_above)?);
     }
     let (has_more, reset) = (page.has_more, page.reset);
     let page = SyncPage { channel_id, messages: &messages, changes, has_more, reset };
@@ -281,7 +281,7 @@ fn write_as_events(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Res
     }
     events.sort_unstable_by_key(|event| event.id);
     for event in &events {
-        frames::write_effective(out, scratch, page.request.channel_id, event)?;
+        frames::write_effective(out, scratch, page.request.channel_id, event, page.sees_above)?;
     }
     Ok(())
 }

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use ringside_reactor::Backend;
 use ringside_session::mail::{Answer, ChannelEvent, Delivery, Outcome, Request, Subscription};
 use ringside_types::{ChannelId, ErrorCode, MessageId};
-use ringside_wire::records::{Member, Membership, MembershipKind, effective};
+use ringside_wire::records::{
+    Amended, Edited, Effective, Member, Membership, MembershipKind, Reacted, amended, effective,
+};
 use serde_json::json;
 use support::{CHANNEL, OTHER, Stand, deadline, event, frame, is_silent, live, new_ids, page, say, user};
 
@@ -21,6 +23,7 @@ over_both_backends!(
     a_sync_of_a_channel_made_a_moment_ago_waits_for_the_word_of_it,
     a_page_of_an_earlier_sync_is_dropped,
     a_new_member_starts_where_the_membership_does,
+    what_is_hidden_from_a_joiner_stays_so_when_it_changes,
     who_was_removed_gets_not_one_more_event,
     who_was_removed_is_told_what_became_of_their_own,
     a_rejection_reaches_every_connection_of_the_sender,
@@ -200,7 +203,7 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
     let (mut joiner, _) = stand.connect(2, &[]);
     let added = |last| Delivery::MemberAdded {
         user_id: user(2),
-        subscription: Subscription { channel_id: CHANNEL, last },
+        subscription: Subscription { channel_id: CHANNEL, last, sees_above: MessageId::ZERO },
         from_id: MessageId(20),
         change: 3,
         membership: membership(MembershipKind::Added, 2),
@@ -229,6 +232,44 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
     stand.events(CHANNEL, &[25, 26]);
     assert_eq!(frame(&mut late)["type"], "channel.member_added");
     assert_eq!(new_ids(&mut late, 1), [26], "its own record is not news");
+}
+
+/// A member who joined at record 20 sees nothing of older messages but the numbers of their changes.
+fn what_is_hidden_from_a_joiner_stays_so_when_it_changes(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut early, _) = stand.connect(1, &[live(CHANNEL, 20)]);
+    let (mut joiner, _) =
+        stand.connect(2, &[Subscription { sees_above: MessageId(20), ..live(CHANNEL, 20) }]);
+    let amend = |id: u64, message_id: u64, change| {
+        let amended =
+            Amended { message_id, actor_id: user(1).as_bytes().to_vec().into(), change: Some(change) };
+        let event = Some(effective::Event::Amended(amended));
+        let effective = Effective { id, prev: id - 1, seq: 0, change: id - 20, event };
+        ChannelEvent { channel_id: CHANNEL, effective }
+    };
+    let edited = || {
+        let Some(effective::Event::Message(message)) = event(9, 8).event else { unreachable!() };
+        amended::Change::Edited(Edited { message: Some(message), seq: 9, ..Edited::default() })
+    };
+    let reacted = Reacted { emoji: "👍".into(), count: 1, ..Reacted::default() };
+    let events = [
+        amend(21, 9, edited()),
+        amend(22, 9, amended::Change::Reacted(reacted)),
+        amend(23, 9, amended::Change::Pinned(true)),
+        amend(24, 21, amended::Change::Pinned(true)),
+        amend(25, 9, amended::Change::Deleted(true)),
+    ];
+    stand.post(Delivery::Events { valid_until: deadline(), events: events.into() });
+    for change in 1..=3 {
+        let told = frame(&mut joiner);
+        let hidden = json!({"channel_id": CHANNEL.to_string(), "change": change});
+        assert_eq!(told, json!({"type": "message.hidden", "payload": hidden}));
+    }
+    assert_eq!(frame(&mut joiner)["type"], "message.pinned", "what came after the joining is theirs");
+    assert_eq!(frame(&mut joiner)["type"], "message.deleted", "and that something is gone");
+    let kinds: Vec<_> = (0..5).map(|_| frame(&mut early)["type"].clone()).collect();
+    let all = ["message.updated", "reaction.updated", "message.pinned", "message.pinned", "message.deleted"];
+    assert_eq!(kinds, all);
 }
 
 fn who_was_removed_gets_not_one_more_event(backend: Backend) {

@@ -216,6 +216,31 @@ impl Walk {
         bob.until("message.deleted", contract);
     }
 
+    /// A message from before one joined, in a channel that hides those, changes: live and in a sync it is a number.
+    fn hidden(&mut self) {
+        let Self { contract, ada, bob, .. } = self;
+        let wish = json!({"type": "group", "name": "from now on", "member_ids": []});
+        let channel = ada.rest("POST", "/channels", Some(wish))["id"].as_str().expect("an id").to_owned();
+        let settings = json!({"settings": {"history_for_joiners": "from_join"}});
+        ada.rest("PATCH", &format!("/channels/{channel}"), Some(settings));
+        ada.send(contract, "message.send", &json!({"channel_id": channel, "content": "secret"}));
+        let message = ada.until("message.new", contract)["message_id"].clone();
+        ada.rest("POST", &format!("/channels/{channel}/members"), Some(json!({"user_ids": [bob.id]})));
+        let joined = bob.until("channel.member_added", contract)["change"].clone();
+        let edit = json!({"channel_id": channel, "message_id": message, "content": "secret still"});
+        ada.send(contract, "message.edit", &edit);
+        let told = bob.until("message.hidden", contract);
+        let number = told["change"].clone();
+        assert_eq!(number.as_u64(), joined.as_u64().map(|joined| joined + 1));
+        assert_eq!(told, json!({"channel_id": channel, "change": number}));
+        let asked =
+            json!({"channels": [{"channel_id": channel, "last_message_id": null, "last_change": joined}]});
+        bob.send(contract, "sync", &asked);
+        let page = bob.until("sync.page", contract);
+        assert_eq!(page["changes"], json!([{"type": "message.hidden", "payload": told}]));
+        assert_eq!(page["messages"], json!([]));
+    }
+
     fn connection(&mut self) {
         let Self { contract, ada, channel, .. } = self;
         let asked = json!({"channels": [{"channel_id": channel, "last_message_id": null, "last_change": 0}]});
@@ -276,6 +301,7 @@ fn every_frame_is_as_the_document_says() {
     ada.rest("DELETE", &format!("/channels/{gone}"), None);
     bob.until("channel.deleted", &mut contract);
     let mut walk = Walk { contract, ada, bob, channel };
+    walk.hidden();
     walk.messages();
     walk.connection();
     let contract = walk.goodbye(server);

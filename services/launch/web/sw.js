@@ -60,7 +60,7 @@ async function newest(request, path) {
 
 /** Unless somebody looks at the app in some tab. */
 async function tell({ title, options }) {
-  const pages = await self.clients.matchAll({ type: "window" });
+  const pages = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
   if (!pages.some((page) => page.focused)) await self.registration.showNotification(title, options);
 }
 

@@ -2,8 +2,9 @@
 
 use ringside_ports::channels::Member;
 use ringside_ports::presence::Connection;
-use ringside_ports::{Accounts, Channels, EngineError, Presence};
+use ringside_ports::{Accounts, Channels, EngineError, MessageStore, Presence, reading};
 use ringside_session::mail::AdmitRefusal;
+use ringside_types::{ChannelId, MessageId};
 use ringside_wire::records::Profile;
 
 use crate::pages::profile;
@@ -13,10 +14,13 @@ use crate::pages::profile;
 pub(crate) struct Admission {
     pub(crate) profile: Profile,
     pub(crate) memberships: Vec<Member>,
+    /// Channels of which something is hidden from the user, and up to which record.
+    pub(crate) horizons: Vec<(ChannelId, MessageId)>,
 }
 
 /// Asks the engines. On a refusal nothing is left behind.
-pub(crate) async fn admit<D: Accounts + Channels, P: Presence>(
+pub(crate) async fn admit<S: MessageStore, D: Accounts + Channels, P: Presence>(
+    store: &S,
     directory: &D,
     presence: &P,
     connection: Connection,
@@ -29,7 +33,7 @@ pub(crate) async fn admit<D: Accounts + Channels, P: Presence>(
     if !presence.connect(connection, limit).await.map_err(unavailable)? {
         return Err(AdmitRefusal::TooManyConnections);
     }
-    let looked_up = look_up(directory, &connection).await;
+    let looked_up = look_up(store, directory, &connection).await;
     if !matches!(looked_up, Ok(Some(_))) {
         // A connection that stays counted would keep its user out; one that can't be removed now dies with the epoch.
         let _ = presence.disconnect(&[connection]).await;
@@ -37,7 +41,8 @@ pub(crate) async fn admit<D: Accounts + Channels, P: Presence>(
     looked_up.map_err(unavailable)?.ok_or(AdmitRefusal::SessionEnded)
 }
 
-async fn look_up<D: Accounts + Channels>(
+async fn look_up<S: MessageStore, D: Accounts + Channels>(
+    store: &S,
     directory: &D,
     connection: &Connection,
 ) -> Result<Option<Admission>, EngineError> {
@@ -48,5 +53,7 @@ async fn look_up<D: Accounts + Channels>(
         return Ok(None);
     };
     let memberships = directory.memberships(connection.user_id, None).await?;
-    Ok(Some(Admission { profile: profile(user), memberships }))
+    let channels: Vec<ChannelId> = memberships.iter().map(|member| member.channel_id).collect();
+    let horizons = reading::horizons(store, &channels, connection.user_id).await?;
+    Ok(Some(Admission { profile: profile(user), memberships, horizons }))
 }

@@ -215,7 +215,7 @@ pub fn profile(number: u128) -> Profile {
 }
 
 pub fn live(channel_id: ChannelId, last: u64) -> Subscription {
-    Subscription { channel_id, last: Some(MessageId(last)) }
+    Subscription { channel_id, last: Some(MessageId(last)), sees_above: MessageId::ZERO }
 }
 
 /// The record `id` of a channel: its `id`th message, by user 1.
@@ -265,6 +265,7 @@ pub fn page(request: ReadRequest, ids: std::ops::Range<u64>, head: u64, has_more
         tallies: Vec::new(),
         senders: vec![(user(1), profile(1))],
         changes: Vec::new(),
+        sees_above: MessageId::ZERO,
         edited: Vec::new(),
         has_more,
         reset: false,

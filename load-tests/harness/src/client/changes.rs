@@ -24,7 +24,12 @@ struct Payload {
 pub(super) fn read(kind: &str, payload: &str) -> Result<Option<(Uuid, Change)>, serde_json::Error> {
     let is_numbered = matches!(
         kind,
-        "message.updated" | "message.deleted" | "reaction.updated" | "message.pinned" | "message.unpinned"
+        "message.updated"
+            | "message.deleted"
+            | "message.hidden"
+            | "reaction.updated"
+            | "message.pinned"
+            | "message.unpinned"
     );
     if !is_numbered && !kind.starts_with("channel.") {
         return Ok(None);

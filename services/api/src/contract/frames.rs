@@ -50,6 +50,12 @@ pub(super) const EVENTS: &[Frame] = &[
     frame("message.deleted", "MessageDeleted", "A message was deleted."),
     frame("message.pinned", "MessagePinChanged", "A message was pinned."),
     frame("message.unpinned", "MessagePinChanged", "A message is pinned no longer."),
+    frame(
+        "message.hidden",
+        "MessageHidden",
+        "Something changed in a message from before one joined, in a channel that hides those from joiners: the \
+         change's number, and nothing else. Live and in `sync.page`.",
+    ),
     frame("reaction.updated", "ReactionUpdated", "Somebody reacted, or took it back."),
     frame("message.status", "MessageStatus", "How far a member has come."),
     frame("typing.update", "TypingUpdate", "Who types now, each for six seconds."),

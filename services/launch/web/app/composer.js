@@ -116,9 +116,9 @@ export function Composer({ channel, mode, setMode, controls, thread }) {
   const wait = useWait(channel, mode.edit);
   const most = (useRingside(() => ringside.limits?.message_bytes) || MESSAGE_BYTES) - ENVELOPE_BYTES;
   const size = text.length * 4 > most * WARN_SHARE ? bytesOf(text) : 0;
-  controls.field = field.current;
   useHeight(field, text);
-  useEffect(() => void (controls.field = field.current));
+  // Before the conversation's own effects, the first of which wants the focus here.
+  useLayoutEffect(() => void (controls.field = field.current));
   useEffect(() => () => void Promise.resolve(ringside.typing(channel.id, false)).catch(() => {}), []);
 
   const cancel = () => (setMode({}), field.current?.focus());

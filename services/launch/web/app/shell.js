@@ -57,7 +57,7 @@ function useEnded(at) {
   useEffect(() => ringside.on("left", (channel, { type, actor_id }) => {
     if (!type || actor_id === ringside.me?.id) return;
     const text = type === "channel.deleted" ? `“${titleOf(channel)}” was deleted` : `You were removed from “${titleOf(channel)}”`;
-    if (channel.id === at.current) setEnded({ id: channel.id, text });
+    if (channel.id === at.current) setEnded({ id: channel.id, text, unsent: channel.pending.map(({ content }) => content) });
     else toast(`${text}.`);
   }), []);
   return ended?.id === at.current ? ended : null;
@@ -70,11 +70,13 @@ function Nowhere({ wanted, ended }) {
   useEffect(() => void (ended && document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector("#main .button"))?.focus()), [ended]);
   if (wanted && state !== "live" && !count) return html`<main id="main" tabindex="-1" class="talk"></main>`;
   const title = ended ? ended.text : wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
+  const unsent = ended ? [...ended.unsent, draftOf(wanted)].filter(Boolean) : [];
   const text = ended ? "You can’t read or write there any more." : wanted
     ? "It was deleted, or you are not a member of it."
     : count ? `Pick one on the left, or press ${SHORTCUT} to go anywhere.` : "Nothing here yet. Three good ways to begin:";
   return html`<main id="main" tabindex="-1" class="talk nowhere"><${Empty} as="h1" icon=${wanted ? "lock" : "mark"} title=${title}><p role=${ended && "alert"}>${text}</p>
-    ${ended && draftOf(wanted) && html`<p class="note">What you were writing:</p><p class="rescued" dir="auto" tabindex="0">${draftOf(wanted)}</p>`}
+    ${unsent.length > 0 && html`<p class="note">What was not sent:</p>`}
+    ${unsent.map((text) => html`<p class="rescued" dir="auto" tabindex="0">${text}</p>`)}
     ${wanted ? html`<${Button} onClick=${() => navigate("#/", true)}>Back to all conversations</>` : !count && html`<${Ways} />`}</></main>`;
 }
 

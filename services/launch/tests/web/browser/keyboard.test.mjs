@@ -92,6 +92,12 @@ test("everything by keyboard alone", async (t) => {
     await anna.message("A reply to it").getByRole("link", { name: /In here/ }).waitFor();
   });
 
+  await step("after a reload one writes on at once", async () => {
+    await page.reload();
+    await anna.message("A reply to it").waitFor();
+    await expectSoon(() => anna.composer.evaluate((node) => node === document.activeElement), "the field has the focus");
+  });
+
   await step("settings open, and Escape closes them and gives the focus back", async () => {
     const gear = button("Settings", anna.channels);
     await walkTo(page, gear, "Shift+Tab");
