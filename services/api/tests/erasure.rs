@@ -174,6 +174,13 @@ async fn after_an_erasure_nothing_personal_is_left() {
                         names_it.push(text);
                     }
                     _ => {}
+    for file in ["directory.sqlite", "directory.sqlite-wal"] {
+        let held = std::fs::read(scene.folder.path().join(file)).unwrap_or_default();
+        for trace in ["ada@example.org", "Ada Lovelace", "counting"] {
+            let found = held.windows(trace.len()).any(|bytes| bytes == trace.as_bytes());
+            assert!(!found, "{file} still holds {trace}");
+        }
+    }
                 }
             }
         }

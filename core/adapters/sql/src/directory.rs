@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use ringside_ports::EngineError;
-use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row as _, SqlitePool};
 
 use crate::accounts;
 
@@ -54,6 +54,8 @@ impl Directory {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is deleted or overwritten is gone from the file, not only from its tables.
+            .pragma("secure_delete", "ON")
             .busy_timeout(BUSY_TIMEOUT);
         let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let writer = one.connect_with(options.clone()).await.map_err(OpenError::Database)?;
@@ -65,6 +67,19 @@ impl Directory {
         let readers = SqlitePoolOptions::new().max_connections(READERS);
         let readers = readers.connect_with(options.read_only(true)).await.map_err(OpenError::Database)?;
         Ok(Self { writer, readers })
+    }
+
+    /// Writes what the write-ahead log holds into the database and empties it, such that no former content outlives an
+    /// erasure there. A reader that is in the way puts it off: then it happens when the log is next full or the server
+    /// stops.
+    pub(crate) async fn empty_journal(&self) {
+        match sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.writer).await {
+            Ok(row) if row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0) => {}
+            Ok(_) => {
+                tracing::info!("an erasure's traces stay in the write-ahead log until its next checkpoint")
+            }
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied after an erasure"),
+        }
     }
 
     /// Copies the database into a new file. Nothing is written to it from before `held` is called until the copy is

@@ -126,6 +126,9 @@ impl Profiles for Directory {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let erased = erasure::run(&mut transaction, user, actor, now).await?;
         transaction.commit().await.map_err(failed)?;
+        if erased.is_some() {
+            self.empty_journal().await;
+        }
         Ok(erased)
     }
 
