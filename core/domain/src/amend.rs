@@ -4,7 +4,7 @@
 //! of its own deletion carries the record that did it, and records at or above the one that decides are not seen.
 
 use ringside_types::authorization::{ChannelKind, Role, allowed};
-use ringside_types::limits::REACTION_USERS_SHOWN;
+use ringside_types::limits::{MESSAGE_EMOJI_MAX, REACTION_USERS_SHOWN};
 use ringside_types::{ErrorCode, MessageId};
 use ringside_wire::records::{
     Amend, Amended, ChangeBody, Edited, Reacted, Reaction, amend, amended, change_body,
@@ -187,6 +187,9 @@ impl Asked {
     }
 
     fn react(&self, target: MessageId, reaction: &Reaction, known: &mut Known, rows: &mut Rows) -> Verdict {
+        if !reaction.removed && !self.takes_emoji(target, &reaction.emoji, known) {
+            return Verdict::Refused(ErrorCode::BadRequest);
+        }
         let intervals = known.reactions.entry((target, reaction.emoji.clone())).or_default();
         let own = |row: &&mut ReactionRow| {
             row.user_id == self.key.sender_id && holds_at(row.from_id, row.to_id, self.id)
@@ -229,6 +232,19 @@ impl Asked {
             count,
             users: users.collect(),
         }))
+    }
+
+    /// Whether an emoji stands on the message, or there is room for one more.
+    fn takes_emoji(&self, target: MessageId, emoji: &str, known: &Known) -> bool {
+        let stands = |rows: &[ReactionRow]| rows.iter().any(|row| holds_at(row.from_id, row.to_id, self.id));
+        let on_message =
+            known.reactions.iter().filter(|((message, _), rows)| *message == target && stands(rows));
+        let (mut count, mut is_there) = (0, false);
+        for ((_, one), _) in on_message {
+            count += 1;
+            is_there |= one == emoji;
+        }
+        is_there || count < MESSAGE_EMOJI_MAX
     }
 
     fn pin(&self, target: MessageId, pinned: bool, known: &mut Known, rows: &mut Rows) -> Verdict {

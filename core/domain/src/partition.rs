@@ -99,11 +99,11 @@ impl Known {
             ..Self::default()
         };
         // What two records want may come twice.
-        for row in loaded.reactions {
-            let rows = known.reactions.entry((row.message_id, row.emoji.clone())).or_default();
-            if !rows.contains(&row) {
-                rows.push(row);
-            }
+        let mut reactions = loaded.reactions;
+        reactions.sort_unstable_by(|a, b| interval(a).cmp(&interval(b)));
+        reactions.dedup_by(|a, b| interval(a) == interval(b));
+        for row in reactions {
+            known.reactions.entry((row.message_id, row.emoji.clone())).or_default().push(row);
         }
         for row in loaded.pins {
             let rows = known.pins.entry(row.message_id).or_default();
@@ -293,6 +293,11 @@ fn members_of(body: &command::Body) -> Vec<(ChannelId, UserId)> {
     }
 }
 
+/// Which interval a row is of.
+fn interval(row: &ReactionRow) -> (MessageId, &str, UserId, MessageId) {
+    (row.message_id, &row.emoji, row.user_id, row.from_id)
+}
+
 fn key_of(body: &command::Body) -> Option<Key> {
     match body {
         command::Body::Send(send) => Key::of(send).ok(),
@@ -309,6 +314,10 @@ fn want_amended(amend: &records::Amend, wanted: &mut Wanted) {
     match &amend.change {
         Some(records::amend::Change::Reaction(reaction)) => {
             wanted.reactions.push((channel, target, reaction.emoji.clone()));
+            // Of every emoji: what a message takes of them is bounded.
+            if !reaction.removed {
+                wanted.reacted.push((channel, target, target));
+            }
         }
         Some(records::amend::Change::Pinned(_)) => wanted.pins.push((channel, target)),
         _ => {}

@@ -384,6 +384,8 @@ pub struct Wanted {
     pub pinned: Vec<ChannelId>,
     /// How far these users have read, and what has come to their devices.
     pub reads: Vec<(UserId, ChannelId)>,
+    /// How far these users have read, wherever they have.
+    pub reads_of: Vec<UserId>,
 }
 
 impl Wanted {
@@ -398,6 +400,7 @@ impl Wanted {
             && self.pins.is_empty()
             && self.pinned.is_empty()
             && self.reads.is_empty()
+            && self.reads_of.is_empty()
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use ringside_types::authorization::Operation;
-use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
+use ringside_types::limits::{IDEMPOTENCY_WINDOW_MS, MESSAGE_EMOJI_MAX};
 use ringside_types::{ChannelId, ClientId, MessageId, RINGSIDE_EPOCH_MS, UnixMillis, UserId};
 use ringside_wire::records::{
     Amend, Channel, ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, Reaction,
@@ -374,5 +374,42 @@ proptest! {
             disturbed.tables.without_void_interest(),
             undisturbed.tables.without_void_interest()
         );
+    }
+}
+
+#[test]
+fn a_message_takes_so_many_different_emoji() {
+    let time = UnixMillis(RINGSIDE_EPOCH_MS + 1_000_000);
+    let (mut versions, mut ids, mut log) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let joining = Wish::Membership { channel: 0, user: 0, how: Standing::Added, old_version: false };
+    for wish in [joining, Wish::Send { channel: 0, user: 0, client: 0 }] {
+        log.push(Record { time, body: body(wish, &mut versions, &ids) });
+        ids.push(MessageId::following(ids.last().copied().unwrap_or_default(), time, PARTITION));
+    }
+    let mut react = |emoji: usize, removed, client| {
+        let reaction = Reaction { emoji: format!("e{emoji}"), removed };
+        let amend = Amend {
+            channel_id: id(0).into(),
+            sender_id: id(0).into(),
+            client_id: id(client).into(),
+            message_id: ids[1].0,
+            change: Some(amend::Change::Reaction(reaction)),
+            ..Amend::default()
+        };
+        log.push(Record { time, body: command::Body::Amend(amend) });
+    };
+    for emoji in 0..=MESSAGE_EMOJI_MAX {
+        react(emoji, false, 100 + emoji as u128);
+    }
+    react(0, true, 1);
+    react(MESSAGE_EMOJI_MAX, false, 2);
+    react(MESSAGE_EMOJI_MAX + 1, false, 3);
+    for sizes in [1, 7, log.len()] {
+        let tables = run(&log, &[sizes], &[]).tables;
+        let standing = tables.reactions.values().filter(|row| row.to_id == MessageId::ZERO);
+        let standing: BTreeSet<&str> = standing.map(|row| row.emoji.as_str()).collect();
+        assert_eq!(standing.len(), MESSAGE_EMOJI_MAX);
+        assert!(!standing.contains("e0") && !standing.contains("e51") && standing.contains("e50"));
+        assert_eq!(tables.changes.len(), 1 + MESSAGE_EMOJI_MAX + 2, "what is refused changes nothing");
     }
 }

@@ -6,7 +6,7 @@ pub mod presence;
 use std::future::Future;
 use std::net::IpAddr;
 
-use ringside_domain::rows::MessageRow;
+use ringside_domain::rows::{MessageRow, ReadRow};
 use ringside_domain::tally::Tally;
 use ringside_types::{ChannelId, ClientId, MessageId, SessionId, UnixMillis, UserId};
 use ringside_wire::amendment::Change;
@@ -49,6 +49,8 @@ pub enum ServiceError {
     RateLimited {
         /// When to try again, in milliseconds.
         retry_after_ms: u64,
+        /// What was reached: so many in the limit's time.
+        limit: u32,
     },
     /// 503: an engine did not confirm; it may have been done all the same.
     #[error("{0}")]
@@ -321,6 +323,17 @@ pub struct ChannelSummary {
     pub unread_count: u64,
 }
 
+/// What is a user's own in a part of a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// What they wrote.
+    pub messages: Vec<MessageRow>,
+    /// Their reactions: on which message, with which emoji.
+    pub reactions: Vec<(MessageId, String)>,
+    /// Below which message the next part goes on; `None`: this is the last.
+    pub next: Option<MessageId>,
+}
+
 /// Messages.
 pub trait MessageService: Clone + Send + Sync + 'static {
     /// Sends a message, as `message.send` does.
@@ -358,12 +371,25 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         after: Option<MessageId>,
         limit: usize,
     ) -> impl Future<Output = Result<(Vec<MessageRow>, bool), ServiceError>> + Send;
-    /// The pinned messages, those pinned last first; for members.
+    /// The pinned messages, those pinned last first, pinned by records below `before`; for members. With the record below
+    /// which the next page goes on.
     fn pins(
         &self,
         caller: UserId,
         channel: ChannelId,
-    ) -> impl Future<Output = Result<Vec<MessageRow>, ServiceError>> + Send;
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<MessageRow>, Option<MessageId>), ServiceError>> + Send;
+    /// How far a user has read, in every channel where they ever read or wrote; those that they have left, too.
+    fn positions(&self, user: UserId) -> impl Future<Output = Result<Vec<ReadRow>, ServiceError>> + Send;
+    /// What is a user's own in a part of a channel, newest first, below `before`. It asks for no membership: it is theirs.
+    fn own(
+        &self,
+        user: UserId,
+        channel: ChannelId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Own, ServiceError>> + Send;
     /// How reactions stand on messages of one channel, as the caller, a member, sees them.
     fn reactions(
         &self,

@@ -28,6 +28,8 @@ pub const WATCHED_USERS_MAX: usize = 2_000;
 pub const STATUS_MESSAGE_CHARS_MAX: usize = 140;
 /// Users whom one message mentions at the most; whom it names beyond that, it does not mention.
 pub const MENTIONS_MAX: usize = 50;
+/// Different emoji on one message at the most.
+pub const MESSAGE_EMOJI_MAX: usize = 50;
 /// Users named in `reaction.updated`.
 pub const REACTION_USERS_SHOWN: usize = 20;
 /// Reactions read for one page of messages, those taken back included; beyond them a page counts what it has read.
@@ -40,8 +42,8 @@ pub const SYNC_CHANNELS_MAX: usize = 1_000;
 pub const SYNC_PAGE_DEFAULT: usize = 100;
 /// Messages a `sync.page` holds at the most.
 pub const SYNC_PAGE_MAX: usize = 200;
-/// Pinned messages of a channel that a list shows.
-pub const PINS_SHOWN: usize = 100;
+/// Pinned messages of a channel at the most; requests at the same moment may pass it by their number.
+pub const PINS_MAX: usize = 100;
 /// Items of a REST list at the most.
 pub const LIST_MAX: usize = 100;
 /// Items of a REST list when the client does not say.

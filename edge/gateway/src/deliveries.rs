@@ -138,6 +138,7 @@ impl Gateway {
         };
         let message = match &*rejection.code {
             "not_a_member" => "It was not done: you were not a member of the channel any more.",
+            "bad_request" => "It was not done: the message has as many different reactions as it takes.",
             "not_found" => "It was not done: the message is not there.",
             _ => "It was not done: you were not allowed to any more.",
         };

@@ -93,9 +93,13 @@ pub(crate) async fn pins<S: Services>(
     Extension(caller): Extension<Caller>,
     Path(channel): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let rows = app.services.messages().pins(caller.user_id, id(&channel)?).await?;
+    Query(query): Query<ListQuery>,
+    let part: ListPart = query.part()?;
+    let before = part.cursor.as_deref().map(cursor).transpose()?;
+    let pins = app.services.messages().pins(caller.user_id, id(&channel)?, before, part.limit);
+    let (rows, next_cursor) = pins.await?;
     let items = views::messages(&app.services, caller.user_id, &rows).await?;
-    Ok(Json(json!({"items": items, "next_cursor": null})))
+    Ok(Json(json!({"items": items, "next_cursor": next_cursor})))
 }
 
 pub(crate) async fn thread<S: Services>(
@@ -105,7 +109,7 @@ pub(crate) async fn thread<S: Services>(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let part: ListPart = query.part()?;
-    let after = part.cursor.as_deref().map(id).transpose()?;
+    let after = part.cursor.as_deref().map(cursor).transpose()?;
     let replies =
         app.services.messages().thread(caller.user_id, id(&channel)?, id(&message)?, after, part.limit);
     let (rows, has_more) = replies.await?;
@@ -115,6 +119,11 @@ pub(crate) async fn thread<S: Services>(
 }
 
 async fn amend<S: Services>(
+/// A cursor that is a record's id.
+fn cursor(text: &str) -> Result<MessageId, Problem> {
+    text.parse().map_err(|_| Problem::bad_request("`cursor` is not from an earlier answer; leave it out."))
+}
+
     app: &App<S>,
     caller: Caller,
     (channel, message): (&str, &str),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
@@ -27,7 +27,8 @@ pub(crate) async fn authenticated<S: Services>(
     let remaining = charge(&app, account, Rate { per_minute: limit, burst: limit }).await?;
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
-    if limit > 0 {
+    // One that another limit refused tells of that one.
+    if limit > 0 && response.status() != StatusCode::TOO_MANY_REQUESTS {
         let headers = response.headers_mut();
         // A token comes back every 60 s / limit; the bucket is whole again when all that is missing is back.
         let reset_s = u64::from(limit.saturating_sub(remaining)) * 60 / u64::from(limit);

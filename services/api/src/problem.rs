@@ -16,7 +16,7 @@ pub(crate) struct Problem {
     /// Fields by their names, and what each must be.
     fields: Vec<(Cow<'static, str>, String)>,
     retry_after_ms: Option<u64>,
-    /// The limit that was reached, per minute.
+    /// The limit that was reached.
     limit: Option<u32>,
 }
 
@@ -49,8 +49,8 @@ impl Problem {
     }
 
     /// Names the limit that was reached, for the `RateLimit-*` headers.
-    pub(crate) fn of_limit(self, per_minute: u32) -> Self {
-        Self { limit: Some(per_minute), ..self }
+    pub(crate) fn of_limit(self, limit: u32) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 
     /// The same, where it is a limit that was reached.
@@ -113,7 +113,9 @@ impl From<ServiceError> for Problem {
                 let named = |error: FieldError| (error.field.into(), error.message);
                 Self::invalid(detail, fields.into_iter().map(named).collect())
             }
-            ServiceError::RateLimited { retry_after_ms } => Self::rate_limited(retry_after_ms),
+            ServiceError::RateLimited { retry_after_ms, limit } => {
+                Self::rate_limited(retry_after_ms).of_limit(limit)
+            }
             ServiceError::Unavailable(_) => {
                 tracing::warn!(%detail, "a request was not confirmed");
                 let detail = "The request was not confirmed; it may have been done. Try again.";

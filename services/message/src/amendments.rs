@@ -1,9 +1,12 @@
 //! Amendments over REST: what can be refused is refused before the log has it, and the answer waits until it is done.
 
+use std::collections::HashSet;
+
 use ringside_domain::rows::{Key, MessageRow, Wanted};
 use ringside_ports::reading;
-use ringside_ports::service::{Amendment, Sent, ServiceError};
+use ringside_ports::service::{Amendment, FieldError, Sent, ServiceError};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_types::limits::{MESSAGE_EMOJI_MAX, PINS_MAX};
 use ringside_types::{MessageId, UserId};
 use ringside_wire::amendment::Change;
 use ringside_wire::records::{self, Command, command};
@@ -30,6 +33,7 @@ where
         }
         let may = standing.may_amend(&row, &change);
         let is_idle = may.is_ok() && self.is_so_already(caller, &row, &change).await?;
+        let has_room = if is_idle { Ok(()) } else { self.has_room(&row, &change).await };
         let record = records::Amend {
             channel_id: channel_id.as_bytes().to_vec().into(),
             sender_id: caller.as_bytes().to_vec().into(),
@@ -45,6 +49,7 @@ where
             return Ok(Sent::Stored(row));
         }
         may?;
+        has_room?;
         self.charge(caller, channel_id).await?;
         self.append(channel_id, Command { body: Some(command::Body::Amend(record)) }).await?;
         let made = self.made(key).await?;
@@ -55,6 +60,42 @@ where
             None if row.is_deleted() => Err(ServiceError::NotFound("This message has been deleted.".into())),
             None => Ok(Sent::Received),
         }
+    }
+
+    /// Whether the message takes one more emoji, or the channel one more pin. Of emoji the partition has the last word.
+    async fn has_room(&self, row: &MessageRow, change: &Change<'_>) -> Result<(), ServiceError> {
+        let channel = row.channel_id;
+        match change {
+            Change::React { emoji, removed: false } => {
+                let reacted = vec![(channel, row.message_id, row.message_id)];
+                let mut standing = self.store.load(&Wanted { reacted, ..Wanted::default() }).await?.reactions;
+                standing.retain(|row| row.to_id == MessageId::ZERO);
+                let kinds: HashSet<&str> = standing.iter().map(|row| row.emoji.as_str()).collect();
+                if kinds.len() >= MESSAGE_EMOJI_MAX && !kinds.contains(&**emoji) {
+                    let full =
+                        format!("finds {MESSAGE_EMOJI_MAX} others on the message, which are all it takes");
+                    return Err(ServiceError::Invalid(vec![FieldError { field: "emoji", message: full }]));
+                }
+            }
+            Change::Pin(true) => {
+                let pinned = vec![channel];
+                let mut pins = self.store.load(&Wanted { pinned, ..Wanted::default() }).await?.pins;
+                pins.retain(|row| row.to_id == MessageId::ZERO);
+                if pins.len() < PINS_MAX {
+                    return Ok(());
+                }
+                // A deleted message can't be unpinned, and takes no room.
+                let records = pins.iter().map(|row| (channel, row.message_id)).collect();
+                let pinned = self.store.load(&Wanted { records, ..Wanted::default() }).await?.messages;
+                if pinned.iter().filter(|row| !row.is_deleted()).count() >= PINS_MAX {
+                    let message =
+                        format!("finds {PINS_MAX} others pinned, which are all a channel takes; unpin one");
+                    return Err(ServiceError::Invalid(vec![FieldError { field: "message_id", message }]));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Whether a reaction or pin stands (or doesn't) as it is asked for: then nothing would be made.

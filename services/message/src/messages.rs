@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use ringside_domain::rows::{HeadRow, Key, MessageRow, Wanted};
+use ringside_domain::rows::{HeadRow, Key, MessageRow, ReadRow, Wanted};
 use ringside_domain::tally::Tally;
 use ringside_ports::log::Append;
 use ringside_ports::mentions::with_mentions;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict};
 use ringside_ports::reading;
 use ringside_ports::service::{
-    Amendment, ChannelSummary, HistoryRange, MessageService, Outgoing, Sent, ServiceError,
+    Amendment, ChannelSummary, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
 };
 use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
-use ringside_types::limits::PINS_SHOWN;
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};
 use ringside_wire::records::{self, Command, Profile, command};
 
@@ -78,9 +77,10 @@ where
 
     pub(crate) async fn charge(&self, caller: UserId, channel: ChannelId) -> Result<(), ServiceError> {
         let charges = message_charges(&self.limits, caller, channel);
-        for verdict in self.presence.charge(&charges).await? {
+        for (verdict, charge) in self.presence.charge(&charges).await?.into_iter().zip(&charges) {
             if let Verdict::Refused { retry_after_ms } = verdict {
-                return Err(ServiceError::RateLimited { retry_after_ms });
+                let limit = charge.rate.per_minute;
+                return Err(ServiceError::RateLimited { retry_after_ms, limit });
             }
         }
         Ok(())
@@ -262,18 +262,55 @@ where
         Ok((rows, has_more))
     }
 
-    async fn pins(&self, caller: UserId, channel: ChannelId) -> Result<Vec<MessageRow>, ServiceError> {
+    async fn pins(
+        &self,
+        caller: UserId,
+        channel: ChannelId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<(Vec<MessageRow>, Option<MessageId>), ServiceError> {
         let horizon = self.admit_reader(caller, channel).await?;
         let head = reading::head(&self.store, channel).await?;
         let mut pins = self.store.load(&Wanted { pinned: vec![channel], ..Wanted::default() }).await?.pins;
         pins.retain(|row| row.to_id == MessageId::ZERO && row.from_id <= head.last_effective_id);
         pins.sort_unstable_by_key(|row| std::cmp::Reverse(row.from_id));
-        let records = pins.iter().take(PINS_SHOWN).map(|row| (channel, row.message_id)).collect();
+        pins.retain(|row| before.is_none_or(|before| row.from_id < before));
+        let records = pins.iter().map(|row| (channel, row.message_id)).collect();
         let mut messages = self.store.load(&Wanted { records, ..Wanted::default() }).await?.messages;
         messages.retain(|row| !row.is_deleted() && row.message_id > horizon);
         let place = |row: &MessageRow| pins.iter().position(|pin| pin.message_id == row.message_id);
         messages.sort_by_key(place);
-        Ok(messages)
+        let has_more = messages.len() > limit;
+        messages.truncate(limit);
+        let last = messages.last().filter(|_| has_more).and_then(place);
+        Ok((messages, last.map(|place| pins[place].from_id)))
+    }
+
+    async fn positions(&self, user: UserId) -> Result<Vec<ReadRow>, ServiceError> {
+        Ok(self.store.load(&Wanted { reads_of: vec![user], ..Wanted::default() }).await?.reads)
+    }
+
+    async fn own(
+        &self,
+        user: UserId,
+        channel: ChannelId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Own, ServiceError> {
+        let range = MessageRange {
+            channel_id: channel,
+            after: MessageId::ZERO,
+            before: before.unwrap_or(MessageId::MAX),
+            limit,
+            order: Order::NewestFirst,
+        };
+        let reading::DensePage { head, mut messages, has_more } = reading::page(&self.store, range).await?;
+        let tallies = reading::tallies(&self.store, &head, &messages, user).await?;
+        let own = tallies.into_iter().filter(|tally| tally.is_own);
+        let reactions = own.map(|tally| (tally.message_id, tally.emoji)).collect();
+        let next = messages.last().filter(|_| has_more).map(|row| row.message_id);
+        messages.retain(|row| row.sender_id == user);
+        Ok(Own { messages, reactions, next })
     }
 
     async fn reactions(&self, caller: UserId, messages: &[MessageRow]) -> Result<Vec<Tally>, ServiceError> {

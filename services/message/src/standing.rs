@@ -70,7 +70,7 @@ where
         let charge = Account::slow_mode(id, caller, settings.slow_mode_s);
         match self.presence.charge(&[charge]).await?.first() {
             Some(Verdict::Refused { retry_after_ms }) => {
-                Err(ServiceError::RateLimited { retry_after_ms: *retry_after_ms })
+                Err(ServiceError::RateLimited { retry_after_ms: *retry_after_ms, limit: 1 })
             }
             _ => Ok(()),
         }

@@ -36,7 +36,8 @@ pub(crate) async fn charge<P: Presence>(presence: &P, charge: &Charge) -> Result
     match presence.charge(std::slice::from_ref(charge)).await {
         Ok(verdicts) => match verdicts.first() {
             Some(Verdict::Refused { retry_after_ms }) => {
-                Err(ServiceError::RateLimited { retry_after_ms: *retry_after_ms })
+                let (retry_after_ms, limit) = (*retry_after_ms, charge.rate.per_minute);
+                Err(ServiceError::RateLimited { retry_after_ms, limit })
             }
             _ => Ok(()),
         },

@@ -14,7 +14,7 @@ fn failures(login_failures_per_minute: u32) -> Limits {
 }
 
 fn is_limited<T>(answer: &Result<T, ServiceError>) -> bool {
-    matches!(answer, Err(ServiceError::RateLimited { retry_after_ms: 1.. }))
+    matches!(answer, Err(ServiceError::RateLimited { retry_after_ms: 1.., .. }))
 }
 
 #[tokio::test]

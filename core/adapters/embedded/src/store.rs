@@ -151,6 +151,9 @@ fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
         loaded.reads.extend(get::<ReadRow>(at, &tables.reads, &key)?);
         loaded.delivered.extend(get::<DeliveredRow>(at, &tables.delivered, &key)?);
     }
+    for user in each(&wanted.reads_of) {
+        with_prefix(at, &tables.reads, user.as_bytes(), &mut loaded.reads)?;
+    }
     Ok(loaded)
 }
 

@@ -96,6 +96,10 @@ impl Tables {
                 .reactions
                 .extend(rows.filter(|row| row.message_id == *message && row.emoji == *emoji).cloned());
         }
+        for (_, first, last) in &wanted.reacted {
+            let rows = self.reactions.values();
+            loaded.reactions.extend(rows.filter(|row| (*first..=*last).contains(&row.message_id)).cloned());
+        }
         for (_, message) in &wanted.pins {
             loaded.pins.extend(self.pins.values().filter(|row| row.message_id == *message).copied());
         }

@@ -130,6 +130,7 @@ pub async fn only_what_is_wanted_comes<S: MessageStore>(store: S) {
         pins: vec![(channel(1), MessageId(31))],
         pinned: vec![channel(3)],
         reads: vec![(user(2), channel(1)), (user(1), channel(3))],
+        reads_of: vec![user(99)],
     };
     assert_eq!(load(&store, strangers).await, Loaded::default());
     let mut both = wanted_of(&one);
@@ -268,6 +269,12 @@ pub async fn read_cursors_only_grow<S: MessageStore>(store: S) {
         let wanted = Wanted { reads: vec![(user(1), channel(1))], ..Wanted::default() };
         assert_eq!(load(&store, wanted).await.reads, [read(user(1), channel(1), expected)], "after {seqs:?}");
     }
+    let others = vec![read(user(1), channel(2), 4), read(user(2), channel(1), 3)];
+    write(&store, Rows { reads: others, ..Rows::default() }).await;
+    let wanted = Wanted { reads_of: vec![user(1)], ..Wanted::default() };
+    let mut found = load(&store, wanted).await.reads;
+    found.sort_unstable_by_key(|row| row.channel_id);
+    assert_eq!(found, [read(user(1), channel(1), 9), read(user(1), channel(2), 4)], "wherever one has read");
 }
 
 /// What was delivered and what was read grow apart: a write of one leaves the other as it is.

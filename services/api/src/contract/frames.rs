@@ -22,7 +22,11 @@ pub(super) const COMMANDS: &[Frame] = &[
         "MessageNamed",
         "Delete a message: own, or as an admin. Done once for an `id` that is a UUID.",
     ),
-    frame("reaction.add", "MessageReaction", "React to a message. Done once for an `id` that is a UUID."),
+    frame(
+        "reaction.add",
+        "MessageReaction",
+        "React to a message, which takes 50 different emoji. Done once for an `id` that is a UUID.",
+    ),
     frame("reaction.remove", "MessageReaction", "Take it back. Done once for an `id` that is a UUID."),
     frame("message.delivered", "MessageNamed", "Everything up to this message came to a device."),
     frame("message.read", "MessageNamed", "Everything up to this message is read."),
@@ -43,7 +47,8 @@ pub(super) const EVENTS: &[Frame] = &[
     frame(
         "message.rejected",
         "Rejected",
-        "Acknowledged, then refused: membership or a right was lost in between, or there is no such message.",
+        "Acknowledged, then refused: membership or a right was lost in between, there is no such message, or it takes no \
+         further emoji (`bad_request`).",
     ),
     frame("message.new", "Message", "A new message, in the channel's one order."),
     frame("message.updated", "MessageUpdated", "A message was edited: as it is now."),

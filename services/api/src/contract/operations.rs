@@ -280,7 +280,7 @@ const MESSAGES: &[Operation] = &[
     Operation::new(
         "put",
         "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
-        "React",
+        "React; a message takes 50 different emoji",
         &[NO_CONTENT, RECEIVED],
     )
     .keyed()
@@ -299,15 +299,16 @@ const MESSAGES: &[Operation] = &[
         "Pinned messages, the latest first",
         &[list("Message")],
     )
+    .query(&["Limit", "MessageCursor"])
     .refuses(&[403]),
     Operation::new(
         "put",
         "/channels/{channel_id}/pins/{message_id}",
-        "Pin a message",
+        "Pin a message; a channel holds 100 pins",
         &[NO_CONTENT, RECEIVED],
     )
     .keyed()
-    .refuses(&[403]),
+    .refuses(&[403, 422]),
     Operation::new("delete", "/channels/{channel_id}/pins/{message_id}", "Unpin it", &[NO_CONTENT, RECEIVED])
         .keyed()
         .refuses(&[403]),

@@ -207,13 +207,23 @@ impl MessageStore for Memory {
                 .filter(|row| wanted.records.contains(&(row.channel_id, row.record_id)))
                 .cloned()
                 .collect(),
-            reads: wanted.reads.iter().filter_map(|key| world.reads.get(key).copied()).collect(),
+            reads: (wanted.reads.iter().filter_map(|key| world.reads.get(key)))
+                .chain(world.reads.values().filter(|row| wanted.reads_of.contains(&row.user_id)))
+                .copied()
+                .collect(),
             // No processor writes them.
             delivered: Vec::new(),
             reactions: world
                 .reactions
                 .values()
-                .filter(|row| wanted.reactions.contains(&(row.channel_id, row.message_id, row.emoji.clone())))
+                .filter(|row| {
+                    let ReactionRow { channel_id, message_id, .. } = **row;
+                    let mut reacted = wanted.reacted.iter();
+                    wanted.reactions.contains(&(channel_id, message_id, row.emoji.clone()))
+                        || reacted.any(|(of, first, last)| {
+                            *of == channel_id && (*first..=*last).contains(&message_id)
+                        })
+                })
                 .cloned()
                 .collect(),
             pins: world
