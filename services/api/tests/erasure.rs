@@ -111,6 +111,32 @@ async fn an_export_holds_all_that_is_held() {
     assert!(!body.to_string().contains("argon2"), "no secret");
 }
 
+/// What somebody wrote in a channel that they have left is held as before; so are their reactions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_holds_what_is_ones_own_wherever_it_is() {
+    let scene = Scene::new().await;
+    let (ada, bob) = (scene.registered("ada").await, scene.registered("bob").await);
+    let wish = json!({"type": "group", "name": "left", "member_ids": [ada.id]});
+    let channel = scene.post("/channels", &bob, wish).await.body["id"].as_str().expect("an id").to_owned();
+    let path = format!("/channels/{channel}/messages");
+    let sent = scene.post(&path, &ada, json!({"content": "mine"})).await;
+    assert_eq!(sent.status, 201, "{sent:?}");
+    let other = scene.post(&path, &bob, json!({"content": "not mine"})).await.body["message_id"].clone();
+    let reaction = format!("{path}/{}/reactions/heart", other.as_str().expect("an id"));
+    assert_eq!(scene.put(&reaction, &ada).await.status, 204);
+    let here = scene.get("/users/me/export", &ada).await.body;
+    let reactions = json!([{"message_id": other, "emoji": "heart"}]);
+    assert_eq!(here["channels"][0]["reactions"], reactions, "{here}");
+    assert_eq!(scene.delete(&format!("/channels/{channel}/members/{}", ada.id), &ada).await.status, 204);
+    let left = scene.get("/users/me/export", &ada).await.body;
+    assert_eq!((&left["channels"], &left["left_channels"][0]["channel_id"]), (&json!([]), &json!(channel)));
+    assert_eq!(left["left_channels"][0]["messages"][0]["content"], "mine", "{left}");
+    assert_eq!(left["left_channels"][0]["messages"].as_array().map(Vec::len), Some(1));
+    assert_eq!(left["left_channels"][0]["reactions"], reactions);
+    let position = json!([{"channel_id": channel, "last_read_id": sent.body["message_id"]}]);
+    assert_eq!(left["read_positions"], position);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_erasure_nothing_personal_is_left() {
     let scene = Scene::new().await;
@@ -148,6 +174,13 @@ async fn after_an_erasure_nothing_personal_is_left() {
         let members = scene.get(&members, &bob).await.body;
         assert_eq!(members["items"].as_array().map(Vec::len), Some(1), "{members}");
     }
+    for file in ["directory.sqlite", "directory.sqlite-wal"] {
+        let held = std::fs::read(scene.folder.path().join(file)).unwrap_or_default();
+        for trace in ["ada@example.org", "Ada Lovelace", "counting"] {
+            let found = held.windows(trace.len()).any(|bytes| bytes == trace.as_bytes());
+            assert!(!found, "{file} still holds {trace}");
+        }
+    }
     let id = ada.id.parse::<Uuid>().expect("an id").into_bytes().to_vec();
     let database = database(&scene).await;
     let mut names_it = Vec::new();
@@ -174,13 +207,6 @@ async fn after_an_erasure_nothing_personal_is_left() {
                         names_it.push(text);
                     }
                     _ => {}
-    for file in ["directory.sqlite", "directory.sqlite-wal"] {
-        let held = std::fs::read(scene.folder.path().join(file)).unwrap_or_default();
-        for trace in ["ada@example.org", "Ada Lovelace", "counting"] {
-            let found = held.windows(trace.len()).any(|bytes| bytes == trace.as_bytes());
-            assert!(!found, "{file} still holds {trace}");
-        }
-    }
                 }
             }
         }

@@ -1,23 +1,28 @@
 //! `/users/me/export`: everything held about a user, as one JSON document, written while it is read.
 //!
 //! Each part is read in pages and sent before the next one is read, so an export takes the memory of a page however much
-//! there is. One that fails on the way is cut off: what is complete ends with its last bracket.
+//! there is. One that fails on the way, or whose client stops reading, is cut off: what is complete ends with its last
+//! bracket.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use ringside_domain::rows::ReadRow;
 use ringside_ports::service::people::{ProfileService as _, RelationService as _, SessionService as _};
 use ringside_ports::service::{
-    Caller, ChannelService as _, HistoryRange, ListPart, Listed, MessageService as _, ServiceError,
+    Caller, ChannelService as _, ListPart, Listed, MessageService as _, ServiceError,
 };
 use ringside_types::limits::LIST_MAX;
-use ringside_types::{ChannelId, UserId};
+use ringside_types::{ChannelId, MessageId, UserId};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::show;
 use crate::problem::Problem;
@@ -30,12 +35,36 @@ const EXPORTS_MAX: usize = 4;
 const CHUNKS_MAX: usize = 4;
 /// One that finds no room is told to come back after this long.
 const RETRY_AFTER_MS: u64 = 10_000;
+/// A client that takes nothing for so long gets no more.
+const STALL_MAX: Duration = Duration::from_secs(60);
 
-static RUNNING: Semaphore = Semaphore::const_new(EXPORTS_MAX);
+/// Those whose exports are under way.
+static RUNNING: Mutex<Vec<UserId>> = Mutex::new(Vec::new());
 
-/// The client went away, or an engine failed: either way the document ends here.
+/// A place among those that run: one for each user, so that nobody takes them all.
+struct Place(UserId);
+
+impl Place {
+    fn take(user: UserId) -> Option<Self> {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.len() >= EXPORTS_MAX || running.contains(&user) {
+            return None;
+        }
+        running.push(user);
+        Some(Self(user))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|user| *user != self.0);
+    }
+}
+
+/// The client went away or reads no more, or an engine failed: in any case the document ends here.
 enum Stop {
     Gone,
+    Stalled,
     Failed(ServiceError),
 }
 
@@ -49,29 +78,38 @@ pub(crate) async fn export<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Response, Problem> {
-    let room = RUNNING.try_acquire().map_err(|_| Problem::rate_limited(RETRY_AFTER_MS))?;
+    let place = Place::take(caller.user_id).ok_or_else(|| Problem::rate_limited(RETRY_AFTER_MS))?;
     // Whatever can be refused is refused with a status of its own.
     let profile = app.services.profiles().own(caller.user_id).await?;
     let name = format!("attachment; filename=\"ringside-{}.json\"", profile.user.username);
     let (chunks, receiver) = mpsc::channel(CHUNKS_MAX);
     tokio::spawn(async move {
-        let writer = Writer { app, caller, chunks: chunks.clone() };
-        if let Err(Stop::Failed(error)) = writer.document(show::own(&profile)).await {
-            tracing::warn!(%error, user_id = %caller.user_id, "an export was cut off");
-            // Nothing else tells the client that this is not all.
-            let _ = chunks.send(Err(std::io::Error::other("the export was cut off"))).await;
+        let writer = Writer { app, caller, chunks };
+        let mut ended = writer.document(show::own(&profile)).await;
+        // Whoever has seen the end may ask again.
+        drop(place);
+        if ended.is_ok() {
+            ended = writer.send(END.into()).await;
         }
-        drop(room);
+        match ended {
+            Ok(()) | Err(Stop::Gone) => {}
+            Err(Stop::Stalled) => {
+                tracing::info!(user_id = %caller.user_id, "an export was cut off: its client stopped reading");
+            }
+            Err(Stop::Failed(error)) => {
+                tracing::warn!(%error, user_id = %caller.user_id, "an export was cut off");
+            }
+        }
     });
     let headers =
         [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::from_stream(Chunks(receiver))).into_response())
+    Ok((headers, Body::from_stream(Chunks { receiver, is_whole: false })).into_response())
 }
 
 struct Writer<S> {
     app: Arc<App<S>>,
     caller: Caller,
-    chunks: mpsc::Sender<Result<Bytes, std::io::Error>>,
+    chunks: mpsc::Sender<Bytes>,
 }
 
 impl<S: Services> Writer<S> {
@@ -93,8 +131,7 @@ impl<S: Services> Writer<S> {
             .await?;
         self.list("blocks", |part| services.relations().blocks(user_id, part), show::bare_block).await?;
         self.list("history", |part| services.profiles().audit(user_id, part), show::audit).await?;
-        self.channels(user_id).await?;
-        self.send("}\n".into()).await
+        self.channels(user_id).await
     }
 
     /// Writes a list, page by page.
@@ -123,57 +160,88 @@ impl<S: Services> Writer<S> {
         }
     }
 
-    /// Writes the channels, each with what the user has written in it.
+    /// Writes the channels, each with what is the user's own in it; then those that they have left, and how far they have
+    /// read.
     async fn channels(&self, user: UserId) -> Result<(), Stop> {
         self.send(",\"channels\":[".into()).await?;
-        let (mut cursor, mut separator) = (None, "");
+        let (mut cursor, mut separator, mut present) = (None, "", HashSet::new());
         loop {
             let part = ListPart { cursor: cursor.take(), limit: LIST_MAX };
             let page = self.app.services.channels().list(user, part).await?;
             for mine in &page.items {
+                present.insert(mine.channel.id);
                 let mut channel = views::channel(&mine.channel, Some(&mine.membership));
                 channel["joined_at"] = json!(mine.membership.joined_at);
-                self.send(format!("{separator}{{\"channel\":{channel},\"messages\":[")).await?;
-                self.messages(user, mine.channel.id).await?;
-                self.send("]}".into()).await?;
+                self.send(format!("{separator}{{\"channel\":{channel}")).await?;
+                self.own(user, mine.channel.id).await?;
                 separator = ",";
             }
-            let Some(next) = page.next_cursor else { return self.send("]".into()).await };
+            let Some(next) = page.next_cursor else { break };
             cursor = Some(next);
         }
+        let positions = self.app.services.messages().positions(user).await?;
+        self.send("],\"left_channels\":[".into()).await?;
+        separator = "";
+        for left in positions.iter().filter(|row| !present.contains(&row.channel_id)) {
+            self.send(format!("{separator}{{\"channel_id\":\"{}\"", left.channel_id)).await?;
+            self.own(user, left.channel_id).await?;
+            separator = ",";
+        }
+        let position =
+            |row: &ReadRow| json!({"channel_id": row.channel_id, "last_read_id": row.last_read_id});
+        let positions: Vec<Value> = positions.iter().map(position).collect();
+        self.send(format!("],\"read_positions\":{}", json!(positions))).await
     }
 
-    /// Writes the user's own messages of a channel, newest first.
-    async fn messages(&self, user: UserId, channel: ChannelId) -> Result<(), Stop> {
-        let (mut before, mut separator) = (None, "");
-        loop {
-            let range = HistoryRange { before, limit: LIST_MAX, ..HistoryRange::default() };
-            let (mut rows, has_more) = self.app.services.messages().history(user, channel, range).await?;
-            before = rows.last().map(|row| row.message_id);
-            rows.retain(|row| row.sender_id == user);
-            let mut text = String::new();
-            for message in views::bare_messages(self.app.services.users(), &rows).await? {
-                text.push_str(separator);
-                text.push_str(&message.to_string());
-                separator = ",";
+    /// Writes the user's own messages of a channel and ends it with their reactions, newest first.
+    async fn own(&self, user: UserId, channel: ChannelId) -> Result<(), Stop> {
+        for (name, end) in [("messages", ""), ("reactions", "}")] {
+            self.send(format!(",\"{name}\":[")).await?;
+            let (mut before, mut separator) = (None, "");
+            loop {
+                let own = self.app.services.messages().own(user, channel, before, LIST_MAX).await?;
+                let reaction = |(id, emoji): &(MessageId, String)| json!({"message_id": id, "emoji": emoji});
+                let items: Vec<Value> = match name {
+                    "messages" => views::bare_messages(self.app.services.users(), &own.messages).await?,
+                    _ => own.reactions.iter().map(reaction).collect(),
+                };
+                let mut text = String::new();
+                for item in items {
+                    text.push_str(separator);
+                    text.push_str(&item.to_string());
+                    separator = ",";
+                }
+                self.send(text).await?;
+                before = own.next;
+                if before.is_none() {
+                    break;
+                }
             }
-            self.send(text).await?;
-            if !has_more || before.is_none() {
-                return Ok(());
-            }
+            self.send(format!("]{end}")).await?;
         }
+        Ok(())
     }
 
     async fn send(&self, text: String) -> Result<(), Stop> {
         if text.is_empty() {
             return Ok(());
         }
-        self.chunks.send(Ok(Bytes::from(text))).await.map_err(|_| Stop::Gone)
+        match timeout(STALL_MAX, self.chunks.send(Bytes::from(text))).await {
+            Ok(sent) => sent.map_err(|_| Stop::Gone),
+            Err(_) => Err(Stop::Stalled),
+        }
     }
 }
 
-/// The chunks as a body.
-struct Chunks(mpsc::Receiver<Result<Bytes, std::io::Error>>);
+/// The last chunk.
+const END: &str = "}\n";
+
+/// The chunks as a body: one that ends before the last of them fails, for nothing else tells the client that this is not
+/// all.
+struct Chunks {
+    receiver: mpsc::Receiver<Bytes>,
+    is_whole: bool,
+}
 
 impl futures_util::Stream for Chunks {
     type Item = Result<Bytes, std::io::Error>;
@@ -182,6 +250,17 @@ impl futures_util::Stream for Chunks {
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
+        self.receiver.poll_recv(context).map(|chunk| match chunk {
+            Some(chunk) => {
+                self.is_whole = *chunk == *END.as_bytes();
+                Some(Ok(chunk))
+            }
+            None if self.is_whole => None,
+            None => {
+                // An error is said once.
+                self.is_whole = true;
+                Some(Err(std::io::Error::other("the export was cut off")))
+            }
+        })
     }
 }
