@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use ringside_ports::service::{Amendment, Caller, ListPart, MessageService as _, Sent};
+use ringside_types::MessageId;
 use ringside_wire::amendment::{Change, EditPayload};
 use serde_json::{Value, json};
 
 use crate::channels::ListQuery;
-use crate::client::{JsonBody, Query, id};
+use crate::client::{JsonBody, Path, Query, id};
 use crate::messages::idempotency_key;
 use crate::problem::Problem;
 use crate::router::{App, Services};
@@ -92,8 +93,8 @@ pub(crate) async fn pins<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
     Path(channel): Path<String>,
-) -> Result<Json<Value>, Problem> {
     Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
     let part: ListPart = query.part()?;
     let before = part.cursor.as_deref().map(cursor).transpose()?;
     let pins = app.services.messages().pins(caller.user_id, id(&channel)?, before, part.limit);
@@ -118,12 +119,12 @@ pub(crate) async fn thread<S: Services>(
     Ok(Json(json!({"items": items, "next_cursor": next_cursor})))
 }
 
-async fn amend<S: Services>(
 /// A cursor that is a record's id.
 fn cursor(text: &str) -> Result<MessageId, Problem> {
     text.parse().map_err(|_| Problem::bad_request("`cursor` is not from an earlier answer; leave it out."))
 }
 
+async fn amend<S: Services>(
     app: &App<S>,
     caller: Caller,
     (channel, message): (&str, &str),

@@ -4,7 +4,7 @@ pub(crate) mod changes;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_ports::channels::ChannelKind;
@@ -15,7 +15,7 @@ use ringside_types::{ChannelId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::client::{JsonBody, Query, id, list_limit};
+use crate::client::{JsonBody, Path, Query, id, list_limit};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;

@@ -1,12 +1,14 @@
 //! Where a request comes from, and what its body says.
 
+use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::LengthLimitError;
 use ringside_types::limits::{LIST_DEFAULT, LIST_MAX};
 use serde::de::DeserializeOwned;
 
@@ -61,10 +63,20 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             let detail = "Send the body as `Content-Type: application/json`.";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        let body: Body = request.into_body();
-        let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-            let detail = format!("The body is larger than {BODY_BYTES_MAX} bytes, or ended early.");
+        let too_large = || {
+            let detail = format!("The body is larger than {BODY_BYTES_MAX} bytes.");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
+        };
+        let body: Body = request.into_body();
+        // What says beforehand that it is too large is not read; nor is a client that asks told to go on.
+        if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+            return Err(too_large());
+        }
+        let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+            if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
+                return too_large();
+            }
+            Problem::bad_request("The body ended early, or its chunks can't be read.")
         })?;
         Ok(Self(bytes.into()))
     }
@@ -104,6 +116,18 @@ fn misfit(path: &str, error: &serde_json::Error) -> Problem {
     };
     let message = if missing.is_some() { "is missing".to_owned() } else { format!("does not fit: {words}") };
     Problem::invalid("Some fields are not valid.", vec![(field.into(), message)])
+}
+
+/// The path's parameters.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|error| Problem::bad_request(error.body_text()))
+    }
 }
 
 /// The query, checked by the caller.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use ringside_ports::service::{Caller, HistoryRange, MessageService as _, Outgoing, Sent};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{JsonBody, Query, id, list_limit};
+use crate::client::{JsonBody, Path, Query, id, list_limit};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;

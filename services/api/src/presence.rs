@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use ringside_ports::service::Caller;
 use ringside_ports::service::presence::{PresenceService as _, ReceiptService as _, ReceiptView};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::channels::ListQuery;
-use crate::client::{Query, id};
+use crate::client::{Path, Query, id};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 

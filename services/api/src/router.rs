@@ -3,6 +3,7 @@
 pub mod table;
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
+use futures_util::FutureExt as _;
 use ringside_ports::presence::{Charge, Verdict};
 use ringside_ports::service::people::{ProfileService, RelationService, SessionService};
 use ringside_ports::service::presence::{PresenceService, ReceiptService};
@@ -134,6 +136,7 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
         .layer(from_fn(in_time))
+        .layer(from_fn(unbroken))
         .layer(from_fn(secured))
         .with_state(app)
 }
@@ -199,6 +202,20 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
+/// A handler that panics is answered for all the same.
+async fn unbroken(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        // What it says may be of someone's content.
+        Err(_) => {
+            tracing::error!(%method, path, "a request broke its handler");
+            let detail = "The server made a mistake. It may have been done all the same.";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+        }
+    }
+}
+
 /// Security headers on every answer; the admin port wears them as well. An answer that says itself what it may do, or
 /// how long it is kept, knows better.
 pub async fn secured(request: Request, next: Next) -> Response {
@@ -211,4 +228,23 @@ pub async fn secured(request: Request, next: Next) -> Response {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered_for() {
+        async fn broken() {
+            panic!("somebody's content")
+        }
+        let router = Router::new().route("/", get(broken)).layer(from_fn(unbroken));
+        let request = Request::get("/").body(Body::empty()).expect("a request");
+        let answer = router.oneshot(request).await.expect("answers");
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_ports::channels::{ChannelPatch, Role};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::channels::ListQuery;
-use crate::client::{JsonBody, Query, id};
+use crate::client::{JsonBody, Path, Query, id};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_ports::service::people::{ProfilePatch, ProfileService as _};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::show;
-use crate::client::{JsonBody, Query, id, list_limit};
+use crate::client::{JsonBody, Path, Query, id, list_limit};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_ports::service::Caller;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ListQuery, show};
-use crate::client::{JsonBody, Query, id};
+use crate::client::{JsonBody, Path, Query, id};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 

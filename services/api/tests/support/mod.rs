@@ -91,7 +91,7 @@ pub struct Scene {
     pub directory: Directory,
     pub people: People,
     pub folder: TempDir,
-    router: Router,
+    pub router: Router,
     /// Dropped with the scene: the tasks end.
     _stop: watch::Sender<bool>,
 }

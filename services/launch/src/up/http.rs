@@ -17,7 +17,7 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -167,6 +167,7 @@ async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send>(
                 door.carry(stream, &request).await;
             }
         }
+        Err(_) if !first.is_empty() => too_late(stream).await,
         // It went, or said nothing for too long.
         Ok(Err(_)) | Err(_) => {}
     }
@@ -217,19 +218,38 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send>(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(wire), service);
-    // An error is the peer's: it went, or sent what is no HTTP and was answered 400. Or it is the door's.
-    let is_stopped = tokio::select! {
-        _ = &mut connection => false,
-        () = serving.stopped() => true,
+    // An error is the peer's: it went, sent what is no HTTP and was answered 400, or took too long. Or it is the door's.
+    let ended = tokio::select! {
+        ended = &mut connection => Some(ended),
+        () = serving.stopped() => None,
     };
-    if is_stopped {
+    if ended.is_none() {
         Pin::new(&mut connection).graceful_shutdown();
         let _ = (&mut connection).await;
     }
     let parts = connection.into_parts();
-    let mut request = knock.get()?.clone();
+    let Some(request) = knock.get() else {
+        // On one that is merely kept open, an answer might be taken for the next request's.
+        if matches!(ended, Some(Err(error)) if error.is_timeout()) && !parts.read_buf.is_empty() {
+            too_late(parts.io.into_inner()).await;
+        }
+        return None;
+    };
+    let mut request = request.clone();
     request.extend_from_slice(&parts.read_buf);
     Some((parts.io.into_inner().into_inner(), request))
+}
+
+/// Answers a request whose head did not become complete in time.
+async fn too_late(mut stream: impl AsyncWrite + Unpin) {
+    let detail =
+        format!("The request's headers were not complete within {} seconds.", HEADER_TIMEOUT.as_secs());
+    let answer = refusal(408, "request_timeout", &detail, &[]);
+    let said = async {
+        stream.write_all(&answer).await?;
+        stream.shutdown().await
+    };
+    let _ = timeout(GRACE, said).await;
 }
 
 /// A request's head, for a second reader.
@@ -243,4 +263,34 @@ fn written_again(request: &hyper::Request<Incoming>) -> Vec<u8> {
     }
     head.extend_from_slice(b"\r\n");
     head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a peer is told who says this and no more.
+    async fn told(said: &str) -> String {
+        let (stop, stopped) = watch::channel(false);
+        let serving = Serving { tls: None, router: Router::new(), door: None, stop: stopped };
+        let (mut peer, stream) = tokio::io::duplex(4_096);
+        let room = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("it is open");
+        peer.write_all(said.as_bytes()).await.expect("it takes it");
+        let mut answer = String::new();
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let (_, read) =
+            tokio::join!(attend(stream, address, &serving, room), peer.read_to_string(&mut answer));
+        read.expect("text");
+        drop(stop);
+        answer
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_is_never_complete_is_answered() {
+        let answer = told("GET / HTTP/1.1\r\nHost: a").await;
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("request_timeout"), "{answer}");
+        assert_eq!(told("").await, "", "who says nothing is told nothing");
+        let answer = told("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 404 ") && !answer.contains("408"), "{answer}");
+    }
 }
