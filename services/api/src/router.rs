@@ -241,7 +241,7 @@ mod tests {
         async fn broken() {
             panic!("somebody's content")
         }
-        let router = Router::new().route("/", get(broken)).layer(from_fn(unbroken));
+        let router = Router::new().fallback(broken).layer(from_fn(unbroken));
         let request = Request::get("/").body(Body::empty()).expect("a request");
         let answer = router.oneshot(request).await.expect("answers");
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

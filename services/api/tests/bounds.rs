@@ -144,10 +144,8 @@ async fn a_refusal_tells_of_the_limit_that_it_comes_from() {
         (figure(refused, "ratelimit-limit"), figure(refused, "ratelimit-remaining")),
         ("60".into(), "0".into())
     );
-    assert_eq!(
-        scene.post(&format!("/channels/{channel}/members"), &ada, json!({"user_ids": [bob.id]})).await.status,
-        200
-    );
+    let members = format!("/channels/{channel}/members");
+    assert_eq!(scene.post(&members, &ada, json!({"user_ids": [bob.id]})).await.status, 201);
     let slow = json!({"settings": {"slow_mode_s": 30}});
     assert_eq!(scene.ask("PATCH", &format!("/channels/{channel}"), Some(&ada), Some(slow)).await.status, 200);
     assert!(scene.post(&path, &bob, json!({"content": "hello"})).await.status < 300);
