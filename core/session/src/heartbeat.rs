@@ -42,9 +42,10 @@ impl Heartbeat {
         self.heard_at = now;
     }
 
-    /// A fresh token.
-    pub fn renew(&mut self, expires_at: UnixMillis) {
-        self.expires_at = expires_at;
+    /// Another token of the session: it lengthens the connection's life, and never shortens it. Returns when that ends.
+    pub fn renew(&mut self, expires_at: UnixMillis) -> UnixMillis {
+        self.expires_at = self.expires_at.max(expires_at);
+        self.expires_at
     }
 
     /// What is due at `now`, which is `time` by the wall clock.
@@ -101,7 +102,8 @@ mod tests {
         let now = Instant::now();
         let mut heartbeat = Heartbeat::new(INTERVAL, 10, now, UnixMillis(5_000));
         assert_eq!(heartbeat.next(now, TIME), Duration::from_secs(5));
-        heartbeat.renew(UnixMillis(9_000));
+        assert_eq!(heartbeat.renew(UnixMillis(9_000)), UnixMillis(9_000));
+        assert_eq!(heartbeat.renew(UnixMillis(7_000)), UnixMillis(9_000), "an older token changes nothing");
         assert_eq!(heartbeat.due(now, UnixMillis(8_999)), Due::Nothing);
         assert_eq!(heartbeat.due(now, UnixMillis(9_000)), Due::Expired);
     }

@@ -233,9 +233,9 @@ impl Gateway {
             return self.error(io, connection, id, ErrorCode::Forbidden, &sentence, None);
         }
         let Ok(claims) = verified else { return };
-        client.heartbeat.renew(claims.expires_at());
+        let expires_at = client.heartbeat.renew(claims.expires_at());
         self.set_timer(io, connection, client.heartbeat.next(io.now(), time));
-        self.answer(io, connection, id, &Event::AuthOk(AuthOk { expires_at: claims.expires_at() }));
+        self.answer(io, connection, id, &Event::AuthOk(AuthOk { expires_at }));
     }
 
     /// What came of commands.
