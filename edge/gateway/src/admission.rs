@@ -36,6 +36,9 @@ impl Gateway {
         let is_head = parser.asks_head();
         match judged {
             Ok(_) if self.draining => self.refuse(io, connection, &Refused::Draining),
+            Ok(_) if self.counters.open_now() >= u64::from(self.config.connections_max) => {
+                self.refuse(io, connection, &Refused::Full);
+            }
             Ok(_) if self.outgoing.is_full() => self.refuse(io, connection, &Refused::Unavailable),
             Ok((accepted, early)) => self.ask(io, connection, accepted, early),
             Err(refused) => self.refuse_request(io, connection, &refused, is_head),

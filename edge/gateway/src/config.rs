@@ -34,6 +34,8 @@ pub struct Config {
     pub heartbeat_interval_ms: u64,
     /// Whose pages may connect.
     pub origins: Origins,
+    /// Connections of one shard that are let in. The reactor holds some more, so that the next can be answered.
+    pub connections_max: u32,
 }
 
 /// The origins (RFC 6454) that browsers may connect from.

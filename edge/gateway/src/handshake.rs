@@ -27,6 +27,7 @@ pub(crate) enum Refused {
     SessionEnded,
     Unavailable,
     Draining,
+    Full,
     Timeout,
     EarlyBytes,
 }
@@ -99,6 +100,9 @@ impl Refused {
             }
             Self::Unavailable => own(503, "unavailable", "The server can't let you in now; try again soon."),
             Self::Draining => own(503, "unavailable", "This edge is stopping; connect to another."),
+            Self::Full => {
+                own(503, "unavailable", "This edge holds as many connections as it may; try again soon.")
+            }
             Self::Timeout => own(408, "request_timeout", "The handshake was not complete within 10 seconds."),
             Self::EarlyBytes => own(400, "bad_request", "Wait for the answer before you send frames."),
         }
@@ -110,7 +114,7 @@ impl Refused {
         let mut headers = SECURITY_HEADERS.to_vec();
         match self {
             Self::Request(refusal) => headers.extend(refusal.headers()),
-            Self::TooManyConnections | Self::Unavailable | Self::Draining => {
+            Self::TooManyConnections | Self::Unavailable | Self::Draining | Self::Full => {
                 headers.push(("Retry-After", "2"));
             }
             _ if status == 401 => headers.push(("WWW-Authenticate", "Bearer")),

@@ -17,6 +17,7 @@ over_both_backends!(
     bytes_before_the_answer_wait_for_it,
     too_many_bytes_before_the_answer_end_it,
     who_goes_while_being_admitted_is_reported_gone,
+    one_more_than_the_edge_may_hold_is_told_so,
 );
 
 fn request(lines: &[&str]) -> String {
@@ -166,4 +167,18 @@ fn who_goes_while_being_admitted_is_reported_gone(backend: Backend) {
     let (mut client, _) = stand.connect(2, &[]);
     support::say(&mut client, &serde_json::json!({"type": "ping"}));
     assert_eq!(frame(&mut client)["type"], "pong", "a late admission harms nobody");
+}
+
+fn one_more_than_the_edge_may_hold_is_told_so(backend: Backend) {
+    let stand = Stand::holding(backend, ringside_types::Limits::default(), 25_000, 1);
+    let (mut first, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let answer = read_to_end(stand.raw(request(&[&bearer(&token(2, 900))]).as_bytes()));
+    assert_eq!(status(&answer), "503", "{answer}");
+    assert!(answer.contains("\r\nRetry-After: "), "{answer}");
+    assert!(stand.nothing_is_asked());
+    // There is room again once it is gone.
+    first.close(None).expect("it closes");
+    while first.read().is_ok() {}
+    assert!(matches!(stand.request(), ringside_session::mail::Request::Closed { .. }));
+    stand.connect(2, &[]);
 }

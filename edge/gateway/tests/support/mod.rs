@@ -88,6 +88,15 @@ impl Stand {
     }
 
     pub fn with(backend: Backend, limits: Limits, heartbeat_interval_ms: u64) -> Self {
+        Self::holding(backend, limits, heartbeat_interval_ms, u32::MAX)
+    }
+
+    pub fn holding(
+        backend: Backend,
+        limits: Limits,
+        heartbeat_interval_ms: u64,
+        connections_max: u32,
+    ) -> Self {
         let (sender, requests) = channel();
         let x = URL_SAFE_NO_PAD.encode(KEY.verifying_key().as_bytes());
         let verifier = Verifier::new(&[PublicKey { id: "test".into(), x }]).expect("a key");
@@ -95,6 +104,7 @@ impl Stand {
             limits,
             heartbeat_interval_ms,
             origins: Origins { listed: vec![ORIGIN.into()], api_port: 8080 },
+            connections_max,
         };
         let counters = Arc::<Counters>::default();
         let own = counters.clone();

@@ -27,6 +27,8 @@ use crate::config::{CONNECTIONS_MAX, Config};
 const LINGER_MS: u32 = 15_000;
 /// Descriptors kept free for everything but connections: those that wait to be accepted, files, the API.
 const OTHER_DESCRIPTORS: u32 = 2_048;
+/// Connections of a shard beyond those that it lets in: they are told so.
+const REFUSED_MAX: u32 = 64;
 /// How often a drain looks whether it is over.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// Bytes that wait for one connection for longer than a burst takes: the largest page with its JSON, twice. The reactor
@@ -198,15 +200,17 @@ fn start_shards(
     hand_over: HandOver,
 ) -> Result<Vec<ShardHandle<Delivery>>, Failure> {
     let verifier = folder.keys.verifier();
+    let connections_max = shard_connections(config.max_connections, count as u32, raise_descriptor_limit());
     let settings = Arc::new(ringside_gateway::Config {
         limits: config.limits.clone(),
         heartbeat_interval_ms: config.heartbeat_interval_ms,
         origins: ringside_gateway::Origins { listed: config.origins(api), api_port: api.port() },
+        connections_max,
     });
     let reactor = ringside_reactor::Config {
         backend: config.backend.into(),
         listen: Some(config.edge_addr),
-        max_connections: shard_connections(config.max_connections, count as u32, raise_descriptor_limit()),
+        max_connections: connections_max + REFUSED_MAX,
         send_queue_limit_bytes: SEND_QUEUE_LIMIT_BYTES,
         linger_ms: LINGER_MS,
         tls,
