@@ -54,7 +54,8 @@ impl Passing {
 
     /// When a receipt that is held must go, or somebody's typing may be over.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.receipts.next_due().into_iter().chain(self.typing.next_due()).min()
+        let typing = self.typists.next_due().into_iter().chain(self.typing.next_due());
+        self.receipts.next_due().into_iter().chain(typing).min()
     }
 
     /// A sign of typing from the log.
@@ -80,6 +81,9 @@ impl Passing {
 
     fn handle_time(&mut self, now: Instant) {
         self.receipts.handle_time(now);
+        while let Some(((user, channel), is_typing)) = self.typists.poll_held(now) {
+            self.say_typing(user, channel, is_typing);
+        }
         self.typists.handle_time(now);
         while let Some((channel, user)) = self.typing.poll_over(now) {
             self.tell_typing(channel, user);
@@ -185,7 +189,7 @@ where
 
     /// A user of this edge has stopped typing, or has sent what they typed.
     pub(crate) fn stopped_typing(&mut self, user: UserId, channel: ChannelId) {
-        if self.passing.typists.stop((user, channel)) {
+        if self.passing.typists.stop((user, channel), Instant::now()) {
             self.passing.say_typing(user, channel, false);
         }
     }

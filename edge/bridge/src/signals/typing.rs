@@ -17,49 +17,104 @@ use crate::config::{TYPISTS_MAX, TYPISTS_OF_CHANNEL_MAX};
 
 /// A sign of typing is repeated to the log at most this often.
 pub(crate) const REPEAT: Duration = Duration::from_secs(3);
+/// Whether a user types in a channel is told to the log at most this often; what it has come to by then is told.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// Who has given no sign for this long types no more.
 pub(crate) const LIFE: Duration = Duration::from_millis(TYPING_LIFE_MS);
 
 const _: () = assert!(REPEAT.as_millis() < LIFE.as_millis(), "whoever goes on typing never seems to stop");
+const _: () = assert!(PAUSE.as_millis() < REPEAT.as_millis(), "a repetition is never held");
 
 type Key = (UserId, ChannelId);
 
 #[derive(Debug, Clone, Copy)]
 struct Typist {
     connection: ConnectionRef,
+    is_typing: bool,
+    /// What the log was told last, and when.
+    is_said: bool,
     said_at: Instant,
+    /// It is told again when the pause is over.
+    is_held: bool,
 }
 
-/// Users of this edge who type.
+/// Users of this edge who type, or did a moment ago.
 #[derive(Debug, Default)]
 pub(crate) struct Typists {
     typing: HashMap<Key, Typist, RandomState>,
     /// In the order in which they were said.
     said: VecDeque<(Instant, Key)>,
+    /// In the order in which their pauses are over.
+    held: VecDeque<(Instant, Key)>,
 }
 
 impl Typists {
     /// A connection's user types; true: the log has to be told.
     pub(crate) fn start(&mut self, key: Key, connection: ConnectionRef, now: Instant) -> bool {
-        let known = self.typing.get(&key).map(|typist| typist.said_at);
-        let is_fresh = known.is_some_and(|said_at| now < said_at + REPEAT);
-        if is_fresh || known.is_none() && self.typing.len() >= TYPISTS_MAX {
+        if let Some(typist) = self.typing.get_mut(&key) {
+            typist.connection = connection;
+            if typist.is_typing && typist.is_said && now < typist.said_at + REPEAT {
+                return false;
+            }
+        } else if self.typing.len() >= TYPISTS_MAX {
+            return false;
+        } else {
+            let new = Typist { connection, is_typing: true, is_said: true, said_at: now, is_held: false };
+            self.typing.insert(key, new);
+            self.said.push_back((now, key));
+            return true;
+        }
+        self.change(key, true, now)
+    }
+
+    /// A user has stopped, or has sent what they typed; true: the log has to be told.
+    pub(crate) fn stop(&mut self, key: Key, now: Instant) -> bool {
+        self.typing.get(&key).is_some_and(|typist| typist.is_typing) && self.change(key, false, now)
+    }
+
+    fn change(&mut self, key: Key, is_typing: bool, now: Instant) -> bool {
+        let Some(typist) = self.typing.get_mut(&key) else { return false };
+        typist.is_typing = is_typing;
+        let due = typist.said_at + PAUSE;
+        if now < due {
+            if !std::mem::replace(&mut typist.is_held, true) {
+                self.held.push_back((due, key));
+            }
             return false;
         }
-        self.typing.insert(key, Typist { connection, said_at: now });
+        (typist.is_said, typist.said_at) = (is_typing, now);
         self.said.push_back((now, key));
         true
     }
 
-    /// A user has stopped, or has sent what they typed; true: the log has to be told.
-    pub(crate) fn stop(&mut self, key: Key) -> bool {
-        self.typing.remove(&key).is_some()
+    /// When something that was held has to be told.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.held.front().map(|(due, _)| *due)
+    }
+
+    /// What the log has to be told now of one that was held: whether they type.
+    pub(crate) fn poll_held(&mut self, now: Instant) -> Option<(Key, bool)> {
+        while let Some((due, key)) = self.held.front().copied()
+            && due <= now
+        {
+            self.held.pop_front();
+            let Some(typist) = self.typing.get_mut(&key).filter(|typist| typist.is_held) else { continue };
+            typist.is_held = false;
+            // Who stopped and goes on is told again: a message in between has ended it for the others.
+            if typist.is_typing || typist.is_said {
+                (typist.is_said, typist.said_at) = (typist.is_typing, now);
+                self.said.push_back((now, key));
+                return Some((key, typist.is_typing));
+            }
+        }
+        None
     }
 
     /// A connection is gone; returns where its user typed on it.
     pub(crate) fn close(&mut self, user: UserId, connection: ConnectionRef) -> Vec<ChannelId> {
         let of_it = |key: &Key, typist: &mut Typist| key.0 == user && typist.connection == connection;
-        self.typing.extract_if(of_it).map(|((_, channel), _)| channel).collect()
+        let gone = self.typing.extract_if(of_it).filter(|(_, typist)| typist.is_said || typist.is_typing);
+        gone.map(|((_, channel), _)| channel).collect()
     }
 
     /// Forgets those who gave no sign for long: everybody's timer has ended them.
@@ -157,14 +212,35 @@ mod tests {
         assert!(typists.start(key, CONNECTION, start));
         assert!(!typists.start(key, CONNECTION, at(start, 2_999)));
         assert!(typists.start(key, CONNECTION, at(start, 3_000)));
-        assert!(typists.stop(key) && !typists.stop(key));
-        assert!(typists.start(key, CONNECTION, at(start, 3_001)));
-        typists.handle_time(at(start, 9_000));
-        assert!(typists.stop(key), "it was said again in the meantime");
-        typists.start(key, CONNECTION, at(start, 9_000));
-        typists.handle_time(at(start, 15_000));
-        assert!(!typists.stop(key), "its time was over");
-        assert!(typists.said.is_empty());
+        assert!(typists.stop(key, at(start, 4_000)) && !typists.stop(key, at(start, 4_001)));
+        assert!(typists.start(key, CONNECTION, at(start, 5_000)));
+        typists.handle_time(at(start, 10_000));
+        assert!(typists.stop(key, at(start, 10_000)), "it was said again in the meantime");
+        typists.handle_time(at(start, 16_000));
+        assert!(!typists.stop(key, at(start, 16_000)), "its time was over");
+        assert!(typists.said.is_empty() && typists.typing.is_empty() && typists.held.is_empty());
+    }
+
+    #[test]
+    fn whoever_starts_and_stops_all_the_time_is_told_once_a_second_and_the_last_always() {
+        let (mut typists, start) = (Typists::default(), Instant::now());
+        let key = (USER, CHANNEL);
+        let mut told = Vec::new();
+        for ms in 0..5_000 {
+            let (now, is_typing) = (at(start, ms), ms % 20 < 10);
+            while let Some((_, is_typing)) = typists.poll_held(now) {
+                told.push(is_typing);
+            }
+            let says = if is_typing { typists.start(key, CONNECTION, now) } else { typists.stop(key, now) };
+            if says {
+                told.push(is_typing);
+            }
+        }
+        assert!((4..=6).contains(&told.len()), "{told:?}");
+        let due = typists.next_due().expect("the last is held");
+        assert_eq!(typists.poll_held(due), Some((key, false)));
+        assert_eq!((typists.poll_held(due), typists.next_due()), (None, None));
+        assert!(typists.said.len() <= 7);
     }
 
     #[test]
