@@ -286,6 +286,8 @@ pub struct Attention {
     pub muted: Vec<(ChannelId, UnixMillis)>,
     /// Their DMs.
     pub direct: Vec<ChannelId>,
+    /// Whom they have blocked: what these say notifies of nothing.
+    pub blocked: Vec<UserId>,
 }
 
 /// An effective record of a channel, in the chain's order.

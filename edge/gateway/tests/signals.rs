@@ -3,7 +3,7 @@
 mod support;
 
 use ringside_reactor::Backend;
-use ringside_session::mail::{Delivery, PresenceSeen, PresenceWish, Request, Said, Signal};
+use ringside_session::mail::{Attention, Delivery, PresenceSeen, PresenceWish, Request, Said, Signal};
 use ringside_types::{ErrorCode, MessageId, UnixMillis, UserId};
 use ringside_wire::signals::PresenceStatus;
 use serde_json::json;
@@ -15,6 +15,7 @@ over_both_backends!(
     typists_see_the_others_and_not_themselves,
     signals_that_come_too_late_close_the_connections,
     presence_is_asked_for_and_told_connection_by_connection,
+    who_is_away_is_notified_but_of_nobody_whom_they_have_blocked,
 );
 
 fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
@@ -156,4 +157,21 @@ fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
     });
     assert_eq!((&update["type"], &update["payload"]), (&json!("presence.update"), &expected));
     assert!(is_silent(&mut other), "it did not ask");
+}
+
+fn who_is_away_is_notified_but_of_nobody_whom_they_have_blocked(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (mut client, _) = stand.connect(2, &[live(CHANNEL, 10)]);
+    let away = |blocked: Vec<UserId>| Delivery::Attention {
+        user_id: user(2),
+        attention: Some(std::sync::Arc::new(Attention { blocked, ..Attention::default() })),
+    };
+    stand.post(away(vec![user(3)]));
+    stand.events(CHANNEL, &[11]);
+    assert_eq!(frame(&mut client)["type"], "message.new");
+    assert_eq!(frame(&mut client)["type"], "notification");
+    stand.post(away(vec![user(3), user(1)]));
+    stand.events(CHANNEL, &[12]);
+    assert_eq!(frame(&mut client)["type"], "message.new");
+    assert!(is_silent(&mut client));
 }

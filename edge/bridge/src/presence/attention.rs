@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use ringside_ports::channels::ChannelKind;
+use ringside_ports::people::After;
+use ringside_ports::people::relations::Relations;
 use ringside_ports::presence::Status;
 use ringside_ports::{Channels, EngineError, Log, MessageStore, Presence};
 use ringside_session::mail::{Attention, Delivery};
@@ -17,6 +19,9 @@ use super::{EdgeDirectory, RETRY_PAUSE};
 use crate::bridge::{Bridge, Engines};
 use crate::config::LOOKS_BATCH_MAX;
 use crate::work::Done;
+
+/// Blocks of a user that are read at once.
+const BLOCKS_PAGE: usize = 500;
 
 /// What an edge knows of who is away.
 #[derive(Debug, Default)]
@@ -83,7 +88,10 @@ where
 }
 
 /// Looks until the engines answer: nobody asks again.
-async fn look<L, S, D: Channels, P: Presence>(engines: Engines<L, S, D, P>, users: Vec<UserId>) -> Done {
+async fn look<L, S, D: Channels + Relations, P: Presence>(
+    engines: Engines<L, S, D, P>,
+    users: Vec<UserId>,
+) -> Done {
     loop {
         match look_once(&engines, &users).await {
             Ok(absent) => return Done::LookedForAbsent(absent),
@@ -95,7 +103,7 @@ async fn look<L, S, D: Channels, P: Presence>(engines: Engines<L, S, D, P>, user
     }
 }
 
-async fn look_once<L, S, D: Channels, P: Presence>(
+async fn look_once<L, S, D: Channels + Relations, P: Presence>(
     engines: &Engines<L, S, D, P>,
     users: &[UserId],
 ) -> Result<Absent, EngineError> {
@@ -109,11 +117,24 @@ async fn look_once<L, S, D: Channels, P: Presence>(
     Ok(absent)
 }
 
-async fn wishes<D: Channels>(directory: &D, user: UserId) -> Result<Attention, EngineError> {
+async fn wishes<D: Channels + Relations>(directory: &D, user: UserId) -> Result<Attention, EngineError> {
     let memberships = directory.memberships(user, None).await?;
     let muted = memberships.iter().filter_map(|member| Some((member.channel_id, member.muted_until?)));
     let ids: Vec<_> = memberships.iter().map(|member| member.channel_id).collect();
     let channels = directory.channels(&ids).await?;
     let direct = channels.iter().filter(|channel| channel.kind == ChannelKind::Dm).map(|channel| channel.id);
-    Ok(Attention { muted: muted.collect(), direct: direct.collect() })
+    let blocked = blocked(directory, user).await?;
+    Ok(Attention { muted: muted.collect(), direct: direct.collect(), blocked })
+}
+
+async fn blocked<D: Relations>(directory: &D, user: UserId) -> Result<Vec<UserId>, EngineError> {
+    let mut blocked: Vec<UserId> = Vec::new();
+    loop {
+        let part = After { after: blocked.last().copied(), limit: BLOCKS_PAGE };
+        let page = directory.blocks(user, part).await?;
+        blocked.extend(page.iter().map(|block| block.user_id));
+        if page.len() < BLOCKS_PAGE {
+            return Ok(blocked);
+        }
+    }
 }

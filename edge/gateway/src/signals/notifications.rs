@@ -14,7 +14,8 @@ use crate::gateway::Gateway;
 use crate::index::UserKey;
 
 impl Gateway {
-    /// Tells members who are away that there is a new message, but for its sender and who has muted the channel.
+    /// Tells members who are away that there is a new message, but for its sender and who has muted the channel or
+    /// blocked the sender.
     pub(crate) fn notify(&mut self, io: &mut Io, channel_id: ChannelId, effective: &Effective) {
         let Some(effective::Event::Message(new)) = &effective.event else { return };
         if !self.index.is_anyone_away() {
@@ -23,12 +24,14 @@ impl Gateway {
         let message_id = MessageId(effective.id);
         let now = self.time(io);
         let Self { index, scratch, counters, .. } = self;
-        let sender = user_id(&new.sender_id).ok().and_then(|sender| index.user_key(sender));
+        let Ok(sender_id) = user_id(&new.sender_id) else { return };
+        let sender = index.user_key(sender_id);
         let mentions = Mentions::in_metadata(&new.metadata);
         let named: Vec<UserKey> = mentions.users.iter().filter_map(|user| index.user_key(*user)).collect();
         let mut deliveries = 0;
         index.each_away(channel_id, |user, attention, connections| {
-            if sender == Some(user) || is_muted(attention, channel_id, now) {
+            let is_blocked = attention.blocked.contains(&sender_id);
+            if sender == Some(user) || is_blocked || is_muted(attention, channel_id, now) {
                 return;
             }
             let kind = if mentions.everyone || named.contains(&user) {
