@@ -53,7 +53,7 @@ impl Change<'_> {
                 Err(Refused::bad_request("`content` is empty; delete the message instead."))
             }
             Self::React { emoji, .. } if !is_emoji(emoji) => Err(Refused::bad_request(format!(
-                "`emoji` holds from 1 to {EMOJI_BYTES_MAX} bytes, without spaces and control characters."
+                "`emoji` holds from 1 to {EMOJI_BYTES_MAX} bytes, without spaces, slashes and control characters, and is not a dot or two."
             ))),
             _ => Ok(self),
         }
@@ -85,8 +85,9 @@ impl amend::Change {
 }
 
 fn is_emoji(text: &str) -> bool {
-    let fits = (1..=EMOJI_BYTES_MAX).contains(&text.len());
-    fits && !text.chars().any(|character| character.is_whitespace() || character.is_control())
+    // It is a segment of a path in REST.
+    let fits = (1..=EMOJI_BYTES_MAX).contains(&text.len()) && text != "." && text != "..";
+    fits && !text.chars().any(|one| one == '/' || one.is_whitespace() || one.is_control())
 }
 
 /// The payload of `message.edit`, also the body of the REST endpoint.
@@ -193,6 +194,10 @@ mod tests {
             ("", false),
             ("a b", false),
             ("\u{7}", false),
+            ("a/b", false),
+            (".", false),
+            ("..", false),
+            ("...", true),
             (&"x".repeat(EMOJI_BYTES_MAX + 1), false),
         ] {
             let change = Change::React { emoji: text.into(), removed: false };
