@@ -382,7 +382,7 @@ fn a_message_takes_so_many_different_emoji() {
     let time = UnixMillis(RINGSIDE_EPOCH_MS + 1_000_000);
     let (mut versions, mut ids, mut log) = (BTreeMap::new(), Vec::new(), Vec::new());
     let joining = Wish::Membership { channel: 0, user: 0, how: Standing::Added, old_version: false };
-    for wish in [joining, Wish::Send { channel: 0, user: 0, client: 0 }] {
+    for wish in [joining, Wish::Send { channel: 0, user: 0, client: 0, answers: None }] {
         log.push(Record { time, body: body(wish, &mut versions, &ids) });
         ids.push(MessageId::following(ids.last().copied().unwrap_or_default(), time, PARTITION));
     }

@@ -1,5 +1,7 @@
 //! A peer that doesn't read fills its own queue up to the limit, and nobody else's.
 
+#![expect(clippy::disallowed_methods, reason = "tests are no shards")]
+
 mod support;
 
 use std::io::Read;

@@ -76,7 +76,7 @@ impl Directory {
         match sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.writer).await {
             Ok(row) if row.try_get::<i64, _>(0).is_ok_and(|busy| busy == 0) => {}
             Ok(_) => {
-                tracing::info!("an erasure's traces stay in the write-ahead log until its next checkpoint")
+                tracing::info!("an erasure's traces stay in the write-ahead log until its next checkpoint");
             }
             Err(error) => tracing::warn!(%error, "the write-ahead log could not be emptied after an erasure"),
         }
