@@ -13,8 +13,8 @@ async function withRealFocus(page) {
 }
 
 /**
- * Notes in the worker what is shown, by its tag, once the browser has shown it. To ask the browser again and again what it shows makes it
- * forget what it is just about to.
+ * Notes in the worker what is shown, by its tag, once the browser has shown it: several tabs ask for the same, and the later one takes the
+ * place of the earlier. To ask the browser again and again what it shows makes it forget what it is just about to.
  * @param {import("playwright-core").BrowserContext} context
  */
 function watchNotices(context) {
@@ -22,9 +22,11 @@ function watchNotices(context) {
     const { registration } = /** @type {any} */ (self);
     const show = registration.showNotification.bind(registration);
     const noticed = Object.assign(self, { noticed: new Map() }).noticed;
+    const known = new Set();
     registration.showNotification = async (title, options) => {
       await show(title, options);
-      noticed.set(options.tag, `${title}: ${options.body}`);
+      if (!known.has(options.tag)) noticed.set(options.tag, `${title}: ${options.body}`);
+      known.add(options.tag);
     };
   });
 }
