@@ -103,7 +103,6 @@ pub async fn run(options: &TimingOptions) -> Result<TimingReport, TimingError> {
     let folder = tempfile::tempdir()?;
     let mut environment: Vec<(String, String)> = options.server.environment.clone();
     environment.extend(limits_off());
-    environment.push(("RINGSIDE_LIMITS_LOGIN_FAILURES_PER_MINUTE".to_owned(), "0".to_owned()));
     let spec = ServerSpec {
         binary: options.server.binary.clone(),
         data_dir: folder.path().join("data"),

@@ -162,6 +162,7 @@ pub(crate) fn limits_off() -> Vec<(String, String)> {
         "CONNECTIONS_PER_USER",
         "REST_PER_MINUTE",
         "REGISTER_PER_MINUTE_PER_ADDRESS",
+        "SIGN_INS_PER_MINUTE_PER_ADDRESS",
         "LOGIN_FAILURES_PER_MINUTE",
     ];
     names.iter().map(|name| (format!("RINGSIDE_LIMITS_{name}"), "0".to_owned())).collect()
