@@ -114,7 +114,7 @@ impl Known {
         known
     }
 
-    /// A message of this batch, which a later record of it may amend.
+    /// A message of this batch, which a later record of it may amend or answer.
     pub(crate) fn made(&mut self, row: &MessageRow) {
         if self.named.contains(&row.message_id) {
             self.messages.entry(row.message_id).or_insert_with(|| row.clone());
