@@ -18,10 +18,15 @@ use crate::tenures::is_over;
 pub const TICK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a tick that was read back lets channel data be sent, from when it was appended.
 pub const FENCE: Duration = Duration::from_millis(1_500);
-/// Ticks on their way at the most; more means that the log does not answer, and new ones wait.
+/// Ticks that may still be read back at the most. Beyond it the oldest is given up: it was refused, or it is too old to
+/// open a fence.
 pub const TICKS_PENDING_MAX: usize = 16;
 
 const _: () = assert!(TICK_INTERVAL.as_millis() * 2 < FENCE.as_millis(), "one late tick closes no fence");
+const _: () = assert!(
+    TICK_INTERVAL.as_millis() * TICKS_PENDING_MAX as u128 > FENCE.as_millis(),
+    "a tick that is given up could have opened nothing"
+);
 
 /// What a record of `control` means for the seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +77,12 @@ impl Seat {
         self.epoch.and(self.fence)
     }
 
-    /// The tick to append now; `None` while the seat is not held or too many are unanswered.
+    /// The tick to append now; `None` while the seat is not held. Ticks that the log refused need no word: each new one
+    /// stands for those before it.
     pub fn tick(&mut self, now: Instant) -> Option<Tick> {
         let epoch = self.epoch?;
         if self.pending.len() >= TICKS_PENDING_MAX {
-            return None;
+            self.pending.pop_front();
         }
         self.number += 1;
         self.pending.push_back((self.number, now));
@@ -196,10 +202,17 @@ mod tests {
     }
 
     #[test]
-    fn ticks_stop_when_the_log_does_not_answer() {
+    fn a_log_that_refuses_for_long_and_then_confirms_opens_the_fence() {
         let mut seat = won();
-        let now = Instant::now();
-        let sent = std::iter::from_fn(|| seat.tick(now)).take(1_000).count();
-        assert_eq!(sent, TICKS_PENDING_MAX);
+        let start = Instant::now();
+        for number in 0..1_000 {
+            seat.tick(start + TICK_INTERVAL * number).expect("a tick, however many were refused");
+            assert!(seat.pending.len() <= TICKS_PENDING_MAX);
+        }
+        assert_eq!(seat.fence(), None);
+        let later = start + TICK_INTERVAL * 1_000;
+        let tick = seat.tick(later).expect("a tick");
+        seat.handle_control(Offset(6), START, &control::Body::Tick(tick));
+        assert_eq!(seat.fence(), Some(later + FENCE));
     }
 }
