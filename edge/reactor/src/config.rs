@@ -39,9 +39,13 @@ pub const SEND_QUEUE_LIMIT_BYTES: usize = 1 << 20;
 pub const BURST_FACTOR: usize = 8;
 /// Default of [`Config::send_patience_ms`]: a burst of [`BURST_FACTOR`] limits needs some 25 Mbit/s in this time.
 pub const SEND_PATIENCE_MS: u32 = 5_000;
-/// Default of [`Config::send_excess_limit_bytes`]. A burst meets all members of a channel at once: this is one of 4 MiB
-/// above the limit for 64 of them, and a bound that does not grow with the sockets.
-pub const SEND_EXCESS_LIMIT_BYTES: usize = 256 << 20;
+/// Default of [`Config::send_stall_ms`].
+pub const SEND_STALL_MS: u32 = 30_000;
+/// Default of [`Config::send_budget_bytes`]. A burst meets all members of a channel at once: this is one of 4 MiB for 64 of
+/// them, and a bound that does not grow with the sockets.
+pub const SEND_BUDGET_BYTES: usize = 256 << 20;
+/// A queue below this counts for nothing in [`Config::send_budget_bytes`]: most are, and none of them lasts.
+pub const SEND_BUDGET_FREE_BYTES: usize = 16 << 10;
 /// Default of [`Config::linger_ms`].
 pub const LINGER_MS: u32 = 5_000;
 /// Default of [`Config::mailbox_capacity`].
@@ -92,8 +96,12 @@ pub struct Config {
     pub send_queue_limit_bytes: usize,
     /// Milliseconds that a queue may stand above its limit. 0: none, whatever the kernel would have taken.
     pub send_patience_ms: u32,
-    /// Bytes that all queues of the shard may hold above their limits together: who passes it is not waited for.
-    pub send_excess_limit_bytes: usize,
+    /// Milliseconds within which the kernel must take something of what is in flight for a connection, whatever its
+    /// peer sends meanwhile; it is a slow reader otherwise. It may be half as long. 0: no such deadline.
+    pub send_stall_ms: u32,
+    /// Bytes that all queues of the shard hold together at the most, those below [`SEND_BUDGET_FREE_BYTES`] apart. Beyond
+    /// it the connection that has taken nothing for the longest time is not waited for.
+    pub send_budget_bytes: usize,
     /// Milliseconds that a closing connection may take to accept what is queued.
     pub linger_ms: u32,
     /// Mails that wait for one shard; a full mailbox is an answer to the sender.
@@ -119,7 +127,8 @@ impl Default for Config {
             idle_to_watch_ms: IDLE_TO_WATCH_MS,
             send_queue_limit_bytes: SEND_QUEUE_LIMIT_BYTES,
             send_patience_ms: SEND_PATIENCE_MS,
-            send_excess_limit_bytes: SEND_EXCESS_LIMIT_BYTES,
+            send_stall_ms: SEND_STALL_MS,
+            send_budget_bytes: SEND_BUDGET_BYTES,
             linger_ms: LINGER_MS,
             mailbox_capacity: MAILBOX_CAPACITY,
             mail_per_turn: MAIL_PER_TURN,

@@ -26,6 +26,7 @@ pub(crate) enum Due {
     Accept,
     /// Look for connections that are long idle.
     Sweep,
+    Stalls,
     /// A queue has stood above its limit for as long as it may.
     Patience(ConnectionId),
 }

@@ -35,6 +35,8 @@ pub(crate) struct Reactor<H: Handler> {
     idle_to_watch: Duration,
     /// The slot that was looked at last.
     sweep_at: usize,
+    stall: Duration,
+    stall_at: usize,
     patience: Patience,
     mail_per_turn: usize,
 }
@@ -57,6 +59,8 @@ impl<H: Handler> Reactor<H> {
             accept_paused: false,
             idle_to_watch: Duration::from_millis(config.idle_to_watch_ms.into()),
             sweep_at: 0,
+            stall: Duration::from_millis(config.send_stall_ms.into()),
+            stall_at: 0,
             patience: Patience::new(config),
             mail_per_turn: config.mail_per_turn,
         }
@@ -70,6 +74,9 @@ impl<H: Handler> Reactor<H> {
         let counters = Arc::clone(&self.io.counters);
         if self.io.driver.can_doze() && !self.idle_to_watch.is_zero() {
             self.io.set_due(SWEEP_INTERVAL.min(self.idle_to_watch), Due::Sweep);
+        }
+        if !self.stall.is_zero() {
+            self.io.set_due(SWEEP_INTERVAL.min(self.stall / 2), Due::Stalls);
         }
         while !self.io.stopping && !self.mailbox.bell().is_stopping() {
             self.open_doors();
@@ -242,6 +249,7 @@ impl<H: Handler> Reactor<H> {
         counters.sends.add(1);
         counters.sent_bytes.add(sent as u64);
         entry.in_flight -= sent;
+        entry.stalled = false;
         if entry.in_flight > 0 {
             driver.send(id, buffer, offset + sent);
             return self.patience.shrank(&mut self.io, id);
@@ -281,7 +289,8 @@ impl<H: Handler> Reactor<H> {
                 Due::Linger(id) => self.linger_expired(id),
                 Due::Accept => self.accept_paused = false,
                 Due::Sweep => self.sweep(),
-                Due::Patience(id) => self.overflow(id),
+                Due::Stalls => self.look_for_stalls(),
+                Due::Patience(id) => self.overflow(id, false),
             }
         }
         self.settle();
@@ -304,6 +313,29 @@ impl<H: Handler> Reactor<H> {
             entry.active = false;
         }
         self.io.set_due(SWEEP_INTERVAL.min(self.idle_to_watch), Due::Sweep);
+    }
+
+    /// Looks at a part of the table for connections that were in the same flight at the last look, such that each is
+    /// looked at twice in `send_stall_ms`.
+    fn look_for_stalls(&mut self) {
+        let half = self.stall / 2;
+        let table = &mut self.io.table;
+        let rounds = (half.as_millis() / SWEEP_INTERVAL.as_millis()).max(1) as usize;
+        let mut stalled = Vec::new();
+        for _ in 0..table.slots().div_ceil(rounds) {
+            self.stall_at = (self.stall_at + 1) % table.slots();
+            let Some((id, entry)) = table.open_at(self.stall_at) else {
+                continue;
+            };
+            if entry.stalled {
+                stalled.push(id);
+            }
+            entry.stalled = entry.in_flight > 0;
+        }
+        for id in stalled {
+            self.overflow(id, true);
+        }
+        self.io.set_due(SWEEP_INTERVAL.min(half), Due::Stalls);
     }
 
     fn linger_expired(&mut self, id: ConnectionId) {
@@ -365,11 +397,18 @@ impl<H: Handler> Reactor<H> {
 
     fn check_limit(&mut self, id: ConnectionId) {
         if self.io.is_open(id) && self.patience.is_exhausted(&mut self.io, id) {
-            self.overflow(id);
+            self.overflow(id, false);
+        }
+        while let Some(stalest) = self.patience.gives_way() {
+            self.overflow(stalest, true);
+            // Whether or not it could say goodbye, it counts no more: its linger ends it.
+            self.patience.forget(&mut self.io, stalest);
         }
     }
 
-    fn overflow(&mut self, id: ConnectionId) {
+    /// The handler is told that a reader is slow. Unless it lets it go, or makes room (which is no use where `must_go`),
+    /// the connection ends at once.
+    fn overflow(&mut self, id: ConnectionId, must_go: bool) {
         if !self.io.is_open(id) {
             return;
         }
@@ -378,7 +417,7 @@ impl<H: Handler> Reactor<H> {
         self.handler.overflowed(&mut self.io, id);
         self.io.overflowing = false;
         self.patience.shrank(&mut self.io, id);
-        if self.io.is_open(id) && self.patience.waits_for(id) {
+        if self.io.is_open(id) && (must_go || self.patience.waits_for(id)) {
             self.io.doom(id, CloseReason::QueueFull);
         }
     }

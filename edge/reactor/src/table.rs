@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) finish: bool,
     /// Something came since the last sweep.
     pub(crate) active: bool,
+    /// Bytes were in flight at the last look for stalls, and the kernel has taken none since.
+    pub(crate) stalled: bool,
     /// The driver was told that it is long idle, and nothing came since.
     pub(crate) dozing: bool,
     /// The handler knows of it, so it must be told of the end.
@@ -58,6 +60,7 @@ const VACANT: Connection = Connection {
     dirty: false,
     finish: false,
     active: false,
+    stalled: false,
     dozing: false,
     opened: false,
     tls: None,

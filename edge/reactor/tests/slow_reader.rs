@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use ringside_reactor::{BURST_FACTOR, Backend, CloseReason, Config, ConnectionId};
@@ -20,7 +20,9 @@ over_both_backends!(
     a_burst_in_one_turn_is_not_slowness,
     a_burst_is_bounded,
     who_stays_above_the_limit_for_as_long_as_it_may_is_slow,
-    what_all_hold_above_their_limits_is_bounded,
+    what_all_hold_is_bounded_and_the_stalest_gives_way,
+    who_takes_nothing_in_time_is_slow_whatever_they_send,
+    who_takes_a_little_is_waited_for,
 );
 
 const LIMIT: usize = 256 * 1024;
@@ -155,26 +157,56 @@ fn who_stays_above_the_limit_for_as_long_as_it_may_is_slow(backend: Backend) {
     assert!(began.elapsed() >= patience, "it was given its time");
 }
 
-fn what_all_hold_above_their_limits_is_bounded(backend: Backend) {
-    let limit = FLOOD / BURST_FACTOR * 2;
+fn what_all_hold_is_bounded_and_the_stalest_gives_way(backend: Backend) {
     let patient = Config {
-        send_queue_limit_bytes: limit,
+        send_queue_limit_bytes: FLOOD * 4,
         send_patience_ms: FOREVER_MS,
-        // The first is waited for; of it, more than the half stays with the kernel full.
-        send_excess_limit_bytes: FLOOD * 2 - limit,
+        // Of the first, more than the half stays with the kernel full.
+        send_budget_bytes: FLOOD * 2,
         ..config(backend)
     };
     let rig = Rig::new(&patient);
     let (_first, first) = rig.connect_seen();
     rig.order(Order::Push(first, FLOOD * 2));
+    rig.settle();
     let (_second, second) = rig.connect_seen();
     rig.order(Order::Push(second, FLOOD * 2));
-    assert_eq!(rig.closed(), (second, CloseReason::QueueFull));
+    assert_eq!(rig.closed(), (first, CloseReason::QueueFull), "it has taken nothing for longer");
     // What it held is given back.
-    let (_third, third) = rig.connect_seen();
-    rig.order(Order::CloseNow(first));
-    assert_eq!(rig.closed(), (first, CloseReason::Requested));
-    rig.order(Order::Push(third, FLOOD * 2));
     rig.settle();
     assert_eq!(rig.shard.counters().snapshot().queue_overflows, 1);
+    rig.order(Order::CloseNow(second));
+    assert_eq!(rig.closed(), (second, CloseReason::Requested));
+}
+
+fn who_takes_nothing_in_time_is_slow_whatever_they_send(backend: Backend) {
+    // Far below the limit.
+    let patient = Config { send_queue_limit_bytes: FLOOD * 2, send_stall_ms: 400, ..config(backend) };
+    let (sender, seen) = std::sync::mpsc::channel();
+    let rig = Rig::of(&patient, Echo { seen: sender, echo: false, goodbye: false, open: Vec::new() }, seen);
+    let (mut stalled, id) = rig.connect_seen();
+    rig.order(Order::Push(id, FLOOD));
+    let ended = loop {
+        // It goes on sending, and reads nothing.
+        let _ = stalled.write_all(b"still here");
+        let seen = rig.try_closed(Duration::from_millis(20));
+        if let Some(ended) = seen {
+            break ended;
+        }
+    };
+    assert_eq!(ended, (id, CloseReason::QueueFull));
+}
+
+fn who_takes_a_little_is_waited_for(backend: Backend) {
+    let patient = Config { send_queue_limit_bytes: FLOOD * 2, send_stall_ms: 2_000, ..config(backend) };
+    let rig = Rig::new(&patient);
+    let (mut stream, id) = rig.connect_seen();
+    rig.order(Order::Push(id, FLOOD));
+    let mut got = vec![0; FLOOD];
+    // Longer than the deadline, with progress all the time.
+    for part in got.chunks_mut(FLOOD / 32) {
+        stream.read_exact(part).expect("who reads slowly gets all of it");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(rig.shard.counters().snapshot().queue_overflows, 0);
 }

@@ -226,6 +226,14 @@ impl Rig {
         })
     }
 
+    /// The end of a connection, if it is seen within this time.
+    pub fn try_closed(&self, within: Duration) -> Option<(ConnectionId, CloseReason)> {
+        match self.seen.recv_timeout(within) {
+            Ok(Seen::Closed(id, reason)) => Some((id, reason)),
+            _ => None,
+        }
+    }
+
     /// The first thing seen that `pick` wants; others before it are dropped.
     pub fn wait_for<T>(&self, pick: impl Fn(Seen) -> Option<T>) -> T {
         loop {
