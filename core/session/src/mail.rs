@@ -16,6 +16,7 @@ use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, Un
 use ringside_wire::records;
 use ringside_wire::signals::PresenceStatus;
 
+use crate::budget::Budget;
 use crate::token::Verifier;
 
 /// A shard of this edge, counted from 0.
@@ -215,6 +216,11 @@ pub struct Subscription {
 pub enum AdmitRefusal {
     /// 429: the user has as many connections as the limit allows.
     TooManyConnections,
+    /// 429: the user's handshakes and frames have used up their budget.
+    RateLimited {
+        /// When there will be enough, in milliseconds.
+        retry_after_ms: u64,
+    },
     /// 401: the token's session has ended.
     SessionEnded,
     /// 503: an engine did not confirm.
@@ -311,6 +317,8 @@ pub enum Delivery {
         token: u64,
         /// The user as others see them.
         profile: Arc<records::Profile>,
+        /// What the user's frames are charged to, on whichever shards their connections are.
+        budget: Arc<Budget>,
         /// The channels that the user is in.
         channels: Vec<Subscription>,
     },

@@ -80,6 +80,12 @@ pub struct Limits {
     pub messages_burst: u32,
     /// Messages a minute in one channel.
     pub channel_messages_per_minute: u32,
+    /// What frames and handshakes of one user may cost, in units a second: a frame costs 10 and one for each KiB; a
+    /// receipt or a sign of typing 10 more, a status 90, a fresh token 190, each channel of a `sync` 4, each user of
+    /// a subscription 1; a handshake 200.
+    pub frame_units_per_second: u32,
+    /// Units that a user may spend at once after a pause.
+    pub frame_units_burst: u32,
     /// Simultaneous connections of one user.
     pub connections_per_user: u32,
     /// REST requests a minute of one user.
@@ -111,6 +117,8 @@ impl Default for Limits {
             messages_per_second: 10,
             messages_burst: 20,
             channel_messages_per_minute: 1_000,
+            frame_units_per_second: 2_000,
+            frame_units_burst: 40_000,
             connections_per_user: 5,
             rest_per_minute: 100,
             register_per_minute_per_address: 60,

@@ -1,5 +1,6 @@
 //! What an operator may set of a bridge, and the limits that the design fixes.
 
+use ringside_session::budget::Allowance;
 use ringside_types::{Limits, Slot};
 
 /// Batches of requests from the shards that wait for the bridge at the most.
@@ -38,11 +39,18 @@ pub const SIGNALS_WAITING_MAX: usize = 65_536;
 /// Receipts and signs of typing in one append.
 pub const SIGNALS_BATCH_MAX: usize = 4_096;
 
-/// Subscriptions that wait to be looked up at the most, and ends of status messages that are awaited; beyond it a
+/// Connections whose subscriptions wait to be looked up at the most, and ends of status messages that are awaited; beyond it a
 /// subscription is refused, and a message that is over is found by the next look.
 pub const PRESENCE_CHANGES_MAX: usize = 65_536;
-/// Subscriptions, and users who changed, in one look.
+/// Users who changed in one look.
 pub const LOOKS_BATCH_MAX: usize = 256;
+/// Users whom connections begin to watch in one look.
+pub const LOOK_USERS_MAX: usize = 2_048;
+/// Of those, how many one connection has in its turn.
+pub const LOOK_USERS_OF_CONNECTION_MAX: usize = 500;
+/// Statuses that are being set at once, one a connection: fewer than the Directory has connections, so that others find
+/// one. Of each connection one more may wait; a newer one takes its place.
+pub const STATUSES_UNDER_WAY_MAX: usize = 4;
 
 /// Deliveries held back for a shard whose mailbox is full, before the bridge stops reading the log for all.
 pub const BACKLOG_MAX: usize = 4_096;
@@ -51,6 +59,7 @@ pub const EVENTS_BATCH_MAX: usize = 1_024;
 
 const _: () = assert!(OUTBOUND_BATCH_MAX <= OUTBOUND_MAX && READS_MAX <= READS_WAITING_MAX);
 const _: () = assert!(LOOKUPS_BATCH_MAX <= LOOKUPS_WAITING_MAX);
+const _: () = assert!(LOOK_USERS_OF_CONNECTION_MAX <= LOOK_USERS_MAX);
 const _: () = assert!(ADMISSIONS_MAX <= ADMISSIONS_WAITING_MAX);
 
 /// A bridge's configuration.
@@ -62,4 +71,12 @@ pub struct Config {
     pub limits: Limits,
     /// How many shards there are.
     pub shards: u16,
+}
+
+impl Config {
+    /// What one user's frames and handshakes may cost.
+    pub(crate) fn allowance(&self) -> Allowance {
+        let Limits { frame_units_per_second: per_second, frame_units_burst: burst, .. } = self.limits;
+        Allowance { per_second, burst }
+    }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ringside_ports::presence::Connection;
 use ringside_ports::{EngineError, Log, MessageStore, Presence};
+use ringside_session::budget::{Charged, HANDSHAKE_UNITS};
 use ringside_session::mail::{
     AdmitRefusal, ConnectionRef, Delivery, Outcome, Page, ReadRequest, Request, Subscription,
 };
@@ -22,6 +23,9 @@ use crate::roster::Listen;
 use crate::standards::{Standard, Standing};
 use crate::work::admission::Admission;
 use crate::work::{self, Done};
+
+/// A user who went on in spite of many refusals comes back after this long.
+const EXHAUSTED_PAUSE_MS: u64 = 20_000;
 
 /// A read waits so long for its channel's join to be answered.
 const JOIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -144,7 +148,19 @@ where
             self.refuse(connection, AdmitRefusal::Unavailable);
             return;
         }
-        self.roster.open(connection, user_id, session_id);
+        let now = Instant::now();
+        let allowance = self.config.allowance();
+        match self.roster.budget(user_id, now).charge(allowance, HANDSHAKE_UNITS, now) {
+            Charged::Granted => {}
+            Charged::Refused { retry_after_ms } => {
+                return self.refuse(connection, AdmitRefusal::RateLimited { retry_after_ms });
+            }
+            Charged::Exhausted => {
+                return self
+                    .refuse(connection, AdmitRefusal::RateLimited { retry_after_ms: EXHAUSTED_PAUSE_MS });
+            }
+        }
+        self.roster.open(connection, user_id, session_id, now);
         self.admissions.push_back((connection, self.presence_of(connection, user_id, session_id)));
     }
 
@@ -220,12 +236,16 @@ where
             return self.close(connection);
         }
         let Some(channels) = self.roster.admit(connection) else { return };
+        let Some(budget) = self.roster.budget_of(connection) else { return };
         let subscription = |(channel_id, sees_above)| {
             let last = self.feed.last(channel_id);
             Subscription { channel_id, last, sees_above }
         };
         let channels = channels.into_iter().map(subscription).collect();
-        self.outbox.send(connection.shard, Delivery::Admitted { token: connection.token, profile, channels });
+        self.outbox.send(
+            connection.shard,
+            Delivery::Admitted { token: connection.token, profile, budget, channels },
+        );
     }
 
     fn learned(&mut self, standards: Vec<(ChannelId, Standard)>) {

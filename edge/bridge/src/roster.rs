@@ -3,9 +3,13 @@
 //! Memberships are versioned. A connection's list from the Directory and the changes from `control` may come in any
 //! order; of one channel the greater version counts.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_ports::channels::Member;
+use ringside_session::budget::Budget;
 use ringside_session::mail::{ConnectionRef, ShardId};
 use ringside_types::{ChannelId, MessageId, SessionId, UserId};
 
@@ -28,8 +32,9 @@ struct Connected {
     revoked: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Online {
+    budget: Arc<Budget>,
     connections: Vec<Connected>,
     standings: HashMap<ChannelId, Standing, RandomState>,
 }
@@ -45,13 +50,45 @@ pub(crate) enum Listen {
 pub(crate) struct Roster {
     users: HashMap<UserId, Online, RandomState>,
     owners: HashMap<ConnectionRef, UserId, RandomState>,
+    /// Of users who are gone: what they spent does not come back by reconnecting. Forgotten once nothing is owed.
+    resting: HashMap<UserId, Arc<Budget>, RandomState>,
 }
 
 impl Roster {
+    /// What a user's handshakes and frames are charged to.
+    pub(crate) fn budget(&mut self, user: UserId, now: Instant) -> Arc<Budget> {
+        if let Some(online) = self.users.get(&user) {
+            return online.budget.clone();
+        }
+        self.resting.entry(user).or_insert_with(|| Arc::new(Budget::new(now))).clone()
+    }
+
+    /// What a connection's user is charged to; `None`: it is gone.
+    pub(crate) fn budget_of(&self, connection: ConnectionRef) -> Option<Arc<Budget>> {
+        Some(self.users.get(self.owners.get(&connection)?)?.budget.clone())
+    }
+
+    /// Forgets the budgets of users who are gone and owe nothing.
+    pub(crate) fn forget_rested(&mut self, now: Instant) {
+        self.resting.retain(|_, budget| !budget.is_rested(now));
+    }
+
     /// A connection asks to be let in. From here on its user's changes are kept.
-    pub(crate) fn open(&mut self, connection: ConnectionRef, user: UserId, session_id: SessionId) {
+    pub(crate) fn open(
+        &mut self,
+        connection: ConnectionRef,
+        user: UserId,
+        session_id: SessionId,
+        now: Instant,
+    ) {
+        let budget = self.budget(user, now);
+        self.resting.remove(&user);
         self.owners.insert(connection, user);
-        let online = self.users.entry(user).or_default();
+        let online = self.users.entry(user).or_insert_with(|| Online {
+            budget,
+            connections: Vec::with_capacity(1),
+            standings: HashMap::default(),
+        });
         online.connections.push(Connected { connection, session_id, admitted: false, revoked: false });
     }
 
@@ -65,6 +102,7 @@ impl Roster {
         if online.connections.is_empty()
             && let Some(online) = self.users.remove(&user)
         {
+            self.resting.insert(user, online.budget);
             let held = online.standings.into_iter().filter(|(_, standing)| standing.member);
             released.extend(held.map(|(channel, _)| Listen::Release(channel)));
         }
@@ -215,6 +253,7 @@ impl Roster {
 mod tests {
     use super::*;
     use ringside_ports::channels::Role;
+    use ringside_session::budget::{Allowance, Charged};
     use ringside_types::UnixMillis;
     use uuid::Uuid;
 
@@ -236,9 +275,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_user_spent_does_not_come_back_by_reconnecting() {
+        let (mut roster, now) = (Roster::default(), Instant::now());
+        let allowance = Allowance { per_second: 10, burst: 10 };
+        roster.open(CONNECTION, USER, SESSION, now);
+        let budget = roster.budget_of(CONNECTION).expect("here");
+        assert_eq!(budget.charge(allowance, 10, now), Charged::Granted);
+        roster.close(CONNECTION);
+        roster.forget_rested(now);
+        assert!(matches!(roster.budget(USER, now).charge(allowance, 10, now), Charged::Refused { .. }));
+        roster.open(CONNECTION, USER, SESSION, now);
+        assert!(Arc::ptr_eq(&budget, &roster.budget_of(CONNECTION).expect("here")));
+        roster.close(CONNECTION);
+        roster.forget_rested(now + std::time::Duration::from_secs(60));
+        assert!(roster.resting.is_empty(), "nothing is owed any more");
+    }
+
+    #[test]
     fn a_removal_that_overtakes_the_list_stands() {
         let mut roster = Roster::default();
-        roster.open(CONNECTION, USER, SESSION);
+        roster.open(CONNECTION, USER, SESSION, Instant::now());
         assert_eq!(roster.change(USER, CHANNEL, 3, false), None);
         assert_eq!(roster.merge(CONNECTION, &[listed(2)]), Some(vec![]));
         assert_eq!(roster.admit(CONNECTION), Some(vec![]));
@@ -249,9 +305,9 @@ mod tests {
     fn channels_are_held_once_per_user_and_released_with_the_last_connection() {
         let mut roster = Roster::default();
         let second = ConnectionRef { token: 10, ..CONNECTION };
-        roster.open(CONNECTION, USER, SESSION);
+        roster.open(CONNECTION, USER, SESSION, Instant::now());
         assert_eq!(roster.merge(CONNECTION, &[listed(2)]), Some(vec![Listen::Hold(CHANNEL)]));
-        roster.open(second, USER, SESSION);
+        roster.open(second, USER, SESSION, Instant::now());
         assert_eq!(roster.merge(second, &[listed(2)]), Some(vec![]));
         assert_eq!(roster.close(CONNECTION), Some((USER, SESSION, vec![])));
         assert_eq!(roster.close(second), Some((USER, SESSION, vec![Listen::Release(CHANNEL)])));
@@ -262,7 +318,7 @@ mod tests {
     #[test]
     fn a_member_is_told_by_the_admission_or_by_word() {
         let mut roster = Roster::default();
-        roster.open(CONNECTION, USER, SESSION);
+        roster.open(CONNECTION, USER, SESSION, Instant::now());
         roster.merge(CONNECTION, &[listed(2)]);
         assert!(!roster.is_told(USER, CHANNEL));
         roster.admit(CONNECTION);
@@ -271,7 +327,7 @@ mod tests {
         roster.change(USER, CHANNEL, 4, true);
         assert!(!roster.is_told(USER, CHANNEL), "a membership of its own");
         let second = ConnectionRef { token: 10, ..CONNECTION };
-        roster.open(second, USER, SESSION);
+        roster.open(second, USER, SESSION, Instant::now());
         assert_eq!(roster.admit(second), Some(vec![]), "the word of it comes to both connections");
         roster.tell(USER, CHANNEL);
         assert!(roster.is_told(USER, CHANNEL));
@@ -280,7 +336,7 @@ mod tests {
     #[test]
     fn only_admitted_connections_get_mail() {
         let mut roster = Roster::default();
-        roster.open(CONNECTION, USER, SESSION);
+        roster.open(CONNECTION, USER, SESSION, Instant::now());
         assert_eq!(roster.shards_of(USER), []);
         roster.admit(CONNECTION);
         assert_eq!(roster.shards_of(USER), [ShardId(1)]);
@@ -289,7 +345,7 @@ mod tests {
     #[test]
     fn a_session_that_ends_while_its_connection_waits_keeps_it_out() {
         let mut roster = Roster::default();
-        roster.open(CONNECTION, USER, SESSION);
+        roster.open(CONNECTION, USER, SESSION, Instant::now());
         roster.revoke(USER, Some(SessionId(Uuid::from_u128(99))));
         assert!(!roster.is_revoked(CONNECTION), "another session");
         roster.revoke(USER, Some(SESSION));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ringside_reactor::{ConnectionId, Io};
+use ringside_session::budget::Budget;
 use ringside_session::heartbeat::Heartbeat;
 use ringside_session::mail::{AdmitRefusal, Request, Subscription};
 use ringside_websocket::handshake::RequestParser;
@@ -93,6 +94,7 @@ impl Gateway {
     pub(crate) fn refused(&mut self, io: &mut Io, connection: ConnectionId, reason: AdmitRefusal) {
         let refused = match reason {
             AdmitRefusal::TooManyConnections => Refused::TooManyConnections,
+            AdmitRefusal::RateLimited { retry_after_ms } => Refused::RateLimited { retry_after_ms },
             AdmitRefusal::SessionEnded => Refused::SessionEnded,
             AdmitRefusal::Unavailable => Refused::Unavailable,
         };
@@ -105,6 +107,7 @@ impl Gateway {
         io: &mut Io,
         connection: ConnectionId,
         profile: Arc<Profile>,
+        budget: Arc<Budget>,
         channels: Vec<Subscription>,
     ) {
         let phase = match self.table.take(connection) {
@@ -131,6 +134,7 @@ impl Gateway {
             user_id: claims.sub,
             session_id: claims.sid,
             profile,
+            budget,
             heartbeat,
             reader: None,
             commands: 0,

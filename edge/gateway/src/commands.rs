@@ -1,6 +1,7 @@
 //! What clients send: frames, and the commands in them.
 
 use ringside_reactor::{ConnectionId, Io};
+use ringside_session::budget::{self, Charged};
 use ringside_session::mail::{Answer, Outcome, PresenceWish, Request};
 use ringside_session::reader::Wish;
 use ringside_session::token::TokenError;
@@ -9,7 +10,7 @@ use ringside_types::{ChannelId, CloseCode, ErrorCode};
 use ringside_websocket::{Opcode, write_close, write_frame};
 use ringside_wire::amendment::Amend;
 use ringside_wire::command::{Command, Envelope, Send, Sync};
-use ringside_wire::event::{Ack, AuthOk, Event};
+use ringside_wire::event::{Ack, AuthOk, Event, GoodbyeReason};
 use ringside_wire::mention;
 use ringside_wire::message::ContentType;
 use ringside_wire::records::{self, Origin, command};
@@ -46,6 +47,16 @@ impl Gateway {
             Text(text) => self.text(io, connection, client, text),
             Binary(_) => self.fail(io, connection, client, CloseCode::Unsupported as u16),
             Ping(payload) => {
+                let allowance = self.config.allowance();
+                match client.budget.charge(allowance, budget::FRAME_UNITS, io.now()) {
+                    Charged::Granted => {}
+                    // A control frame has no error to answer it; what is not answered costs little.
+                    Charged::Refused { .. } => return,
+                    Charged::Exhausted => {
+                        let (reason, code) = (GoodbyeReason::Policy, CloseCode::Policy);
+                        return self.let_go(io, connection, client, reason, code);
+                    }
+                }
                 if let Some(queue) = io.queue(connection) {
                     write_frame(queue, Opcode::Pong, payload, None);
                 }
@@ -65,12 +76,24 @@ impl Gateway {
 
     fn text(&mut self, io: &mut Io, connection: ConnectionId, client: &mut Client, text: &[u8]) {
         add(&self.counters.frames_in, 1);
+        let bytes_units = u32::try_from(text.len() / budget::BYTES_PER_UNIT).unwrap_or(u32::MAX);
+        let units = budget::FRAME_UNITS.saturating_add(bytes_units);
         let envelope = match Envelope::read(text) {
             Ok(envelope) => envelope,
-            Err(refused) => return self.error(io, connection, None, refused.code, &refused.message, None),
+            Err(refused) => {
+                if self.charge(io, connection, client, None, units) {
+                    self.error(io, connection, None, refused.code, &refused.message, None);
+                }
+                return;
+            }
         };
         let id = envelope.id.as_deref();
-        match Command::read(&envelope) {
+        let command = Command::read(&envelope);
+        let units = units.saturating_add(command.as_ref().map_or(0, units_of));
+        if !self.charge(io, connection, client, id, units) {
+            return;
+        }
+        match command {
             Ok(Command::Send(send)) => self.send(io, connection, client, id, send),
             Ok(Command::Amend(amend)) => self.amend(io, connection, client, id, amend),
             Ok(Command::Receipt(receipt)) => self.receipt(io, connection, client, id, receipt),
@@ -93,6 +116,30 @@ impl Gateway {
             }
             Err(refused) => self.error(io, connection, id, refused.code, &refused.message, None),
         }
+    }
+
+    /// Takes from the user's budget. False: there is not enough, and the client is told so, or let go.
+    fn charge(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        client: &mut Client,
+        id: Option<&str>,
+        units: u32,
+    ) -> bool {
+        match client.budget.charge(self.config.allowance(), units, io.now()) {
+            Charged::Granted => return true,
+            Charged::Refused { retry_after_ms } => {
+                add(&self.counters.rate_limited, 1);
+                let sentence = "Too many requests in a short time; send it again after a pause.";
+                self.error(io, connection, id, ErrorCode::RateLimited, sentence, Some(retry_after_ms));
+            }
+            Charged::Exhausted => {
+                add(&self.counters.policy_closes, 1);
+                self.let_go(io, connection, client, GoodbyeReason::Policy, CloseCode::Policy);
+            }
+        }
+        false
     }
 
     fn send(
@@ -286,6 +333,19 @@ impl Gateway {
         add(&self.counters.errors, 1);
         let payload = ringside_wire::event::ErrorPayload { code, message: sentence, retry_after_ms };
         self.answer(io, connection, id, &Event::Error(payload));
+    }
+}
+
+/// What a command costs beside its frame. Messages and what amends them have limits of their own besides.
+fn units_of(command: &Command<'_>) -> u32 {
+    let each = |count: usize, units: u32| u32::try_from(count).unwrap_or(u32::MAX).saturating_mul(units);
+    match command {
+        Command::Send(_) | Command::Amend(_) | Command::Ping(_) => 0,
+        Command::Receipt(_) | Command::Typing(_) => budget::SIGNAL_UNITS,
+        Command::SetPresence(_) => budget::PRESENCE_SET_UNITS,
+        Command::Watch(users) | Command::Unwatch(users) => each(users.len(), budget::WATCHED_USER_UNITS),
+        Command::Sync(sync) => each(sync.channels.len(), budget::SYNC_CHANNEL_UNITS),
+        Command::Auth(_) => budget::AUTH_UNITS,
     }
 }
 

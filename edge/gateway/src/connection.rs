@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ringside_reactor::{ConnectionId, TimerId};
+use ringside_session::budget::Budget;
 use ringside_session::heartbeat::Heartbeat;
 use ringside_session::reader::Reader;
 use ringside_session::token::Claims;
@@ -47,6 +48,8 @@ pub(crate) struct Client {
     pub(crate) session_id: SessionId,
     /// As others see them; shared by the user's connections.
     pub(crate) profile: Arc<Profile>,
+    /// What the user's frames are charged to.
+    pub(crate) budget: Arc<Budget>,
     pub(crate) heartbeat: Heartbeat,
     /// Present while there is something to read.
     pub(crate) reader: Option<Box<Reader>>,

@@ -45,6 +45,10 @@ counters! {
     sends,
     /// Commands refused.
     errors,
+    /// Frames beyond their user's budget, refused.
+    rate_limited,
+    /// Connections let go for sending on in spite of that.
+    policy_closes,
     /// Events taken from the bridge.
     events,
     /// Frames queued for members: deliveries / events is the fan-out.

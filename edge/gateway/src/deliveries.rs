@@ -23,8 +23,8 @@ impl Gateway {
     pub(crate) fn deliver(&mut self, io: &mut Io, delivery: Delivery) {
         let at = ConnectionId::from_u64;
         match delivery {
-            Delivery::Admitted { token, profile, channels } => {
-                self.admitted(io, at(token), profile, channels);
+            Delivery::Admitted { token, profile, budget, channels } => {
+                self.admitted(io, at(token), profile, budget, channels);
             }
             Delivery::Refused { token, reason } => self.refused(io, at(token), reason),
             Delivery::Answers(answers) => self.answers(io, answers),

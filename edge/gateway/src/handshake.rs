@@ -24,6 +24,7 @@ pub(crate) enum Refused {
     NoToken,
     Token(TokenError),
     TooManyConnections,
+    RateLimited { retry_after_ms: u64 },
     SessionEnded,
     Unavailable,
     Draining,
@@ -98,6 +99,9 @@ impl Refused {
             Self::TooManyConnections => {
                 own(429, "rate_limited", "You have as many connections as are allowed; close one.")
             }
+            Self::RateLimited { .. } => {
+                own(429, "rate_limited", "Too many connections and frames of yours in a short time; wait.")
+            }
             Self::Unavailable => own(503, "unavailable", "The server can't let you in now; try again soon."),
             Self::Draining => own(503, "unavailable", "This edge is stopping; connect to another."),
             Self::Full => {
@@ -112,7 +116,12 @@ impl Refused {
     pub(crate) fn write(&self, out: &mut Vec<u8>, is_head: bool) {
         let (status, code, detail) = self.parts();
         let mut headers = SECURITY_HEADERS.to_vec();
+        let seconds;
         match self {
+            Self::RateLimited { retry_after_ms } => {
+                seconds = retry_after_ms.div_ceil(1_000).to_string();
+                headers.push(("Retry-After", &seconds));
+            }
             Self::Request(refusal) => headers.extend(refusal.headers()),
             Self::TooManyConnections | Self::Unavailable | Self::Draining | Self::Full => {
                 headers.push(("Retry-After", "2"));

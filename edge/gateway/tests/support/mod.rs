@@ -15,6 +15,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ringside_domain::rows::{HeadRow, MessageRow, Stamp};
 use ringside_gateway::{Config, Counters, Gateway, Origins};
 use ringside_reactor::{Backend, ShardHandle};
+use ringside_session::budget::Budget;
 use ringside_session::mail::{
     ChannelEvent, ConnectionRef, Delivery, Page, ReadRequest, Request, ShardId, Subscription,
 };
@@ -180,6 +181,21 @@ impl Stand {
         token: &str,
         channels: &[Subscription],
     ) -> (Client, ConnectionRef) {
+        self.connect_to(number, token, channels, Arc::new(Budget::new(deadline() - PATIENCE)))
+    }
+
+    /// A user's connection whose frames are charged to this budget.
+    pub fn connect_charged(&self, number: u128, budget: Arc<Budget>) -> (Client, ConnectionRef) {
+        self.connect_to(number, &token(number, 900), &[], budget)
+    }
+
+    fn connect_to(
+        &self,
+        number: u128,
+        token: &str,
+        channels: &[Subscription],
+        budget: Arc<Budget>,
+    ) -> (Client, ConnectionRef) {
         let stream = TcpStream::connect(self.address()).expect("it accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         let mut request = format!("ws://{}/ws", self.address()).into_client_request().expect("a request");
@@ -190,16 +206,27 @@ impl Stand {
         });
         let (connection, asked) = self.admit_request();
         assert_eq!(asked, user(number));
-        self.admit(connection, number, channels);
+        self.admit_charged(connection, number, channels, budget);
         let (mut client, _) = opening.join().expect("no panic").expect("an upgrade");
         assert_eq!(frame(&mut client)["type"], "hello");
         (client, connection)
     }
 
     pub fn admit(&self, connection: ConnectionRef, number: u128, channels: &[Subscription]) {
+        self.admit_charged(connection, number, channels, Arc::new(Budget::new(deadline() - PATIENCE)));
+    }
+
+    fn admit_charged(
+        &self,
+        connection: ConnectionRef,
+        number: u128,
+        channels: &[Subscription],
+        budget: Arc<Budget>,
+    ) {
         self.post(Delivery::Admitted {
             token: connection.token,
             profile: Arc::new(profile(number)),
+            budget,
             channels: channels.to_vec(),
         });
     }
