@@ -5,6 +5,7 @@
 
 pub(crate) mod attention;
 mod watches;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,6 +30,7 @@ use crate::bridge::{Bridge, Engines};
 use crate::config::{LOOKS_BATCH_MAX, PRESENCE_CHANGES_MAX};
 use crate::work::Done;
 use watches::Watches;
+use wishes::{Beginnings, StatusWish, Statuses};
 
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -47,8 +49,10 @@ impl<D: Accounts + Channels + Profiles + Relations> EdgeDirectory for D {}
 #[derive(Debug, Default)]
 pub(crate) struct Whereabouts {
     watches: Watches,
-    /// Whom a connection begins to watch.
-    begun: Vec<(ConnectionRef, UserId, Vec<UserId>)>,
+    /// Whom connections begin to watch.
+    begun: Beginnings,
+    /// What connections say of being there, not set yet.
+    statuses: Statuses,
     /// Watched users who may be seen otherwise now.
     changed: HashSet<UserId>,
     is_looking: bool,
@@ -130,20 +134,14 @@ where
                 if status == PresenceStatus::Away {
                     self.may_be_away(user_id);
                 }
-                let said = self.presence_of(connection, user_id, session_id);
-                let engines = self.engines.clone();
-                self.whereabouts.begins_to_move(user_id);
-                let work = async move {
-                    let done = set(&engines, said, status_of(status), status_message).await;
-                    Done::PresenceSet(connection, user_id, frame_id, done)
-                };
-                self.work.push(Box::pin(work));
+                let wish = StatusWish { user_id, session_id, frame_id, status, status_message };
+                self.whereabouts.statuses.offer(connection, wish);
             }
             PresenceWish::Watch(users) => {
                 if self.whereabouts.begun.len() >= PRESENCE_CHANGES_MAX {
                     self.refuse_presence(connection, frame_id, UNAVAILABLE);
                 } else if self.whereabouts.watches.add(connection, user_id, &users) {
-                    self.whereabouts.begun.push((connection, user_id, users));
+                    self.whereabouts.begun.offer(connection, user_id, users);
                 } else {
                     self.refuse_presence(connection, frame_id, TOO_MANY);
                 }
@@ -155,6 +153,8 @@ where
     /// A connection is gone, and does not watch any more.
     pub(crate) fn watcher_gone(&mut self, connection: ConnectionRef) {
         self.whereabouts.watches.close(connection);
+        self.whereabouts.begun.close(connection);
+        self.whereabouts.statuses.close(connection);
     }
 
     /// Presence has counted a change: all edges are told, and who went is noted.
@@ -218,6 +218,7 @@ where
         done: Result<Moved, EngineError>,
     ) {
         self.whereabouts.has_moved(user);
+        self.whereabouts.statuses.done(connection);
         match done {
             Ok(moved) => self.moved(moved),
             Err(error) => {
@@ -270,15 +271,28 @@ where
         }
     }
 
-    /// At the end of a turn: one look, one append and one note at a time.
+    fn set_statuses(&mut self) {
+        while let Some((connection, wish)) = self.whereabouts.statuses.poll() {
+            let StatusWish { user_id, session_id, frame_id, status, status_message } = wish;
+            let said = self.presence_of(connection, user_id, session_id);
+            let engines = self.engines.clone();
+            self.whereabouts.begins_to_move(user_id);
+            self.work.push(Box::pin(async move {
+                let done = set(&engines, said, status_of(status), status_message).await;
+                Done::PresenceSet(connection, user_id, frame_id, done)
+            }));
+        }
+    }
+
+    /// At the end of a turn: some statuses, and one look, one append and one note at a time.
     pub(crate) fn look_around(&mut self) {
+        self.set_statuses();
         self.look_for_absent();
         let whereabouts = &mut self.whereabouts;
-        let is_due = !whereabouts.begun.is_empty() || !whereabouts.changed.is_empty();
+        let is_due = whereabouts.begun.len() > 0 || !whereabouts.changed.is_empty();
         if is_due && !whereabouts.is_looking {
             whereabouts.is_looking = true;
-            let count = whereabouts.begun.len().min(LOOKS_BATCH_MAX);
-            let begun = whereabouts.begun.drain(..count).collect();
+            let begun = whereabouts.begun.poll();
             let users: Vec<UserId> = whereabouts.changed.iter().copied().take(LOOKS_BATCH_MAX).collect();
             let mut changed = Vec::with_capacity(users.len());
             for user in users {

@@ -3,7 +3,7 @@
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use ringside_ports::watching::PresenceView;
 use ringside_session::mail::ConnectionRef;
 use ringside_types::UserId;
@@ -20,7 +20,7 @@ struct Watch {
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     users: HashMap<UserId, HashMap<ConnectionRef, Watch, RandomState>, RandomState>,
-    connections: HashMap<ConnectionRef, Vec<UserId>, RandomState>,
+    connections: HashMap<ConnectionRef, HashSet<UserId, RandomState>, RandomState>,
     hasher: RandomState,
 }
 
@@ -29,9 +29,8 @@ impl Watches {
     /// added.
     pub(crate) fn add(&mut self, connection: ConnectionRef, viewer: UserId, users: &[UserId]) -> bool {
         let watched = self.connections.entry(connection).or_default();
-        let is_new =
-            |user: &&UserId| self.users.get(*user).is_none_or(|watchers| !watchers.contains_key(&connection));
-        let new: Vec<UserId> = users.iter().filter(is_new).copied().collect();
+        let new: HashSet<UserId, RandomState> =
+            users.iter().filter(|user| !watched.contains(*user)).copied().collect();
         if watched.len() + new.len() > WATCHED_USERS_MAX {
             return false;
         }
@@ -45,9 +44,9 @@ impl Watches {
     /// A connection watches these no more.
     pub(crate) fn remove(&mut self, connection: ConnectionRef, users: &[UserId]) {
         let Some(watched) = self.connections.get_mut(&connection) else { return };
-        watched.retain(|user| !users.contains(user));
-        for user in users {
-            self.forget(*user, connection);
+        let ended: Vec<UserId> = users.iter().filter(|user| watched.remove(*user)).copied().collect();
+        for user in ended {
+            self.forget(user, connection);
         }
     }
 
