@@ -232,6 +232,19 @@ where
     Ok(ended)
 }
 
+/// What the bridge's task turns to next.
+enum Input {
+    Tick,
+    Control(Option<Vec<Record>>),
+    Receive(Option<Vec<Record>>),
+    Presence(Option<Vec<Record>>),
+    Done(Box<Done>),
+    Requests(Vec<Vec<Request>>),
+    NoMoreRequests,
+    /// Something is due, or full mailboxes are tried again.
+    Nothing,
+}
+
 impl<L, S, D, P> Bridge<L, S, D, P>
 where
     L: Log,
@@ -249,43 +262,66 @@ where
     ) -> Ended {
         let mut ticks = tokio::time::interval(TICK_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut batches = Vec::new();
         loop {
-            let due = self.passing.next_due();
-            let may_deliver = !self.outbox.is_full() && self.fence().is_some();
-            tokio::select! {
+            let input = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return Ended::Stopped,
-                _ = ticks.tick() => self.tick(),
-                records = control.recv() => match records {
-                    Some(records) => if self.control(records) == Some(SeatChange::Lost) { return Ended::Lost },
-                    None => return Ended::Lost,
-                },
-                records = receive.recv(), if may_deliver => match records {
-                    Some(records) => self.receive(records),
-                    None => return Ended::Lost,
-                },
-                records = presence.recv(), if !self.outbox.is_full() => match records {
-                    Some(records) => self.presence_changed(records),
-                    None => return Ended::Lost,
-                },
-                Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
-                count = requests.recv_many(&mut batches, REQUESTS_PER_TURN) => {
-                    if count == 0 {
-                        return Ended::Stopped;
-                    }
-                    for request in batches.drain(..).flatten() {
-                        self.request(request);
-                    }
-                }
-                () = until(due), if due.is_some() => {}
-                () = tokio::time::sleep(BACKLOG_PAUSE), if self.outbox.is_waiting() => {}
+                _ = ticks.tick() => Input::Tick,
+                records = control.recv() => Input::Control(records),
+                input = self.next_input(requests, receive, presence) => input,
+            };
+            if let Some(ended) = self.handle_input(input) {
+                return ended;
             }
             self.start_work();
             self.pass_on();
             self.look_around();
             self.outbox.flush();
         }
+    }
+
+    /// Waits for whatever is neither a tick nor `control`. None of these stands before another: a busy log must not keep
+    /// requests and answers waiting, nor they it. So the ready ones are drawn by lot, once a turn.
+    async fn next_input(
+        &mut self,
+        requests: &mut mpsc::Receiver<Vec<Request>>,
+        receive: &mut mpsc::Receiver<Vec<Record>>,
+        presence: &mut mpsc::Receiver<Vec<Record>>,
+    ) -> Input {
+        let due = self.passing.next_due();
+        let has_room = !self.outbox.is_full();
+        let may_deliver = has_room && self.fence().is_some();
+        let mut batches = Vec::new();
+        tokio::select! {
+            records = receive.recv(), if may_deliver => Input::Receive(records),
+            records = presence.recv(), if has_room => Input::Presence(records),
+            Some(done) = self.work.next(), if !self.work.is_empty() => Input::Done(Box::new(done)),
+            count = requests.recv_many(&mut batches, REQUESTS_PER_TURN) => {
+                if count == 0 { Input::NoMoreRequests } else { Input::Requests(batches) }
+            }
+            () = until(due), if due.is_some() => Input::Nothing,
+            () = tokio::time::sleep(BACKLOG_PAUSE), if self.outbox.is_waiting() => Input::Nothing,
+        }
+    }
+
+    /// Handles one input; `Some`: the tenure is over. A topic without records any more has lost its reader.
+    fn handle_input(&mut self, input: Input) -> Option<Ended> {
+        match input {
+            Input::Tick => self.tick(),
+            Input::Control(Some(records)) => {
+                return (self.control(records) == Some(SeatChange::Lost)).then_some(Ended::Lost);
+            }
+            Input::Nothing => {}
+            Input::Receive(Some(records)) => self.receive(records),
+            Input::Presence(Some(records)) => self.presence_changed(records),
+            Input::Control(None) | Input::Receive(None) | Input::Presence(None) => return Some(Ended::Lost),
+            Input::Done(done) => self.done(*done),
+            Input::Requests(batches) => {
+                batches.into_iter().flatten().for_each(|request| self.request(request))
+            }
+            Input::NoMoreRequests => return Some(Ended::Stopped),
+        }
+        None
     }
 
     /// Up to when channel data may be sent; `None`: not now.
@@ -296,10 +332,12 @@ where
     fn tick(&mut self) {
         let now = Instant::now();
         if let Some(tick) = self.seat.tick(now) {
-            self.work.push(Box::pin(crate::work::tick(self.engines.clone(), tick)));
+            // On a task of its own: whatever keeps this one busy, the edge goes on renewing its tenure.
+            tokio::spawn(crate::work::tick(self.engines.log.clone(), tick));
         }
         self.feed.handle_tick(now);
         self.give_up_waiting(now);
+        self.roster.forget_rested(now);
         let time = wall_clock();
         self.presence_time(time);
         self.outbox.send_to_all(|| Delivery::WallClock(time));

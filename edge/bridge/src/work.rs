@@ -4,6 +4,7 @@ pub(crate) mod admission;
 
 use ringside_domain::feed::{GapRange, Turn};
 use ringside_domain::rows::{Key, KeyRow, Wanted};
+use ringside_domain::seat::FENCE;
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_ports::mentions::with_mentions;
@@ -236,11 +237,13 @@ pub(crate) async fn signals<L: Log, S, D, P>(engines: Engines<L, S, D, P>, appen
     Done::Signals
 }
 
-pub(crate) async fn tick<L: Log, S, D, P>(engines: Engines<L, S, D, P>, tick: Tick) -> Done {
+/// Appends a tick. One that is not confirmed by the time it could have opened the fence is given up.
+pub(crate) async fn tick<L: Log>(log: L, tick: Tick) {
     let payload = ringside_wire::encode(&Control { body: Some(control::Body::Tick(tick)) });
     let append = Append { topic: Topic::Control, partition: PartitionId(0), payload };
-    if let Err(error) = engines.log.append(vec![append]).await {
-        tracing::warn!(%error, "the log did not confirm this edge's tick");
+    match tokio::time::timeout(FENCE, log.append(vec![append])).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the log did not confirm this edge's tick"),
+        Err(_) => tracing::warn!("the log did not answer this edge's tick in time"),
     }
-    Done::Nothing
 }
