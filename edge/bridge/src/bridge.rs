@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use foldhash::fast::RandomState;
 use futures_util::StreamExt as _;
@@ -22,7 +22,7 @@ use ringside_types::{ChannelId, Epoch, PartitionId, Topic, UnixMillis, UserId};
 use ringside_wire::records::{Control, control};
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{Config, OUTBOUND_MAX};
+use crate::config::{BACKLOG_PAUSE, Config, OUTBOUND_MAX};
 use crate::counters::Counters;
 use crate::outbound::{self, Sending};
 use crate::post::{Outbox, Post};
@@ -34,8 +34,6 @@ use crate::standards::Standards;
 use crate::work::Done;
 use inbound::follow;
 
-/// How long full mailboxes wait before they are tried again.
-const BACKLOG_PAUSE: Duration = Duration::from_millis(2);
 /// Batches of requests handled in one turn at the most.
 const REQUESTS_PER_TURN: usize = 64;
 
@@ -138,13 +136,18 @@ where
         engines.log.clone(),
         engines.presence.clone(),
         config.limits.clone(),
-        post.clone(),
+        Outbox::new(post.clone(), config.shards),
         counters.clone(),
     );
-    tokio::spawn(outbound);
+    let mut outbound = tokio::spawn(outbound);
     loop {
         let tenure = tenure(&engines, &config, &post, &sendings, &mut requests, &counters, &mut stop);
-        if tenure.await? == Ended::Stopped {
+        let ended = tokio::select! {
+            ended = tenure => ended?,
+            // It ends after its last sender alone, and `sendings` is here.
+            Err(error) = &mut outbound => std::panic::resume_unwind(error.into_panic()),
+        };
+        if ended == Ended::Stopped {
             return Ok(());
         }
         tracing::warn!(
@@ -317,7 +320,7 @@ where
             Input::Control(None) | Input::Receive(None) | Input::Presence(None) => return Some(Ended::Lost),
             Input::Done(done) => self.done(*done),
             Input::Requests(batches) => {
-                batches.into_iter().flatten().for_each(|request| self.request(request))
+                batches.into_iter().flatten().for_each(|request| self.request(request));
             }
             Input::NoMoreRequests => return Some(Ended::Stopped),
         }

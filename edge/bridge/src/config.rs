@@ -1,5 +1,7 @@
 //! What an operator may set of a bridge, and the limits that the design fixes.
 
+use std::time::Duration;
+
 use ringside_session::budget::Allowance;
 use ringside_types::{Limits, Slot};
 
@@ -54,6 +56,8 @@ pub const STATUSES_UNDER_WAY_MAX: usize = 4;
 
 /// Deliveries held back for a shard whose mailbox is full, before the bridge stops reading the log for all.
 pub const BACKLOG_MAX: usize = 4_096;
+/// How long full mailboxes wait before they are tried again.
+pub(crate) const BACKLOG_PAUSE: Duration = Duration::from_millis(2);
 /// Events in one delivery at the most.
 pub const EVENTS_BATCH_MAX: usize = 1_024;
 

@@ -15,9 +15,9 @@ use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, ErrorCode, Limits, Topic, UserId, partition_of};
 use tokio::sync::mpsc;
 
-use crate::config::OUTBOUND_BATCH_MAX;
+use crate::config::{BACKLOG_PAUSE, OUTBOUND_BATCH_MAX};
 use crate::counters::{Counters, add};
-use crate::post::Post;
+use crate::post::Outbox;
 
 /// A message for the log.
 #[derive(Debug)]
@@ -68,57 +68,71 @@ impl Answers {
     }
 }
 
-/// Appends what comes until the sender is gone.
+/// Appends what comes until the sender is gone. A shard whose mailbox is full keeps only its own answers waiting: they are
+/// tried again, and what other shards send goes on. They are at most as many as the commands that the shard's
+/// connections may have unanswered.
 pub(crate) async fn run<L: Log, P: Presence>(
     mut sendings: mpsc::Receiver<Sending>,
     log: L,
     presence: P,
     limits: Limits,
-    post: Post,
+    mut outbox: Outbox,
     counters: std::sync::Arc<Counters>,
 ) {
     let partitions = log.partitions(Topic::MessagesSend);
     let mut batch = Vec::new();
-    while sendings.recv_many(&mut batch, OUTBOUND_BATCH_MAX).await > 0 {
-        let mut answers = Answers::default();
-        let granted = grant(&presence, &limits, std::mem::take(&mut batch), &mut answers, &counters).await;
-        if !granted.is_empty() {
-            let appends = granted.iter().map(|sending| Append {
-                topic: Topic::MessagesSend,
-                partition: partition_of(sending.channel_id, partitions),
-                payload: sending.record.clone(),
-            });
-            let outcome = match log.append(appends.collect()).await {
-                Ok(_) => {
-                    add(&counters.acknowledged, granted.len());
-                    add(&counters.appends, 1);
-                    Outcome::Acknowledged
+    loop {
+        tokio::select! {
+            count = sendings.recv_many(&mut batch, OUTBOUND_BATCH_MAX) => {
+                if count == 0 {
+                    return;
                 }
-                Err(error) => {
-                    tracing::warn!(%error, messages = granted.len(), "the log did not confirm messages");
-                    add(&counters.unavailable, granted.len());
-                    UNAVAILABLE
-                }
-            };
-            for sending in granted {
-                answers.add(sending, outcome.clone());
+            }
+            () = tokio::time::sleep(BACKLOG_PAUSE), if outbox.is_waiting() => {}
+        }
+        if !batch.is_empty() {
+            let mut answers = Answers::default();
+            let granted =
+                grant(&presence, &limits, std::mem::take(&mut batch), &mut answers, &counters).await;
+            append(&log, partitions, granted, &mut answers, &counters).await;
+            for (shard, delivery) in answers.drain() {
+                outbox.send(shard, delivery);
             }
         }
-        for (shard, delivery) in answers.drain() {
-            deliver(&post, shard, delivery).await;
-        }
+        outbox.flush();
     }
 }
 
-/// Posts to a shard, waiting for room. Answers may overtake events; nothing relies on their order.
-async fn deliver(post: &Post, shard: ShardId, delivery: Delivery) {
-    let mut rest = vec![delivery];
-    loop {
-        rest = post(shard, rest);
-        if rest.is_empty() {
-            return;
+/// Appends messages, and answers each once the log has it or has not confirmed it.
+async fn append<L: Log>(
+    log: &L,
+    partitions: u16,
+    granted: Vec<Sending>,
+    answers: &mut Answers,
+    counters: &Counters,
+) {
+    if granted.is_empty() {
+        return;
+    }
+    let appends = granted.iter().map(|sending| Append {
+        topic: Topic::MessagesSend,
+        partition: partition_of(sending.channel_id, partitions),
+        payload: sending.record.clone(),
+    });
+    let outcome = match log.append(appends.collect()).await {
+        Ok(_) => {
+            add(&counters.acknowledged, granted.len());
+            add(&counters.appends, 1);
+            Outcome::Acknowledged
         }
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        Err(error) => {
+            tracing::warn!(%error, messages = granted.len(), "the log did not confirm messages");
+            add(&counters.unavailable, granted.len());
+            UNAVAILABLE
+        }
+    };
+    for sending in granted {
+        answers.add(sending, outcome.clone());
     }
 }
 

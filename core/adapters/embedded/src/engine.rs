@@ -6,6 +6,7 @@ pub(crate) use staging::read_record;
 mod sweep;
 mod writer;
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::{self, JoinHandle};
@@ -198,6 +199,19 @@ fn join(thread: Option<JoinHandle<()>>) {
     }
 }
 
+/// Does a thread's work. If it panics, the engine has failed: nobody else would do the work, and whoever waits for it
+/// would wait for ever.
+fn watched(core: &Core, name: &str, work: impl FnOnce()) {
+    if std::panic::catch_unwind(AssertUnwindSafe(work)).is_err() {
+        core.failure.send_if_modified(|failure| {
+            let is_first = failure.is_none();
+            failure
+                .get_or_insert_with(|| format!("the embedded engine's {name} panicked; the log says where"));
+            is_first
+        });
+    }
+}
+
 /// The embedded engines over one data folder. A clone is another handle; the last one that goes closes the folder.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
@@ -252,11 +266,13 @@ impl Engine {
         };
         let writing = Arc::clone(&core);
         let writer = thread::Builder::new().name("store-writer".into());
-        shared.writer = Some(writer.spawn(move || writer::run(&writing, highest, requests))?);
+        let write = move || watched(&writing, "writer", || writer::run(&writing, highest, requests));
+        shared.writer = Some(writer.spawn(write)?);
         let (stop, stopped) = std_mpsc::channel();
         shared.stop_sweeper = Some(stop);
         let sweeper = thread::Builder::new().name("store-sweeper".into());
-        shared.sweeper = Some(sweeper.spawn(move || sweep::run(&core, &queue, &room, &stopped))?);
+        let sweep = move || watched(&core, "sweeper", || sweep::run(&core, &queue, &room, &stopped));
+        shared.sweeper = Some(sweeper.spawn(sweep)?);
         Ok(Self(Arc::new(shared)))
     }
 
@@ -289,7 +305,7 @@ impl Engine {
         &self.0.core.counters
     }
 
-    /// Waits until a write or a sync has failed, and says why. From then on every write is refused, for after a failed
+    /// Waits until a write or a sync has failed, or a thread has panicked, and says why. From then on every write is refused, for after a failed
     /// sync nobody knows what the disk holds: end the process, and start it again once the cause is gone.
     pub async fn failed(&self) -> String {
         let mut failure = self.0.core.failure.subscribe();
@@ -342,4 +358,19 @@ pub(crate) fn unavailable(cause: String) -> EngineError {
 
 fn stopped() -> EngineError {
     unavailable("the engine is closed".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_fails_the_engine() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = Config { free_bytes_min: 0, ..Config::default() };
+        let engine = Engine::open(&folder.path().join("data"), config).expect("it opens");
+        watched(engine.core(), "writer", || panic!("as a test wants it"));
+        let failed = tokio::time::timeout(Duration::from_secs(10), engine.failed()).await;
+        assert!(failed.expect("it is noticed").contains("writer panicked"));
+    }
 }

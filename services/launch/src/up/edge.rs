@@ -29,6 +29,8 @@ const LINGER_MS: u32 = 15_000;
 const OTHER_DESCRIPTORS: u32 = 2_048;
 /// Connections of a shard beyond those that it lets in: they are told so.
 const REFUSED_MAX: u32 = 64;
+/// How often it is looked whether all shards still run.
+const SHARDS_LOOK: Duration = Duration::from_millis(200);
 /// How often a drain looks whether it is over.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// Bytes that wait for one connection for longer than a burst takes: the largest page with its JSON, twice. The reactor
@@ -115,8 +117,29 @@ impl Edge {
         config.edge_url.clone().map_or(socket, EdgeAddress::Url)
     }
 
-    /// Waits until the bridge has ended by itself; says why.
+    /// Waits until the bridge or a shard has ended by itself; says which, and why.
     pub(super) async fn failed(&self) -> Failure {
+        tokio::select! {
+            failure = self.bridge_failed() => failure,
+            number = self.shard_ended() => {
+                format!("shard {number} of the edge ended by itself; the log says why").into()
+            }
+        }
+    }
+
+    /// Waits until a shard's thread has ended: by a panic, or because the kernel refused to go on. What is sent to it would
+    /// wait for ever, and all others behind it.
+    async fn shard_ended(&self) -> usize {
+        let mut looks = tokio::time::interval(SHARDS_LOOK);
+        loop {
+            looks.tick().await;
+            if let Some(number) = self.shards.iter().position(ShardHandle::is_finished) {
+                return number;
+            }
+        }
+    }
+
+    async fn bridge_failed(&self) -> Failure {
         match (&mut *self.bridge.lock().await).await {
             Ok(Err(error)) => error.into(),
             Ok(Ok(())) => "the bridge ended".into(),

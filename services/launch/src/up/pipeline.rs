@@ -12,10 +12,14 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 use super::engines::DataFolder;
+use crate::commands::Failure;
 
 /// What runs between the log and the store.
 pub(crate) struct Pipeline {
     processors: Mutex<JoinSet<Result<(), ProcessorError>>>,
+    /// What runs beside them until the stop, by name.
+    background: Mutex<JoinSet<&'static str>>,
+    stop: watch::Receiver<bool>,
     pub(super) counters: Arc<Counters>,
     pub(crate) relay: Relay,
 }
@@ -45,31 +49,49 @@ impl Pipeline {
             );
             processors.spawn(run);
         }
+        let mut background = JoinSet::new();
         for partition in (0..log.partitions(Topic::MessagesStatus)).map(PartitionId) {
             let directory = folder.directory.clone();
-            tokio::spawn(signals::run(partition, log.clone(), store.clone(), directory, stop.clone()));
+            let run = signals::run(partition, log.clone(), store.clone(), directory, stop.clone());
+            background.spawn(named("the consumer of receipts and typing", run));
         }
-        tokio::spawn(janitor::run(log.clone(), stop.clone()));
+        background.spawn(named("the janitor of dead edges", janitor::run(log.clone(), stop.clone())));
         let (relay, task) = Relay::over(folder.directory.clone(), log);
-        tokio::spawn(task.run(stop.clone()));
-        Ok(Self { processors: Mutex::new(processors), counters, relay })
+        background.spawn(named("the relay of the Directory's outbox", task.run(stop.clone())));
+        let (processors, background) = (Mutex::new(processors), Mutex::new(background));
+        Ok(Self { processors, background, stop: stop.clone(), counters, relay })
     }
 
-    /// Waits until a processor has stopped for good; says why.
-    pub(super) async fn failed(&self) -> ProcessorError {
+    /// Waits until a part of it has ended before it was told to; says which, and why. A panic is passed on.
+    pub(super) async fn failed(&self) -> Failure {
         let mut processors = self.processors.lock().await;
-        while let Some(ended) = processors.join_next().await {
-            match ended {
-                Ok(Err(error)) => return error,
-                Ok(Ok(())) => {}
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+        let mut background = self.background.lock().await;
+        loop {
+            let failure: Failure = tokio::select! {
+                Some(ended) = processors.join_next() => match ended {
+                    Ok(Err(error)) => error.into(),
+                    Ok(Ok(())) => "a partition's processor ended by itself".into(),
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
+                Some(ended) = background.join_next() => match ended {
+                    Ok(name) => format!("{name} ended by itself").into(),
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
+                else => return std::future::pending().await,
+            };
+            if !*self.stop.borrow() {
+                return failure;
             }
         }
-        std::future::pending().await
     }
 
     /// Waits until all processors have stopped: what they have begun is committed.
     pub(crate) async fn stopped(&self) {
         while self.processors.lock().await.join_next().await.is_some() {}
     }
+}
+
+async fn named<T>(name: &'static str, work: impl Future<Output = T>) -> &'static str {
+    work.await;
+    name
 }
