@@ -59,7 +59,8 @@ pub(crate) struct Channel {
     /// The last record handed on; `None`: the edge's join is not answered yet.
     pub(crate) last: Option<MessageId>,
     members: Vec<u32>,
-    cursors: Vec<(ConnectionId, Cursor)>,
+    /// Sorted, for while all members sync there are as many as they.
+    cursors: BTreeMap<ConnectionId, Cursor>,
     /// Up to where messages are hidden from members; most have none.
     horizons: BTreeMap<u32, MessageId>,
 }
@@ -106,7 +107,7 @@ impl Index {
         let is_last = user.connections.is_empty();
         let channels: Vec<u32> = user.memberships.iter().map(|membership| membership.channel).collect();
         for channel in channels {
-            self.channels[channel as usize].cursors.retain(|(of, _)| *of != connection);
+            self.channels[channel as usize].cursors.remove(&connection);
             if is_last {
                 self.leave_key(key, channel);
             }
@@ -127,7 +128,7 @@ impl Index {
                 id: channel,
                 last,
                 members: Vec::new(),
-                cursors: Vec::new(),
+                cursors: BTreeMap::new(),
                 horizons: BTreeMap::new(),
             }) as u32
         });
@@ -150,7 +151,9 @@ impl Index {
         let keys = (self.user_keys.get(&user), self.channel_keys.get(&channel));
         let (Some(&user_key), Some(&channel_key)) = keys else { return false };
         let User { connections, .. } = &self.users[user_key as usize];
-        self.channels[channel_key as usize].cursors.retain(|(of, _)| !connections.contains(of));
+        for connection in connections {
+            self.channels[channel_key as usize].cursors.remove(connection);
+        }
         self.leave_key(user_key, channel_key)
     }
 
@@ -269,13 +272,12 @@ impl Index {
             let is_hidden = !channel.horizons.is_empty()
                 && tells_of.is_some_and(|id| channel.horizons.get(user).is_some_and(|above| id <= *above));
             for connection in &self.users[*user as usize].connections {
-                let cursor = channel.cursors.iter().find(|(of, _)| of == connection);
-                if cursor.is_none_or(|(_, cursor)| cursor.takes(id)) {
+                if channel.cursors.get(connection).is_none_or(|cursor| cursor.takes(id)) {
                     deliver(*connection, is_hidden);
                 }
             }
         }
-        channel.cursors.retain(|(_, cursor)| !cursor.is_plain(id));
+        channel.cursors.retain(|_, cursor| !cursor.is_plain(id));
         true
     }
 
@@ -309,15 +311,16 @@ impl Index {
 impl Channel {
     /// The cursor of a connection that does not simply get every event.
     pub(crate) fn cursor(&mut self, connection: ConnectionId) -> Option<&mut Cursor> {
-        self.cursors.iter_mut().find(|(of, _)| *of == connection).map(|(_, cursor)| cursor)
+        self.cursors.get_mut(&connection)
     }
 
     /// Sets a connection's cursor.
     pub(crate) fn set_cursor(&mut self, connection: ConnectionId, cursor: Cursor) {
         let plain = self.last.is_some_and(|last| cursor.is_plain(last));
-        self.cursors.retain(|(of, _)| *of != connection);
-        if !plain {
-            self.cursors.push((connection, cursor));
+        if plain {
+            self.cursors.remove(&connection);
+        } else {
+            self.cursors.insert(connection, cursor);
         }
     }
 }
