@@ -80,7 +80,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
                 Ok(())
             }
             cause = folder.failed() => Err(EngineFailure(cause).into()),
-            cause = pipeline.failed() => Err(cause.into()),
+            cause = pipeline.failed() => Err(cause),
             cause = edge.failed() => Err(cause),
         };
         // Requests under way still need what they stand on.
