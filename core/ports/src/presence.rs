@@ -82,8 +82,14 @@ pub enum Account {
     AddressRegistrations(IpAddr),
     /// Sign-ins, renewals and sign-outs from an address.
     AddressSignIns(IpAddr),
-    /// Failed logins of an account, by what was typed.
-    LoginFailures(String),
+    /// Failed logins from an address, by what was typed there: the same whether that is anybody's login or not.
+    LoginGuesses(IpAddr, String),
+    /// Failed logins of an account from all addresses that never signed in to it; the nil user's are those of no account.
+    StrangersGuesses(UserId),
+    /// Failed logins of an account from an address that signed in to it before.
+    KnownAddressGuesses(UserId, IpAddr),
+    /// Wrong current passwords where a user changes theirs.
+    PasswordChangeGuesses(UserId),
 }
 
 impl Account {

@@ -107,6 +107,8 @@ pub struct Credentials {
     pub password: String,
     /// What the user calls the device.
     pub device: String,
+    /// Where it comes from.
+    pub address: IpAddr,
 }
 
 /// A session, new or renewed.

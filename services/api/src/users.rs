@@ -58,10 +58,11 @@ pub(crate) async fn register<S: Services>(
 
 pub(crate) async fn login<S: Services>(
     State(app): State<Arc<App<S>>>,
+    Address(address): Address,
     body: JsonBody,
 ) -> Result<Json<Value>, Problem> {
     let LoginBody { login, password, device } = body.read()?;
-    let credentials = Credentials { login, password, device: device.unwrap_or_default() };
+    let credentials = Credentials { login, password, device: device.unwrap_or_default(), address };
     let limit = app.config.limits.login_failures_per_minute;
     let signed = app
         .services

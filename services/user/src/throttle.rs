@@ -6,6 +6,7 @@ use ringside_ports::Presence;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
 use ringside_ports::service::ServiceError;
 use ringside_types::{Limits, UserId};
+use uuid::Uuid;
 
 use crate::registration::EMAIL_BYTES_MAX;
 
@@ -18,17 +19,39 @@ pub(crate) fn of_registration(limits: &Limits, address: IpAddr) -> Charge {
     Charge { account: Account::AddressRegistrations(network(address)), rate }
 }
 
-/// What a failed login costs. `login` is folded as the Directory folds it, so that no spelling has a limit of its own.
-pub(crate) fn of_failed_login(limits: &Limits, login: &str) -> Charge {
-    let per_minute = limits.login_failures_per_minute;
+/// What a failed login costs the address by what was typed. `login` is folded as the Directory folds it, so that no
+/// spelling has a limit of its own.
+pub(crate) fn of_typed_login(limits: &Limits, address: IpAddr, login: &str) -> Charge {
     let mut key = login.to_lowercase();
     key.truncate(key.floor_char_boundary(LOGIN_KEY_BYTES_MAX));
-    Charge { account: Account::LoginFailures(key), rate: Rate { per_minute, burst: per_minute } }
+    of_guess(limits, Account::LoginGuesses(network(address), key))
+}
+
+/// What a failed login costs the account, if there is one. An address that signed in to it before has a limit of its
+/// own, so that guesses from elsewhere don't keep its owner out.
+pub(crate) fn of_failed_login(
+    limits: &Limits,
+    user: Option<UserId>,
+    address: IpAddr,
+    is_known: bool,
+) -> Charge {
+    let user = user.unwrap_or(UserId(Uuid::nil()));
+    let account = if is_known {
+        Account::KnownAddressGuesses(user, network(address))
+    } else {
+        Account::StrangersGuesses(user)
+    };
+    of_guess(limits, account)
 }
 
 /// What a wrong current password costs, where the password is to be changed.
 pub(crate) fn of_failed_change(limits: &Limits, user: UserId) -> Charge {
-    of_failed_login(limits, &format!("the password of {user}"))
+    of_guess(limits, Account::PasswordChangeGuesses(user))
+}
+
+fn of_guess(limits: &Limits, account: Account) -> Charge {
+    let per_minute = limits.login_failures_per_minute;
+    Charge { account, rate: Rate { per_minute, burst: per_minute } }
 }
 
 /// Takes the token. When the engine fails, limits suffer, not requests.
@@ -62,10 +85,12 @@ mod tests {
     #[test]
     fn one_login_has_one_limit_however_it_is_spelled() {
         let limits = Limits::default();
-        let account = |login: &str| of_failed_login(&limits, login).account;
+        let account = |login: &str| of_typed_login(&limits, [192, 0, 2, 1].into(), login).account;
         assert_eq!(account("ADA@Example.org"), account("ada@example.ORG"));
         assert_ne!(account("ada"), account("bob"));
         let long = "ü".repeat(1_000);
         assert_eq!(account(&long), account(&format!("{long}x")), "bounded, and cut between characters");
+        let elsewhere = of_typed_login(&limits, [192, 0, 2, 2].into(), "ada").account;
+        assert_ne!(account("ada"), elsewhere, "another address has its own");
     }
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::clock::now;
 use crate::keys::SigningKeys;
+use crate::known_addresses::KnownAddresses;
 use crate::registration::{RegistrationMode, Valid, valid, valid_device};
 use crate::{password, refresh, throttle};
 
@@ -26,6 +27,8 @@ struct Parts<D, P, L> {
     limits: Limits,
     /// What the password of an unknown account is held against, so that the answer takes its time all the same.
     nobodys_hash: String,
+    /// Where accounts signed in before.
+    known_addresses: KnownAddresses,
 }
 
 impl<D, P, L> Clone for Users<D, P, L> {
@@ -44,7 +47,8 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     /// Over these engines, signing with these keys, held to these limits, open to everyone. Takes the time of one hash.
     pub fn new(directory: D, presence: P, log: L, keys: Arc<SigningKeys>, limits: Limits) -> Self {
         let nobodys_hash = password::hash_now(&Uuid::new_v4().to_string());
-        let parts = Parts { directory, presence, log, keys, limits, nobodys_hash };
+        let known_addresses = KnownAddresses::default();
+        let parts = Parts { directory, presence, log, keys, limits, nobodys_hash, known_addresses };
         Self(Arc::new(parts), RegistrationMode::Open)
     }
 
@@ -120,7 +124,8 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
         if self.1 == RegistrationMode::Closed {
             return Err(closed());
         }
-        let cost = throttle::of_registration(&self.0.limits, wish.address);
+        let address = wish.address;
+        let cost = throttle::of_registration(&self.0.limits, address);
         let invitation = wish.invitation.clone();
         let Valid { email, username, password, display_name } = valid(wish)?;
         throttle::charge(&self.0.presence, &cost).await?;
@@ -130,27 +135,42 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
         let new = NewUser { user: user.clone(), password_hash };
         self.create_account(&new, invitation.as_deref()).await?;
         let signed = self.sign_in(user, String::new(), &new.password_hash).await?;
-        signed.ok_or_else(|| ServiceError::Unauthorized("This account has changed already; sign in.".into()))
+        let signed = signed
+            .ok_or_else(|| ServiceError::Unauthorized("This account has changed already; sign in.".into()))?;
+        self.0.known_addresses.remember(id, address);
+        Ok(signed)
     }
 
     async fn login(&self, credentials: Credentials) -> Result<SignedIn, ServiceError> {
-        let Credentials { login, password, device } = credentials;
+        let Credentials { login, password, device, address } = credentials;
         valid_device(&device)?;
-        // Charged before the password is looked at, so that guesses at once are counted like guesses in a row.
-        // An account has one limit, whether it is named by e-mail or by username.
-        let known = self.0.directory.user_by_login(&login).await?;
-        let named = known.as_ref().map_or(login, |(user, _)| user.id.to_string());
-        let cost = throttle::of_failed_login(&self.0.limits, &named);
-        throttle::charge(&self.0.presence, &cost).await?;
-        let found = self.authenticated(known, password).await;
+        let (limits, presence) = (&self.0.limits, &self.0.presence);
+        // Charged before the password is looked at, so that guesses at once are counted like guesses in a row. This
+        // limit is told of: it is the same for a login that nobody has.
+        let typed = throttle::of_typed_login(limits, address, &login);
+        throttle::charge(presence, &typed).await?;
+        // An account has one limit more, whether it is named by e-mail or by username. Who reached it is answered as if
+        // the password was wrong, and as late: else it would tell that two logins are one account.
+        let named = self.0.directory.user_by_login(&login).await?;
+        let user = named.as_ref().map(|(user, _)| user.id);
+        let is_known = user.is_some_and(|user| self.0.known_addresses.knows(user, address));
+        let cost = throttle::of_failed_login(limits, user, address, is_known);
+        let is_spent = throttle::charge(presence, &cost).await.is_err();
+        let found = self.authenticated(named.filter(|_| !is_spent), password).await;
         if !matches!(found, Ok(None)) {
-            throttle::refund(&self.0.presence, &cost).await;
+            throttle::refund(presence, &typed).await;
+            if !is_spent {
+                throttle::refund(presence, &cost).await;
+            }
         }
         let signed = match found? {
             Some((user, hash)) => self.sign_in(user, device, &hash).await?,
             None => None,
         };
-        signed.ok_or_else(|| ServiceError::Unauthorized("Login or password is wrong; check both.".into()))
+        let wrong = || ServiceError::Unauthorized("Login or password is wrong; check both.".into());
+        let signed = signed.ok_or_else(wrong)?;
+        self.0.known_addresses.remember(signed.user.id, address);
+        Ok(signed)
     }
 
     async fn refresh(&self, refresh_token: &str) -> Result<SignedIn, ServiceError> {

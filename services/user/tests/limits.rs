@@ -3,7 +3,8 @@
 mod support;
 
 use ringside_ports::presence::{Charge, Connection, Status, Verdict};
-use ringside_ports::service::{ServiceError, UserService as _};
+use ringside_ports::service::people::SessionService as _;
+use ringside_ports::service::{Credentials, ServiceError, UserService as _};
 use ringside_ports::{EngineError, Presence};
 use ringside_types::{Epoch, Limits, Slot, UserId};
 use support::{PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
@@ -33,8 +34,44 @@ async fn failures_are_limited_whether_the_account_exists_or_not() {
             );
         }
     }
+    // An account has one limit, however it is named; that it is reached does not tell that it is one account.
     let by_mail = users.login(credentials("ada@example.org", PASSWORD)).await;
-    assert!(is_limited(&by_mail), "an account has one limit, however it is named");
+    let nobodys = users.login(credentials("nobody@example.org", PASSWORD)).await;
+    assert!(is_unauthorized(&by_mail), "{by_mail:?}");
+    assert_eq!(by_mail.err(), nobodys.err());
+}
+
+fn from(address: u8, login: &str, password: &str) -> Credentials {
+    Credentials { address: [198, 51, 100, address].into(), ..credentials(login, password) }
+}
+
+#[tokio::test]
+async fn strangers_share_one_limit_and_lock_nobody_out() {
+    let scene = Scene::new().await;
+    let users = scene.users_with(failures(2));
+    registered(&users, "ada").await;
+    for address in 1..=2 {
+        assert!(is_unauthorized(&users.login(from(address, "ada", "wrong password")).await));
+    }
+    for address in 2..=3 {
+        let spent = users.login(from(address, "ada", PASSWORD)).await;
+        assert!(is_unauthorized(&spent), "the right one too, and it is not told: {spent:?}");
+    }
+    users.login(credentials("ada", PASSWORD)).await.expect("signs in where she did before");
+}
+
+#[tokio::test]
+async fn what_is_typed_at_a_login_reaches_no_other_limit() {
+    let scene = Scene::new().await;
+    let users = scene.users_with(failures(1));
+    let made = registered(&users, "ada").await;
+    let caller = users.verify(&made.access_token).await.expect("good");
+    for text in [format!("the password of {}", made.user.id), made.user.id.to_string()] {
+        assert!(is_unauthorized(&users.login(credentials(&text, "wrong password")).await));
+        assert!(is_limited(&users.login(credentials(&text, "wrong password")).await));
+    }
+    assert!(is_unauthorized(&users.login(credentials("ada@example.org", "wrong password")).await));
+    users.change_password(caller, PASSWORD.into(), "another horse".into()).await.expect("changes");
 }
 
 #[tokio::test]

@@ -204,7 +204,10 @@ mod tests {
         let presence =
             MemoryPresence::with_clock(move || Duration::from_millis(clock.load(Ordering::Relaxed)));
         let rate = Rate { per_minute: 60, burst: 1 };
-        let charge = |name: usize| Charge { account: Account::LoginFailures(name.to_string()), rate };
+        let charge = |name: usize| Charge {
+            account: Account::LoginGuesses(std::net::Ipv4Addr::LOCALHOST.into(), name.to_string()),
+            rate,
+        };
         for name in 0..BUCKETS_SWEEP_MIN {
             presence.charge(&[charge(name)]).await.expect("granted");
         }

@@ -35,6 +35,11 @@ fn connection(user_id: UserId, number: u64) -> Connection {
     Connection { user_id, session_id: SessionId(Uuid::from_u128(9)), slot: Slot(1), epoch: Epoch(2), number }
 }
 
+/// The bucket of what was typed at one address.
+fn guesses(login: &str) -> Account {
+    Account::LoginGuesses(IpAddr::V4(Ipv4Addr::LOCALHOST), login.into())
+}
+
 fn charge(account: Account) -> Charge {
     Charge { account, rate: SLOW }
 }
@@ -169,8 +174,14 @@ pub async fn accounts_are_apart<P: Presence>(presence: P) {
         Account::UserMessages(user(8)),
         Account::AddressRegistrations(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         Account::AddressRegistrations(IpAddr::V6(Ipv6Addr::LOCALHOST)),
-        Account::LoginFailures("someone".into()),
-        Account::LoginFailures("someone else".into()),
+        guesses("someone"),
+        guesses("someone else"),
+        Account::LoginGuesses(IpAddr::V6(Ipv6Addr::LOCALHOST), "someone".into()),
+        // No text that is typed reaches these.
+        guesses(&id.to_string()),
+        Account::StrangersGuesses(UserId(id)),
+        Account::KnownAddressGuesses(UserId(id), IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Account::PasswordChangeGuesses(UserId(id)),
     ];
     for account in accounts {
         let verdicts = presence.charge(&vec![charge(account.clone()); 11]).await.expect("answers");
@@ -205,7 +216,7 @@ pub async fn racing_charges_stop_at_the_burst<P: Presence>(presence: P) {
     let racers: Vec<_> = (0..200)
         .map(|_| {
             let presence = presence.clone();
-            let charge = charge(Account::LoginFailures("someone".into()));
+            let charge = charge(guesses("someone"));
             tokio::spawn(async move { presence.charge(&[charge]).await.expect("answers") })
         })
         .collect();
@@ -218,7 +229,7 @@ pub async fn racing_charges_stop_at_the_burst<P: Presence>(presence: P) {
 
 /// A token that was given back is there for the next, and for no other account.
 pub async fn a_refund_is_a_token_again<P: Presence>(presence: P) {
-    let (one, other) = (Account::LoginFailures("someone".into()), Account::LoginFailures("another".into()));
+    let (one, other) = (guesses("someone"), guesses("another"));
     presence.refund(&[]).await.expect("nothing to do");
     for account in [&one, &other] {
         let spent = presence.charge(&vec![charge(account.clone()); 10]).await.expect("answers");
@@ -234,7 +245,7 @@ pub async fn a_refund_is_a_token_again<P: Presence>(presence: P) {
 
 /// A rested bucket, one that was never asked, and one without a limit take nothing more.
 pub async fn refunds_stop_at_the_burst<P: Presence>(presence: P) {
-    let account = Account::LoginFailures("someone".into());
+    let account = guesses("someone");
     presence.refund(&vec![charge(account.clone()); 5]).await.expect("an unknown bucket is full");
     presence.charge(&[charge(account.clone())]).await.expect("answers");
     presence.refund(&vec![charge(account.clone()); 5]).await.expect("answers");

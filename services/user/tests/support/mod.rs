@@ -95,7 +95,8 @@ pub fn registration(username: &str) -> Registration {
 }
 
 pub fn credentials(login: &str, password: &str) -> Credentials {
-    Credentials { login: login.into(), password: password.into(), device: "telephone".into() }
+    let device = "telephone".into();
+    Credentials { login: login.into(), password: password.into(), device, address: [192, 0, 2, 1].into() }
 }
 
 pub async fn registered<P: Presence, L: Log>(users: &Users<Directory, P, L>, username: &str) -> SignedIn {
