@@ -63,7 +63,10 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
         let Valid { email, username, display_name, .. } = valid(wish)?;
         let (id, created_at) = (UserId(Uuid::now_v7()), now());
         let user = User { id, email, username, display_name, avatar_url: String::new(), created_at };
-        let new = NewUser { user: user.clone(), password_hash: password::hash(password.clone()).await? };
+        let new = NewUser {
+            user: user.clone(),
+            password_hash: password::hash_for_operator(password.clone()).await?,
+        };
         match self.directory().create_users(&[new]).await?.first() {
             Some(Some(taken)) => Err(conflict(*taken)),
             _ => Ok((user, password)),
@@ -96,7 +99,7 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     /// [`ServiceError::Unauthorized`]: it is gone; or an engine's.
     pub async fn reset_password(&self, user: UserId) -> Result<String, ServiceError> {
         let password = RefreshToken::random().text;
-        let to = password::hash(password.clone()).await?;
+        let to = password::hash_for_operator(password.clone()).await?;
         let change = PasswordChange { user_id: user, from: None, to, keep: None, actor: None, now: now() };
         if self.replace_password(change).await? { Ok(password) } else { Err(gone()) }
     }

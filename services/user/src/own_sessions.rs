@@ -1,5 +1,7 @@
 //! A user's sessions as they see them, and the password that all of them hang on.
 
+use std::net::IpAddr;
+
 use ringside_ports::people::sessions::{PasswordChange, Session, Which};
 use ringside_ports::people::{After, People};
 use ringside_ports::service::people::SessionService;
@@ -41,6 +43,7 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
     async fn change_password(
         &self,
         caller: Caller,
+        address: IpAddr,
         current: String,
         new: String,
     ) -> Result<(), ServiceError> {
@@ -50,11 +53,11 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
                 message: PASSWORD_RULE.into(),
             }]));
         }
-        let from = self.current_hash(caller.user_id, current).await?;
+        let from = self.current_hash(caller.user_id, address, current).await?;
         let change = PasswordChange {
             user_id: caller.user_id,
             from: Some(from),
-            to: password::hash(new).await?,
+            to: password::hash(address, new).await?,
             keep: Some(caller.session_id),
             actor: Some(caller.user_id),
             now: now(),
@@ -73,13 +76,18 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
 
 impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     /// The hash that the current password fits; guesses are counted like those of a login.
-    async fn current_hash(&self, user: UserId, current: String) -> Result<String, ServiceError> {
+    async fn current_hash(
+        &self,
+        user: UserId,
+        address: IpAddr,
+        current: String,
+    ) -> Result<String, ServiceError> {
         let cost = throttle::of_failed_change(self.limits(), user);
         throttle::charge(self.presence(), &cost).await?;
         let fits = async {
             let hash = self.directory().password_hash(user).await?.ok_or_else(gone)?;
             let is_short = current.len() <= password::PASSWORD_BYTES_MAX;
-            let fits = is_short && password::verify(current, hash.clone()).await?;
+            let fits = is_short && password::verify(address, current, hash.clone()).await?;
             Ok(fits.then_some(hash))
         };
         let fits: Result<Option<String>, ServiceError> = fits.await;

@@ -1,5 +1,6 @@
 //! The service's contract: accounts, and signing in.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringside_ports::accounts::{NewUser, Taken, User};
@@ -89,13 +90,14 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     async fn authenticated(
         &self,
         found: Option<(User, String)>,
+        address: IpAddr,
         password: String,
     ) -> Result<Option<(User, String)>, ServiceError> {
         let (user, hash) = match found {
             Some((user, hash)) if password.len() <= password::PASSWORD_BYTES_MAX => (Some(user), hash),
             _ => (None, self.0.nobodys_hash.clone()),
         };
-        let fits = password::verify(password, hash.clone()).await?;
+        let fits = password::verify(address, password, hash.clone()).await?;
         Ok(user.filter(|_| fits).map(|user| (user, hash)))
     }
 
@@ -129,7 +131,7 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
         let invitation = wish.invitation.clone();
         let Valid { email, username, password, display_name } = valid(wish)?;
         throttle::charge(&self.0.presence, &cost).await?;
-        let password_hash = password::hash(password).await?;
+        let password_hash = password::hash(address, password).await?;
         let (id, created_at) = (UserId(Uuid::now_v7()), now());
         let user = User { id, email, username, display_name, avatar_url: String::new(), created_at };
         let new = NewUser { user: user.clone(), password_hash };
@@ -156,7 +158,7 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
         let is_known = user.is_some_and(|user| self.0.known_addresses.knows(user, address));
         let cost = throttle::of_failed_login(limits, user, address, is_known);
         let is_spent = throttle::charge(presence, &cost).await.is_err();
-        let found = self.authenticated(named.filter(|_| !is_spent), password).await;
+        let found = self.authenticated(named.filter(|_| !is_spent), address, password).await;
         if !matches!(found, Ok(None)) {
             throttle::refund(presence, &typed).await;
             if !is_spent {

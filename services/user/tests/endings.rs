@@ -6,7 +6,7 @@ use ringside_ports::service::UserService as _;
 use ringside_ports::service::people::{ProfileService as _, SessionService as _};
 use ringside_ports::service::{ListPart, ServiceError};
 use ringside_types::{Limits, SessionId};
-use support::{PASSWORD, Scene, credentials, is_unauthorized, registered};
+use support::{ADDRESS, PASSWORD, Scene, credentials, is_unauthorized, registered};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ async fn a_changed_password_tells_of_all_others() {
         let other = users.login(credentials("ada", PASSWORD)).await.expect("signs in");
         others.push((caller.user_id, users.verify(&other.access_token).await.expect("good").session_id));
     }
-    users.change_password(caller, PASSWORD.into(), "another horse".into()).await.expect("changes");
+    users.change_password(caller, ADDRESS, PASSWORD.into(), "another horse".into()).await.expect("changes");
     let mut told = scene.revoked().await;
     told.sort_unstable();
     assert_eq!(told, others, "and not of the one that goes on");
@@ -71,7 +71,7 @@ async fn no_login_with_the_old_password_outlives_its_change() {
         let users = users.clone();
         logins.spawn(async move { users.login(credentials("ada", PASSWORD)).await });
     }
-    users.change_password(caller, PASSWORD.into(), "another horse".into()).await.expect("changes");
+    users.change_password(caller, ADDRESS, PASSWORD.into(), "another horse".into()).await.expect("changes");
     for signed in logins.join_all().await {
         match signed {
             Ok(signed) => assert!(is_unauthorized(&users.verify(&signed.access_token).await)),

@@ -7,7 +7,7 @@ use ringside_ports::service::people::SessionService as _;
 use ringside_ports::service::{Credentials, ServiceError, UserService as _};
 use ringside_ports::{EngineError, Presence};
 use ringside_types::{Epoch, Limits, Slot, UserId};
-use support::{PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
+use support::{ADDRESS, PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
 use tokio::task::JoinSet;
 
 fn failures(login_failures_per_minute: u32) -> Limits {
@@ -71,7 +71,7 @@ async fn what_is_typed_at_a_login_reaches_no_other_limit() {
         assert!(is_limited(&users.login(credentials(&text, "wrong password")).await));
     }
     assert!(is_unauthorized(&users.login(credentials("ada@example.org", "wrong password")).await));
-    users.change_password(caller, PASSWORD.into(), "another horse".into()).await.expect("changes");
+    users.change_password(caller, ADDRESS, PASSWORD.into(), "another horse".into()).await.expect("changes");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the services offer of people: profiles, relations, sessions.
 
 use std::future::Future;
+use std::net::IpAddr;
 
 use ringside_types::{SessionId, UnixMillis, UserId};
 
@@ -121,10 +122,11 @@ pub trait SessionService: Clone + Send + Sync + 'static {
         caller: UserId,
         session: SessionId,
     ) -> impl Future<Output = Result<(), ServiceError>> + Send;
-    /// Changes the caller's password; all their other sessions end.
+    /// Changes the caller's password, for a request from this address; all their other sessions end.
     fn change_password(
         &self,
         caller: Caller,
+        address: IpAddr,
         current: String,
         new: String,
     ) -> impl Future<Output = Result<(), ServiceError>> + Send;

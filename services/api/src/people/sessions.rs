@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ListQuery, show};
-use crate::client::{JsonBody, Path, Query, id};
+use crate::client::{Address, JsonBody, Path, Query, id};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 
@@ -44,9 +44,10 @@ pub(crate) async fn end<S: Services>(
 pub(crate) async fn change_password<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
+    Address(address): Address,
     body: JsonBody,
 ) -> Result<StatusCode, Problem> {
     let PasswordBody { current, new } = body.read()?;
-    app.services.sessions().change_password(caller, current, new).await?;
+    app.services.sessions().change_password(caller, address, current, new).await?;
     Ok(StatusCode::NO_CONTENT)
 }

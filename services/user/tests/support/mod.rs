@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,6 +19,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 pub const PASSWORD: &str = "correct horse";
+/// Where everybody comes from who does not say otherwise.
+pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// A data folder with its engines.
 pub struct Scene {
@@ -90,13 +93,13 @@ pub fn registration(username: &str) -> Registration {
         password: PASSWORD.into(),
         display_name: None,
         invitation: None,
-        address: [192, 0, 2, 1].into(),
+        address: ADDRESS,
     }
 }
 
 pub fn credentials(login: &str, password: &str) -> Credentials {
     let device = "telephone".into();
-    Credentials { login: login.into(), password: password.into(), device, address: [192, 0, 2, 1].into() }
+    Credentials { login: login.into(), password: password.into(), device, address: ADDRESS }
 }
 
 pub async fn registered<P: Presence, L: Log>(users: &Users<Directory, P, L>, username: &str) -> SignedIn {
