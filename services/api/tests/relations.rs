@@ -105,5 +105,17 @@ async fn who_may_begin_a_dm_is_the_others_to_say() {
     allow("nobody").await;
     assert_eq!(open_dm(&scene, &eve, &ada).await.status, 403);
     assert_eq!(open_dm(&scene, &bob, &ada).await.status, 200, "the one that there is, is found");
+    let group = json!({"type": "group", "member_ids": [ada.id]});
+    let refused = scene.post("/channels", &eve, group.clone()).await;
+    assert_eq!((refused.status, &refused.body["code"]), (403, &json!("forbidden")), "nor a group of two");
+    let own = scene.post("/channels", &eve, json!({"type": "public", "name": "open"})).await.body;
+    let members = format!("/channels/{}/members", own["id"].as_str().expect("an id"));
+    assert_eq!(scene.post(&members, &eve, json!({"user_ids": [ada.id]})).await.status, 403);
+    assert_eq!(scene.post(&members, &ada, json!({"user_ids": [ada.id]})).await.status, 201, "she may join");
+    assert_eq!(scene.post("/channels", &bob, group.clone()).await.status, 201, "they have a DM");
     assert_eq!(open_dm(&scene, &ada, &eve).await.status, 201, "she may begin one herself");
+    let body = json!({"settings": {"privacy": {"add_to_channels": "contacts"}}});
+    assert_eq!(scene.patch_me(&ada, body).await.status, 200);
+    assert_eq!(scene.post("/channels", &eve, group.clone()).await.status, 403, "a DM is not enough for this");
+    assert_eq!(scene.post("/channels", &bob, group).await.status, 201, "contacts may");
 }

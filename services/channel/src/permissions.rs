@@ -32,6 +32,8 @@ pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
 pub(crate) fn kept_out(kind: ChannelKind) -> ServiceError {
     forbidden(match kind {
         ChannelKind::Dm => "You and this user can't have a DM.",
-        _ => "Some of these users can't be added by you.",
+        _ => {
+            "Some of these users can't be added by you; ask them to be your contacts, or to join by themselves."
+        }
     })
 }

@@ -14,6 +14,7 @@ use crate::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Channels, Created, ListRange, Member,
     NewChannel, Personal, Role,
 };
+use crate::people::profiles::Profiles;
 use crate::people::relations::Relations;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
@@ -21,7 +22,7 @@ const NOW: UnixMillis = UnixMillis(1_000_000);
 const RACERS: u128 = 20;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: Channels + Personal + Relations + Accounts>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Channels + Personal + Relations + Accounts + Profiles>(make: impl AsyncFn() -> D) {
     changes::suite(&make).await;
     a_channel_is_there_once_confirmed(make().await).await;
     changes_are_versioned_in_order(make().await).await;

@@ -37,12 +37,13 @@ impl Audience {
 /// The object in a user's settings that holds them.
 pub const PRIVACY: &str = "privacy";
 /// Its keys, and what holds where one is absent.
-pub const PRIVACY_KEYS: [(&str, Audience); 5] = [
+pub const PRIVACY_KEYS: [(&str, Audience); 6] = [
     ("presence", Audience::Everyone),
     ("last_seen", Audience::Everyone),
     ("receipts", Audience::Everyone),
     ("email", Audience::Nobody),
     ("direct_messages", Audience::Everyone),
+    ("add_to_channels", Audience::Everyone),
 ];
 
 /// A user's privacy settings.
@@ -56,8 +57,10 @@ pub struct Privacy {
     pub receipts: Audience,
     /// Who sees their e-mail address, and finds them by it.
     pub email: Audience,
-    /// Who may begin a DM with them.
+    /// Who may begin a DM with them, or bring them into a group or channel, where it could be had all the same.
     pub direct_messages: Audience,
+    /// Who may bring them into groups and channels.
+    pub add_to_channels: Audience,
 }
 
 impl Privacy {
@@ -65,9 +68,9 @@ impl Privacy {
     pub fn of(settings: &str) -> Self {
         let settings: Map<String, Value> = serde_json::from_str(settings).unwrap_or_default();
         let said = |key: &str| settings.get(PRIVACY)?.get(key)?.as_str().and_then(Audience::from_name);
-        let [presence, last_seen, receipts, email, direct_messages] =
+        let [presence, last_seen, receipts, email, direct_messages, add_to_channels] =
             PRIVACY_KEYS.map(|(key, default)| said(key).unwrap_or(default));
-        Self { presence, last_seen, receipts, email, direct_messages }
+        Self { presence, last_seen, receipts, email, direct_messages, add_to_channels }
     }
 }
 

@@ -97,11 +97,14 @@ impl Standing {
         !self.is_apart() && (self.has_dm || self.privacy.direct_messages.admits(self.is_contact))
     }
 
-    /// The viewer may bring the other into a channel of this kind.
+    /// The viewer may bring the other into a channel of this kind. Whom they may not write to directly they may bring
+    /// into none: a group of two is a DM by another name, and one of three is one with a witness.
     pub const fn may_bring_into(&self, kind: ChannelKind) -> bool {
         match kind {
             ChannelKind::Dm => self.may_open_dm(),
-            ChannelKind::Group | ChannelKind::Private | ChannelKind::Public => !self.is_apart(),
+            ChannelKind::Group | ChannelKind::Private | ChannelKind::Public => {
+                self.may_open_dm() && self.privacy.add_to_channels.admits(self.is_contact)
+            }
         }
     }
 

@@ -37,6 +37,7 @@ const PRIVACY = [
   ["last_seen", "Who sees when I was last here", "everyone"],
   ["receipts", "Who sees what I have read", "everyone"],
   ["direct_messages", "Who may write to me directly", "everyone"],
+  ["add_to_channels", "Who may add me to groups and channels", "everyone"],
   ["email", "Who sees my e-mail address", "nobody"],
 ];
 

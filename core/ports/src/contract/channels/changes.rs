@@ -9,12 +9,15 @@ use crate::Accounts;
 use crate::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Channels, Created, Personal, Role,
 };
+use crate::people::profiles::{ProfileChange, Profiles, SettingsSwap};
 use crate::people::relations::Relations;
 
 const NOT_ALLOWED: fn(Operation, Refusal) -> ChangeRefused = ChangeRefused::NotAllowed;
 
 /// Runs every part, each over a fresh engine.
-pub(super) async fn suite<D: Channels + Personal + Relations + Accounts>(make: impl AsyncFn() -> D) {
+pub(super) async fn suite<D: Channels + Personal + Relations + Accounts + Profiles>(
+    make: impl AsyncFn() -> D,
+) {
     a_change_shows_once_confirmed(make().await).await;
     the_table_decides(make().await).await;
     there_is_one_owner(make().await).await;
@@ -24,6 +27,7 @@ pub(super) async fn suite<D: Channels + Personal + Relations + Accounts>(make: i
     a_mute_is_the_members_own(make().await).await;
     a_block_closes_the_dm(make().await).await;
     nobody_brings_in_those_who_are_apart(make().await).await;
+    nobody_is_brought_in_against_their_settings(make().await).await;
 }
 
 /// A confirmed channel of users 1 (the owner) to 4.
@@ -227,6 +231,69 @@ async fn a_block_closes_the_dm<D: Channels + Personal + Relations + Accounts>(di
     step(false, 2, 0, false).await;
     directory.block(user(1), user(3), NOW).await.expect("blocks");
     assert_eq!(directory.unsent(None, 9).await.expect("lists"), [], "they have no DM");
+}
+
+/// What someone's settings say of DMs holds for groups and channels, too; what they say of these alone, for no DM.
+async fn nobody_is_brought_in_against_their_settings<
+    D: Channels + Personal + Relations + Accounts + Profiles,
+>(
+    directory: D,
+) {
+    let directory = peopled(directory).await;
+    let made = async |number, kind, members: &[u128]| {
+        let created = directory.create_channels(&[new_channel(number, kind, members)]).await;
+        matches!(created.expect("answers")[..], [Created::New(_)])
+    };
+    assert!(made(1, ChannelKind::Public, &[1]).await);
+    let added = async || {
+        let add = ChannelChange::Add(vec![(user(2), Role::Member)]);
+        let done = directory.change(channel_id(1), user(1), add, NOW).await.expect("answers");
+        if done == Ok(vec![user(2)]) {
+            let remove = ChannelChange::Remove(user(2));
+            directory.change(channel_id(1), user(1), remove, NOW).await.expect("answers").expect("removes");
+            return true;
+        }
+        assert_eq!(done, Err(ChangeRefused::Apart));
+        false
+    };
+    let mut said = "{}".to_owned();
+    let mut set = async |to: &str| {
+        let swap = SettingsSwap { from: said.clone(), to: to.into() };
+        let change = ProfileChange { settings: Some(swap), ..ProfileChange::default() };
+        directory.change_profile(user(2), change, NOW).await.expect("changes");
+        said = to.into();
+    };
+    let mut number = 10;
+    let mut check = async |settings: &str, is_let_in: bool| {
+        set(settings).await;
+        for (kind, members) in [
+            (ChannelKind::Group, &[1, 2][..]),
+            (ChannelKind::Private, &[1, 2]),
+            (ChannelKind::Public, &[1, 2]),
+            (ChannelKind::Group, &[1, 2, 3]),
+        ] {
+            number += 1;
+            assert_eq!(made(number, kind, members).await, is_let_in, "{settings} {kind:?} {members:?}");
+        }
+        assert_eq!(added().await, is_let_in, "{settings}");
+    };
+    let [dms_contacts, dms_nobody] =
+        ["contacts", "nobody"].map(|who| format!(r#"{{"privacy":{{"direct_messages":"{who}"}}}}"#));
+    let [adds_contacts, adds_nobody] =
+        ["contacts", "nobody"].map(|who| format!(r#"{{"privacy":{{"add_to_channels":"{who}"}}}}"#));
+    check("{}", true).await;
+    for strict in [&dms_contacts, &dms_nobody, &adds_contacts, &adds_nobody] {
+        check(strict, false).await;
+    }
+    directory.request_contact(user(1), user(2), NOW).await.expect("asks");
+    directory.accept_contact(user(2), user(1), NOW).await.expect("accepts");
+    for (settings, is_let_in) in
+        [(&dms_contacts, true), (&adds_contacts, true), (&dms_nobody, false), (&adds_nobody, false)]
+    {
+        check(settings, is_let_in).await;
+    }
+    assert!(made(2, ChannelKind::Dm, &[1, 2]).await, "a DM is no channel that one is added to");
+    check(&dms_nobody, true).await;
 }
 
 /// However late a block or a setting comes: it was there before the writing, so it counts.
