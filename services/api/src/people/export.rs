@@ -5,8 +5,8 @@
 //! bracket.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -24,42 +24,22 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::places::Places;
 use super::show;
+use crate::client::Address;
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;
 
-/// Exports at once in the process: each reads the whole history of its user's channels.
-const EXPORTS_MAX: usize = 4;
 /// Chunks that wait for the client at the most.
 const CHUNKS_MAX: usize = 4;
-/// One that finds no room is told to come back after this long.
-const RETRY_AFTER_MS: u64 = 10_000;
-/// A client that takes nothing for so long gets no more.
-const STALL_MAX: Duration = Duration::from_secs(60);
+/// A client that takes no chunk for so long gets no more, and leaves its place to others.
+const STALL_MAX: Duration = Duration::from_secs(10);
 
-/// Those whose exports are under way.
-static RUNNING: Mutex<Vec<UserId>> = Mutex::new(Vec::new());
+/// Bytes handed to the client's connection at once: what it takes within [`STALL_MAX`] counts as progress.
+const CHUNK_BYTES_MAX: usize = 64 * 1_024;
 
-/// A place among those that run: one for each user, so that nobody takes them all.
-struct Place(UserId);
-
-impl Place {
-    fn take(user: UserId) -> Option<Self> {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.len() >= EXPORTS_MAX || running.contains(&user) {
-            return None;
-        }
-        running.push(user);
-        Some(Self(user))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|user| *user != self.0);
-    }
-}
+static PLACES: Places = Places::new();
 
 /// The client went away or reads no more, or an engine failed: in any case the document ends here.
 enum Stop {
@@ -77,17 +57,24 @@ impl From<ServiceError> for Stop {
 pub(crate) async fn export<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
+    Address(address): Address,
 ) -> Result<Response, Problem> {
-    let place = Place::take(caller.user_id).ok_or_else(|| Problem::rate_limited(RETRY_AFTER_MS))?;
     // Whatever can be refused is refused with a status of its own.
     let profile = app.services.profiles().own(caller.user_id).await?;
+    let place = PLACES
+        .take(caller.user_id, address, Instant::now())
+        .map_err(|wait| Problem::rate_limited(wait.as_millis() as u64))?;
     let name = format!("attachment; filename=\"ringside-{}.json\"", profile.user.username);
     let (chunks, receiver) = mpsc::channel(CHUNKS_MAX);
     tokio::spawn(async move {
         let writer = Writer { app, caller, chunks };
         let mut ended = writer.document(show::own(&profile)).await;
-        // Whoever has seen the end may ask again.
-        drop(place);
+        // Whoever has seen the end may ask again; who did not read on, or went away, has to wait after a while.
+        if matches!(ended, Err(Stop::Gone | Stop::Stalled)) {
+            drop(place);
+        } else {
+            place.end();
+        }
         if ended.is_ok() {
             ended = writer.send(END.into()).await;
         }
@@ -226,10 +213,15 @@ impl<S: Services> Writer<S> {
         if text.is_empty() {
             return Ok(());
         }
-        match timeout(STALL_MAX, self.chunks.send(Bytes::from(text))).await {
-            Ok(sent) => sent.map_err(|_| Stop::Gone),
-            Err(_) => Err(Stop::Stalled),
+        let mut rest = Bytes::from(text);
+        while !rest.is_empty() {
+            let chunk = rest.split_to(rest.len().min(CHUNK_BYTES_MAX));
+            match timeout(STALL_MAX, self.chunks.send(chunk)).await {
+                Ok(sent) => sent.map_err(|_| Stop::Gone)?,
+                Err(_) => return Err(Stop::Stalled),
+            }
         }
+        Ok(())
     }
 }
 
