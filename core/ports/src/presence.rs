@@ -76,6 +76,8 @@ pub enum Account {
     ChannelMessages(ringside_types::ChannelId),
     /// A member's next message in a channel whose slow mode asks for so many seconds between two.
     SlowMode(ringside_types::ChannelId, UserId, u32),
+    /// Channels that a user makes with others in them, and additions of others.
+    ChannelsMade(UserId),
     /// REST requests of a user.
     UserRequests(UserId),
     /// Registrations from an address.
@@ -93,19 +95,12 @@ pub enum Account {
 }
 
 impl Account {
-    /// What one charge takes: a token, or of slow mode as many as it asks for seconds.
-    pub const fn tokens(&self) -> u32 {
-        match self {
-            Self::SlowMode(_, _, seconds) => *seconds,
-            _ => 1,
-        }
-    }
-
     /// What slow mode of so many seconds asks of a member's next message.
     pub const fn slow_mode(channel: ringside_types::ChannelId, user: UserId, seconds: u32) -> Charge {
         Charge {
             account: Self::SlowMode(channel, user, seconds),
             rate: Rate { per_minute: if seconds == 0 { 0 } else { 60 }, burst: seconds },
+            tokens: seconds,
         }
     }
 }
@@ -127,13 +122,22 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// One token asked of one bucket.
+/// Tokens asked of one bucket.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Charge {
     /// Whose bucket.
     pub account: Account,
     /// Its measures.
     pub rate: Rate,
+    /// How many; more than the burst are never there.
+    pub tokens: u32,
+}
+
+impl Charge {
+    /// One token.
+    pub const fn one(account: Account, rate: Rate) -> Self {
+        Self { account, rate, tokens: 1 }
+    }
 }
 
 /// What a bucket answers.
@@ -186,7 +190,7 @@ pub trait Presence: Clone + Send + Sync + 'static {
         before: Epoch,
     ) -> impl Future<Output = Result<Vec<UserId>, EngineError>> + Send;
 
-    /// Takes the [`tokens`](Account::tokens) of each charge from its bucket, in order. A charge that is refused takes nothing.
+    /// Takes the tokens of each charge from its bucket, in order. A charge that is refused takes nothing.
     fn charge(&self, charges: &[Charge]) -> impl Future<Output = Result<Vec<Verdict>, EngineError>> + Send;
 
     /// Gives the tokens back to the bucket of each charge, never above its burst: what it was taken for did not count.

@@ -86,6 +86,9 @@ pub struct Limits {
     pub frame_units_per_second: u32,
     /// Units that a user may spend at once after a pause.
     pub frame_units_burst: u32,
+    /// Channels a minute that one user makes with others in them, and requests that add others to one; each fifty of
+    /// these count as one more.
+    pub channels_per_minute: u32,
     /// Simultaneous connections of one user.
     pub connections_per_user: u32,
     /// REST requests a minute of one user.
@@ -119,6 +122,7 @@ impl Default for Limits {
             channel_messages_per_minute: 1_000,
             frame_units_per_second: 2_000,
             frame_units_burst: 40_000,
+            channels_per_minute: 30,
             connections_per_user: 5,
             rest_per_minute: 100,
             register_per_minute_per_address: 60,

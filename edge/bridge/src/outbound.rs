@@ -181,8 +181,8 @@ fn charges(limits: &Limits, sending: &Sending) -> [Charge; CHARGES] {
     let channel =
         Rate { per_minute: limits.channel_messages_per_minute, burst: limits.channel_messages_per_minute };
     [
-        Charge { account: Account::UserMessages(sending.user_id), rate: user },
-        Charge { account: Account::ChannelMessages(sending.channel_id), rate: channel },
+        Charge::one(Account::UserMessages(sending.user_id), user),
+        Charge::one(Account::ChannelMessages(sending.channel_id), channel),
         // Of no seconds it is no limit, and none is kept.
         Account::slow_mode(sending.channel_id, sending.user_id, sending.slow_mode_s),
     ]

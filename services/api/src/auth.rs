@@ -24,7 +24,7 @@ pub(crate) async fn authenticated<S: Services>(
     let caller = app.services.users().verify(token).await?;
     let limit = app.config.limits.rest_per_minute;
     let account = Account::UserRequests(caller.user_id);
-    let remaining = charge(&app, account, Rate { per_minute: limit, burst: limit }).await?;
+    let remaining = charge(&app, account, limit, 1).await?;
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     // One that another limit refused tells of that one.
@@ -48,7 +48,7 @@ pub(crate) async fn by_address<S: Services>(
 ) -> Result<Response, Problem> {
     let limit = app.config.limits.sign_ins_per_minute_per_address;
     let account = Account::AddressSignIns(network(address));
-    charge(&app, account, Rate { per_minute: limit, burst: limit }).await?;
+    charge(&app, account, limit, 1).await?;
     Ok(next.run(request).await)
 }
 
@@ -61,16 +61,23 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Takes one token; the number left. Limits may suffer when their engine does; requests don't.
-async fn charge<S: Services>(app: &App<S>, account: Account, rate: Rate) -> Result<u32, Problem> {
-    if rate.per_minute == 0 {
+/// Takes tokens of a minute's limit, all of them where it would be more; the number left. Limits may suffer when their
+/// engine does; requests don't.
+pub(crate) async fn charge<S: Services>(
+    app: &App<S>,
+    account: Account,
+    limit: u32,
+    tokens: u32,
+) -> Result<u32, Problem> {
+    if limit == 0 {
         return Ok(0);
     }
-    match app.services.charge(Charge { account, rate }).await {
+    let rate = Rate { per_minute: limit, burst: limit };
+    match app.services.charge(Charge { account, rate, tokens: tokens.min(limit) }).await {
         Some(Verdict::Refused { retry_after_ms }) => {
-            Err(Problem::rate_limited(retry_after_ms).of_limit(rate.per_minute))
+            Err(Problem::rate_limited(retry_after_ms).of_limit(limit))
         }
         Some(Verdict::Granted { remaining }) => Ok(remaining),
-        None => Ok(rate.burst),
+        None => Ok(limit),
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_ports::channels::ChannelKind;
+use ringside_ports::presence::Account;
 use ringside_ports::service::{
     Caller, ChannelService as _, ChannelWish, FieldError, ListPart, MessageService as _, ServiceError,
 };
@@ -15,10 +16,14 @@ use ringside_types::{ChannelId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::auth::charge;
 use crate::client::{JsonBody, Path, Query, id, list_limit};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;
+
+/// So many others in one request count as one channel more in the limit of who brings them in.
+const OTHERS_PER_TOKEN: usize = 50;
 
 #[derive(Deserialize)]
 struct CreateBody {
@@ -62,6 +67,7 @@ pub(crate) async fn create<S: Services>(
         let message = "is `dm`, `group`, `private` or `public`".into();
         ServiceError::Invalid(vec![FieldError { field: "type", message }])
     })?;
+    charge_for(&app, caller.user_id, &body.member_ids).await?;
     let wish = ChannelWish {
         name: body.name.unwrap_or_default(),
         kind,
@@ -73,6 +79,16 @@ pub(crate) async fn create<S: Services>(
     let (channel, membership) = app.services.channels().channel(caller.user_id, channel.id).await?;
     let view = views::own_channel(&app.services, caller.user_id, &channel, membership.as_ref()).await?;
     Ok((status, Json(view)))
+}
+
+/// Takes what it costs to bring these into a channel, a new one or another; oneself costs nothing.
+async fn charge_for<S: Services>(app: &App<S>, caller: UserId, member_ids: &[UserId]) -> Result<(), Problem> {
+    let others = member_ids.iter().filter(|member| **member != caller).count();
+    if others > 0 {
+        let tokens = u32::try_from(1 + others / OTHERS_PER_TOKEN).unwrap_or(u32::MAX);
+        charge(app, Account::ChannelsMade(caller), app.config.limits.channels_per_minute, tokens).await?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn list<S: Services>(
@@ -121,6 +137,7 @@ pub(crate) async fn add_members<S: Services>(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let AddBody { mut user_ids, user_id } = body.read()?;
     user_ids.extend(user_id);
+    charge_for(&app, caller.user_id, &user_ids).await?;
     let added = app.services.channels().add_members(caller.user_id, id(&channel)?, user_ids).await?;
     let items = views::members(app.services.users(), &added).await?;
     Ok((StatusCode::CREATED, Json(json!({"items": items, "next_cursor": null}))))

@@ -153,3 +153,29 @@ async fn a_refusal_tells_of_the_limit_that_it_comes_from() {
     is_problem(&refused, 429, "rate_limited");
     assert_eq!(figure(&refused, "ratelimit-limit"), "1");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_with_others_in_them_have_a_budget() {
+    let scene = Scene::with(Limits { channels_per_minute: 3, ..unlimited() }, RegistrationMode::Open).await;
+    let (ada, bob) = (scene.registered("ada").await, scene.registered("bob").await);
+    let make = async |who: &Person, members: Vec<String>| {
+        scene.post("/channels", who, json!({"type": "group", "member_ids": members})).await
+    };
+    for _ in 0..5 {
+        assert_eq!(make(&ada, vec![ada.id.clone()]).await.status, 201, "one's own costs nothing");
+    }
+    let strangers = (0..100).map(|number| format!("00000000-0000-0000-0000-{number:012}")).collect();
+    assert_eq!(make(&bob, strangers).await.status, 422, "costs three");
+    let spent = make(&bob, vec![ada.id.clone()]).await;
+    is_problem(&spent, 429, "rate_limited");
+    assert_eq!(spent.headers["ratelimit-limit"], "3");
+    assert!(spent.headers.contains_key("retry-after"));
+    for _ in 0..3 {
+        assert_eq!(make(&ada, vec![bob.id.clone()]).await.status, 201, "another's budget is another");
+    }
+    let refused = make(&ada, vec![bob.id.clone()]).await;
+    is_problem(&refused, 429, "rate_limited");
+    let members = format!("/channels/{}/members", group(&scene, &ada).await);
+    let added = scene.post(&members, &ada, json!({"user_ids": [bob.id]})).await;
+    is_problem(&added, 429, "rate_limited");
+}

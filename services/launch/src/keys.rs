@@ -10,7 +10,7 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 27] = [
+pub(crate) const KEYS: [(&str, Kind); 28] = [
     ("data_dir", Kind::Text),
     ("api_addr", Kind::Text),
     ("edge_addr", Kind::Text),
@@ -30,6 +30,7 @@ pub(crate) const KEYS: [(&str, Kind); 27] = [
     ("limits.messages_per_second", Kind::Number),
     ("limits.messages_burst", Kind::Number),
     ("limits.channel_messages_per_minute", Kind::Number),
+    ("limits.channels_per_minute", Kind::Number),
     ("limits.connections_per_user", Kind::Number),
     ("limits.rest_per_minute", Kind::Number),
     ("limits.register_per_minute_per_address", Kind::Number),

@@ -155,8 +155,8 @@ pub fn message_charges(limits: &Limits, user: UserId, channel: ChannelId) -> [Ch
     let channel_rate =
         Rate { per_minute: limits.channel_messages_per_minute, burst: limits.channel_messages_per_minute };
     [
-        Charge { account: Account::UserMessages(user), rate: user_rate },
-        Charge { account: Account::ChannelMessages(channel), rate: channel_rate },
+        Charge::one(Account::UserMessages(user), user_rate),
+        Charge::one(Account::ChannelMessages(channel), channel_rate),
     ]
 }
 

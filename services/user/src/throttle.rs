@@ -16,7 +16,7 @@ const LOGIN_KEY_BYTES_MAX: usize = EMAIL_BYTES_MAX;
 /// What a registration from this address costs.
 pub(crate) fn of_registration(limits: &Limits, address: IpAddr) -> Charge {
     let rate = Rate { per_minute: limits.register_per_minute_per_address, burst: limits.register_burst };
-    Charge { account: Account::AddressRegistrations(network(address)), rate }
+    Charge::one(Account::AddressRegistrations(network(address)), rate)
 }
 
 /// What a failed login costs the address by what was typed. `login` is folded as the Directory folds it, so that no
@@ -51,7 +51,7 @@ pub(crate) fn of_failed_change(limits: &Limits, user: UserId) -> Charge {
 
 fn of_guess(limits: &Limits, account: Account) -> Charge {
     let per_minute = limits.login_failures_per_minute;
-    Charge { account, rate: Rate { per_minute, burst: per_minute } }
+    Charge::one(account, Rate { per_minute, burst: per_minute })
 }
 
 /// Takes the token. When the engine fails, limits suffer, not requests.

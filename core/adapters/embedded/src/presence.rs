@@ -147,10 +147,10 @@ impl Presence for MemoryPresence {
     async fn refund(&self, charges: &[Charge]) -> Result<(), EngineError> {
         let now_ms = (self.0.clock)().as_millis() as u64;
         let mut state = self.state();
-        for Charge { account, rate } in charges {
+        for Charge { account, rate, tokens } in charges {
             // A bucket that is not here is full.
             if let Some(known) = state.buckets.get_mut(account) {
-                known.full_at_ms = known.bucket.give_tokens(*rate, account.tokens(), now_ms);
+                known.full_at_ms = known.bucket.give_tokens(*rate, *tokens, now_ms);
             }
         }
         Ok(())
@@ -158,12 +158,16 @@ impl Presence for MemoryPresence {
 }
 
 impl State {
-    fn charge(&mut self, Charge { account, rate }: &Charge, now_ms: u64) -> Result<Verdict, EngineError> {
+    fn charge(
+        &mut self,
+        Charge { account, rate, tokens }: &Charge,
+        now_ms: u64,
+    ) -> Result<Verdict, EngineError> {
         if rate.per_minute == 0 {
             return Ok(Bucket::full(*rate, now_ms).take(*rate, now_ms).verdict);
         }
         if let Some(known) = self.buckets.get_mut(account) {
-            let clocked = known.bucket.take_tokens(*rate, account.tokens(), now_ms);
+            let clocked = known.bucket.take_tokens(*rate, *tokens, now_ms);
             known.full_at_ms = clocked.full_at_ms;
             return Ok(clocked.verdict);
         }
@@ -175,7 +179,7 @@ impl State {
             return Err(full("limits"));
         }
         let mut bucket = Bucket::full(*rate, now_ms);
-        let clocked = bucket.take_tokens(*rate, account.tokens(), now_ms);
+        let clocked = bucket.take_tokens(*rate, *tokens, now_ms);
         self.buckets.insert(account.clone(), Rested { bucket, full_at_ms: clocked.full_at_ms });
         Ok(clocked.verdict)
     }
@@ -204,9 +208,8 @@ mod tests {
         let presence =
             MemoryPresence::with_clock(move || Duration::from_millis(clock.load(Ordering::Relaxed)));
         let rate = Rate { per_minute: 60, burst: 1 };
-        let charge = |name: usize| Charge {
-            account: Account::LoginGuesses(std::net::Ipv4Addr::LOCALHOST.into(), name.to_string()),
-            rate,
+        let charge = |name: usize| {
+            Charge::one(Account::LoginGuesses(std::net::Ipv4Addr::LOCALHOST.into(), name.to_string()), rate)
         };
         for name in 0..BUCKETS_SWEEP_MIN {
             presence.charge(&[charge(name)]).await.expect("granted");

@@ -41,7 +41,7 @@ fn guesses(login: &str) -> Account {
 }
 
 fn charge(account: Account) -> Charge {
-    Charge { account, rate: SLOW }
+    Charge::one(account, SLOW)
 }
 
 fn granted(verdicts: &[Verdict]) -> usize {
@@ -170,6 +170,7 @@ pub async fn accounts_are_apart<P: Presence>(presence: P) {
     let accounts = [
         Account::UserMessages(UserId(id)),
         Account::UserRequests(UserId(id)),
+        Account::ChannelsMade(UserId(id)),
         Account::ChannelMessages(ChannelId(id)),
         Account::UserMessages(user(8)),
         Account::AddressRegistrations(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -192,14 +193,14 @@ pub async fn accounts_are_apart<P: Presence>(presence: P) {
 /// A rate of 0 switches a limit off.
 pub async fn no_limit_is_no_limit<P: Presence>(presence: P) {
     let rate = Rate { per_minute: 0, burst: 0 };
-    let charges = vec![Charge { account: Account::UserMessages(user(1)), rate }; 1_000];
+    let charges = vec![Charge::one(Account::UserMessages(user(1)), rate); 1_000];
     assert_eq!(granted(&presence.charge(&charges).await.expect("answers")), 1_000);
 }
 
 /// After the time that a refusal names, there is a token.
 pub async fn tokens_come_back<P: Presence>(presence: P) {
     let rate = Rate { per_minute: 1_200, burst: 1 };
-    let charge = [Charge { account: Account::UserMessages(user(1)), rate }];
+    let charge = [Charge::one(Account::UserMessages(user(1)), rate)];
     let mut refusals = 0;
     while refusals < 3 {
         let verdicts = presence.charge(&charge).await.expect("answers");
@@ -250,6 +251,6 @@ pub async fn refunds_stop_at_the_burst<P: Presence>(presence: P) {
     presence.charge(&[charge(account.clone())]).await.expect("answers");
     presence.refund(&vec![charge(account.clone()); 5]).await.expect("answers");
     assert_eq!(granted(&presence.charge(&vec![charge(account.clone()); 12]).await.expect("answers")), 10);
-    let unlimited = Charge { account, rate: Rate { per_minute: 0, burst: 0 } };
+    let unlimited = Charge::one(account, Rate { per_minute: 0, burst: 0 });
     presence.refund(&[unlimited]).await.expect("answers");
 }

@@ -116,6 +116,7 @@ pub struct Person {
 pub fn unlimited() -> Limits {
     Limits {
         rest_per_minute: 0,
+        channels_per_minute: 0,
         register_per_minute_per_address: 0,
         sign_ins_per_minute_per_address: 0,
         login_failures_per_minute: 0,

@@ -108,6 +108,7 @@ impl World {
         let off = [
             "MESSAGES_PER_SECOND",
             "CHANNEL_MESSAGES_PER_MINUTE",
+            "CHANNELS_PER_MINUTE",
             "CONNECTIONS_PER_USER",
             "REST_PER_MINUTE",
             "REGISTER_PER_MINUTE_PER_ADDRESS",

@@ -53,7 +53,8 @@ const CYD: usize = 2;
 pub(in crate::behaviours) async fn unread_is_a_recount_after_any_interleaving(
     stand: &Stand,
 ) -> Result<(), Failed> {
-    let limits = ["register_per_minute_per_address", "rest_per_minute", "messages_per_second"];
+    let limits =
+        ["register_per_minute_per_address", "rest_per_minute", "messages_per_second", "channels_per_minute"];
     let server = stand.start(&limits.map(|name| (name, 0))).await?;
     let server = &server;
     let plays = SEEDS.map(|seed| async move {
@@ -74,7 +75,8 @@ pub(in crate::behaviours) async fn unread_is_a_recount_after_any_interleaving(
 pub(in crate::behaviours) async fn who_has_just_joined_starts_at_the_head(
     stand: &Stand,
 ) -> Result<(), Failed> {
-    let limits = ["register_per_minute_per_address", "rest_per_minute", "messages_per_second"];
+    let limits =
+        ["register_per_minute_per_address", "rest_per_minute", "messages_per_second", "channels_per_minute"];
     let server = stand.start(&limits.map(|name| (name, 0))).await?;
     let rest = server.addresses.rest();
     let owner = rest.register("owner").await?;

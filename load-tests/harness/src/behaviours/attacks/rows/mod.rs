@@ -59,7 +59,12 @@ pub(in super::super) async fn no_other_takes_what_is_not_theirs(stand: &Stand) -
 }
 
 async fn try_rows(stand: &Stand, is_wanted: impl Fn(&str) -> bool) -> Result<(), Failed> {
-    let limits = ["rest_per_minute", "register_per_minute_per_address", "login_failures_per_minute"];
+    let limits = [
+        "rest_per_minute",
+        "channels_per_minute",
+        "register_per_minute_per_address",
+        "login_failures_per_minute",
+    ];
     let server = stand.start(&limits.map(|name| (name, 0))).await?;
     let rest = server.addresses.rest();
     // The first account administers; those who try are others.
