@@ -1,16 +1,22 @@
 //! What each command does.
 
+use rustix::fs::Mode;
+
 use crate::cli::{Cli, Command, ConfigCommand};
 use crate::{admin, backup, config, doctor, logging, seed, tls, up};
 
 /// Anything that ends a command: a sentence that says what to do.
 pub type Failure = Box<dyn std::error::Error>;
 
+/// Permissions that no file of this process gives: what it writes is its owner's alone, whichever command writes it.
+const UMASK: Mode = Mode::RWXG.union(Mode::RWXO);
+
 /// Runs what the command line says.
 ///
 /// # Errors
 /// The sentence to print before the process ends with 2.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
+    rustix::process::umask(UMASK);
     let read = || {
         config::refuse_unknown_variables(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into()))?;
         config::read(cli.flags.config.as_deref(), |name| std::env::var(name).ok(), &cli.flags.given())
@@ -42,7 +48,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Backup { to }) => backup::run(&read()?, to),
         Some(Command::Restore { from }) => backup::restore(&read()?, from),
         Some(Command::Doctor) => {
-            for finding in doctor::findings() {
+            for finding in doctor::findings(&read()?.data_dir) {
                 println!("{} {}", if finding.good { "ok  " } else { "look" }, finding.text);
             }
             Ok(())

@@ -1,13 +1,16 @@
-//! `ringside doctor`: what of this machine limits the number of connections.
+//! `ringside doctor`: what of this machine limits the number of connections, and whether the data are private.
 
-use std::fs::read_to_string;
+use std::fs::{metadata, read_to_string};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
 
 /// One thing that was looked at.
 #[derive(Debug)]
 pub struct Finding {
-    /// Whether it is as it should be for many connections.
+    /// Whether it is as it should be.
     pub good: bool,
     /// What it is, and what to do where it is not good.
     pub text: String,
@@ -19,8 +22,31 @@ const DESCRIPTORS_WANTED: u64 = 100_000;
 const BACKLOG_WANTED: u64 = 4_096;
 
 /// Looks at everything.
-pub fn findings() -> Vec<Finding> {
-    vec![descriptors(), io_uring(), number("/proc/sys/net/core/somaxconn", BACKLOG_WANTED), ports()]
+pub fn findings(data: &Path) -> Vec<Finding> {
+    let backlog = number("/proc/sys/net/core/somaxconn", BACKLOG_WANTED);
+    vec![descriptors(), io_uring(), backlog, ports(), privacy(data)]
+}
+
+/// Whether accounts of this machine other than the folder's owner can look into it.
+fn privacy(data: &Path) -> Finding {
+    let path = data.display();
+    match metadata(data).map(|it| it.permissions().mode() & 0o777) {
+        Ok(mode) if mode & 0o077 == 0 => {
+            Finding { good: true, text: format!("{path}: its owner's alone (mode {mode:o})") }
+        }
+        Ok(mode) => {
+            let text = format!(
+                "{path}: open to other accounts of this machine (mode {mode:o}). `chmod 700 {path}` closes it, and so does \
+                 the next start"
+            );
+            Finding { good: false, text }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Finding {
+            good: true,
+            text: format!("{path}: not there yet; the first start makes it, its owner's alone"),
+        },
+        Err(error) => Finding { good: false, text: format!("{path} can't be looked at ({error})") },
+    }
 }
 
 fn descriptors() -> Finding {

@@ -5,6 +5,8 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use support::{Refusal, Server, folder, refused, run};
 
@@ -36,6 +38,31 @@ fn comes_up_again_on_what_it_left() {
     server.kill();
     let server = Server::start(data.path(), &[], &[]);
     assert_eq!(keys(&server), before, "tokens survive a restart");
+}
+
+#[test]
+fn what_is_written_is_its_owners_alone() {
+    let data = folder();
+    let path = data.path().join("made by hand");
+    fs::create_dir(&path).expect("made");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("opened");
+    let doctor = || run(&["doctor", "--data-dir", &path.display().to_string()], &[]).stdout;
+    assert!(String::from_utf8_lossy(&doctor()).contains("(mode 755)"), "the doctor sees it");
+    let server = Server::start(&path, &[], &[]);
+    assert_private(&path);
+    assert!(String::from_utf8_lossy(&doctor()).contains("its owner's alone (mode 700)"));
+    assert!(server.stop().success());
+}
+
+/// Neither this folder nor anything in it has a permission for group or others.
+fn assert_private(path: &Path) {
+    let about = fs::symlink_metadata(path).expect("it is there");
+    assert_eq!(about.permissions().mode() & 0o077, 0, "{}", path.display());
+    if about.is_dir() {
+        for entry in fs::read_dir(path).expect("a folder") {
+            assert_private(&entry.expect("an entry").path());
+        }
+    }
 }
 
 #[test]

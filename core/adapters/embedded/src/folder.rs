@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock, statvfs};
@@ -20,6 +20,10 @@ pub const FORMAT: u32 = 1;
 const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "lock";
 const STORE_FOLDER: &str = "store";
+/// The folder's permissions: its owner's alone.
+const PRIVATE: u32 = 0o700;
+/// The permissions of group and others.
+const OTHERS: u32 = 0o077;
 /// The line of `VERSION` that says that the database was never open.
 const NEW: &str = "new";
 /// `VERSION` is a few lines; a file that is longer is not ours.
@@ -63,6 +67,20 @@ pub enum OpenError {
     ReadOnly {
         /// The folder.
         folder: PathBuf,
+        /// In the system's words.
+        cause: io::Error,
+    },
+    /// Other accounts of the machine can look into it, and it can't be closed to them.
+    #[error(
+        "the data folder {} is open to other accounts of this machine (mode {mode:o}) and can't be closed to them \
+         ({cause}). Say `chmod 700` to it as its owner, or choose a folder of your own with --data-dir",
+        folder.display()
+    )]
+    Open {
+        /// The folder.
+        folder: PathBuf,
+        /// Its permissions.
+        mode: u32,
         /// In the system's words.
         cause: io::Error,
     },
@@ -114,7 +132,7 @@ impl Folder {
     /// Takes the folder, making it where it isn't there. `wished` counts for a new one only.
     pub(crate) fn open(path: &Path, wished: Partitions, free_bytes_min: u64) -> Result<Self, OpenError> {
         // Password hashes and messages are its owner's alone.
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        let made = fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(path);
         made.map_err(|cause| refused(path, cause))?;
         let lock = lock(path)?;
         let (partitions, is_new) = match read_version(path)? {
@@ -127,6 +145,7 @@ impl Folder {
             }
         };
         check_writable(path)?;
+        close_to_others(path)?;
         check_room(path, free_bytes_min)?;
         let folder = Self { path: path.to_owned(), partitions, is_new, _lock: lock };
         if is_new {
@@ -163,6 +182,26 @@ impl Folder {
     pub(crate) fn store(&self) -> PathBuf {
         self.path.join(STORE_FOLDER)
     }
+}
+
+/// Takes every permission of group and others from a folder that was there before: what earlier versions wrote in it
+/// could be read by all, and behind a closed folder nothing can.
+fn close_to_others(path: &Path) -> Result<(), OpenError> {
+    let mode = mode(path).map_err(|cause| refused(path, cause))?;
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    let open = |cause| OpenError::Open { folder: path.to_owned(), mode, cause };
+    fs::set_permissions(path, fs::Permissions::from_mode(PRIVATE)).map_err(open)?;
+    // Some file systems (FAT, some network mounts) take a mode and keep their own.
+    match self::mode(path).map_err(|cause| refused(path, cause))? & OTHERS {
+        0 => Ok(()),
+        _ => Err(open(io::Error::other("its file system keeps no permissions"))),
+    }
+}
+
+fn mode(path: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o777)
 }
 
 /// Bytes free for this process on the disk that holds `path`.
