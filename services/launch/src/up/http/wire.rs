@@ -3,6 +3,8 @@
 //! What hyper's parser refuses never reaches the router: it is answered with a status and nothing else. Such an answer
 //! is known by its shape, and a problem with the headers of every other answer goes out in its place.
 
+mod progress;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,6 +13,8 @@ use ringside_types::security::SECURITY_HEADERS;
 use ringside_websocket::handshake::write_refusal;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use progress::Progress;
 
 /// An answer of hyper's own is a few lines.
 const BARE_BYTES_MAX: usize = 256;
@@ -57,11 +61,12 @@ pub(super) struct Wire<S> {
     given: usize,
     /// Goes out in place of what was written, and how much of it has gone.
     instead: Option<(Vec<u8>, usize)>,
+    progress: Progress,
 }
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S, first: Vec<u8>) -> Self {
-        Self { stream, first, given: 0, instead: None }
+        Self { stream, first, given: 0, instead: None, progress: Progress::default() }
     }
 
     /// The connection itself, once all that was read before has been given.
@@ -96,10 +101,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
             wire.instead = whole(bytes).map(|answer| (answer, 0));
         }
         let Some((answer, written)) = &mut wire.instead else {
-            return Pin::new(&mut wire.stream).poll_write(cx, bytes);
+            let polled = Pin::new(&mut wire.stream).poll_write(cx, bytes);
+            return wire.progress.judge(cx, polled);
         };
         while *written < answer.len() {
-            match ready!(Pin::new(&mut wire.stream).poll_write(cx, &answer[*written..]))? {
+            let polled = Pin::new(&mut wire.stream).poll_write(cx, &answer[*written..]);
+            match ready!(wire.progress.judge(cx, polled))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => *written += count,
             }
@@ -109,7 +116,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let wire = self.get_mut();
+        let flushed = Pin::new(&mut wire.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            wire.progress.caught_up();
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
