@@ -17,6 +17,7 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -38,6 +39,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// A refused accept is tried again after this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes that a peer neither takes nor acknowledges end its connection in the kernel after this long: later than ours
+/// does, which knows more.
+const UNREAD_CLOSE: Duration = Duration::from_secs(25);
 /// Requests under way when the server stops get this long.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -133,6 +137,8 @@ impl Serving {
 async fn connection(stream: TcpStream, peer: SocketAddr, serving: Arc<Serving>, room: OwnedSemaphorePermit) {
     // Small answers must not wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
+    // What we closed, the kernel keeps while its peer reads nothing: it gives that up as well.
+    let _ = set_tcp_user_timeout(&stream, UNREAD_CLOSE.as_millis() as u32);
     let Some(tls) = &serving.tls else { return attend(stream, peer, &serving, room).await };
     match timeout(HEADER_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => attend(stream, peer, &serving, room).await,
