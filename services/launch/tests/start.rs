@@ -114,26 +114,26 @@ fn an_unknown_key_names_the_one_that_was_meant() {
 #[test]
 fn a_data_folder_that_can_not_be_used_is_left_as_it_is() {
     let data = folder();
-    let check = |name: &str, make: &dyn Fn(&std::path::Path), part: &str| {
+    let check = |name: &str, make: &dyn Fn(&Path), part: &str| {
         let path = data.path().join(name);
         make(&path);
         let refusal: Refusal = refused(&path, &[], &[]);
         assert!(refusal.says(part), "{name}: {refusal:?} does not say {part:?}");
     };
-    let made = |path: &std::path::Path| assert!(Server::start(path, &[], &[]).stop().success());
+    let made = |path: &Path| assert!(Server::start(path, &[], &[]).stop().success());
     check("a file", &|path| fs::write(path, "x").expect("written"), "a file");
-    let foreign = |path: &std::path::Path| {
+    let foreign = |path: &Path| {
         fs::create_dir(path).expect("made");
         fs::write(path.join("letter.txt"), "dear").expect("written");
     };
     check("foreign", &foreign, "is not a Ringside data folder");
-    let newer = |path: &std::path::Path| {
+    let newer = |path: &Path| {
         made(path);
         let version = fs::read_to_string(path.join("VERSION")).expect("read");
         fs::write(path.join("VERSION"), version.replacen('1', "99", 1)).expect("written");
     };
     check("newer", &newer, "written by a newer Ringside");
-    let spoiled = |path: &std::path::Path| {
+    let spoiled = |path: &Path| {
         made(path);
         for key in fs::read_dir(path.join("keys")).expect("a folder") {
             fs::write(key.expect("a file").path(), "no key").expect("written");
