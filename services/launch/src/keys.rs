@@ -10,7 +10,7 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 28] = [
+pub(crate) const KEYS: [(&str, Kind); 30] = [
     ("data_dir", Kind::Text),
     ("api_addr", Kind::Text),
     ("edge_addr", Kind::Text),
@@ -31,6 +31,8 @@ pub(crate) const KEYS: [(&str, Kind); 28] = [
     ("limits.messages_burst", Kind::Number),
     ("limits.channel_messages_per_minute", Kind::Number),
     ("limits.channels_per_minute", Kind::Number),
+    ("limits.frame_units_per_second", Kind::Number),
+    ("limits.frame_units_burst", Kind::Number),
     ("limits.connections_per_user", Kind::Number),
     ("limits.rest_per_minute", Kind::Number),
     ("limits.register_per_minute_per_address", Kind::Number),

@@ -7,7 +7,6 @@
 mod administration;
 mod clock;
 mod keys;
-mod known_addresses;
 mod lists;
 mod own_sessions;
 pub mod password;

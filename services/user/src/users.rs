@@ -1,5 +1,7 @@
 //! The service's contract: accounts, and signing in.
 
+mod known_addresses;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,9 +15,9 @@ use uuid::Uuid;
 
 use crate::clock::now;
 use crate::keys::SigningKeys;
-use crate::known_addresses::KnownAddresses;
 use crate::registration::{RegistrationMode, Valid, valid, valid_device};
 use crate::{password, refresh, throttle};
+use known_addresses::KnownAddresses;
 
 /// Accounts and sessions over a Directory, the limits and the log. A clone is another handle.
 pub struct Users<D, P, L>(Arc<Parts<D, P, L>>, RegistrationMode);
