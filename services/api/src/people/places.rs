@@ -123,7 +123,7 @@ mod tests {
         first.end();
         take(1, "2001:db8::1").expect("who read to the end may ask again").end();
         second.end();
-        others.map(Place::end);
+        others.into_iter().for_each(Place::end);
     }
 
     #[test]
