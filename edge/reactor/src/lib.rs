@@ -23,7 +23,7 @@ mod table;
 mod tls;
 pub mod wheel;
 
-pub use config::{BURST_FACTOR, Backend, Config, ConfigError};
+pub use config::{BURST_FACTOR, Backend, Config, ConfigError, SEND_BUDGET_FREE_BYTES};
 pub use connection::{CloseReason, ConnectionId};
 pub use counters::{Counters, CountersSnapshot};
 pub use handler::{Handler, TimerKey};
