@@ -44,7 +44,7 @@ pub struct Allowance {
 pub enum Charged {
     /// It may be done.
     Granted,
-    /// Not now.
+    /// There is not enough now; it may be asked for again.
     Refused {
         /// When there will be enough, in milliseconds.
         retry_after_ms: u64,

@@ -39,7 +39,7 @@ pub const SEND_QUEUE_LIMIT_BYTES: usize = 1 << 20;
 pub const BURST_FACTOR: usize = 8;
 /// Default of [`Config::send_patience_ms`]: a burst of [`BURST_FACTOR`] limits needs some 25 Mbit/s in this time.
 pub const SEND_PATIENCE_MS: u32 = 5_000;
-/// Default of [`Config::send_stall_ms`].
+/// Default of [`Config::send_stall_ms`]: longer than a telephone needs to change networks.
 pub const SEND_STALL_MS: u32 = 30_000;
 /// Default of [`Config::send_budget_bytes`]. A burst meets all members of a channel at once: this is one of 4 MiB for 64 of
 /// them, and a bound that does not grow with the sockets.

@@ -83,7 +83,7 @@ pub(crate) struct Beginnings {
 }
 
 impl Beginnings {
-    /// Connections that wait.
+    /// How many connections wait for a look.
     pub(crate) fn len(&self) -> usize {
         self.users.len()
     }
