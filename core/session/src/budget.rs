@@ -8,6 +8,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use ringside_types::Limits;
+
 /// Units of any frame, besides what it asks for.
 pub const FRAME_UNITS: u32 = 10;
 /// Bytes of a frame that cost one unit.
@@ -37,6 +39,12 @@ pub struct Allowance {
     pub per_second: u32,
     /// Units at once after a pause.
     pub burst: u32,
+}
+
+impl From<&Limits> for Allowance {
+    fn from(limits: &Limits) -> Self {
+        Self { per_second: limits.frame_units_per_second, burst: limits.frame_units_burst }
+    }
 }
 
 /// What a charge comes to.

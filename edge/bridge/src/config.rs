@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ringside_session::budget::Allowance;
 use ringside_types::{Limits, Slot};
 
 /// Batches of requests from the shards that wait for the bridge at the most.
@@ -75,12 +74,4 @@ pub struct Config {
     pub limits: Limits,
     /// How many shards there are.
     pub shards: u16,
-}
-
-impl Config {
-    /// What one user's frames and handshakes may cost.
-    pub(crate) fn allowance(&self) -> Allowance {
-        let Limits { frame_units_per_second: per_second, frame_units_burst: burst, .. } = self.limits;
-        Allowance { per_second, burst }
-    }
 }

@@ -149,7 +149,7 @@ where
             return;
         }
         let now = Instant::now();
-        let allowance = self.config.allowance();
+        let allowance = (&self.config.limits).into();
         match self.roster.budget(user_id, now).charge(allowance, HANDSHAKE_UNITS, now) {
             Charged::Granted => {}
             Charged::Refused { retry_after_ms } => {

@@ -47,7 +47,7 @@ impl Gateway {
             Text(text) => self.text(io, connection, client, text),
             Binary(_) => self.fail(io, connection, client, CloseCode::Unsupported as u16),
             Ping(payload) => {
-                let allowance = self.config.allowance();
+                let allowance = (&self.config.limits).into();
                 match client.budget.charge(allowance, budget::FRAME_UNITS, io.now()) {
                     Charged::Granted => {}
                     // A control frame has no error to answer it; what is not answered costs little.
@@ -90,7 +90,7 @@ impl Gateway {
         let id = envelope.id.as_deref();
         let command = Command::read(&envelope);
         let units = units.saturating_add(command.as_ref().map_or(0, units_of));
-        if !self.charge(io, connection, client, id, units) {
+        if !self.is_unlimited(&command) && !self.charge(io, connection, client, id, units) {
             return;
         }
         match command {
@@ -118,6 +118,12 @@ impl Gateway {
         }
     }
 
+    /// Whether it is a message or what amends one, and the operator has switched their limit off.
+    fn is_unlimited<E>(&self, command: &Result<Command<'_>, E>) -> bool {
+        self.config.limits.messages_per_second == 0
+            && matches!(command, Ok(Command::Send(_) | Command::Amend(_)))
+    }
+
     /// Takes from the user's budget. False: there is not enough, and the client is told so, or let go.
     fn charge(
         &mut self,
@@ -127,7 +133,7 @@ impl Gateway {
         id: Option<&str>,
         units: u32,
     ) -> bool {
-        match client.budget.charge(self.config.allowance(), units, io.now()) {
+        match client.budget.charge((&self.config.limits).into(), units, io.now()) {
             Charged::Granted => return true,
             Charged::Refused { retry_after_ms } => {
                 add(&self.counters.rate_limited, 1);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ringside_session::budget::Allowance;
 use ringside_types::Limits;
 
 /// A handshake must be complete this long after the accept.
@@ -37,14 +36,6 @@ pub struct Config {
     pub origins: Origins,
     /// Connections of one shard that are let in. The reactor holds some more, so that the next can be answered.
     pub connections_max: u32,
-}
-
-impl Config {
-    /// What one user's frames may cost.
-    pub(crate) fn allowance(&self) -> Allowance {
-        let Limits { frame_units_per_second: per_second, frame_units_burst: burst, .. } = self.limits;
-        Allowance { per_second, burst }
-    }
 }
 
 /// The origins (RFC 6454) that browsers may connect from.

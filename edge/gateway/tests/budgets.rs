@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use ringside_reactor::Backend;
 use ringside_session::budget::Budget;
-use ringside_session::mail::{AdmitRefusal, ConnectionRef, Delivery};
+use ringside_session::mail::{AdmitRefusal, ConnectionRef, Delivery, Request};
 use ringside_types::Limits;
 use serde_json::{Value, json};
 use support::{CHANNEL, Client, Stand, deadline, frame, live, read_to_end, say, token};
 
 over_both_backends!(
     every_kind_of_frame_is_refused_when_the_budget_is_used_up,
+    messages_cost_nothing_where_their_limit_is_off,
     a_subscription_costs_as_much_as_it_names,
     connections_of_one_user_share_a_budget,
     who_goes_on_is_let_go,
@@ -64,6 +65,26 @@ fn every_kind_of_frame_is_refused_when_the_budget_is_used_up(backend: Backend) {
     client.send(tungstenite::Message::text("no envelope")).expect("it takes a frame");
     assert_eq!(frame(&mut client)["payload"]["code"], "rate_limited");
     assert!(stand.nothing_is_asked());
+}
+
+fn messages_cost_nothing_where_their_limit_is_off(backend: Backend) {
+    let limits = Limits {
+        messages_per_second: 0,
+        frame_units_per_second: 1,
+        frame_units_burst: 10,
+        ..Limits::default()
+    };
+    let stand = Stand::with(backend, limits, 25_000);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    for _ in 0..20 {
+        let payload = json!({"channel_id": CHANNEL, "content": "hi", "content_type": "text"});
+        let id = "6f9619ff-8b86-4011-b42d-00c04fc964ff";
+        say(&mut client, &json!({"type": "message.send", "id": id, "payload": payload}));
+        assert!(matches!(stand.request(), Request::Send { .. }));
+    }
+    say(&mut client, &json!({"type": "ping", "id": "affordable"}));
+    assert_eq!(frame(&mut client)["type"], "pong");
+    is_refused(&mut client, &json!({"type": "ping", "id": "one too many"}));
 }
 
 fn a_subscription_costs_as_much_as_it_names(backend: Backend) {

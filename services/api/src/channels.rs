@@ -81,12 +81,15 @@ pub(crate) async fn create<S: Services>(
     Ok((status, Json(view)))
 }
 
-/// Takes what it costs to bring these into a channel, a new one or another; oneself costs nothing.
+/// Takes what it costs to bring these into a channel, a new one or another; oneself costs nothing, and so does anybody
+/// where the operator has switched the limit of all requests off.
 async fn charge_for<S: Services>(app: &App<S>, caller: UserId, member_ids: &[UserId]) -> Result<(), Problem> {
     let others = member_ids.iter().filter(|member| **member != caller).count();
     if others > 0 {
         let tokens = u32::try_from(1 + others / OTHERS_PER_TOKEN).unwrap_or(u32::MAX);
-        charge(app, Account::ChannelsMade(caller), app.config.limits.channels_per_minute, tokens).await?;
+        let limits = &app.config.limits;
+        let per_minute = if limits.rest_per_minute == 0 { 0 } else { limits.channels_per_minute };
+        charge(app, Account::ChannelsMade(caller), per_minute, tokens).await?;
     }
     Ok(())
 }

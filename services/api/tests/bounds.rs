@@ -156,7 +156,11 @@ async fn a_refusal_tells_of_the_limit_that_it_comes_from() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn channels_with_others_in_them_have_a_budget() {
-    let scene = Scene::with(Limits { channels_per_minute: 3, ..unlimited() }, RegistrationMode::Open).await;
+    let scene = Scene::with(
+        Limits { channels_per_minute: 3, rest_per_minute: 1_000, ..unlimited() },
+        RegistrationMode::Open,
+    )
+    .await;
     let (ada, bob) = (scene.registered("ada").await, scene.registered("bob").await);
     let make = async |who: &Person, members: Vec<String>| {
         scene.post("/channels", who, json!({"type": "group", "member_ids": members})).await

@@ -18,8 +18,8 @@ export async function startServer({ env = {} } = {}) {
   if (!binary) throw new Error("Set RINGSIDE_BINARY to the server's binary.");
   const folder = await mkdtemp(join(tmpdir(), "ringside-web-"));
   const data = join(folder, "data");
-  const limits = Object.fromEntries(["MESSAGES_PER_SECOND", "CHANNEL_MESSAGES_PER_MINUTE", "REST_PER_MINUTE", "CHANNELS_PER_MINUTE", "CONNECTIONS_PER_USER",
-    "REGISTER_PER_MINUTE_PER_ADDRESS", "SIGN_INS_PER_MINUTE_PER_ADDRESS"].map(name => [`RINGSIDE_LIMITS_${name}`, "0"]));
+  const limits = Object.fromEntries(["MESSAGES_PER_SECOND", "CHANNEL_MESSAGES_PER_MINUTE", "FRAME_UNITS_PER_SECOND", "REST_PER_MINUTE",
+    "CHANNELS_PER_MINUTE", "CONNECTIONS_PER_USER", "REGISTER_PER_MINUTE_PER_ADDRESS", "SIGN_INS_PER_MINUTE_PER_ADDRESS"].map(name => [`RINGSIDE_LIMITS_${name}`, "0"]));
   let child = null;
   let addresses = { api: "127.0.0.1:0", edge: "127.0.0.1:0", admin: "127.0.0.1:0" };
 
