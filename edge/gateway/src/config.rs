@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use ringside_types::Limits;
 
+/// Connections beyond [`Config::connections_max`] that the reactor must hold, so that the next can be answered.
+pub const SPARE_CONNECTIONS: u32 = 64;
+/// So many of these are always free: for each connection beyond, one that has not asked for anything gives way.
+pub(crate) const FREE_CONNECTIONS: u32 = SPARE_CONNECTIONS / 2;
 /// A handshake must be complete this long after the accept.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes after the request that are kept until the handshake is answered.
@@ -34,7 +38,7 @@ pub struct Config {
     pub heartbeat_interval_ms: u64,
     /// Whose pages may connect.
     pub origins: Origins,
-    /// Connections of one shard that are let in. The reactor holds some more, so that the next can be answered.
+    /// Connections of one shard that are let in. The reactor holds [`SPARE_CONNECTIONS`] more.
     pub connections_max: u32,
 }
 

@@ -107,6 +107,11 @@ impl Table {
         Some((entry.phase, entry.timer))
     }
 
+    /// Whether its request is not whole yet.
+    pub(crate) fn is_stranger(&mut self, id: ConnectionId) -> bool {
+        self.entry(id).is_some_and(|entry| matches!(entry.phase, Phase::Handshake(_)))
+    }
+
     /// The connection, if it is past its handshake.
     pub(crate) fn client(&mut self, id: ConnectionId) -> Option<&mut Client> {
         match &mut self.entry(id)?.phase {

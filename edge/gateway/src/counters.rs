@@ -39,6 +39,8 @@ counters! {
     upgraded,
     /// Handshakes refused.
     refused,
+    /// Connections without a request that gave way to others.
+    strangers_displaced,
     /// Text messages received.
     frames_in,
     /// Messages handed to the bridge.

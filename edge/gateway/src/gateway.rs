@@ -12,13 +12,16 @@ use ringside_websocket::handshake::RequestParser;
 use ringside_websocket::{Opcode, write_close, write_frame};
 use ringside_wire::event::GoodbyeReason;
 
-use crate::config::{CLOSE_TIMEOUT, Config, HANDSHAKE_TIMEOUT, RETRY, SLOW_CLOSE_TIMEOUT};
+use crate::config::{
+    CLOSE_TIMEOUT, Config, FREE_CONNECTIONS, HANDSHAKE_TIMEOUT, RETRY, SLOW_CLOSE_TIMEOUT, SPARE_CONNECTIONS,
+};
 use crate::connection::{Client, Phase, Table};
 use crate::counters::{Counters, add, set};
 use crate::frames::write_goodbye;
 use crate::handshake::Refused;
 use crate::index::Index;
 use crate::outgoing::{HandOver, Outgoing};
+use crate::strangers::Strangers;
 
 /// The timer that hands requests over again. No connection's number is 0.
 const RETRY_TIMER: TimerKey = 0;
@@ -32,6 +35,7 @@ pub struct Gateway {
     pub(crate) counters: Arc<Counters>,
     pub(crate) outgoing: Outgoing,
     pub(crate) table: Table,
+    strangers: Strangers,
     pub(crate) index: Index,
     pub(crate) seat: Option<(Slot, Epoch)>,
     pub(crate) draining: bool,
@@ -63,6 +67,7 @@ impl Gateway {
             counters,
             outgoing: Outgoing::new(hand_over),
             table: Table::default(),
+            strangers: Strangers::default(),
             index: Index::default(),
             seat: None,
             draining: false,
@@ -194,6 +199,16 @@ impl Handler for Gateway {
     fn opened(&mut self, io: &mut Io, connection: ConnectionId) {
         self.table.insert(connection, Phase::Handshake(Box::new(RequestParser::new())));
         self.set_timer(io, connection, HANDSHAKE_TIMEOUT);
+        self.strangers.came(connection, &mut self.table);
+        let held = u32::try_from(io.connections()).unwrap_or(u32::MAX);
+        let room = self.config.connections_max.saturating_add(SPARE_CONNECTIONS - FREE_CONNECTIONS);
+        if held > room
+            && let Some(oldest) = self.strangers.oldest(&mut self.table)
+        {
+            add(&self.counters.strangers_displaced, 1);
+            self.table.put(oldest, Phase::Ended);
+            io.close_now(oldest);
+        }
     }
 
     fn received(&mut self, io: &mut Io, connection: ConnectionId, data: &mut [u8]) {

@@ -15,9 +15,10 @@ mod handshake;
 mod index;
 mod outgoing;
 mod signals;
+mod strangers;
 mod syncing;
 
-pub use config::{Config, Origins};
+pub use config::{Config, Origins, SPARE_CONNECTIONS};
 pub use counters::Counters;
 pub use gateway::Gateway;
 pub use outgoing::HandOver;

@@ -18,6 +18,7 @@ over_both_backends!(
     too_many_bytes_before_the_answer_end_it,
     who_goes_while_being_admitted_is_reported_gone,
     one_more_than_the_edge_may_hold_is_told_so,
+    who_asks_for_nothing_gives_way,
 );
 
 fn request(lines: &[&str]) -> String {
@@ -181,4 +182,15 @@ fn one_more_than_the_edge_may_hold_is_told_so(backend: Backend) {
     while first.read().is_ok() {}
     assert!(matches!(stand.request(), ringside_session::mail::Request::Closed { .. }));
     stand.connect(2, &[]);
+}
+
+fn who_asks_for_nothing_gives_way(backend: Backend) {
+    let stand = Stand::holding(backend, ringside_types::Limits::default(), 25_000, 2);
+    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    // As many as the table holds, and half as many again; all of them well within the handshake's time.
+    let silent: Vec<_> = (0..100).map(|_| stand.raw(b"GET /ws HTTP/1.1\r\n")).collect();
+    stand.connect(2, &[]);
+    assert_eq!(read_to_end(silent.into_iter().next().expect("the first")), "", "it is closed");
+    support::say(&mut client, &serde_json::json!({"type": "ping"}));
+    assert_eq!(frame(&mut client)["type"], "pong", "who is in stays in");
 }

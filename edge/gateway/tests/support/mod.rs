@@ -121,7 +121,7 @@ impl Stand {
         let reactor = ringside_reactor::Config {
             backend,
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-            max_connections: 256,
+            max_connections: connections_max.min(256).saturating_add(ringside_gateway::SPARE_CONNECTIONS),
             receive_buffers: 64,
             ..ringside_reactor::Config::default()
         };
