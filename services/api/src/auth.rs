@@ -13,6 +13,10 @@ use crate::client::Address;
 use crate::problem::Problem;
 use crate::router::{App, Services};
 
+/// An extension of the answers to requests that bore a valid token.
+#[derive(Clone, Copy, Debug)]
+pub struct Authenticated;
+
 /// Lets a request with a good access token through, as one of the caller's requests of this minute.
 pub(crate) async fn authenticated<S: Services>(
     State(app): State<Arc<App<S>>>,
@@ -27,6 +31,7 @@ pub(crate) async fn authenticated<S: Services>(
     let remaining = charge(&app, account, limit, 1).await?;
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
+    response.extensions_mut().insert(Authenticated);
     // One that another limit refused tells of that one.
     if limit > 0 && response.status() != StatusCode::TOO_MANY_REQUESTS {
         let headers = response.headers_mut();

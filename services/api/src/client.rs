@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
@@ -11,12 +12,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::LengthLimitError;
 use ringside_types::limits::{LIST_DEFAULT, LIST_MAX};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::problem::Problem;
 use crate::router::{App, Services};
 
 /// Bytes of a JSON body at the most: a message of the largest size, escaped.
 pub(crate) const BODY_BYTES_MAX: usize = 512 * 1024;
+/// A body must be complete within this time: 17 KB a second for the largest.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The client's address: the peer's, or what a trusted proxy says of it.
 pub(crate) struct Address(pub(crate) IpAddr);
@@ -72,7 +76,12 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
             return Err(too_large());
         }
-        let bytes = to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+        let too_late = || {
+            let detail = format!("The body was not complete within {} seconds.", BODY_TIMEOUT.as_secs());
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
+        };
+        let read = timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await.map_err(|_| too_late())?;
+        let bytes = read.map_err(|error| {
             if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
                 return too_large();
             }

@@ -17,5 +17,6 @@ mod router;
 mod users;
 mod views;
 
+pub use auth::Authenticated;
 pub use edge::EdgeAddress;
 pub use router::{Config, Services, nothing_here, router, secured, table, wrong_method};

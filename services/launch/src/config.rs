@@ -34,6 +34,8 @@ pub struct Config {
     pub edge_addr: SocketAddr,
     /// `/status` in a browser; `/health`, `/ready`, `/metrics`.
     pub admin_addr: SocketAddr,
+    /// Names that the admin port answers to, beside `localhost` and the address it is bound to.
+    pub admin_names: Vec<String>,
     /// Shards of the edge; 0: one per core.
     pub shards: usize,
     /// Connections of this process at the most; 0: as many as RLIMIT_NOFILE lets one ring of each shard hold.
@@ -70,6 +72,7 @@ impl Default for Config {
             api_addr: local(8080),
             edge_addr: local(8081),
             admin_addr: local(8082),
+            admin_names: Vec::new(),
             shards: 0,
             max_connections: 0,
             drain_window_s: 20,

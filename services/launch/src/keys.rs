@@ -10,11 +10,12 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 30] = [
+pub(crate) const KEYS: [(&str, Kind); 31] = [
     ("data_dir", Kind::Text),
     ("api_addr", Kind::Text),
     ("edge_addr", Kind::Text),
     ("admin_addr", Kind::Text),
+    ("admin_names", Kind::List),
     ("shards", Kind::Number),
     ("max_connections", Kind::Number),
     ("drain_window_s", Kind::Number),

@@ -23,7 +23,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::commands::Failure;
 use crate::config::Config;
-use crate::{backup, tls};
+use crate::{backup, logging, tls};
 
 use edge::Edge;
 use engines::EngineFailure;
@@ -51,13 +51,18 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let tls = tls::read(config)?;
     let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(tls.server.clone()));
     let connector = tls.as_ref().map(|tls| TlsConnector::from(tls.to_ourselves.clone()));
-    let api = runtime.block_on(http::Server::bind("API", "api_addr", config.api_addr, acceptor))?;
-    let admin = runtime.block_on(http::Server::bind("admin port", "admin_addr", config.admin_addr, None))?;
+    let (api, admin) = {
+        let _runtime = runtime.enter();
+        let api = http::Server::bind("API", "api_addr", config.api_addr, acceptor)?;
+        (api, http::Server::bind("admin port", "admin_addr", config.admin_addr, None)?)
+    };
     let folder = DataFolder::open(runtime, &config.data_dir)?;
     let pipeline = runtime.block_on(Pipeline::start(&folder, &stopping))?;
     let edge = Edge::start(runtime, config, api.address(), tls.map(|tls| tls.server), &folder, &stopping)?;
     let ready = watch::Readiness::new(edge.seated());
-    let metrics = Arc::new(metrics::Metrics::new(&folder, &pipeline, &edge, &ready));
+    let door = door::Door::new(edge.address(), connector);
+    let ports = [("api", api.places()), ("admin", admin.places()), ("door", door.places())];
+    let metrics = Arc::new(metrics::Metrics::new(&folder, &pipeline, &edge, &ready, ports));
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
@@ -65,13 +70,15 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         let rotation =
             rotation::run(folder.keys.clone(), config.signing_key_days, edge.post(), stopping.clone());
         tokio::spawn(rotation);
+        tokio::spawn(logging::report_suppressed());
         let control = tokio::spawn(backup::serve(backup::Source::of(&folder), stopping.clone()));
         let (leave, leaving) = latch::channel(false);
-        let door = Some(door::Door::new(edge.address(), connector));
         let client = pages::Pages::client(edge.found(config)).routes();
         let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
-        let api = api.serve(router, door, leaving.clone());
-        let admin = admin.serve(watch::routes(ready.clone(), metrics), None, leaving);
+        let api = api.serve(router, http::Names::All, Some(door), leaving.clone());
+        let names = config.admin_names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let names = http::Names::Only { bound: admin.address(), names };
+        let admin = admin.serve(watch::routes(ready.clone(), metrics), names, None, leaving);
         let outcome = tokio::select! {
             name = signals.next() => {
                 tracing::info!(signal = name, "stopping: connections are let go first");

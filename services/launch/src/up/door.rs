@@ -12,12 +12,11 @@ use std::time::Duration;
 use ringside_websocket::handshake::MAX_HEAD_BYTES;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::http::refusal;
+use super::http::{Manners, Places, Stream, refusal};
 
 /// What the door is for.
 pub(super) const PATH: &str = "/ws";
@@ -31,6 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(5);
 /// A reader that takes nothing for this long is cut off. The edge's own patience is shorter: it says goodbye first.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How the edge's answer begins to who may come in.
+const LET_IN: &[u8] = b"HTTP/1.1 101 ";
 /// A request's method is no longer than this; then its path begins.
 const METHOD_BYTES_MAX: usize = 16;
 /// So many bytes tell whether a request is for the door.
@@ -61,7 +62,7 @@ pub(super) fn is_knock(bytes: &[u8]) -> Option<bool> {
 pub(super) struct Door {
     edge: SocketAddr,
     tls: Option<TlsConnector>,
-    room: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Door {
@@ -72,19 +73,23 @@ impl Door {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { edge: SocketAddr::new(here, edge.port()), tls, room }
+        let places = Places::new(CONNECTIONS_MAX, Manners::KeepKnown);
+        Self { edge: SocketAddr::new(here, edge.port()), tls, places }
+    }
+
+    /// What its connections hold.
+    pub(super) fn places(&self) -> &Arc<Places> {
+        &self.places
     }
 
     /// Waits until nobody is in the door any more.
     pub(super) async fn empty(&self) {
-        // It is never closed.
-        let _ = self.room.acquire_many(CONNECTIONS_MAX as u32).await;
+        self.places.empty().await;
     }
 
     /// Carries a connection whose first bytes are `first`, to its end.
-    pub(super) async fn carry<S: AsyncRead + AsyncWrite + Unpin>(&self, mut client: S, first: &[u8]) {
-        let Ok(_room) = self.room.try_acquire() else {
+    pub(super) async fn carry<S: Stream>(&self, mut client: S, peer: SocketAddr, first: &[u8]) {
+        let Some(place) = self.places.take(peer.ip()) else {
             return refuse(&mut client, "There are as many connections as this port takes; try again soon.")
                 .await;
         };
@@ -96,8 +101,13 @@ impl Door {
                 return refuse(&mut client, "The server can't let you in now; try again soon.").await;
             }
         };
-        if let Err(error) = relay(client, edge, first).await {
+        let ended = tokio::select! {
+            ended = relay(&mut client, edge, first, || place.seat().known()) => ended,
+            () = place.seat().given_away() => Err(io::ErrorKind::ConnectionReset.into()),
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "a connection through the door ended early");
+            client.reset_on_close();
         }
     }
 
@@ -112,11 +122,6 @@ impl Door {
     }
 }
 
-/// TCP, with TLS or without.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
 async fn refuse(client: &mut (impl AsyncWrite + Unpin), detail: &str) {
     let answer = refusal(503, "unavailable", detail, &[("retry-after", "2")]);
     let told = async {
@@ -127,17 +132,27 @@ async fn refuse(client: &mut (impl AsyncWrite + Unpin), detail: &str) {
     let _ = timeout(LINGER, told).await;
 }
 
-/// Both directions, each until its sender's end, which is passed on.
-async fn relay<C, E>(client: C, edge: E, first: &[u8]) -> io::Result<()>
+/// Both directions, each until its sender's end, which is passed on. `let_in` is called once the edge has said yes: it has
+/// seen a token then.
+async fn relay<C, E>(client: C, edge: E, first: &[u8], let_in: impl FnOnce()) -> io::Result<()>
 where
     C: AsyncRead + AsyncWrite,
     E: AsyncRead + AsyncWrite,
 {
-    let (from_client, to_client) = split(client);
-    let (from_edge, mut to_edge) = split(edge);
+    let (from_client, mut to_client) = split(client);
+    let (mut from_edge, mut to_edge) = split(edge);
     give(&mut to_edge, first).await?;
     let up = pump(from_client, to_edge);
-    let down = pump(from_edge, to_client);
+    let down = async move {
+        let mut answer = Vec::with_capacity(BUFFER_BYTES);
+        from_edge.read_buf(&mut answer).await?;
+        if answer.starts_with(LET_IN) {
+            let_in();
+        }
+        give(&mut to_client, &answer).await?;
+        drop(answer);
+        pump(from_edge, to_client).await
+    };
     tokio::pin!(up, down);
     tokio::select! {
         ended = &mut up => {
@@ -196,7 +211,7 @@ mod tests {
     async fn a_quiet_connection_is_kept_and_each_half_closes_by_itself() {
         let (client, outer) = tokio::io::duplex(64);
         let (inner, edge) = tokio::io::duplex(64);
-        let relayed = tokio::spawn(relay(outer, inner, b"first "));
+        let relayed = tokio::spawn(relay(outer, inner, b"first ", || ()));
         let (mut client_read, mut client_write) = split(client);
         let (mut edge_read, mut edge_write) = split(edge);
         // Far beyond the time that a request of the API may take; nothing sleeps, the clock is turned.
@@ -219,7 +234,7 @@ mod tests {
     async fn what_is_not_taken_is_not_read_and_ends_in_time() {
         let (_client, outer) = tokio::io::duplex(64);
         let (inner, mut edge) = tokio::io::duplex(64);
-        let relayed = tokio::spawn(relay(outer, inner, b""));
+        let relayed = tokio::spawn(relay(outer, inner, b"", || ()));
         let mut taken = 0;
         // The client reads nothing: three small buffers fill, and then the edge feels it.
         while timeout(Duration::from_secs(1), edge.write_all(&[0; 64])).await.is_ok() {
@@ -234,7 +249,7 @@ mod tests {
     async fn a_client_that_never_closes_keeps_no_place() {
         let (_client, outer) = tokio::io::duplex(64);
         let (inner, edge) = tokio::io::duplex(64);
-        let relayed = tokio::spawn(relay(outer, inner, b""));
+        let relayed = tokio::spawn(relay(outer, inner, b"", || ()));
         drop(edge);
         relayed.await.expect("no panic").expect("a clean end");
     }

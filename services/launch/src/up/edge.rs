@@ -27,8 +27,6 @@ use crate::config::{CONNECTIONS_MAX, Config};
 const LINGER_MS: u32 = 15_000;
 /// Descriptors kept free for everything but connections: those that wait to be accepted, files, the API.
 const OTHER_DESCRIPTORS: u32 = 2_048;
-/// Connections of a shard beyond those that it lets in: they are told so.
-const REFUSED_MAX: u32 = 64;
 /// How often it is looked whether all shards still run.
 const SHARDS_LOOK: Duration = Duration::from_millis(200);
 /// How often a drain looks whether it is over.
@@ -233,7 +231,7 @@ fn start_shards(
     let reactor = ringside_reactor::Config {
         backend: config.backend.into(),
         listen: Some(config.edge_addr),
-        max_connections: connections_max + REFUSED_MAX,
+        max_connections: connections_max + ringside_gateway::SPARE_CONNECTIONS,
         send_queue_limit_bytes: SEND_QUEUE_LIMIT_BYTES,
         linger_ms: LINGER_MS,
         tls,

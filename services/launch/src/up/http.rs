@@ -1,8 +1,11 @@
-//! Serving a router over HTTP/1.1: bounded in connections and time, with TLS where it is asked for.
+//! Serving a router over HTTP/1.1: bounded in connections and time, strict in heads, with TLS where it is asked for.
 //!
 //! A connection whose first request is for the door goes there untouched, before HTTP is spoken. On one that a proxy has
 //! kept from earlier requests, hyper has read the request's head; then the head is written again for the edge.
 
+mod host;
+mod places;
+mod stream;
 mod wire;
 
 use std::io;
@@ -14,13 +17,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ringside_api::Authenticated;
+use ringside_types::security::SECURITY_HEADERS;
 use rustix::net::sockopt::set_tcp_user_timeout;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -28,11 +35,18 @@ use tower::Service as _;
 
 use super::door::{self, Door};
 use crate::commands::Failure;
+use host::Misaddressed;
+pub(super) use host::Names;
+pub(super) use places::{Manners, Place, Places};
+pub(super) use stream::Stream;
 use wire::Wire;
 pub(super) use wire::refusal;
 
-/// Connections of one listener at the most; further ones wait in the kernel.
+/// Connections of one listener at the most.
 const CONNECTIONS_MAX: usize = 4_096;
+/// Connections that the kernel holds until they are accepted, as far as its own limit goes. Beyond them it drops a
+/// newcomer's first packet, which comes again a second later.
+const BACKLOG: u32 = 4_096;
 /// A request's headers must be complete, and a TLS handshake done, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's headers at the most.
@@ -52,11 +66,12 @@ pub(super) struct Server {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
+    places: Arc<Places>,
 }
 
 impl Server {
     /// Takes the port. `key` is the setting's, for the sentence that says what to do.
-    pub(super) async fn bind(
+    pub(super) fn bind(
         name: &str,
         key: &str,
         address: SocketAddr,
@@ -67,9 +82,14 @@ impl Server {
             let what = format!("the {name} can't listen on {address}: {error}");
             format!("{what}. Stop what uses the port, or choose another with --{flag}").into()
         };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let listener = listen(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { listener, address, tls })
+        Ok(Self { listener, address, tls, places: Places::new(CONNECTIONS_MAX, Manners::AllGiveWay) })
+    }
+
+    /// What its connections hold.
+    pub(super) fn places(&self) -> &Arc<Places> {
+        &self.places
     }
 
     /// Where it listens, with the port filled in.
@@ -81,22 +101,22 @@ impl Server {
     pub(super) fn serve(
         self,
         router: Router,
+        names: Names,
         door: Option<Door>,
         mut stop: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { listener, tls, .. } = self;
-        let serving = Arc::new(Serving { tls, router, door, stop: stop.clone() });
+        let Self { listener, tls, places, .. } = self;
+        let serving = Arc::new(Serving { tls, router, names, door, stop: stop.clone() });
         tokio::spawn(async move {
-            let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
             loop {
-                let Ok(permit) = room.clone().acquire_owned().await else { return };
                 let accepted = tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => break,
                     accepted = listener.accept() => accepted,
                 };
                 match accepted {
                     Ok((stream, peer)) => {
-                        drop(tokio::spawn(connection(stream, peer, serving.clone(), permit)));
+                        let Some(place) = places.take(peer.ip()) else { continue };
+                        drop(tokio::spawn(connection(stream, peer, serving.clone(), place)));
                     }
                     // Most likely descriptors ran out: those that are open go on.
                     Err(error) => {
@@ -107,7 +127,7 @@ impl Server {
             }
             drop(listener);
             let ended = async {
-                let _ = room.acquire_many(CONNECTIONS_MAX as u32).await;
+                places.empty().await;
                 if let Some(door) = &serving.door {
                     door.empty().await;
                 }
@@ -119,10 +139,19 @@ impl Server {
     }
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of an earlier process in TIME_WAIT must not keep the port from us.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// What every connection of a port shares.
 struct Serving {
     tls: Option<TlsAcceptor>,
     router: Router,
+    names: Names,
     door: Option<Door>,
     stop: watch::Receiver<bool>,
 }
@@ -134,43 +163,43 @@ impl Serving {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, serving: Arc<Serving>, room: OwnedSemaphorePermit) {
+async fn connection(stream: TcpStream, peer: SocketAddr, serving: Arc<Serving>, place: Place) {
     // Small answers must not wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
     // What we closed, the kernel keeps while its peer reads nothing: it gives that up as well.
     let _ = set_tcp_user_timeout(&stream, UNREAD_CLOSE.as_millis() as u32);
-    let Some(tls) = &serving.tls else { return attend(stream, peer, &serving, room).await };
-    match timeout(HEADER_TIMEOUT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => attend(stream, peer, &serving, room).await,
+    let Some(tls) = &serving.tls else { return attend(stream, peer, &serving, place).await };
+    let accepted = tokio::select! {
+        accepted = timeout(HEADER_TIMEOUT, tls.accept(stream)) => accepted,
+        () = place.seat().given_away() => return,
+    };
+    match accepted {
+        Ok(Ok(stream)) => attend(stream, peer, &serving, place).await,
         Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "a TLS handshake was not done in time"),
     }
 }
 
 /// Sends a connection through the door, or answers its requests.
-async fn attend<S: AsyncRead + AsyncWrite + Unpin + Send>(
-    mut stream: S,
-    peer: SocketAddr,
-    serving: &Serving,
-    room: OwnedSemaphorePermit,
-) {
+async fn attend<S: Stream>(mut stream: S, peer: SocketAddr, serving: &Serving, place: Place) {
     let Some(door) = &serving.door else {
-        return drop(answer(Wire::new(stream, Vec::new()), peer, serving).await);
+        return drop(answer(stream, Vec::new(), peer, serving, &place).await);
     };
     let mut first = Vec::with_capacity(HEADER_BYTES_MAX / 8);
     let knocks = tokio::select! {
         knocks = timeout(HEADER_TIMEOUT, knocks(&mut stream, &mut first)) => knocks,
         () = serving.stopped() => return,
+        () = place.seat().given_away() => return stream.reset_on_close(),
     };
     match knocks {
         Ok(Ok(true)) => {
-            drop(room);
-            door.carry(stream, &first).await;
+            drop(place);
+            door.carry(stream, peer, &first).await;
         }
         Ok(Ok(false)) => {
-            if let Some((stream, request)) = answer(Wire::new(stream, first), peer, serving).await {
-                drop(room);
-                door.carry(stream, &request).await;
+            if let Some((stream, request)) = answer(stream, first, peer, serving, &place).await {
+                drop(place);
+                door.carry(stream, peer, &request).await;
             }
         }
         Err(_) if !first.is_empty() => too_late(stream).await,
@@ -198,17 +227,21 @@ async fn knocks(stream: &mut (impl AsyncRead + Unpin), first: &mut Vec<u8>) -> i
 struct ForTheDoor;
 
 /// Answers requests until the connection ends, or one is for the door: then the connection comes back, with the request.
-async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send>(
-    wire: Wire<S>,
+async fn answer<S: Stream>(
+    stream: S,
+    first: Vec<u8>,
     peer: SocketAddr,
     serving: &Serving,
+    place: &Place,
 ) -> Option<(S, Vec<u8>)> {
+    let wire = Wire::new(stream, first, place.seat().clone());
     let knock = OnceLock::new();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let is_knock = serving.door.is_some() && request.uri().path() == door::PATH;
         if is_knock {
             let _ = knock.set(written_again(&request));
         }
+        let addressed = serving.names.check(request.version(), request.headers());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let mut router = serving.router.clone();
@@ -216,7 +249,14 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send>(
             if is_knock {
                 return Err(ForTheDoor);
             }
-            router.call(request).await.map_err(|never| match never {})
+            if let Err(misaddressed) = addressed {
+                return Ok(misaddressed_answer(misaddressed));
+            }
+            let response = router.call(request).await.map_err(|never| match never {})?;
+            if response.extensions().get::<Authenticated>().is_some() {
+                place.seat().known();
+            }
+            Ok(response)
         }
     });
     let mut connection = hyper::server::conn::http1::Builder::new()
@@ -228,6 +268,10 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),
         () = serving.stopped() => None,
+        () = place.seat().given_away() => {
+            connection.into_parts().io.into_inner().into_inner().reset_on_close();
+            return None;
+        }
     };
     if ended.is_none() {
         Pin::new(&mut connection).graceful_shutdown();
@@ -237,7 +281,7 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let Some(request) = knock.get() else {
         // On one that is merely kept open, an answer might be taken for the next request's.
         if matches!(ended, Some(Err(error)) if error.is_timeout()) && !parts.read_buf.is_empty() {
-            too_late(parts.io.into_inner()).await;
+            too_late(parts.io.into_inner().into_inner()).await;
         }
         return None;
     };
@@ -246,8 +290,27 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin + Send>(
     Some((parts.io.into_inner().into_inner(), request))
 }
 
+/// Refuses a request that is not for this port, or doesn't say whom it is for; the connection ends with it.
+fn misaddressed_answer(why: Misaddressed) -> Response {
+    let (status, code, detail) = match why {
+        Misaddressed::Host => (400, "bad_request", "A request has one `Host` line, which names the server."),
+        Misaddressed::Elsewhere => (
+            421,
+            "misdirected_request",
+            "This port does not answer to that name; `admin_names` lists those it does.",
+        ),
+    };
+    let headers = [("content-type", wire::PROBLEM_JSON), ("connection", "close")];
+    let mut answer = (headers, wire::problem(status, code, detail)).into_response();
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    for (name, value) in SECURITY_HEADERS {
+        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    answer
+}
+
 /// Answers a request whose head did not become complete in time.
-async fn too_late(mut stream: impl AsyncWrite + Unpin) {
+async fn too_late(mut stream: impl Stream) {
     let detail =
         format!("The request's headers were not complete within {} seconds.", HEADER_TIMEOUT.as_secs());
     let answer = refusal(408, "request_timeout", &detail, &[]);
@@ -278,14 +341,15 @@ mod tests {
     /// What a peer is told who says this and no more.
     async fn told(said: &str) -> String {
         let (stop, stopped) = watch::channel(false);
-        let serving = Serving { tls: None, router: Router::new(), door: None, stop: stopped };
+        let names = Names::All;
+        let serving = Serving { tls: None, router: Router::new(), names, door: None, stop: stopped };
         let (mut peer, stream) = tokio::io::duplex(4_096);
-        let room = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("it is open");
         peer.write_all(said.as_bytes()).await.expect("it takes it");
         let mut answer = String::new();
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let place = Places::new(1, Manners::AllGiveWay).take(address.ip()).expect("a place");
         let (_, read) =
-            tokio::join!(attend(stream, address, &serving, room), peer.read_to_string(&mut answer));
+            tokio::join!(attend(stream, address, &serving, place), peer.read_to_string(&mut answer));
         read.expect("text");
         drop(stop);
         answer

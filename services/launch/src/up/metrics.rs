@@ -17,8 +17,11 @@ use ringside_ports::{EngineError, Log as _};
 use ringside_types::histogram::BOUNDS_US;
 use ringside_types::{Histogram, HistogramSnapshot, PartitionId, Topic};
 
+use crate::logging;
+
 use super::edge::Edge;
 use super::engines::DataFolder;
+use super::http::Places;
 use super::pipeline::Pipeline;
 use super::watch::Readiness;
 
@@ -40,7 +43,13 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Over all parts, which have been started.
-    pub(super) fn new(folder: &DataFolder, pipeline: &Pipeline, edge: &Edge, ready: &Readiness) -> Self {
+    pub(super) fn new(
+        folder: &DataFolder,
+        pipeline: &Pipeline,
+        edge: &Edge,
+        ready: &Readiness,
+        ports: [(&'static str, &Arc<Places>); 3],
+    ) -> Self {
         let waiting = Arc::<AtomicU64>::default();
         let parts = Parts {
             shards: edge.counters().collect(),
@@ -48,6 +57,7 @@ impl Metrics {
             processors: pipeline.counters.clone(),
             engine: folder.engine.clone(),
             ready: ready.clone(),
+            ports: ports.map(|(name, places)| (name, places.clone())),
             waiting: waiting.clone(),
         };
         let mut registry = Registry::default();
@@ -86,6 +96,7 @@ struct Parts {
     processors: Arc<ringside_message::processor::Counters>,
     engine: ringside_embedded::Engine,
     ready: Readiness,
+    ports: [(&'static str, Arc<Places>); 3],
     waiting: Arc<AtomicU64>,
 }
 
@@ -100,6 +111,16 @@ impl Collector for Parts {
         let encoder = &mut encoder;
         let ready = ("ready", "Gauge: 1 while everything answers.", u64::from(self.ready.is_ready()));
         part("", &[ready], encoder)?;
+        part(
+            "log",
+            &[("suppressed_lines", "Lines left out: too many of one kind.", logging::suppressed())],
+            encoder,
+        )?;
+        for (name, places) in &self.ports {
+            let held = ("connections", "Gauge: connections held.", places.held() as u64);
+            let displaced = ("displaced", "Connections that gave way to others.", places.gave_way());
+            part(name, &[held, displaced], encoder)?;
+        }
         part("bridge", &self.bridge.named(), encoder)?;
         part("processor", &processor_figures(&self.processors, &self.waiting), encoder)?;
         part("engine", &engine_figures(self.engine.counters()), encoder)?;

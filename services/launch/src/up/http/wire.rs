@@ -3,10 +3,12 @@
 //! What hyper's parser refuses never reaches the router: it is answered with a status and nothing else. Such an answer
 //! is known by its shape, and a problem with the headers of every other answer goes out in its place.
 
+mod framing;
 mod progress;
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ringside_types::security::SECURITY_HEADERS;
@@ -14,13 +16,27 @@ use ringside_websocket::handshake::write_refusal;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use progress::Progress;
+use super::places::Seat;
+use super::stream::Stream;
+use framing::Framing;
+use progress::{Progress, Taken};
 
 /// An answer of hyper's own is a few lines.
 const BARE_BYTES_MAX: usize = 256;
+/// The media type of a refusal.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A refusal with the headers that stand on every answer; the connection ends with it.
 pub(in crate::up) fn refusal(status: u16, code: &str, detail: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let body = problem(status, code, detail);
+    let headers: Vec<(&str, &str)> = SECURITY_HEADERS.iter().chain(headers).copied().collect();
+    let mut answer = Vec::new();
+    write_refusal(&mut answer, status, &headers, PROBLEM_JSON, body.as_bytes());
+    answer
+}
+
+/// A refusal's body (RFC 9457).
+pub(super) fn problem(status: u16, code: &str, detail: &str) -> String {
     let title = axum::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let body = json!({
         "type": format!("urn:ringside:problem:{code}"),
@@ -29,10 +45,7 @@ pub(in crate::up) fn refusal(status: u16, code: &str, detail: &str, headers: &[(
         "detail": detail,
         "code": code,
     });
-    let headers: Vec<(&str, &str)> = SECURITY_HEADERS.iter().chain(headers).copied().collect();
-    let mut answer = Vec::new();
-    write_refusal(&mut answer, status, &headers, "application/problem+json", body.to_string().as_bytes());
-    answer
+    body.to_string()
 }
 
 /// What goes out in place of a bare refusal; `None`: these bytes are none. Bodies are JSON, pages and styles, in which
@@ -61,12 +74,15 @@ pub(super) struct Wire<S> {
     given: usize,
     /// Goes out in place of what was written, and how much of it has gone.
     instead: Option<(Vec<u8>, usize)>,
+    framing: Framing,
     progress: Progress,
+    seat: Arc<Seat>,
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(stream: S, first: Vec<u8>) -> Self {
-        Self { stream, first, given: 0, instead: None, progress: Progress::default() }
+    pub(super) fn new(stream: S, first: Vec<u8>, seat: Arc<Seat>) -> Self {
+        let (framing, progress) = (Framing::default(), Progress::default());
+        Self { stream, first, given: 0, instead: None, framing, progress, seat }
     }
 
     /// The connection itself, once all that was read before has been given.
@@ -76,48 +92,83 @@ impl<S> Wire<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: Stream> Wire<S> {
+    /// What was read before, then what comes.
+    fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let rest = &self.first[self.given..];
+        if rest.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(&rest[..count]);
+        self.given += count;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Passes on what a write came to. One that had to wait for too long gives the connection up.
+    fn judge<T: Taken>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let judged = self.progress.judge(cx, polled);
+        match &judged {
+            Poll::Ready(Ok(_)) => self.seat.moved(),
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                self.stream.reset_on_close();
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => {}
+        }
+        judged
+    }
+}
+
+impl<S: Stream> AsyncRead for Wire<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        let rest = &wire.first[wire.given..];
-        if rest.is_empty() {
-            return Pin::new(&mut wire.stream).poll_read(cx, buffer);
+        let before = buffer.filled().len();
+        ready!(wire.read(cx, buffer))?;
+        let new = &mut buffer.filled_mut()[before..];
+        if !new.is_empty() {
+            wire.seat.moved();
         }
-        let count = rest.len().min(buffer.remaining());
-        buffer.put_slice(&rest[..count]);
-        wire.given += count;
+        if let Some(at) = wire.framing.bare_line_feed(new) {
+            // No head may hold this byte: hyper answers 400, as for everything else that is no HTTP.
+            new[at] = 0;
+        }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: Stream> AsyncWrite for Wire<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         if wire.instead.is_none() {
             wire.instead = whole(bytes).map(|answer| (answer, 0));
         }
-        let Some((answer, written)) = &mut wire.instead else {
+        let Some((answer, mut written)) = wire.instead.take() else {
             let polled = Pin::new(&mut wire.stream).poll_write(cx, bytes);
-            return wire.progress.judge(cx, polled);
+            return wire.judge(cx, polled);
         };
-        while *written < answer.len() {
-            let polled = Pin::new(&mut wire.stream).poll_write(cx, &answer[*written..]);
-            match ready!(wire.progress.judge(cx, polled))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => *written += count,
+        while written < answer.len() {
+            let polled = Pin::new(&mut wire.stream).poll_write(cx, &answer[written..]);
+            match wire.judge(cx, polled) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => written += count,
+                unfinished => {
+                    wire.instead = Some((answer, written));
+                    return unfinished;
+                }
             }
         }
-        wire.instead = None;
         Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        let flushed = Pin::new(&mut wire.stream).poll_flush(cx);
+        // With TLS, records that a write has left wait here.
+        let polled = Pin::new(&mut wire.stream).poll_flush(cx);
+        let flushed = wire.judge(cx, polled);
         if flushed.is_ready() {
             wire.progress.caught_up();
         }
@@ -125,7 +176,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let wire = self.get_mut();
+        let polled = Pin::new(&mut wire.stream).poll_shutdown(cx);
+        wire.judge(cx, polled)
     }
 }
 

@@ -29,18 +29,35 @@ pub(super) struct Progress {
     window: Option<(Instant, usize)>,
 }
 
+/// How many bytes an operation has got rid of, as far as it says.
+pub(super) trait Taken {
+    fn bytes(&self) -> usize;
+}
+
+impl Taken for usize {
+    fn bytes(&self) -> usize {
+        *self
+    }
+}
+
+impl Taken for () {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
 impl Progress {
-    /// Passes on what a write came to, unless the peer has been too slow.
-    pub(super) fn judge(
+    /// Passes on what a write, a flush or a shutdown came to, unless the peer has been too slow.
+    pub(super) fn judge<T: Taken>(
         &mut self,
         cx: &mut Context<'_>,
-        polled: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         match polled {
-            Poll::Ready(Ok(count)) => {
+            Poll::Ready(Ok(taken)) => {
                 self.deadline = None;
-                self.took(count);
-                Poll::Ready(Ok(count))
+                self.took(taken.bytes());
+                Poll::Ready(Ok(taken))
             }
             Poll::Ready(failed) => Poll::Ready(failed),
             Poll::Pending => {
@@ -80,6 +97,7 @@ mod tests {
 
     use super::super::Wire;
     use super::*;
+    use crate::up::http::places::{Manners, Places};
 
     /// How long a peer is written to that takes so many bytes after each pause.
     async fn patience(bytes: usize, pause: Duration) -> Duration {
@@ -94,7 +112,8 @@ mod tests {
                 }
             }
         });
-        let mut wire = Wire::new(stream, Vec::new());
+        let place = Places::new(1, Manners::AllGiveWay).take([127, 0, 0, 1].into()).expect("a place");
+        let mut wire = Wire::new(stream, Vec::new(), place.seat().clone());
         let written = wire.write_all(&[7; 1_000_000]).await;
         reading.abort();
         if let Err(error) = written {

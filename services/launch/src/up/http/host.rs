@@ -1,0 +1,116 @@
+//! Whom a request is for: its `Host` line (RFC 9112 section 3.2).
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Version};
+
+/// The names that a port answers to.
+#[derive(Clone, Debug)]
+pub(in crate::up) enum Names {
+    /// All: whoever runs it gives it names that it doesn't know.
+    All,
+    /// The address that it is bound to, `localhost`, and these. A page whose own name was made to resolve to the port's
+    /// address (DNS rebinding) names itself, and gets nothing.
+    Only {
+        /// Where the port is.
+        bound: SocketAddr,
+        /// Further names, lower case.
+        names: Vec<String>,
+    },
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misaddressed {
+    /// 400: no `Host`, more than one, or none that can be read.
+    Host,
+    /// 421: for somebody else.
+    Elsewhere,
+}
+
+impl Names {
+    /// Whether a request is for this port.
+    pub(super) fn check(&self, version: Version, headers: &HeaderMap) -> Result<(), Misaddressed> {
+        let mut lines = headers.get_all(HOST).iter();
+        let host = match (lines.next(), lines.next()) {
+            (Some(host), None) => host,
+            // HTTP/1.0 has none.
+            (None, _) if version == Version::HTTP_10 => return self.unnamed(),
+            _ => return Err(Misaddressed::Host),
+        };
+        let host = Authority::try_from(host.as_bytes()).map_err(|_| Misaddressed::Host)?;
+        if host.as_str().contains('@') {
+            return Err(Misaddressed::Host);
+        }
+        match self {
+            Self::All => Ok(()),
+            Self::Only { bound, names } => {
+                is_ours(host.host(), bound.ip(), names).then_some(()).ok_or(Misaddressed::Elsewhere)
+            }
+        }
+    }
+
+    fn unnamed(&self) -> Result<(), Misaddressed> {
+        match self {
+            Self::All => Ok(()),
+            Self::Only { .. } => Err(Misaddressed::Elsewhere),
+        }
+    }
+}
+
+fn is_ours(host: &str, bound: IpAddr, names: &[String]) -> bool {
+    let host = host.to_ascii_lowercase();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        // Bound to all, it can't know by which of them a container or a router passes requests on.
+        return bound.is_unspecified() || address.to_canonical() == bound.to_canonical();
+    }
+    host == "localhost" || names.contains(&host)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn check(bound: &str, hosts: &[&str]) -> Result<(), Misaddressed> {
+        let bound = SocketAddr::new(bound.parse().expect("an address"), 8082);
+        let names = Names::Only { bound, names: vec!["metrics.example.org".into()] };
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, HeaderValue::from_str(host).expect("a value"));
+        }
+        names.check(Version::HTTP_11, &headers)
+    }
+
+    #[test]
+    fn one_host_line_that_is_ours() {
+        for (bound, host, is_ours) in [
+            ("127.0.0.1", "127.0.0.1:8082", true),
+            ("127.0.0.1", "LOCALHOST:9", true),
+            ("127.0.0.1", "metrics.example.org", true),
+            ("127.0.0.1", "192.0.2.1:8082", false),
+            ("127.0.0.1", "evil.example.org:8082", false),
+            ("127.0.0.1", "127.0.0.1.example.org", false),
+            ("::1", "[::1]:8082", true),
+            ("0.0.0.0", "192.0.2.1:8082", true),
+            ("::", "[2001:db8::1]", true),
+            ("0.0.0.0", "evil.example.org", false),
+        ] {
+            let expected = if is_ours { Ok(()) } else { Err(Misaddressed::Elsewhere) };
+            assert_eq!(check(bound, &[host]), expected, "{host} at {bound}");
+        }
+    }
+
+    #[test]
+    fn none_two_and_unreadable_ones_are_refused() {
+        for hosts in [&[][..], &["localhost", "localhost"], &[""], &["a b"], &["user@localhost"], &["a/b"]] {
+            assert_eq!(check("127.0.0.1", hosts), Err(Misaddressed::Host), "{hosts:?}");
+        }
+        let old = Names::All.check(Version::HTTP_10, &HeaderMap::new());
+        assert_eq!(old, Ok(()), "HTTP/1.0 has no Host");
+    }
+}
