@@ -4,12 +4,12 @@
 //! a later claim of its slot has lost it, and so has who reads that the tenure is over ([`crate::tenures`]): its interest
 //! is void in every partition by then. The *fence* is the instant up to which an edge may send channel data: a
 //! fixed time after it **appended** the newest own tick that it has read back, so that a paused or cut-off edge
-//! falls silent by itself.
+//! falls silent by itself. It counts by the time since boot, which passes while a machine is suspended.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ringside_types::{Epoch, Offset, Slot, UnixMillis};
+use ringside_types::{BootTime, Epoch, Offset, Slot, UnixMillis};
 use ringside_wire::records::{Claim, Tick, control};
 
 use crate::tenures::is_over;
@@ -46,8 +46,8 @@ pub struct Seat {
     /// The log's time of the newest own claim or tick that was read back.
     sign: UnixMillis,
     number: u64,
-    pending: VecDeque<(u64, Instant)>,
-    fence: Option<Instant>,
+    pending: VecDeque<(u64, BootTime)>,
+    fence: Option<BootTime>,
 }
 
 impl Seat {
@@ -73,13 +73,13 @@ impl Seat {
     }
 
     /// Up to when channel data may be sent; `None`: not at all yet.
-    pub fn fence(&self) -> Option<Instant> {
+    pub fn fence(&self) -> Option<BootTime> {
         self.epoch.and(self.fence)
     }
 
     /// The tick to append now; `None` while the seat is not held. Ticks that the log refused need no word: each new one
     /// stands for those before it.
-    pub fn tick(&mut self, now: Instant) -> Option<Tick> {
+    pub fn tick(&mut self, now: BootTime) -> Option<Tick> {
         let epoch = self.epoch?;
         if self.pending.len() >= TICKS_PENDING_MAX {
             self.pending.pop_front();
@@ -143,6 +143,7 @@ mod tests {
     use crate::tenures::TENURE_SILENCE_MS;
 
     const START: UnixMillis = UnixMillis(1_000_000);
+    const BOOT: BootTime = BootTime(Duration::from_secs(100));
 
     fn won() -> Seat {
         let mut seat = Seat::new(Slot(1), [7; 16]);
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn a_fence_counts_from_when_the_tick_was_appended() {
         let mut seat = won();
-        let start = Instant::now();
+        let start = BOOT;
         assert_eq!(seat.fence(), None);
         let tick = seat.tick(start).expect("a tick");
         seat.handle_control(Offset(6), START, &control::Body::Tick(tick));
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn ticks_of_another_epoch_or_slot_open_nothing() {
         let mut seat = won();
-        let tick = seat.tick(Instant::now()).expect("a tick");
+        let tick = seat.tick(BOOT).expect("a tick");
         for other in [Tick { epoch: 4, ..tick }, Tick { slot: 2, ..tick }] {
             seat.handle_control(Offset(6), START, &control::Body::Tick(other));
             assert_eq!(seat.fence(), None);
@@ -178,14 +179,14 @@ mod tests {
         let claim = control::Body::Claim(rival.claim());
         assert_eq!(seat.handle_control(Offset(9), START, &claim), Some(SeatChange::Lost));
         assert_eq!((seat.epoch(), seat.fence()), (None, None));
-        assert_eq!(seat.tick(Instant::now()), None);
+        assert_eq!(seat.tick(BOOT), None);
     }
 
     #[test]
     fn an_edge_that_slept_through_its_end_knows_it_by_the_next_record() {
         let mut seat = won();
         let late = UnixMillis(START.0 + TENURE_SILENCE_MS);
-        let tick = control::Body::Tick(seat.tick(Instant::now()).expect("a tick"));
+        let tick = control::Body::Tick(seat.tick(BOOT).expect("a tick"));
         assert_eq!(seat.handle_control(Offset(6), late, &tick), Some(SeatChange::Lost));
         assert_eq!((seat.epoch(), seat.fence()), (None, None));
     }
@@ -195,7 +196,7 @@ mod tests {
         let mut seat = won();
         for number in 1..=3 {
             let time = UnixMillis(START.0 + number * (TENURE_SILENCE_MS - 1));
-            let tick = control::Body::Tick(seat.tick(Instant::now()).expect("a tick"));
+            let tick = control::Body::Tick(seat.tick(BOOT).expect("a tick"));
             assert_eq!(seat.handle_control(Offset(5 + number), time, &tick), None);
         }
         assert_eq!(seat.epoch(), Some(Epoch(5)));
@@ -204,7 +205,7 @@ mod tests {
     #[test]
     fn a_log_that_refuses_for_long_and_then_confirms_opens_the_fence() {
         let mut seat = won();
-        let start = Instant::now();
+        let start = BOOT;
         for number in 0..1_000 {
             seat.tick(start + TICK_INTERVAL * number).expect("a tick, however many were refused");
             assert!(seat.pending.len() <= TICKS_PENDING_MAX);

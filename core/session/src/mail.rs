@@ -12,7 +12,7 @@ use bytes::Bytes;
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
 use ringside_domain::tally::Tally;
 use ringside_types::authorization::Operation;
-use ringside_types::{ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
+use ringside_types::{BootTime, ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
 use ringside_wire::records;
 use ringside_wire::signals::PresenceStatus;
 
@@ -336,14 +336,14 @@ pub enum Delivery {
     Events {
         /// After this instant the edge may have lost its slot: whoever reads this later closes all connections
         /// with 4212 instead.
-        valid_until: Instant,
+        valid_until: BootTime,
         /// In order.
         events: Arc<[ChannelEvent]>,
     },
     /// What happens in channels outside their chains; every shard gets all of it.
     Signals {
         /// As in `Events`.
-        valid_until: Instant,
+        valid_until: BootTime,
         /// In order.
         signals: Arc<[Signal]>,
     },
@@ -377,7 +377,7 @@ pub enum Delivery {
     /// A part that a connection asked for.
     Page {
         /// As in `Events`.
-        valid_until: Instant,
+        valid_until: BootTime,
         /// The part.
         page: Box<Page>,
     },

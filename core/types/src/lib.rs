@@ -18,4 +18,4 @@ pub use id::{ChannelId, ClientId, ParseIdError, SessionId, UserId};
 pub use limits::Limits;
 pub use place::{Epoch, Offset, PartitionId, Slot, Topic, partition_of};
 pub use snowflake::{MessageId, ParseMessageIdError, RINGSIDE_EPOCH_MS};
-pub use time::UnixMillis;
+pub use time::{BootTime, UnixMillis};

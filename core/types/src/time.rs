@@ -1,6 +1,8 @@
-//! Wall-clock time as the log gives it: milliseconds since the Unix epoch.
+//! Wall-clock time as the log gives it, milliseconds since the Unix epoch; and time since boot.
 
 use std::fmt;
+use std::ops::Add;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,6 +23,19 @@ impl UnixMillis {
     /// This instant and `ms` milliseconds.
     pub const fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
+    }
+}
+
+/// An instant by the time since boot, that in which the machine was suspended included. Unlike [`std::time::Instant`], it
+/// doesn't stand still while the machine sleeps: what ends by it is over when the machine wakes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct BootTime(pub Duration);
+
+impl Add<Duration> for BootTime {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(later))
     }
 }
 

@@ -6,19 +6,21 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use foldhash::fast::RandomState;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hashbrown::HashMap;
+
+use ringside_clock::boot_time;
 use ringside_domain::feed::Feed;
 use ringside_domain::seat::{Seat, SeatChange, TICK_INTERVAL};
 use ringside_ports::log::{Append, Record};
 use ringside_ports::presence::Connection;
 use ringside_ports::{EngineError, Log, MessageStore, Presence};
 use ringside_session::mail::{ConnectionRef, Delivery, ReadRequest, Request};
-use ringside_types::{ChannelId, Epoch, PartitionId, Topic, UnixMillis, UserId};
+use ringside_types::{BootTime, ChannelId, Epoch, PartitionId, Topic, UserId};
 use ringside_wire::records::{Control, control};
 use tokio::sync::{mpsc, watch};
 
@@ -328,31 +330,26 @@ where
     }
 
     /// Up to when channel data may be sent; `None`: not now.
-    pub(crate) fn fence(&self) -> Option<Instant> {
-        self.seat.fence().filter(|fence| *fence > Instant::now())
+    pub(crate) fn fence(&self) -> Option<BootTime> {
+        self.seat.fence().filter(|fence| *fence > boot_time())
     }
 
     fn tick(&mut self) {
         let now = Instant::now();
-        if let Some(tick) = self.seat.tick(now) {
+        if let Some(tick) = self.seat.tick(boot_time()) {
             // On a task of its own: whatever keeps this one busy, the edge goes on renewing its tenure.
             tokio::spawn(crate::work::tick(self.engines.log.clone(), tick));
         }
         self.feed.handle_tick(now);
         self.give_up_waiting(now);
         self.roster.forget_rested(now);
-        let time = wall_clock();
+        let time = ringside_clock::now();
         self.presence_time(time);
         self.outbox.send_to_all(|| Delivery::WallClock(time));
         self.counters.users.store(self.roster.user_count() as u64, Ordering::Relaxed);
         self.counters.channels.store(self.feed.len() as u64, Ordering::Relaxed);
         self.counters.seated.store(u64::from(self.fence().is_some()), Ordering::Relaxed);
     }
-}
-
-/// The time of day.
-pub(crate) fn wall_clock() -> UnixMillis {
-    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }
 
 async fn until(due: Option<Instant>) {

@@ -8,12 +8,13 @@ mod watches;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use ringside_clock::now;
 use ringside_ports::log::{Append, Record};
 use ringside_ports::people::profiles::{ProfileChange, Profiles};
 use ringside_ports::people::relations::Relations;
@@ -436,10 +437,6 @@ fn status_of(said: PresenceStatus) -> Status {
         PresenceStatus::Dnd => Status::Dnd,
         PresenceStatus::Offline => Status::Offline,
     }
-}
-
-fn now() -> UnixMillis {
-    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ringside_clock::now;
 use ringside_domain::feed::{GapRange, Output};
 use ringside_domain::seat::SeatChange;
 use ringside_ports::log::Record;
@@ -15,7 +16,7 @@ use ringside_wire::records::{
 };
 use ringside_wire::{InvalidRecord, channel_id, user_id};
 
-use crate::bridge::{Bridge, wall_clock};
+use crate::bridge::Bridge;
 use crate::config::EVENTS_BATCH_MAX;
 use crate::counters::add;
 use crate::presence::EdgeDirectory;
@@ -31,7 +32,7 @@ where
     /// Records of this edge's slot, in order.
     pub(crate) fn receive(&mut self, records: Vec<Record>) {
         let mut out = Vec::new();
-        let now = wall_clock();
+        let now = now();
         for record in records {
             let offset = record.offset;
             self.counters.receive_seconds.record(now.since(record.time).saturating_mul(1_000), 1);
@@ -122,7 +123,7 @@ where
         add(&self.counters.events, events.len());
         // A gap may be read while the fence is closed: a shard that gets it late closes its connections, and nothing
         // is lost for the clients, who sync.
-        let valid_until = self.seat.fence().unwrap_or_else(std::time::Instant::now);
+        let valid_until = self.seat.fence().unwrap_or_default();
         let events: Arc<[ChannelEvent]> = std::mem::take(events).into();
         self.outbox.send_to_all(|| Delivery::Events { valid_until, events: events.clone() });
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 
+use ringside_clock::now;
 use ringside_domain::feed::{GapRange, Turn};
 use ringside_domain::rows::{Key, KeyRow, Wanted};
 use ringside_domain::seat::FENCE;
@@ -20,7 +21,7 @@ use ringside_wire::records::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::bridge::{Engines, wall_clock};
+use crate::bridge::Engines;
 use crate::outbound::Sending;
 use crate::pages::{read_gap, read_page};
 use crate::presence::Moved;
@@ -145,7 +146,7 @@ async fn find_repetitions<S: MessageStore>(store: &S, sendings: &mut [Sending]) 
     let keys: Vec<_> = sendings.iter().map(key).collect();
     let wanted = Wanted { keys: keys.iter().flatten().copied().collect(), ..Wanted::default() };
     let Ok(loaded) = store.load(&wanted).await else { return };
-    let now = wall_clock();
+    let now = now();
     for (sending, key) in sendings.iter_mut().zip(keys) {
         let is_made = |row: &KeyRow| Some(row.key) == key && row.is_current(now);
         sending.is_repetition = loaded.keys.iter().any(is_made);

@@ -1,12 +1,13 @@
 //! What the bridge tells: answers, events, pages, and ends.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use ringside_clock::boot_time;
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::cursor::{Cursor, Reading};
 use ringside_session::mail::{ChannelEvent, Delivery, Subscription};
-use ringside_types::{ChannelId, CloseCode, ErrorCode, MessageId, SessionId, UserId};
+use ringside_types::{BootTime, ChannelId, CloseCode, ErrorCode, MessageId, SessionId, UserId};
 use ringside_wire::client_id;
 use ringside_wire::event::{Event, GoodbyeReason, Rejected};
 use ringside_wire::records::{Membership, Rejection};
@@ -29,7 +30,7 @@ impl Gateway {
             Delivery::Refused { token, reason } => self.refused(io, at(token), reason),
             Delivery::Answers(answers) => self.answers(io, answers),
             Delivery::Events { valid_until, events } => self.events(io, valid_until, &events),
-            Delivery::Signals { valid_until, signals } if io.now() < valid_until => {
+            Delivery::Signals { valid_until, signals } if boot_time() < valid_until => {
                 self.signals(io, &signals);
             }
             Delivery::Signals { .. } => self.fenced(io),
@@ -43,7 +44,7 @@ impl Gateway {
                     channel.last.get_or_insert(last);
                 }
             }
-            Delivery::Page { valid_until, page } if io.now() < valid_until => self.page(io, &page),
+            Delivery::Page { valid_until, page } if boot_time() < valid_until => self.page(io, &page),
             Delivery::Page { .. } => self.fenced(io),
             Delivery::Fenced => {
                 self.seat = None;
@@ -70,8 +71,8 @@ impl Gateway {
 
     /// Events of channels: encoded once, queued to every connection of every member; once more for those from whom the
     /// message is hidden.
-    fn events(&mut self, io: &mut Io, valid_until: Instant, events: &[ChannelEvent]) {
-        if io.now() >= valid_until {
+    fn events(&mut self, io: &mut Io, valid_until: BootTime, events: &[ChannelEvent]) {
+        if boot_time() >= valid_until {
             return self.fenced(io);
         }
         let (time, now) = (self.time(io), io.now());

@@ -1,5 +1,7 @@
 //! A shard's handler: what the reactor tells, and what the bridge mails.
 
+mod strangers;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +23,7 @@ use crate::frames::write_goodbye;
 use crate::handshake::Refused;
 use crate::index::Index;
 use crate::outgoing::{HandOver, Outgoing};
-use crate::strangers::Strangers;
+use strangers::Strangers;
 
 /// The timer that hands requests over again. No connection's number is 0.
 const RETRY_TIMER: TimerKey = 0;

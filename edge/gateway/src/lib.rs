@@ -15,7 +15,6 @@ mod handshake;
 mod index;
 mod outgoing;
 mod signals;
-mod strangers;
 mod syncing;
 
 pub use config::{Config, Origins, SPARE_CONNECTIONS};

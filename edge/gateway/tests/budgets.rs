@@ -2,14 +2,11 @@
 
 mod support;
 
-use std::sync::Arc;
-
 use ringside_reactor::Backend;
-use ringside_session::budget::Budget;
 use ringside_session::mail::{AdmitRefusal, ConnectionRef, Delivery, Request};
 use ringside_types::Limits;
 use serde_json::{Value, json};
-use support::{CHANNEL, Client, Stand, deadline, frame, live, read_to_end, say, token};
+use support::{CHANNEL, Client, Stand, frame, live, read_to_end, say, token};
 
 over_both_backends!(
     every_kind_of_frame_is_refused_when_the_budget_is_used_up,
@@ -101,10 +98,9 @@ fn a_subscription_costs_as_much_as_it_names(backend: Backend) {
 
 fn connections_of_one_user_share_a_budget(backend: Backend) {
     let stand = stand(backend, 10);
-    let budget = Arc::new(Budget::new(deadline() - support::PATIENCE));
+    let budget = support::rested_budget();
     let mut clients = [1, 1, 2].map(|number| {
-        let budget =
-            if number == 1 { budget.clone() } else { Arc::new(Budget::new(deadline() - support::PATIENCE)) };
+        let budget = if number == 1 { budget.clone() } else { support::rested_budget() };
         stand.connect_charged(number, budget).0
     });
     say(&mut clients[0], &json!({"type": "ping", "id": "mine"}));

@@ -36,14 +36,12 @@ fn a_session_that_ended_is_silent_and_closed(backend: Backend) {
     assert_eq!(support::new_ids(&mut other, 1), [11]);
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bridge's clock: a fence that has passed")]
 fn a_late_delivery_fences_all(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
     let events = [ChannelEvent { channel_id: CHANNEL, effective: event(11, 10) }];
     // A shard's turn goes by the time at which it began: this has passed for every turn.
-    let gone = std::time::Instant::now() - std::time::Duration::from_secs(1);
-    stand.post(Delivery::Events { valid_until: gone, events: events.into() });
+    stand.post(Delivery::Events { valid_until: support::over(), events: events.into() });
     assert_eq!(ending(&mut client), ("draining".into(), 4212));
 }
 

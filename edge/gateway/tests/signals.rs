@@ -113,13 +113,11 @@ fn typists_see_the_others_and_not_themselves(backend: Backend) {
     assert_eq!(frame(&mut three)["payload"]["users"], json!([user(1)]));
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test's own clock, for what the bridge would say")]
 fn signals_that_come_too_late_close_the_connections(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
     let signal = Signal::Typing { channel_id: CHANNEL, user_id: user(2), users: vec![user(2)] };
-    let gone = std::time::Instant::now() - std::time::Duration::from_secs(1);
-    stand.post(Delivery::Signals { valid_until: gone, signals: [signal].into() });
+    stand.post(Delivery::Signals { valid_until: support::over(), signals: [signal].into() });
     assert_eq!(support::ending(&mut client), ("draining".into(), 4212));
 }
 

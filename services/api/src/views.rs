@@ -1,7 +1,6 @@
 //! What clients see of users, channels, members and messages.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use ringside_clock::now;
 use ringside_domain::rows::MessageRow;
 use ringside_domain::tally::Tally;
 use ringside_ports::accounts::User;
@@ -115,12 +114,6 @@ pub(crate) fn channel(channel: &Channel, membership: Option<&Member>) -> Value {
             until.filter(|until| *until < UnixMillis::MAX).map(|until| until.to_string()).into();
     }
     view
-}
-
-/// The wall clock, for what is shown.
-fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    UnixMillis(since.map_or(0, |since| since.as_millis() as u64))
 }
 
 /// Members, with who they are.

@@ -2,8 +2,7 @@
 //!
 //! Every change is written to the Directory, taken to the log by the relay, and only then answered.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use ringside_clock::now;
 use ringside_ports::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelPatch, Created, ListRange, Member, Personal, Role,
 };
@@ -245,11 +244,6 @@ impl<D: Accounts + Channels + Personal + Relations, L: Log> ChannelService for C
             None => Ok(()),
         }
     }
-}
-
-fn now() -> UnixMillis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    UnixMillis(since.map_or(0, |since| since.as_millis() as u64))
 }
 
 /// A cursor is the id that ended the part before.

@@ -3,6 +3,7 @@
 //! A running server holds the folder's lock; then the command says to stop it, and changes nothing.
 
 use clap::Subcommand;
+use ringside_clock::now;
 use ringside_embedded::{EmbeddedLog, MemoryPresence};
 use ringside_ports::people::profiles::{Profile, ServerRole};
 use ringside_sql::Directory;
@@ -10,7 +11,7 @@ use ringside_user::Users;
 
 use crate::commands::Failure;
 use crate::config::Config;
-use crate::up::{DataFolder, now};
+use crate::up::DataFolder;
 
 /// Accounts read at once.
 const PAGE: usize = 500;

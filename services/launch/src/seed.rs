@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use ringside_clock::now;
 use ringside_ports::accounts::{NewSession, NewUser, User};
 use ringside_ports::channels::{Channel, ChannelKind, Created, NewChannel, Role};
 use ringside_ports::{Accounts as _, Channels as _, Log as _, MessageStore as _};
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use crate::commands::Failure;
 use crate::config::Config;
-use crate::up::{DataFolder, Pipeline, now};
+use crate::up::{DataFolder, Pipeline};
 
 /// The file, in the data folder.
 const FILE: &str = "seed.json";

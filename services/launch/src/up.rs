@@ -27,7 +27,7 @@ use crate::{backup, logging, tls};
 
 use edge::Edge;
 use engines::EngineFailure;
-pub(crate) use engines::{DIRECTORY_FILE, DataFolder, KEYS_FOLDER, now};
+pub(crate) use engines::{DIRECTORY_FILE, DataFolder, KEYS_FOLDER};
 pub(crate) use pipeline::Pipeline;
 
 /// Requests under way get this long to end once the sockets are drained.

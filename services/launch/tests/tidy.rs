@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// Imports go strictly down; crates on one floor don't know each other. ARCHITECTURE.md has the same table.
 const FLOORS: &[(&str, &[&str])] = &[
     ("0", &["core/types"]),
-    ("1", &["core/websocket", "core/wire"]),
+    ("1", &["core/clock", "core/websocket", "core/wire"]),
     ("2", &["core/domain"]),
     ("3", &["core/session", "core/ports", "edge/uring"]),
     ("4", &["core/adapters/embedded", "core/adapters/sql", "edge/reactor"]),
@@ -39,7 +39,7 @@ const ADAPTERS: &str = "core/adapters/";
 const MAY_IMPORT_ADAPTERS: &[&str] = &["services/launch", "bench"];
 
 /// Judges what a server does, so it must not share the server's own understanding of it.
-const JUDGE: (&str, &[&str]) = ("load-tests/harness", &["core/websocket"]);
+const JUDGE: (&str, &[&str]) = ("load-tests/harness", &["core/clock", "core/websocket"]);
 
 /// Time is an argument there and output goes into the caller's buffer, so that a simulator can drive them.
 const PURE: &[&str] = &["core/types", "core/websocket", "core/wire", "core/domain", "core/session"];

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringside_clock::now;
 use ringside_domain::rows::{HeadRow, Key, MessageRow, ReadRow, Wanted};
 use ringside_domain::tally::Tally;
 use ringside_ports::log::Append;
@@ -15,8 +16,6 @@ use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};
 use ringside_wire::records::{self, Command, Profile, command};
-
-use crate::processor::now;
 
 /// How long a REST request waits for its message to be stored; the pauses between looks double.
 const STORED_LOOKS: u32 = 11;

@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use ringside_clock::now;
 use ringside_domain::partition::{Input, Partition};
 use ringside_domain::rows::Progress;
 use ringside_ports::log::{ReadLimit, Record};
 use ringside_ports::{Committer, EngineError, Log, MessageStore};
 use ringside_types::limits::PARTITION_LAG_MAX_MS;
-use ringside_types::{Histogram, Offset, PartitionId, Topic, UnixMillis};
+use ringside_types::{Histogram, Offset, PartitionId, Topic};
 use ringside_wire::records::Command;
 use tokio::sync::watch;
 
@@ -192,9 +193,4 @@ fn input(record: Record) -> Input {
             |command| command.body.ok_or_else(|| "the record has no body that this version knows".into()),
         );
     Input { offset: record.offset, time: record.time, command, payload: record.payload }
-}
-
-/// The wall clock, for the lag and for what REST answers: no decision sees it.
-pub(crate) fn now() -> UnixMillis {
-    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }

@@ -4,9 +4,10 @@
 //! committed after the work, and seldom.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
+use ringside_clock::now;
 use ringside_domain::rows::{DeliveredRow, InterestRow, Loaded, ReadRow, Rows, Wanted};
 use ringside_ports::log::{Append, Commit, ReadLimit, Record};
 use ringside_ports::people::relations::Relations;
@@ -116,7 +117,7 @@ impl<L: Log, S: MessageStore, D: Channels + Relations> Consumer<L, S, D> {
         let read = self.log.read(Topic::MessagesStatus, self.partition, next, READ_LIMIT, READ_WAIT);
         let records = read.await?;
         let Some(reached) = records.last().map(|record| record.offset.next()) else { return Ok(next) };
-        let gathered = gather(records, now_ms());
+        let gathered = gather(records, now().0);
         let rows = rows_of(&gathered);
         if !(rows.reads.is_empty() && rows.delivered.is_empty()) {
             self.store.write_rows(self.partition, &rows).await?;
@@ -285,9 +286,4 @@ fn per_edge(items: Vec<(ChannelId, edge_item::Body)>, interest: &[InterestRow]) 
         payload: ringside_wire::encode(&batch),
     };
     batches.into_iter().map(append).collect()
-}
-
-/// The wall clock, for the age of signs of typing alone.
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

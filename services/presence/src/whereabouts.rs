@@ -1,14 +1,13 @@
 //! The service's contract: who is there.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use ringside_clock::now;
 use ringside_ports::Presence;
 use ringside_ports::people::profiles::Profiles;
 use ringside_ports::people::relations::Relations;
 use ringside_ports::service::ServiceError;
 use ringside_ports::service::presence::PresenceService;
 use ringside_ports::watching::{self, PresenceView};
-use ringside_types::{UnixMillis, UserId};
+use ringside_types::UserId;
 
 /// Presence over its engine and a Directory.
 #[derive(Clone, Debug)]
@@ -26,8 +25,6 @@ impl<P: Presence, D: Profiles + Relations> Whereabouts<P, D> {
 
 impl<P: Presence, D: Profiles + Relations> PresenceService for Whereabouts<P, D> {
     async fn presence(&self, caller: UserId, users: &[UserId]) -> Result<Vec<PresenceView>, ServiceError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = UnixMillis(now.map_or(0, |since| since.as_millis() as u64));
-        Ok(watching::seen_by(&self.presence, &self.directory, caller, users, now).await?)
+        Ok(watching::seen_by(&self.presence, &self.directory, caller, users, now()).await?)
     }
 }

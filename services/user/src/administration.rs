@@ -1,5 +1,6 @@
 //! What the operator does at the command line: accounts, roles, invitations, passwords, sessions.
 
+use ringside_clock::now;
 use ringside_ports::accounts::{NewUser, User};
 use ringside_ports::people::invitations::Invitation;
 use ringside_ports::people::profiles::{Profile, ServerRole};
@@ -10,7 +11,6 @@ use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 use uuid::Uuid;
 
-use crate::clock::now;
 use crate::password;
 use crate::profile::gone;
 use crate::refresh::RefreshToken;

@@ -5,7 +5,6 @@
 //! * [`password`]: hashes, in bounded memory.
 
 mod administration;
-mod clock;
 mod keys;
 mod lists;
 mod own_sessions;

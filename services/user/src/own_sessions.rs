@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ringside_clock::now;
 use ringside_ports::people::sessions::{PasswordChange, Session, Which};
 use ringside_ports::people::{After, People};
 use ringside_ports::service::people::SessionService;
@@ -9,7 +10,6 @@ use ringside_ports::service::{Caller, FieldError, ListPart, Listed, ServiceError
 use ringside_ports::{Log, Presence};
 use ringside_types::{SessionId, UserId};
 
-use crate::clock::now;
 use crate::profile::gone;
 use crate::registration::{PASSWORD_RULE, is_password};
 use crate::sessions::{revoked, to_the_end};

@@ -4,6 +4,7 @@ mod settings;
 
 pub use settings::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 
+use ringside_clock::now;
 use ringside_ports::people::profiles::{
     AuditEntry, Changed, Found, Profile, ProfileChange, SearchFor, SettingsSwap,
 };
@@ -15,7 +16,6 @@ use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 use ringside_types::limits::STATUS_MESSAGE_CHARS_MAX;
 
-use crate::clock::now;
 use crate::lists;
 use crate::registration::{DISPLAY_NAME_CHARS_MAX, is_text};
 use crate::sessions::{revoked, to_the_end};

@@ -1,5 +1,6 @@
 //! Contacts and blocks. Answers don't tell who has blocked whom.
 
+use ringside_clock::now;
 use ringside_ports::people::relations::{Block, Contact, ContactState, Requested};
 use ringside_ports::people::{After, People};
 use ringside_ports::service::people::RelationService;
@@ -7,7 +8,6 @@ use ringside_ports::service::{ListPart, Listed, ServiceError};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 
-use crate::clock::now;
 use crate::lists;
 use crate::users::Users;
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use ringside_clock::now;
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, User};
 use ringside_ports::log::Append;
 use ringside_ports::people::sessions::Which;
@@ -15,7 +16,6 @@ use ringside_types::{PartitionId, SessionId, Topic, UnixMillis, UserId};
 use ringside_wire::records::{Control, Revoked, control};
 use uuid::Uuid;
 
-use crate::clock::now;
 use crate::refresh::{self, RefreshToken};
 use crate::users::Users;
 

@@ -5,6 +5,7 @@ mod known_addresses;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringside_clock::now;
 use ringside_ports::accounts::{NewUser, Taken, User};
 use ringside_ports::people::invitations::Admitted;
 use ringside_ports::service::{Caller, Credentials, Registration, ServiceError, SignedIn, UserService};
@@ -13,7 +14,6 @@ use ringside_ports::{Log, People, Presence};
 use ringside_types::{Limits, UserId};
 use uuid::Uuid;
 
-use crate::clock::now;
 use crate::keys::SigningKeys;
 use crate::registration::{RegistrationMode, Valid, valid, valid_device};
 use crate::{password, refresh, throttle};

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringside_types::UnixMillis;
 
 /// Tells the wall-clock time. It may step back: what must not, takes the maximum with what it had.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// The machine's.
+    /// The machine's, as [`ringside_clock`] believes it.
     #[default]
     System,
     /// One that is set by hand, in milliseconds since the Unix epoch.
@@ -20,10 +19,7 @@ impl Clock {
     /// What time it is.
     pub fn now(&self) -> UnixMillis {
         match self {
-            Self::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH);
-                UnixMillis(since.map_or(0, |since| since.as_millis() as u64))
-            }
+            Self::System => ringside_clock::now(),
             Self::Manual(ms) => UnixMillis(ms.load(Ordering::Relaxed)),
         }
     }

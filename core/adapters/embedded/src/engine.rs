@@ -119,6 +119,7 @@ pub(crate) struct Core {
     /// Why nothing is written any more.
     failure: watch::Sender<Option<String>>,
     blocking_reads: Semaphore,
+    opened: sweep::Opened,
     /// The last field: the lock is let go of after the database is closed.
     folder: Folder,
 }
@@ -239,9 +240,11 @@ impl Engine {
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(damaged)?;
+        let opened = sweep::Opened::now(logs.iter().flatten().map(PartitionLog::last_time).max());
         let core = Arc::new(Core {
             tables,
             logs,
+            opened,
             partitions,
             config,
             counters: Counters::default(),

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +20,9 @@ use ringside_session::mail::{
     ChannelEvent, ConnectionRef, Delivery, Page, ReadRequest, Request, ShardId, Subscription,
 };
 use ringside_session::token::{Claims, PublicKey, Verifier};
-use ringside_types::{ChannelId, ClientId, Epoch, Limits, MessageId, SessionId, Slot, UnixMillis, UserId};
+use ringside_types::{
+    BootTime, ChannelId, ClientId, Epoch, Limits, MessageId, SessionId, Slot, UnixMillis, UserId,
+};
 use ringside_wire::message::ContentType;
 use ringside_wire::records::{Effective, NewMessage, Profile, effective};
 use serde_json::{Value, json};
@@ -181,7 +183,7 @@ impl Stand {
         token: &str,
         channels: &[Subscription],
     ) -> (Client, ConnectionRef) {
-        self.connect_to(number, token, channels, Arc::new(Budget::new(deadline() - PATIENCE)))
+        self.connect_to(number, token, channels, rested_budget())
     }
 
     /// A user's connection whose frames are charged to this budget.
@@ -213,7 +215,7 @@ impl Stand {
     }
 
     pub fn admit(&self, connection: ConnectionRef, number: u128, channels: &[Subscription]) {
-        self.admit_charged(connection, number, channels, Arc::new(Budget::new(deadline() - PATIENCE)));
+        self.admit_charged(connection, number, channels, rested_budget());
     }
 
     fn admit_charged(
@@ -242,9 +244,20 @@ impl Stand {
     }
 }
 
+/// A budget of which nothing is spent.
 #[expect(clippy::disallowed_methods, reason = "a test's own clock, for what the bridge would say")]
-pub fn deadline() -> std::time::Instant {
-    std::time::Instant::now() + PATIENCE
+pub fn rested_budget() -> Arc<Budget> {
+    Arc::new(Budget::new(Instant::now()))
+}
+
+/// One that is not over while the test runs.
+pub fn deadline() -> BootTime {
+    ringside_clock::boot_time() + PATIENCE
+}
+
+/// One that is over.
+pub fn over() -> BootTime {
+    BootTime::default()
 }
 
 pub fn profile(number: u128) -> Profile {

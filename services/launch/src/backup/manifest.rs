@@ -5,11 +5,11 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path};
 
+use ringside_clock::now;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::settle_file;
-use crate::up::now;
 
 /// The layout of a backup that this version writes; it reads this one and all before it.
 const FORMAT: u32 = 1;

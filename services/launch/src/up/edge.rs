@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ringside_api::EdgeAddress;
 use ringside_bridge::{BridgeError, Engines, Post, REQUEST_BATCHES_MAX};
+use ringside_clock::now;
 use ringside_gateway::{Gateway, HandOver};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::mail::{Delivery, Request, ShardId};
@@ -19,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::Signals;
-use super::engines::{DataFolder, now};
+use super::engines::DataFolder;
 use crate::commands::Failure;
 use crate::config::{CONNECTIONS_MAX, Config};
 

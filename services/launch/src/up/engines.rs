@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use ringside_clock::now;
 use ringside_embedded::{Engine, MemoryPresence};
 use ringside_sql::Directory;
-use ringside_types::UnixMillis;
 use ringside_user::SigningKeys;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::runtime::Runtime;
 
 use crate::commands::Failure;
@@ -60,9 +59,4 @@ impl DataFolder {
     pub(super) async fn failed(&self) -> String {
         self.engine.failed().await
     }
-}
-
-/// The wall clock.
-pub(crate) fn now() -> UnixMillis {
-    UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }

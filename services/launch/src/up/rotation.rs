@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringside_bridge::Post;
+use ringside_clock::now;
 use ringside_session::mail::{Delivery, ShardId};
 use ringside_user::{SHOWN_FIRST_MS, SigningKeys};
 use tokio::sync::watch;
-
-use super::engines::now;
 
 /// The keys are looked at when the server starts, and then this often.
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,5 @@
+//! Clocks: the time of day, which others set, and the time since boot, which nobody does.
+
+mod steady;
+
+pub use steady::{boot_time, now, since_boot};
