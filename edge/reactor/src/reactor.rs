@@ -16,6 +16,10 @@ use crate::table::Phase;
 use crate::tls::{Received, Session};
 use patience::Patience;
 
+/// A turn takes mail for so long; then it sends what that made.
+const MAIL_TIME_MAX: Duration = Duration::from_millis(5);
+/// The clock is looked at after so many.
+const MAILS_PER_LOOK: usize = 8;
 /// Pause after accepting failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pause between two looks for idle connections, each at a part of the table.
@@ -267,13 +271,18 @@ impl<H: Handler> Reactor<H> {
         self.patience.shrank(&mut self.io, id);
     }
 
+    /// What stays in the mailbox is for the next turn, which comes at once: sockets must not wait for long.
     fn take_mail(&mut self) {
-        for _ in 0..self.mail_per_turn {
+        let until = clock() + MAIL_TIME_MAX;
+        for number in 1..=self.mail_per_turn {
             let Some(mail) = self.mailbox.take() else {
                 break;
             };
             self.io.counters.mails.add(1);
             self.handler.mail(&mut self.io, mail);
+            if number % MAILS_PER_LOOK == 0 && clock() >= until {
+                break;
+            }
         }
         self.settle();
     }

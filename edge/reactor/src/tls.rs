@@ -129,7 +129,8 @@ impl Session {
 
     /// Appends `plain` in records to `out`; before the handshake is done nothing can be said, and nothing is.
     pub(crate) fn seal(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), TlsError> {
-        out.append(&mut self.wire);
+        // Its memory goes: an idle connection has no buffer.
+        out.extend_from_slice(&std::mem::take(&mut self.wire));
         if plain.is_empty() {
             return Ok(());
         }

@@ -17,6 +17,7 @@ over_both_backends!(
     our_end_says_close_notify,
     the_peers_close_notify_ends_the_stream,
     what_is_no_tls_is_answered_with_an_alert_and_ends,
+    a_record_that_was_changed_is_answered_with_an_alert,
     a_close_notify_in_the_handshake_ends_it,
     a_stopped_handshake_holds_nobody_else_up,
 );
@@ -140,6 +141,19 @@ fn what_is_no_tls_is_answered_with_an_alert_and_ends(backend: Backend) {
     assert_eq!(answer.first(), Some(&ALERT), "{answer:?}");
     drop(stream);
     rig.closed();
+}
+
+fn a_record_that_was_changed_is_answered_with_an_alert(backend: Backend) {
+    let (rig, client) = rig(backend);
+    let mut stream = connect(&rig, &client);
+    echo_once(&mut stream, b"hello");
+    stream.conn.writer().write_all(b"more").expect("room");
+    let mut record = drain(&mut stream.conn);
+    *record.last_mut().expect("a record") ^= 1;
+    stream.sock.write_all(&record).expect("it takes it");
+    let refused = stream.read(&mut [0]).expect_err("the stream has ended");
+    let alert = rustls::Error::AlertReceived(rustls::AlertDescription::BadRecordMac);
+    assert_eq!(refused.get_ref().and_then(|error| error.downcast_ref()), Some(&alert), "{refused:?}");
 }
 
 fn a_close_notify_in_the_handshake_ends_it(backend: Backend) {

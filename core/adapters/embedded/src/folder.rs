@@ -134,6 +134,14 @@ impl Folder {
         // Password hashes and messages are its owner's alone.
         let made = fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(path);
         made.map_err(|cause| refused(path, cause))?;
+        let name_is_durable = || File::open(path.canonicalize()?.parent().unwrap_or(path))?.sync_all();
+        // A parent that may be entered and not read can't be synced; its file system orders it.
+        match name_is_durable() {
+            Err(cause) if cause.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(refused(path, cause));
+            }
+            _ => {}
+        }
         let lock = lock(path)?;
         let (partitions, is_new) = match read_version(path)? {
             Some(known) => known,

@@ -225,3 +225,23 @@ fn open_poll(parts: Parts<'_>) -> io::Result<Opened> {
     let (driver, pool) = PollDriver::new(parts)?;
     Ok(Opened { driver: Driver::Poll(Box::new(driver)), pool, backend: Backend::Poll, max_connections })
 }
+/// Whether an accept failed for the sake of one connection that never was, or was interrupted, so that the next may succeed
+/// at once (accept(2) lists them). Any other failure would come again.
+fn is_of_one_connection(errno: i32) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_raw_os_error(errno),
+        Errno::AGAIN
+            | Errno::CANCELED
+            | Errno::CONNABORTED
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::INTR
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::NONET
+            | Errno::NOPROTOOPT
+            | Errno::OPNOTSUPP
+            | Errno::PROTO
+    )
+}

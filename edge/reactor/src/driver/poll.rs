@@ -15,7 +15,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use super::{Event, Lease, Parts, ReceiveEnd, ReceivePool};
+use super::{Event, Lease, Parts, ReceiveEnd, ReceivePool, is_of_one_connection};
 use crate::connection::ConnectionId;
 use crate::counters::Counters;
 
@@ -274,15 +274,13 @@ impl PollDriver {
                         Err(error) => return Some(Event::AcceptFailed(errno_of(&error))),
                     }
                 }
-                Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => self.listener_ready = false,
-                    // The peer gave up while it waited; the next one may be there.
-                    ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    _ => {
-                        self.accepts_left = 0;
-                        return Some(Event::AcceptFailed(errno_of(&error)));
-                    }
-                },
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.listener_ready = false,
+                // The next one may be there.
+                Err(error) if is_of_one_connection(errno_of(&error)) => {}
+                Err(error) => {
+                    self.accepts_left = 0;
+                    return Some(Event::AcceptFailed(errno_of(&error)));
+                }
             }
         }
         None

@@ -17,7 +17,7 @@ use ringside_uring::{
     AcceptKind, Completion, Descriptor, ReceiveEnd as RingEnd, Ring, RingConfig, SetupError,
 };
 
-use super::{Event, Lease, Parts, ReceiveEnd, ReceivePool};
+use super::{Event, Lease, Parts, ReceiveEnd, ReceivePool, is_of_one_connection};
 use crate::config::Config;
 use crate::connection::ConnectionId;
 use crate::counters::Counters;
@@ -270,7 +270,7 @@ impl UringDriver {
                     AcceptKind::Once => part.singles -= 1,
                     AcceptKind::Multi => part.multi = Multi::Off,
                 }
-                accept_failure(errno).map(Event::AcceptFailed)
+                (!is_of_one_connection(errno)).then_some(Event::AcceptFailed(errno))
             }
             Completion::Received { descriptor, lease, armed } => Some(Event::Received {
                 id: self.connection(index, descriptor),
@@ -341,16 +341,6 @@ impl Part {
             }
         }
     }
-}
-
-/// The errno for which accepting must pause; others concern one connection that never was.
-fn accept_failure(errno: i32) -> Option<i32> {
-    use rustix::io::Errno;
-    matches!(
-        Errno::from_raw_os_error(errno),
-        Errno::NFILE | Errno::MFILE | Errno::NOMEM | Errno::NOBUFS | Errno::INVAL
-    )
-    .then_some(errno)
 }
 
 #[cfg(test)]
