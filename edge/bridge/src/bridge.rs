@@ -30,6 +30,7 @@ use crate::outbound::{self, Sending};
 use crate::post::{Outbox, Post};
 use crate::presence::attention::Absences;
 use crate::presence::{EdgeDirectory, Whereabouts};
+use crate::requests::awaiting::Awaiting;
 use crate::roster::Roster;
 use crate::signals::Passing;
 use crate::standards::Standards;
@@ -96,9 +97,10 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) admissions_under_way: usize,
     pub(crate) reads: VecDeque<ReadRequest>,
     pub(crate) reads_under_way: usize,
-    pub(crate) awaiting_live: Vec<(ReadRequest, Instant)>,
+    /// Reads of channels whose join has not been read yet.
+    pub(crate) awaiting_live: Awaiting<ChannelId>,
     /// Reads of members whose shards don't know it yet.
-    pub(crate) awaiting_member: Vec<(ReadRequest, Instant)>,
+    pub(crate) awaiting_member: Awaiting<(UserId, ChannelId)>,
     pub(crate) awaiting_turns: VecDeque<(u64, ConnectionRef, Arc<ringside_wire::records::Profile>)>,
     pub(crate) turns_appended: u64,
     pub(crate) turns_under_way: Option<u64>,
@@ -212,8 +214,8 @@ where
         admissions_under_way: 0,
         reads: VecDeque::new(),
         reads_under_way: 0,
-        awaiting_live: Vec::new(),
-        awaiting_member: Vec::new(),
+        awaiting_live: Awaiting::default(),
+        awaiting_member: Awaiting::default(),
         awaiting_turns: VecDeque::new(),
         turns_appended: 0,
         turns_under_way: None,

@@ -1,5 +1,7 @@
 //! What the shards ask for, and what comes of it.
 
+pub(crate) mod awaiting;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -339,7 +341,7 @@ where
         } else if !self.roster.is_told(request.user_id, request.channel_id) {
             self.work.push(Box::pin(work::reader(self.engines.clone(), request)));
         } else if self.feed.last(request.channel_id).is_none() {
-            self.awaiting_live.push((request, Instant::now() + JOIN_PATIENCE));
+            self.awaiting_live.add(request.channel_id, request, Instant::now() + JOIN_PATIENCE);
         } else {
             self.reads.push_back(request);
         }
@@ -350,28 +352,26 @@ where
         if self.roster.is_told(request.user_id, request.channel_id) {
             self.read(request);
         } else {
-            self.awaiting_member.push((request, Instant::now() + JOIN_PATIENCE));
+            let who = (request.user_id, request.channel_id);
+            self.awaiting_member.add(who, request, Instant::now() + JOIN_PATIENCE);
         }
     }
 
     pub(crate) fn member_is_told(&mut self, user: UserId, channel: ChannelId) {
-        let told = |request: &ReadRequest| request.user_id == user && request.channel_id == channel;
-        let waiting: Vec<_> = self.awaiting_member.extract_if(.., |(request, _)| told(request)).collect();
-        for (request, _) in waiting {
+        for request in self.awaiting_member.take(&(user, channel)) {
             self.read(request);
         }
     }
 
     /// Reads that waited for this channel's join can be made now.
     pub(crate) fn channel_is_live(&mut self, channel_id: ChannelId) {
-        let waiting = self.awaiting_live.extract_if(.., |(request, _)| request.channel_id == channel_id);
-        self.reads.extend(waiting.map(|(request, _)| request));
+        self.reads.extend(self.awaiting_live.take(&channel_id));
     }
 
     pub(crate) fn give_up_waiting(&mut self, now: Instant) {
-        let mut late: Vec<_> = self.awaiting_live.extract_if(.., |(_, until)| *until <= now).collect();
-        late.extend(self.awaiting_member.extract_if(.., |(_, until)| *until <= now));
-        for (request, _) in late {
+        let mut late = self.awaiting_live.late(now);
+        late.extend(self.awaiting_member.late(now));
+        for request in late {
             self.refuse_page(&request, ErrorCode::Unavailable);
         }
     }

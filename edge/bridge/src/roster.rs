@@ -3,6 +3,8 @@
 //! Memberships are versioned. A connection's list from the Directory and the changes from `control` may come in any
 //! order; of one channel the greater version counts.
 
+mod attendance;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +14,8 @@ use ringside_ports::channels::Member;
 use ringside_session::budget::Budget;
 use ringside_session::mail::{ConnectionRef, ShardId};
 use ringside_types::{ChannelId, MessageId, SessionId, UserId};
+
+use attendance::Attendance;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Standing {
@@ -50,6 +54,8 @@ pub(crate) enum Listen {
 pub(crate) struct Roster {
     users: HashMap<UserId, Online, RandomState>,
     owners: HashMap<ConnectionRef, UserId, RandomState>,
+    /// Those with a standing in a channel.
+    attendance: Attendance,
     /// Of users who are gone: what they spent does not come back by reconnecting. Forgotten once nothing is owed.
     resting: HashMap<UserId, Arc<Budget>, RandomState>,
 }
@@ -103,6 +109,7 @@ impl Roster {
             && let Some(online) = self.users.remove(&user)
         {
             self.resting.insert(user, online.budget);
+            online.standings.keys().for_each(|channel| self.attendance.remove(*channel, user));
             let held = online.standings.into_iter().filter(|(_, standing)| standing.member);
             released.extend(held.map(|(channel, _)| Listen::Release(channel)));
         }
@@ -127,7 +134,10 @@ impl Roster {
         member: bool,
     ) -> Option<Listen> {
         let online = self.users.get_mut(&user)?;
-        let standing = online.standings.entry(channel).or_default();
+        let standing = online.standings.entry(channel).or_insert_with(|| {
+            self.attendance.add(channel, user);
+            Standing::default()
+        });
         if version <= standing.version {
             return None;
         }
@@ -206,13 +216,14 @@ impl Roster {
 
     /// Those who are here and members of a channel, or were until this version ended it and are not told of it yet.
     pub(crate) fn of_channel(&self, channel: ChannelId, ended_by: Option<u64>) -> Vec<UserId> {
-        let is_one = |online: &Online| {
-            online.standings.get(&channel).is_some_and(|standing| match ended_by {
+        let is_one = |user: &UserId| {
+            let standing = self.users.get(user).and_then(|online| online.standings.get(&channel));
+            standing.is_some_and(|standing| match ended_by {
                 None => standing.member,
                 Some(version) => standing.version == version && !standing.member && !standing.told,
             })
         };
-        self.users.iter().filter(|(_, online)| is_one(online)).map(|(user, _)| *user).collect()
+        self.attendance.of(channel).filter(is_one).collect()
     }
 
     /// Whether the user's shards are to be told that this version ended their membership: once.
