@@ -25,7 +25,8 @@ const LAST_WORDS: Duration = Duration::from_secs(60);
 struct User {
     profile: Arc<Profile>,
     connections: Vec<ConnectionId>,
-    memberships: Vec<Membership>,
+    /// By the channel's key: the place in the channel's list of members.
+    memberships: BTreeMap<u32, u32>,
     /// How they are notified while they are away.
     attention: Option<Arc<Attention>>,
     /// Memberships that ended a moment ago.
@@ -39,13 +40,6 @@ struct Left {
     /// What is said from here on belongs to the membership that came after.
     below: MessageId,
     until: Instant,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Membership {
-    channel: u32,
-    /// In the channel's list of members.
-    place: u32,
 }
 
 /// A user who is here, in as many bytes as it takes to compare them.
@@ -88,7 +82,7 @@ impl Index {
             users.insert(User {
                 profile: profile.clone(),
                 connections: Vec::new(),
-                memberships: Vec::new(),
+                memberships: BTreeMap::new(),
                 attention: None,
                 left: Vec::new(),
             }) as u32
@@ -105,7 +99,7 @@ impl Index {
         let user = &mut self.users[key as usize];
         user.connections.retain(|one| *one != connection);
         let is_last = user.connections.is_empty();
-        let channels: Vec<u32> = user.memberships.iter().map(|membership| membership.channel).collect();
+        let channels: Vec<u32> = user.memberships.keys().copied().collect();
         for channel in channels {
             self.channels[channel as usize].cursors.remove(&connection);
             if is_last {
@@ -137,11 +131,11 @@ impl Index {
             *horizon = sees_above.max(*horizon);
         }
         let user = &mut self.users[user_key as usize];
-        if user.memberships.iter().any(|membership| membership.channel == channel_key) {
+        if user.memberships.contains_key(&channel_key) {
             return false;
         }
         let members = &mut self.channels[channel_key as usize].members;
-        user.memberships.push(Membership { channel: channel_key, place: members.len() as u32 });
+        user.memberships.insert(channel_key, members.len() as u32);
         members.push(user_key);
         true
     }
@@ -189,18 +183,15 @@ impl Index {
     }
 
     fn leave_key(&mut self, user_key: u32, channel_key: u32) -> bool {
-        let memberships = &mut self.users[user_key as usize].memberships;
-        let Some(at) = memberships.iter().position(|membership| membership.channel == channel_key) else {
+        let Some(place) = self.users[user_key as usize].memberships.remove(&channel_key) else {
             return false;
         };
-        let place = memberships.swap_remove(at).place;
         let channel = &mut self.channels[channel_key as usize];
         channel.members.swap_remove(place as usize);
         channel.horizons.remove(&user_key);
         if let Some(&moved) = channel.members.get(place as usize) {
-            let memberships = &mut self.users[moved as usize].memberships;
-            let moved = memberships.iter_mut().find(|membership| membership.channel == channel_key);
-            moved.expect("a member of the list knows the channel").place = place;
+            let moved = self.users[moved as usize].memberships.get_mut(&channel_key);
+            *moved.expect("a member of the list knows the channel") = place;
         }
         if channel.members.is_empty() {
             let id = self.channels.remove(channel_key as usize).id;
@@ -212,7 +203,7 @@ impl Index {
     pub(crate) fn is_member(&self, user: UserId, channel: ChannelId) -> bool {
         let keys = (self.user_keys.get(&user), self.channel_keys.get(&channel));
         let (Some(&user), Some(&channel)) = keys else { return false };
-        self.users[user as usize].memberships.iter().any(|membership| membership.channel == channel)
+        self.users[user as usize].memberships.contains_key(&channel)
     }
 
     pub(crate) fn channel(&mut self, id: ChannelId) -> Option<&mut Channel> {
