@@ -97,6 +97,8 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) admissions_under_way: usize,
     pub(crate) reads: VecDeque<ReadRequest>,
     pub(crate) reads_under_way: usize,
+    /// Reads whose readers the Directory is asked about; they count among those that wait.
+    pub(crate) readers_asked_about: usize,
     /// Reads of channels whose join has not been read yet.
     pub(crate) awaiting_live: Awaiting<ChannelId>,
     /// Reads of members whose shards don't know it yet.
@@ -214,6 +216,7 @@ where
         admissions_under_way: 0,
         reads: VecDeque::new(),
         reads_under_way: 0,
+        readers_asked_about: 0,
         awaiting_live: Awaiting::default(),
         awaiting_member: Awaiting::default(),
         awaiting_turns: VecDeque::new(),

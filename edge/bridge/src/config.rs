@@ -14,6 +14,8 @@ pub const OUTBOUND_BATCH_MAX: usize = 4_096;
 pub const READS_MAX: usize = 32;
 /// Reads that wait for their turn or for a channel's join at the most; beyond it they are refused.
 pub const READS_WAITING_MAX: usize = 65_536;
+/// Senders, each in one channel, whom the Directory is asked about at once; messages of others are refused.
+pub const SENDERS_CHECKED_MAX: usize = 1_024;
 /// Admissions under way at once.
 pub const ADMISSIONS_MAX: usize = 64;
 /// Admissions that wait at the most; beyond it handshakes get 503.

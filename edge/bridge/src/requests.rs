@@ -17,7 +17,9 @@ use ringside_wire::records::Profile;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::bridge::Bridge;
-use crate::config::{ADMISSIONS_MAX, ADMISSIONS_WAITING_MAX, READS_MAX, READS_WAITING_MAX};
+use crate::config::{
+    ADMISSIONS_MAX, ADMISSIONS_WAITING_MAX, READS_MAX, READS_WAITING_MAX, SENDERS_CHECKED_MAX,
+};
 use crate::counters::add;
 use crate::outbound::{Answers, NOT_A_MEMBER, Sending, UNAVAILABLE};
 use crate::presence::{EdgeDirectory, came};
@@ -83,9 +85,7 @@ where
             Done::Gap(range, found) => self.gap_read(range, found),
             Done::Checked(user, channel, answer, sendings) => self.checked(user, channel, answer, sendings),
             Done::Learned(standards) => self.learned(standards),
-            Done::Reader(request, Ok(true)) => self.await_member(request),
-            Done::Reader(request, Ok(false)) => self.refuse_page(&request, ErrorCode::NotAMember),
-            Done::Reader(request, Err(_)) => self.refuse_page(&request, ErrorCode::Unavailable),
+            Done::Reader(request, is_member) => self.reader_is_known(request, is_member),
             Done::LookedUp(judged) => self.looked_up(judged),
             Done::Signals => self.signals_appended(),
             Done::Moved(moved) => self.moved(moved),
@@ -272,6 +272,9 @@ where
         if sending.known_member && is_free && !sending.may_mention {
             return self.append(sending);
         }
+        if self.checking.len() >= SENDERS_CHECKED_MAX {
+            return self.answer(sending, UNAVAILABLE);
+        }
         self.checking.insert(key, Vec::new());
         self.work.push(Box::pin(work::check(self.engines.clone(), key.0, key.1, vec![sending])));
     }
@@ -335,15 +338,26 @@ where
     }
 
     fn read(&mut self, request: ReadRequest) {
-        let waiting = self.reads.len() + self.awaiting_live.len() + self.awaiting_member.len();
+        let awaiting = self.awaiting_live.len() + self.awaiting_member.len();
+        let waiting = self.reads.len() + self.readers_asked_about + awaiting;
         if waiting >= READS_WAITING_MAX {
             self.refuse_page(&request, ErrorCode::Unavailable);
         } else if !self.roster.is_told(request.user_id, request.channel_id) {
+            self.readers_asked_about += 1;
             self.work.push(Box::pin(work::reader(self.engines.clone(), request)));
         } else if self.feed.last(request.channel_id).is_none() {
             self.awaiting_live.add(request.channel_id, request, Instant::now() + JOIN_PATIENCE);
         } else {
             self.reads.push_back(request);
+        }
+    }
+
+    fn reader_is_known(&mut self, request: ReadRequest, is_member: Result<bool, EngineError>) {
+        self.readers_asked_about -= 1;
+        match is_member {
+            Ok(true) => self.await_member(request),
+            Ok(false) => self.refuse_page(&request, ErrorCode::NotAMember),
+            Err(_) => self.refuse_page(&request, ErrorCode::Unavailable),
         }
     }
 
