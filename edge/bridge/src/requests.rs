@@ -85,7 +85,7 @@ where
             Done::Gap(range, found) => self.gap_read(range, found),
             Done::Checked(user, channel, answer, sendings) => self.checked(user, channel, answer, sendings),
             Done::Learned(standards) => self.learned(standards),
-            Done::Reader(request, is_member) => self.reader_is_known(request, is_member),
+            Done::Reader(request, is_member) => self.reader_is_known(request, is_member.ok()),
             Done::LookedUp(judged) => self.looked_up(judged),
             Done::Signals => self.signals_appended(),
             Done::Moved(moved) => self.moved(moved),
@@ -352,12 +352,13 @@ where
         }
     }
 
-    fn reader_is_known(&mut self, request: ReadRequest, is_member: Result<bool, EngineError>) {
+    /// `None`: the Directory could not say.
+    fn reader_is_known(&mut self, request: ReadRequest, is_member: Option<bool>) {
         self.readers_asked_about -= 1;
         match is_member {
-            Ok(true) => self.await_member(request),
-            Ok(false) => self.refuse_page(&request, ErrorCode::NotAMember),
-            Err(_) => self.refuse_page(&request, ErrorCode::Unavailable),
+            Some(true) => self.await_member(request),
+            Some(false) => self.refuse_page(&request, ErrorCode::NotAMember),
+            None => self.refuse_page(&request, ErrorCode::Unavailable),
         }
     }
 
