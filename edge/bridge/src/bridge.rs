@@ -339,6 +339,25 @@ where
         self.seat.fence().filter(|fence| *fence > boot_time())
     }
 
+    fn count_waiting(&self) {
+        let counters = &self.counters;
+        let [signals, receipts, typists] = self.passing.waiting();
+        let [statuses, subscriptions] = self.whereabouts.waiting();
+        for (gauge, count) in [
+            (&counters.admissions_waiting, self.admissions.len()),
+            (&counters.reads_waiting, self.reads_waiting()),
+            (&counters.senders_waiting, self.checking.len()),
+            (&counters.signals_waiting, signals),
+            (&counters.receipts_paced, receipts),
+            (&counters.typists, typists),
+            (&counters.statuses_waiting, statuses),
+            (&counters.subscriptions_waiting, subscriptions),
+            (&counters.deliveries_waiting, self.outbox.waiting()),
+        ] {
+            gauge.store(count as u64, Ordering::Relaxed);
+        }
+    }
+
     fn tick(&mut self) {
         let now = Instant::now();
         if let Some(tick) = self.seat.tick(boot_time()) {
@@ -351,6 +370,7 @@ where
         let time = ringside_clock::now();
         self.presence_time(time);
         self.outbox.send_to_all(|| Delivery::WallClock(time));
+        self.count_waiting();
         self.counters.users.store(self.roster.user_count() as u64, Ordering::Relaxed);
         self.counters.channels.store(self.feed.len() as u64, Ordering::Relaxed);
         self.counters.seated.store(u64::from(self.fence().is_some()), Ordering::Relaxed);

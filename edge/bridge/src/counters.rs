@@ -38,6 +38,34 @@ counters! {
     gaps,
     /// Pages read for syncs.
     pages,
+    /// Handshakes refused because too many wait.
+    admissions_refused,
+    /// Pages refused because too many wait.
+    reads_refused,
+    /// Messages refused because too many senders are being looked up.
+    senders_refused,
+    /// Receipts and signs of typing refused because too many wait.
+    signals_refused,
+    /// Subscriptions to presence refused because too many wait.
+    subscriptions_refused,
+    /// Gauge: handshakes that wait to be looked up.
+    admissions_waiting,
+    /// Gauge: pages that wait to be read, for a channel's join, or for a word on their reader.
+    reads_waiting,
+    /// Gauge: senders who are being looked up, each in one channel.
+    senders_waiting,
+    /// Gauge: receipts and signs of typing that wait to be looked up or appended.
+    signals_waiting,
+    /// Gauge: receipts of the last second, of which newer ones replace older ones.
+    receipts_paced,
+    /// Gauge: users who type, each in one channel.
+    typists,
+    /// Gauge: statuses that wait to be set.
+    statuses_waiting,
+    /// Gauge: connections whose subscriptions to presence wait for a look.
+    subscriptions_waiting,
+    /// Gauge: deliveries that wait for the fullest shard.
+    deliveries_waiting,
     /// Gauge: users connected.
     users,
     /// Gauge: channels listened to.

@@ -47,6 +47,11 @@ impl Outbox {
         self.backlog.iter().any(|backlog| !backlog.is_empty())
     }
 
+    /// Deliveries that wait for the fullest shard.
+    pub(crate) fn waiting(&self) -> usize {
+        self.backlog.iter().map(VecDeque::len).max().unwrap_or(0)
+    }
+
     /// Whether so much waits that nothing more may be read from the log.
     pub(crate) fn is_full(&self) -> bool {
         self.backlog.iter().any(|backlog| backlog.len() >= BACKLOG_MAX)

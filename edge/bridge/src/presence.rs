@@ -29,6 +29,7 @@ use ringside_wire::user_id;
 
 use crate::bridge::{Bridge, Engines};
 use crate::config::{LOOKS_BATCH_MAX, PRESENCE_CHANGES_MAX};
+use crate::counters::add;
 use crate::work::Done;
 use watches::Watches;
 use wishes::{Beginnings, StatusWish, Statuses};
@@ -69,6 +70,13 @@ pub(crate) struct Whereabouts {
     moved_meanwhile: HashSet<UserId>,
     /// When what users say of themselves is over.
     expiries: BTreeSet<(UnixMillis, UserId)>,
+}
+
+impl Whereabouts {
+    /// What waits: statuses to be set, connections whose subscriptions want a look.
+    pub(crate) fn waiting(&self) -> [usize; 2] {
+        [self.statuses.len(), self.begun.len()]
+    }
 }
 
 /// Users of whom something changed, and who went with it.
@@ -140,6 +148,7 @@ where
             }
             PresenceWish::Watch(users) => {
                 if self.whereabouts.begun.len() >= PRESENCE_CHANGES_MAX {
+                    add(&self.counters.subscriptions_refused, 1);
                     self.refuse_presence(connection, frame_id, UNAVAILABLE);
                 } else if self.whereabouts.watches.add(connection, user_id, &users) {
                     self.whereabouts.begun.offer(connection, user_id, users);

@@ -147,6 +147,7 @@ where
 
     fn admit(&mut self, connection: ConnectionRef, user_id: UserId, session_id: SessionId) {
         if self.admissions.len() >= ADMISSIONS_WAITING_MAX {
+            add(&self.counters.admissions_refused, 1);
             self.refuse(connection, AdmitRefusal::Unavailable);
             return;
         }
@@ -273,6 +274,7 @@ where
             return self.append(sending);
         }
         if self.checking.len() >= SENDERS_CHECKED_MAX {
+            add(&self.counters.senders_refused, 1);
             return self.answer(sending, UNAVAILABLE);
         }
         self.checking.insert(key, Vec::new());
@@ -337,10 +339,14 @@ where
         }
     }
 
-    fn read(&mut self, request: ReadRequest) {
+    pub(crate) fn reads_waiting(&self) -> usize {
         let awaiting = self.awaiting_live.len() + self.awaiting_member.len();
-        let waiting = self.reads.len() + self.readers_asked_about + awaiting;
-        if waiting >= READS_WAITING_MAX {
+        self.reads.len() + self.readers_asked_about + awaiting
+    }
+
+    fn read(&mut self, request: ReadRequest) {
+        if self.reads_waiting() >= READS_WAITING_MAX {
+            add(&self.counters.reads_refused, 1);
             self.refuse_page(&request, ErrorCode::Unavailable);
         } else if !self.roster.is_told(request.user_id, request.channel_id) {
             self.readers_asked_about += 1;

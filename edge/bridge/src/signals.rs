@@ -18,6 +18,7 @@ use ringside_wire::{InvalidRecord, user_id};
 
 use crate::bridge::Bridge;
 use crate::config::{LOOKUPS_BATCH_MAX, LOOKUPS_WAITING_MAX, SIGNALS_BATCH_MAX, SIGNALS_WAITING_MAX};
+use crate::counters::add;
 use crate::presence::EdgeDirectory;
 use crate::standards::Standard;
 use crate::work;
@@ -50,6 +51,11 @@ impl Passing {
     pub(crate) fn message(&mut self, channel: ChannelId, id: MessageId, seq: u64, sender: UserId) {
         self.recent.push(channel, id, seq);
         self.typed(channel, sender, true);
+    }
+
+    /// What waits: to be looked up or appended, paced receipts, users who type.
+    pub(crate) fn waiting(&self) -> [usize; 3] {
+        [self.lookups.len() + self.outgoing.len(), self.receipts.len(), self.typists.len()]
     }
 
     /// When a receipt that is held must go, or somebody's typing may be over.
@@ -134,6 +140,7 @@ where
         let (user, channel) = (signal.user_id, signal.channel_id);
         signal.known_member |= self.roster.is_member(user, channel) == Some(true);
         if self.passing.outgoing.len() >= SIGNALS_WAITING_MAX {
+            add(&self.counters.signals_refused, 1);
             return self.refuse_signal(signal, UNAVAILABLE);
         }
         let known = match message_of(signal.said) {
@@ -143,6 +150,7 @@ where
         match known.filter(|_| signal.known_member) {
             Some(seq) => self.count(&signal, seq),
             None if self.passing.lookups.len() >= LOOKUPS_WAITING_MAX => {
+                add(&self.counters.signals_refused, 1);
                 self.refuse_signal(signal, UNAVAILABLE);
             }
             None => self.passing.lookups.push(signal),

@@ -35,6 +35,8 @@ counters! {
     open,
     /// Gauge: channels with members here.
     channels,
+    /// Gauge: requests that the bridge has no room for yet.
+    requests_waiting,
     /// Handshakes answered with 101.
     upgraded,
     /// Handshakes refused.

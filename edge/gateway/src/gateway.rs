@@ -278,5 +278,6 @@ impl Handler for Gateway {
             io.set_timer(RETRY, RETRY_TIMER);
         }
         set(&self.counters.channels, self.index.channel_count() as u64);
+        set(&self.counters.requests_waiting, self.outgoing.waiting() as u64);
     }
 }

@@ -25,6 +25,11 @@ impl Outgoing {
         self.waiting.len() >= REQUESTS_WAITING_MAX
     }
 
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Adds a request. Whoever can refuse asks [`is_full`](Self::is_full) first; an end of a connection can't.
     pub(crate) fn push(&mut self, request: Request) {
         self.waiting.push(request);

@@ -37,6 +37,10 @@ pub(crate) struct Statuses {
 
 impl Statuses {
     /// A connection wishes for this status. What the one that it replaces says of the user, it says as well.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn offer(&mut self, connection: ConnectionRef, mut wish: StatusWish) {
         let before = self.waiting.remove(&connection);
         if before.is_none() && !self.under_way.contains(&connection) {

@@ -28,6 +28,11 @@ pub(crate) struct Receipts {
 }
 
 impl Receipts {
+    /// Users and channels with a receipt within the last second.
+    pub(crate) fn len(&self) -> usize {
+        self.paced.len()
+    }
+
     /// A receipt of a message whose place is known; false: there is no room for another user or channel.
     pub(crate) fn offer(&mut self, key: Key, id: MessageId, seq: u64, is_read: bool, now: Instant) -> bool {
         let mut receipt = Receipt { delivered_id: id.0, delivered_seq: seq, ..Receipt::default() };

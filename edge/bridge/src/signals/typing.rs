@@ -49,6 +49,11 @@ pub(crate) struct Typists {
 }
 
 impl Typists {
+    /// Users who type here, each in one channel.
+    pub(crate) fn len(&self) -> usize {
+        self.typing.len()
+    }
+
     /// A connection's user types; true: the log has to be told.
     pub(crate) fn start(&mut self, key: Key, connection: ConnectionRef, now: Instant) -> bool {
         if let Some(typist) = self.typing.get_mut(&key) {

@@ -26,8 +26,27 @@ use super::pipeline::Pipeline;
 use super::watch::Readiness;
 
 /// Figures that go up and down; all others only grow.
-const GAUGES: [&str; 9] =
-    ["connections", "open", "channels", "users", "epoch", "seated", "lag_ms", "ready", "waiting"];
+const GAUGES: [&str; 19] = [
+    "admissions_waiting",
+    "channels",
+    "connections",
+    "deliveries_waiting",
+    "epoch",
+    "lag_ms",
+    "open",
+    "reads_waiting",
+    "ready",
+    "receipts_paced",
+    "requests_waiting",
+    "seated",
+    "senders_waiting",
+    "signals_waiting",
+    "statuses_waiting",
+    "subscriptions_waiting",
+    "typists",
+    "users",
+    "waiting",
+];
 
 /// Name, meaning, value.
 type Figure = (&'static str, &'static str, u64);
