@@ -74,14 +74,16 @@ pub struct Exchange {
 /// What came of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exchanged {
-    /// The presented token is spent, the replacement is good. Exactly one of any number of racers gets this.
+    /// The presented token is spent, and the replacement is good. A token that was spent within
+    /// [`REFRESH_RETRY_MS`](ringside_types::limits::REFRESH_RETRY_MS) gets this again as long as its successor is unused,
+    /// which is not good any more then: a session has one good token at a time.
     Rotated {
         /// Whose.
         user_id: UserId,
         /// The session.
         session_id: SessionId,
     },
-    /// It had been spent before: someone has a copy. The session has been ended.
+    /// It had been spent before, too long ago or with a successor that was used: someone has a copy. The session has been ended.
     Replayed {
         /// Whose.
         user_id: UserId,

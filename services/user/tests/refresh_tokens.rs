@@ -1,4 +1,5 @@
-//! A refresh token is good once; whoever uses it twice ends the session, on live sockets too.
+//! A refresh token is good once, but for a retry while its successor is unused; a replay ends the session, on live sockets
+//! too.
 
 mod support;
 
@@ -23,6 +24,7 @@ async fn a_replayed_token_ends_its_session_everywhere() {
     let made = registered(&users, "ada").await;
     let caller = users.verify(&made.access_token).await.expect("good");
     let renewed = users.refresh(&made.refresh_token).await.expect("renews");
+    users.refresh(&renewed.refresh_token).await.expect("renews");
     assert!(is_unauthorized(&users.refresh(&made.refresh_token).await));
     assert_eq!(scene.revoked().await, [(caller.user_id, caller.session_id)], "before the replay is answered");
     assert!(is_unauthorized(&users.verify(&renewed.access_token).await));
@@ -30,7 +32,7 @@ async fn a_replayed_token_ends_its_session_everywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_uses_at_once_one_wins() {
+async fn many_uses_at_once_are_retries_of_one() {
     let scene = Scene::new().await;
     let users = scene.users();
     let made = registered(&users, "ada").await;
@@ -40,9 +42,14 @@ async fn of_many_uses_at_once_one_wins() {
         racers.spawn(async move { users.refresh(&token).await });
     }
     let answers = racers.join_all().await;
-    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
-    assert!(answers.iter().all(|answer| answer.is_ok() || is_unauthorized(answer)), "{answers:?}");
-    assert_eq!(scene.revoked().await.len(), 1, "told once");
+    for answer in &answers {
+        let signed_in = answer.as_ref().expect("a retry");
+        users.verify(&signed_in.access_token).await.expect("the session goes on");
+    }
+    assert_eq!(scene.revoked().await, []);
+    // The network may have lost any of the answers: whichever token is left, it leads on.
+    let last = answers[0].as_ref().expect("a retry");
+    users.refresh(&last.refresh_token).await.expect("good, or a retry");
 }
 
 /// A log that does not confirm so many appends, then does.

@@ -2,7 +2,8 @@
 
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
 use ringside_ports::{Accounts, EngineError};
-use ringside_types::{SessionId, UserId};
+use ringside_types::limits::REFRESH_RETRY_MS;
+use ringside_types::{SessionId, UnixMillis, UserId};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::directory::{Directory, failed};
@@ -87,7 +88,7 @@ impl Accounts for Directory {
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
-            insert_token(&mut transaction, &new.refresh_hash, new.id, new.expires_at.0).await?;
+            insert_token(&mut transaction, &new.refresh_hash, new.id, new.expires_at.0, 0).await?;
         }
         transaction.commit().await.map_err(failed)
     }
@@ -96,8 +97,8 @@ impl Accounts for Directory {
         // The one writer makes racers wait for one another: the second finds the token spent.
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         let found = sqlx::query(
-            "SELECT t.session_id, t.expires_at, t.spent, s.user_id, s.ended FROM refresh_tokens t \
-             JOIN sessions s ON s.id = t.session_id WHERE t.hash = ?",
+            "SELECT t.session_id, t.expires_at, t.spent, t.spent_at, t.generation, s.user_id, s.ended \
+             FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = ?",
         )
         .bind(exchange.presented.to_vec())
         .fetch_optional(&mut *transaction)
@@ -108,7 +109,12 @@ impl Accounts for Directory {
         if rows::number(&row, "ended")? != 0 {
             return Ok(Exchanged::Refused);
         }
-        if rows::number(&row, "spent")? != 0 {
+        let is_retry = rows::number(&row, "spent")? != 0;
+        let may_retry = exchange.now.0 <= rows::number(&row, "spent_at")?.saturating_add(REFRESH_RETRY_MS);
+        let generation = rows::number(&row, "generation")? + 1;
+        if is_retry
+            && !(may_retry && supersede(&mut transaction, session_id, generation, exchange.now).await?)
+        {
             end(&mut transaction, session_id).await?;
             transaction.commit().await.map_err(failed)?;
             return Ok(Exchanged::Replayed { user_id, session_id });
@@ -116,12 +122,14 @@ impl Accounts for Directory {
         if rows::number(&row, "expires_at")? <= exchange.now.0 {
             return Ok(Exchanged::Refused);
         }
-        sqlx::query("UPDATE refresh_tokens SET spent = 1 WHERE hash = ?")
+        sqlx::query("UPDATE refresh_tokens SET spent = 1, spent_at = ? WHERE hash = ? AND spent = 0")
+            .bind(exchange.now.0 as i64)
             .bind(exchange.presented.to_vec())
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
-        insert_token(&mut transaction, &exchange.replacement, session_id, exchange.expires_at.0).await?;
+        let Exchange { replacement, expires_at, .. } = exchange;
+        insert_token(&mut transaction, &replacement, session_id, expires_at.0, generation).await?;
         sqlx::query("UPDATE sessions SET used_at = ? WHERE id = ?")
             .bind(exchange.now.0 as i64)
             .bind(session_id.as_bytes().to_vec())
@@ -247,15 +255,38 @@ async fn insert_token(
     hash: &[u8; 32],
     session: SessionId,
     expires_at: u64,
+    generation: u64,
 ) -> Result<(), EngineError> {
-    sqlx::query("INSERT INTO refresh_tokens (hash, session_id, expires_at) VALUES (?, ?, ?)")
+    sqlx::query("INSERT INTO refresh_tokens (hash, session_id, expires_at, generation) VALUES (?, ?, ?, ?)")
         .bind(hash.to_vec())
         .bind(session.as_bytes().to_vec())
         .bind(expires_at as i64)
+        .bind(generation as i64)
         .execute(connection)
         .await
         .map_err(failed)?;
     Ok(())
+}
+
+/// Takes a session's unused token of this generation out of use, for another of the same generation. It joins those that
+/// were spent before it: whoever holds it may retry as well. False: it has been used.
+async fn supersede(
+    connection: &mut SqliteConnection,
+    session: SessionId,
+    generation: u64,
+    now: UnixMillis,
+) -> Result<bool, EngineError> {
+    let done = sqlx::query(
+        "UPDATE refresh_tokens SET spent = 1, spent_at = ?, generation = generation - 1 \
+         WHERE session_id = ? AND generation = ? AND spent = 0",
+    )
+    .bind(now.0 as i64)
+    .bind(session.as_bytes().to_vec())
+    .bind(generation as i64)
+    .execute(connection)
+    .await
+    .map_err(failed)?;
+    Ok(done.rows_affected() == 1)
 }
 
 async fn end(connection: &mut SqliteConnection, session: SessionId) -> Result<(), EngineError> {

@@ -1,5 +1,6 @@
 //! The contract of [`Accounts`].
 
+use ringside_types::limits::REFRESH_RETRY_MS;
 use ringside_types::{SessionId, UnixMillis, UserId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use crate::accounts::{Accounts, Exchange, Exchanged, NewSession, NewUser, Taken, User};
 
 /// Racers for one refresh token.
-const RACERS: u8 = 200;
+const RACERS: u8 = 100;
 const NOW: UnixMillis = UnixMillis(1_000_000);
 const LATER: UnixMillis = UnixMillis(2_000_000);
 
@@ -19,7 +20,9 @@ pub async fn suite<A: Accounts>(make: impl AsyncFn() -> A) {
     a_token_is_good_once(make().await).await;
     a_replayed_token_ends_its_session(make().await).await;
     expired_and_unknown_tokens_are_refused(make().await).await;
-    one_racer_wins(make().await).await;
+    a_retry_is_answered_again(make().await).await;
+    a_retry_that_comes_late_is_a_replay(make().await).await;
+    one_racers_token_is_good(make().await).await;
     a_session_ends_by_any_of_its_tokens(make().await).await;
 }
 
@@ -113,12 +116,44 @@ async fn a_replayed_token_ends_its_session<A: Accounts>(accounts: A) {
     let session_id = signed_in(&accounts, 1).await;
     let user_id = UserId(Uuid::from_u128(1));
     accounts.exchange(exchange(1, 2)).await.expect("rotates");
-    let answer = accounts.exchange(exchange(1, 3)).await.expect("answers");
-    assert_eq!(answer, Exchanged::Replayed { user_id, session_id });
+    accounts.exchange(exchange(2, 3)).await.expect("rotates");
+    let answer = accounts.exchange(exchange(1, 4)).await.expect("answers");
+    assert_eq!(answer, Exchanged::Replayed { user_id, session_id }, "its successor was used");
     assert!(!is_open(&accounts, session_id).await);
-    for token in [1, 2, 3] {
+    for token in [1, 2, 3, 4] {
         assert_eq!(accounts.exchange(exchange(token, 9)).await.expect("answers"), Exchanged::Refused);
     }
+}
+
+/// The answer to 1 was lost, and then that to its retry. Whoever got one of them goes on; a session has one good token.
+async fn a_retry_is_answered_again<A: Accounts>(accounts: A) {
+    let session_id = signed_in(&accounts, 1).await;
+    let rotated = Exchanged::Rotated { user_id: UserId(Uuid::from_u128(1)), session_id };
+    let after = |ms: u64, presented, replacement| Exchange {
+        now: NOW.plus_ms(ms),
+        ..exchange(presented, replacement)
+    };
+    for retried in [
+        after(0, 1, 2),
+        after(REFRESH_RETRY_MS, 1, 3),
+        after(REFRESH_RETRY_MS, 2, 4),
+        after(REFRESH_RETRY_MS, 1, 5),
+        after(REFRESH_RETRY_MS, 5, 6),
+        after(2 * REFRESH_RETRY_MS, 5, 7),
+        after(2 * REFRESH_RETRY_MS, 7, 8),
+    ] {
+        assert_eq!(accounts.exchange(retried).await.expect("answers"), rotated, "{retried:?}");
+    }
+    let superseded = accounts.exchange(after(2 * REFRESH_RETRY_MS, 6, 9)).await.expect("answers");
+    assert!(matches!(superseded, Exchanged::Replayed { .. }), "what took its place was used");
+}
+
+async fn a_retry_that_comes_late_is_a_replay<A: Accounts>(accounts: A) {
+    let session_id = signed_in(&accounts, 1).await;
+    accounts.exchange(exchange(1, 2)).await.expect("rotates");
+    let late = Exchange { now: NOW.plus_ms(REFRESH_RETRY_MS + 1), ..exchange(1, 3) };
+    let answer = accounts.exchange(late).await.expect("answers");
+    assert_eq!(answer, Exchanged::Replayed { user_id: UserId(Uuid::from_u128(1)), session_id });
 }
 
 async fn expired_and_unknown_tokens_are_refused<A: Accounts>(accounts: A) {
@@ -130,7 +165,7 @@ async fn expired_and_unknown_tokens_are_refused<A: Accounts>(accounts: A) {
     assert!(is_open(&accounts, session_id).await, "a refusal ends nothing");
 }
 
-async fn one_racer_wins<A: Accounts>(accounts: A) {
+async fn one_racers_token_is_good<A: Accounts>(accounts: A) {
     signed_in(&accounts, 255).await;
     let mut racers = JoinSet::new();
     for racer in 0..RACERS {
@@ -138,8 +173,14 @@ async fn one_racer_wins<A: Accounts>(accounts: A) {
         racers.spawn(async move { accounts.exchange(exchange(255, racer)).await.expect("answers") });
     }
     let answers = racers.join_all().await;
-    let won = answers.iter().filter(|answer| matches!(answer, Exchanged::Rotated { .. })).count();
-    assert_eq!(won, 1, "of {RACERS} racers");
+    assert!(answers.iter().all(|answer| matches!(answer, Exchanged::Rotated { .. })), "{answers:?}");
+    // The others' were superseded: once this one is used, and their time is over, they are copies.
+    let mut good = 0;
+    for racer in 0..RACERS {
+        let late = Exchange { now: NOW.plus_ms(REFRESH_RETRY_MS + 1), ..exchange(racer, racer + RACERS) };
+        good += usize::from(matches!(accounts.exchange(late).await, Ok(Exchanged::Rotated { .. })));
+    }
+    assert!(good <= 1, "of {RACERS} racers {good} hold a good token");
 }
 
 async fn a_session_ends_by_any_of_its_tokens<A: Accounts>(accounts: A) {

@@ -84,7 +84,7 @@ fn all() -> Vec<Behaviour> {
         amendments::one_id_names_each_request_that_has_it,
         amendments::a_sync_of_many_large_changes_ends,
         forged_tokens::no_forged_token_is_accepted,
-        refresh_tokens::of_two_hundred_uses_at_once_one_wins,
+        refresh_tokens::two_hundred_uses_at_once_are_one_session,
         refresh_tokens::none_outlives_its_session,
         assignment::what_is_not_theirs_has_no_effect,
         rows::none_of_channels_takes_what_is_not_theirs,
