@@ -10,6 +10,7 @@ pub mod limits;
 mod place;
 pub mod security;
 mod snowflake;
+pub mod text;
 mod time;
 
 pub use code::{CloseCode, ErrorCode};

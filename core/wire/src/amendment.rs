@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ringside_types::authorization::Operation;
 use ringside_types::limits::EMOJI_BYTES_MAX;
+use ringside_types::text::{self, is_visible};
 use ringside_types::{ChannelId, ClientId, MessageId, UnixMillis, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -46,15 +47,18 @@ impl Change<'_> {
     /// Checks what the types alone can't.
     ///
     /// # Errors
-    /// Empty content; an emoji that is none.
+    /// Content or an emoji that shows nothing, or is none. What is an emoji comes back in its one form.
     pub fn validated(self) -> Result<Self, Refused> {
         match &self {
-            Self::Edit(content) if content.is_empty() => {
-                Err(Refused::bad_request("`content` is empty; delete the message instead."))
+            Self::Edit(content) if !is_visible(content) => {
+                Err(Refused::bad_request("`content` shows nothing; delete the message instead."))
             }
             Self::React { emoji, .. } if !is_emoji(emoji) => Err(Refused::bad_request(format!(
-                "`emoji` holds from 1 to {EMOJI_BYTES_MAX} bytes, without spaces, slashes and control characters, and is not a dot or two."
+                "`emoji` holds from 1 to {EMOJI_BYTES_MAX} bytes that show something, without spaces, slashes and control characters, and is not a dot or two."
             ))),
+            Self::React { emoji, removed } => {
+                Ok(Self::React { emoji: text::emoji(emoji).into_owned().into(), removed: *removed })
+            }
             _ => Ok(self),
         }
     }
@@ -87,7 +91,7 @@ impl amend::Change {
 fn is_emoji(text: &str) -> bool {
     // It is a segment of a path in REST.
     let fits = (1..=EMOJI_BYTES_MAX).contains(&text.len()) && text != "." && text != "..";
-    fits && !text.chars().any(|one| one == '/' || one.is_whitespace() || one.is_control())
+    fits && is_visible(text) && !text.chars().any(|one| one == '/' || one.is_whitespace() || one.is_control())
 }
 
 /// The payload of `message.edit`, also the body of the REST endpoint.

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use ringside_types::limits::{JSON_DEPTH_MAX, SYNC_CHANNELS_MAX, SYNC_PAGE_DEFAULT, SYNC_PAGE_MAX};
+use ringside_types::text::is_visible;
 use ringside_types::{ChannelId, ClientId, ErrorCode, MessageId, UserId};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -176,8 +177,8 @@ pub struct SendPayload<'a> {
 impl<'a> SendPayload<'a> {
     /// Checks what the types alone can't.
     pub fn validated(self, client_id: ClientId, channel_id: ChannelId) -> Result<Send<'a>, Refused> {
-        if self.content_type.needs_content() && self.content.is_empty() {
-            return Err(Refused::bad_request("`content` is empty; a text or reply needs some."));
+        if self.content_type.needs_content() && !is_visible(&self.content) {
+            return Err(Refused::bad_request("`content` shows nothing; a text or reply needs some."));
         }
         if self.content_type == ContentType::Reply && self.reply_to.is_none() {
             return Err(Refused::bad_request("A reply names the message that it answers in `reply_to`."));

@@ -12,6 +12,7 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use ringside_ports::presence::network;
 use ringside_ports::service::ServiceError;
+use ringside_types::text::composed;
 use tokio::sync::Semaphore;
 
 /// Memory of one hash, in KiB. Source: OWASP Password Storage Cheat Sheet, argon2id with t=2, p=1.
@@ -73,9 +74,11 @@ fn argon2() -> Argon2<'static> {
 }
 
 /// Hashes a password, in PHC format, on the caller's thread: for commands. Services take [`hash`].
+///
+/// It is hashed in its composed form (RFC 8265 section 4.2): keyboards write the same letters in more than one way.
 pub fn hash_now(password: &str) -> String {
     let salt: [u8; SALT_BYTES] = rand::random();
-    let hash = argon2().hash_password_with_salt(password.as_bytes(), &salt);
+    let hash = argon2().hash_password_with_salt(composed(password).as_bytes(), &salt);
     hash.expect("argon2 allows this salt, and passwords up to 4 GiB").to_string()
 }
 
@@ -106,7 +109,12 @@ pub async fn verify(address: IpAddr, password: String, hash: String) -> Result<b
 fn verify_now(password: &str, hash: &str) -> bool {
     match PasswordHash::new(hash) {
         // The hash says by which parameters it was made.
-        Ok(parsed) => argon2().verify_password(password.as_bytes(), &parsed).is_ok(),
+        Ok(parsed) => {
+            let is_it = |password: &str| argon2().verify_password(password.as_bytes(), &parsed).is_ok();
+            let composed = composed(password);
+            // Older versions hashed passwords as they came.
+            is_it(&composed) || (composed != password && is_it(password))
+        }
         Err(error) => {
             tracing::error!(%error, "a password hash in the Directory is damaged; its user can't sign in");
             false

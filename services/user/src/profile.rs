@@ -15,6 +15,7 @@ use ringside_ports::service::{FieldError, ListPart, Listed, ServiceError};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 use ringside_types::limits::STATUS_MESSAGE_CHARS_MAX;
+use ringside_types::text::{composed, is_visible};
 
 use crate::lists;
 use crate::registration::{DISPLAY_NAME_CHARS_MAX, is_text};
@@ -34,7 +35,7 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
 
     async fn change(&self, caller: UserId, patch: ProfilePatch) -> Result<Profile, ServiceError> {
         let ProfilePatch { display_name, avatar_url, status_message, status_expires_at, settings } = patch;
-        let display_name = display_name.map(|name| name.trim().to_owned());
+        let display_name = display_name.map(|name| composed(name.trim()).into_owned());
         let status_message = status_message.map(|text| text.trim().to_owned());
         check(display_name.as_deref(), avatar_url.as_deref(), status_message.as_deref())?;
         if status_expires_at.flatten().is_some_and(|until| until <= now()) {
@@ -148,7 +149,7 @@ fn check(
     let checks = [
         (
             "display_name",
-            display_name.is_none_or(|name| is_text(name, 1, DISPLAY_NAME_CHARS_MAX)),
+            display_name.is_none_or(|name| is_text(name, 1, DISPLAY_NAME_CHARS_MAX) && is_visible(name)),
             format!("has 1 to {DISPLAY_NAME_CHARS_MAX} characters, none of them a control character"),
         ),
         (

@@ -4,6 +4,7 @@ use ringside_ports::service::{FieldError, Registration, ServiceError};
 use ringside_wire::mention::EVERYONE;
 
 use crate::password::PASSWORD_BYTES_MAX;
+use ringside_types::text::{composed, has_hidden, is_visible};
 
 /// Bytes of an e-mail address at the most (RFC 5321: a path of 256 with its brackets).
 pub(crate) const EMAIL_BYTES_MAX: usize = 254;
@@ -45,6 +46,8 @@ pub(crate) struct Valid {
 /// Checks every field, and names all that are wrong.
 pub(crate) fn valid(wish: Registration) -> Result<Valid, ServiceError> {
     let Registration { email, username, password, display_name, invitation: _, address: _ } = wish;
+    let email = composed(&email).into_owned();
+    let display_name = display_name.map(|name| composed(&name).into_owned());
     let display_name = display_name.map_or_else(|| username.clone(), |name| name.trim().to_owned());
     let checks = [
         (
@@ -63,8 +66,10 @@ pub(crate) fn valid(wish: Registration) -> Result<Valid, ServiceError> {
         ("password", is_password(&password), PASSWORD_RULE.into()),
         (
             "display_name",
-            is_text(&display_name, 1, DISPLAY_NAME_CHARS_MAX),
-            format!("has 1 to {DISPLAY_NAME_CHARS_MAX} characters, none of them a control character"),
+            is_text(&display_name, 1, DISPLAY_NAME_CHARS_MAX) && is_visible(&display_name),
+            format!(
+                "has 1 to {DISPLAY_NAME_CHARS_MAX} characters that show something, none of them a control character"
+            ),
         ),
     ];
     let wrong: Vec<FieldError> = checks
@@ -95,9 +100,7 @@ pub(crate) fn is_password(text: &str) -> bool {
 fn is_email(text: &str) -> bool {
     let Some((name, domain)) = text.split_once('@') else { return false };
     let is_whole = !name.is_empty() && !domain.is_empty() && !domain.contains('@');
-    is_whole
-        && text.len() <= EMAIL_BYTES_MAX
-        && !text.chars().any(|one| one.is_whitespace() || one.is_control())
+    is_whole && text.len() <= EMAIL_BYTES_MAX && !text.chars().any(char::is_whitespace) && !has_hidden(text)
 }
 
 fn is_username(text: &str) -> bool {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ringside_ports::Presence;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
 use ringside_ports::service::ServiceError;
+use ringside_types::text::folded;
 use ringside_types::{Limits, UserId};
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ pub(crate) fn of_registration(limits: &Limits, address: IpAddr) -> Charge {
 /// What a failed login costs the address by what was typed. `login` is folded as the Directory folds it, so that no
 /// spelling has a limit of its own.
 pub(crate) fn of_typed_login(limits: &Limits, address: IpAddr, login: &str) -> Charge {
-    let mut key = login.to_lowercase();
+    let mut key = folded(login);
     key.truncate(key.floor_char_boundary(LOGIN_KEY_BYTES_MAX));
     of_guess(limits, Account::LoginGuesses(network(address), key))
 }

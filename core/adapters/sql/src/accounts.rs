@@ -3,6 +3,7 @@
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
 use ringside_ports::{Accounts, EngineError};
 use ringside_types::limits::REFRESH_RETRY_MS;
+use ringside_types::text::folded;
 use ringside_types::{SessionId, UnixMillis, UserId};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
@@ -11,11 +12,6 @@ use crate::rows;
 
 /// Values bound in one statement at the most; SQLite's own limit is 32,766.
 pub(crate) const BOUND_MAX: usize = 1_000;
-
-/// As names and addresses are compared.
-pub(crate) fn folded(text: &str) -> String {
-    text.to_lowercase()
-}
 
 impl Accounts for Directory {
     async fn create_users(&self, users: &[NewUser]) -> Result<Vec<Option<Taken>>, EngineError> {
@@ -30,9 +26,12 @@ impl Accounts for Directory {
 
     async fn user_by_login(&self, login: &str) -> Result<Option<(User, String)>, EngineError> {
         let found = sqlx::query(
-            "SELECT * FROM users WHERE (email_folded = ?1 OR username_folded = ?1) AND erased_at IS NULL",
+            "SELECT * FROM users WHERE (email_folded IN (?1, ?2) OR username_folded = ?1) AND erased_at IS NULL \
+             ORDER BY email_folded = ?2 DESC",
         )
         .bind(folded(login))
+        // Of an older version, where two addresses were told apart that are one now.
+        .bind(login.to_lowercase())
         .fetch_optional(&self.readers)
         .await
         .map_err(failed)?;
@@ -189,21 +188,27 @@ pub(crate) async fn create(
     Ok(in_the_way)
 }
 
-/// Folds the display names that an earlier version wrote.
-pub(crate) async fn fold_display_names(writer: &SqlitePool) -> Result<(), sqlx::Error> {
+/// Folds the names and addresses that an earlier version wrote. An address that is another account's then stays as it was.
+pub(crate) async fn fold_names(writer: &SqlitePool) -> Result<(), sqlx::Error> {
     loop {
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-        let found =
-            sqlx::query("SELECT id, display_name FROM users WHERE display_name_folded IS NULL LIMIT ?")
-                .bind(BOUND_MAX as i64)
-                .fetch_all(&mut *transaction)
-                .await?;
+        let found = sqlx::query(
+            "SELECT id, display_name, email FROM users WHERE display_name_folded IS NULL LIMIT ?",
+        )
+        .bind(BOUND_MAX as i64)
+        .fetch_all(&mut *transaction)
+        .await?;
         for row in &found {
-            sqlx::query("UPDATE users SET display_name_folded = ? WHERE id = ?")
-                .bind(folded(&row.try_get::<String, _>("display_name")?))
-                .bind(row.try_get::<Vec<u8>, _>("id")?)
-                .execute(&mut *transaction)
-                .await?;
+            for (update, column) in [
+                ("UPDATE users SET display_name_folded = ? WHERE id = ?", "display_name"),
+                ("UPDATE OR IGNORE users SET email_folded = ? WHERE id = ?", "email"),
+            ] {
+                sqlx::query(update)
+                    .bind(folded(&row.try_get::<String, _>(column)?))
+                    .bind(row.try_get::<Vec<u8>, _>("id")?)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
         }
         transaction.commit().await?;
         if found.is_empty() {

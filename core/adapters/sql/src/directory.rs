@@ -63,7 +63,7 @@ impl Directory {
             MigrateError::VersionMissing(_) => OpenError::Newer,
             other => OpenError::Migration(other),
         })?;
-        accounts::fold_display_names(&writer).await.map_err(OpenError::Database)?;
+        accounts::fold_names(&writer).await.map_err(OpenError::Database)?;
         let readers = SqlitePoolOptions::new().max_connections(READERS);
         let readers = readers.connect_with(options.read_only(true)).await.map_err(OpenError::Database)?;
         Ok(Self { writer, readers })

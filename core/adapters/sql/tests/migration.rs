@@ -1,5 +1,7 @@
 //! A data folder that an earlier version wrote opens, and everything in it is there.
 
+use std::path::Path;
+
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{Profiles as _, SearchFor, ServerRole};
 use ringside_ports::people::sessions::Sessions as _;
@@ -26,17 +28,40 @@ const WRITTEN: &str = "
     INSERT INTO channel_members (channel_id, user_id, role, joined_at, version)
     VALUES (x'0000000000000000000000000000000c', x'00000000000000000000000000000001', 'owner', 40, 1);";
 
+/// Accounts whose addresses hold letters in two forms: 3 and 4 were told apart, and are one address now.
+const IN_TWO_FORMS: &str = "
+    INSERT INTO users (id, email, email_folded, username, username_folded, password_hash, display_name, created_at)
+    VALUES (x'00000000000000000000000000000003', 'Jü@c', 'jü@c', 'c', 'c', 'hash c', 'C', 1),
+           (x'00000000000000000000000000000004', 'Ju\u{308}@c', 'ju\u{308}@c', 'd', 'd', 'hash d', 'D', 2),
+           (x'00000000000000000000000000000005', 'Ju\u{308}@e', 'ju\u{308}@e', 'e', 'e', 'hash e', 'E', 3);";
+
+/// A database of the first version.
+async fn written(path: &Path, rows: &'static str) {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.expect("opens");
+    let first: Vec<Migration> = MIGRATIONS.iter().filter(|one| one.version == 1).cloned().collect();
+    Migrator::with_migrations(first).run(&old).await.expect("migrates");
+    sqlx::raw_sql(rows).execute(&old).await.expect("writes");
+    old.close().await;
+}
+
+#[tokio::test]
+async fn an_address_in_another_form_still_signs_in() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("directory.sqlite");
+    written(&path, IN_TWO_FORMS).await;
+    let directory = Directory::open(&path).await.expect("opens");
+    for (login, number) in [("jü@c", 3), ("JU\u{308}@C", 4), ("jü@e", 5), ("ju\u{308}@e", 5), ("d", 4)] {
+        let found = directory.user_by_login(login).await.expect("looks").map(|(user, _)| user.id);
+        assert_eq!(found, Some(UserId(Uuid::from_u128(number))), "{login:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_first_version_wrote_is_all_there() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("directory.sqlite");
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let old = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.expect("opens");
-    let first: Vec<Migration> = MIGRATIONS.iter().filter(|one| one.version == 1).cloned().collect();
-    Migrator::with_migrations(first).run(&old).await.expect("migrates");
-    sqlx::raw_sql(WRITTEN).execute(&old).await.expect("writes");
-    old.close().await;
-
+    written(&path, WRITTEN).await;
     let directory = Directory::open(&path).await.expect("opens");
     let [ada, bob] = [1, 2].map(|number| UserId(Uuid::from_u128(number)));
     let (found, hash) = directory.user_by_login("BOB").await.expect("looks").expect("there");

@@ -5,11 +5,12 @@ use ringside_ports::people::After;
 use ringside_ports::people::profiles::{
     AuditEntry, Changed, Found, Profile, ProfileChange, Profiles, SearchFor, ServerRole,
 };
+use ringside_types::text::folded;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::{audit, erasure, search};
-use crate::accounts::{BOUND_MAX, folded};
+use crate::accounts::BOUND_MAX;
 use crate::directory::{Directory, failed};
 use crate::rows;
 

@@ -4,9 +4,9 @@ use ringside_ports::EngineError;
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{Found, Profile, SearchFor};
 use ringside_types::UserId;
+use ringside_types::text::folded;
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
-use crate::accounts::folded;
 use crate::directory::failed;
 use crate::rows;
 

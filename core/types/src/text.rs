@@ -1,0 +1,111 @@
+//! One form for texts that look alike: what is compared, and what may be seen.
+
+use std::borrow::Cow;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+
+/// The composed form (NFC, Unicode Standard Annex 15): what a keyboard writes in one way or another is the same text.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    if is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
+    }
+}
+
+/// As names and addresses are compared: without case, and without what Unicode calls compatibility (full width letters,
+/// ligatures). About NFKC_Casefold; it leaves characters in place that can't be seen, which names don't have.
+pub fn folded(text: &str) -> String {
+    let upper: String = text.nfkc().collect::<String>().to_uppercase();
+    upper.to_lowercase().nfkc().collect()
+}
+
+/// Whether somebody sees anything of it.
+pub fn is_visible(text: &str) -> bool {
+    text.chars().any(|one| !one.is_whitespace() && !is_hidden(one))
+}
+
+/// Whether a character of it can't be seen, or changes how others are seen (their direction, for instance).
+pub fn has_hidden(text: &str) -> bool {
+    text.chars().any(is_hidden)
+}
+
+/// Characters without a shape of their own: formats, controls, and those that a display leaves out
+/// (Default_Ignorable_Code_Point of Unicode).
+fn is_hidden(one: char) -> bool {
+    let category = one.general_category();
+    matches!(category, GeneralCategory::Control | GeneralCategory::Format | GeneralCategory::Unassigned)
+        || matches!(one,
+            '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// An emoji as it is stored: with the selectors that Unicode calls fully qualified, whichever of them a client sent. What
+/// is no emoji of Unicode stays as it is, but for selectors.
+pub fn emoji(text: &str) -> Cow<'_, str> {
+    if let Some(known) = emojis::get(text) {
+        return Cow::Borrowed(known.as_str());
+    }
+    let bare: String = text.nfc().filter(|one| !matches!(one, '\u{fe0e}' | '\u{fe0f}')).collect();
+    match emojis::get(&bare) {
+        Some(known) => Cow::Borrowed(known.as_str()),
+        None if bare == text => Cow::Borrowed(text),
+        None => Cow::Owned(bare),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_form_of_what_looks_alike() {
+        assert_eq!(composed("ju\u{308}rgen"), "jürgen");
+        assert!(matches!(composed("jürgen"), Cow::Borrowed(_)));
+        for (one, other) in
+            [("JÜRGEN", "ju\u{308}rgen"), ("straße", "STRASSE"), ("ﬁn", "FIN"), ("Ａda", "ada")]
+        {
+            assert_eq!(folded(one), folded(other), "{one} and {other}");
+        }
+        assert_ne!(folded("ada"), folded("adä"));
+    }
+
+    #[test]
+    fn something_is_to_be_seen() {
+        for nothing in
+            ["", " ", "\u{200b}", "\u{202e}", "\u{ad}\u{feff}", "\u{3164}\u{2003}", "\u{fe0f}", "\u{2800}"]
+        {
+            assert!(!is_visible(nothing), "{nothing:?}");
+        }
+        for something in ["a", ".", "👍", "👩\u{200d}🚀", " \u{200f}ש"] {
+            assert!(is_visible(something), "{something:?}");
+        }
+        assert!(has_hidden("jür\u{ad}gen") && has_hidden("\u{202e}a") && !has_hidden("jürgen+1@example.org"));
+    }
+
+    #[test]
+    fn an_emoji_is_one_with_any_selector() {
+        for (sent, stored) in [
+            ("\u{2764}", "\u{2764}\u{fe0f}"),
+            ("\u{2764}\u{fe0f}", "\u{2764}\u{fe0f}"),
+            ("\u{2764}\u{fe0e}", "\u{2764}\u{fe0f}"),
+            ("👍\u{fe0f}", "👍"),
+            ("👍🏽", "👍🏽"),
+            ("👁\u{200d}🗨", "👁\u{fe0f}\u{200d}🗨\u{fe0f}"),
+            ("🇩🇪", "🇩🇪"),
+            ("+1", "+1"),
+            (":party:", ":party:"),
+        ] {
+            assert_eq!(emoji(sent), stored, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn all_emoji_of_unicode_are_found_without_selectors() {
+        for known in emojis::iter() {
+            let bare: String = known.as_str().chars().filter(|one| *one != '\u{fe0f}').collect();
+            assert_eq!(emoji(&bare), known.as_str());
+        }
+    }
+}
