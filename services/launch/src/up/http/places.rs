@@ -5,6 +5,7 @@
 //! Silence tells who holds a place for its own sake; the youngest would most often be somebody honest who has just
 //! come. Whoever came in by a token goes last, and not at all where [`Manners::KeepKnown`] says so.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,6 +15,10 @@ use std::time::Duration;
 use ringside_ports::presence::network;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+
+/// All who hold places are looked at to find who gives way: so that a flood makes us look seldom, this part of them goes
+/// at once, if they are strangers.
+const ROUNDS: usize = 64;
 
 /// Whether those who have shown who they are give way as well, when nobody else is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,10 @@ impl Seat {
         self.gives_way.notified().await;
     }
 
+    fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
+    }
+
     fn age(&self) -> Duration {
         self.since.elapsed()
     }
@@ -106,16 +115,21 @@ impl Held {
         Some(seat)
     }
 
-    fn who_gives_way(&self, manners: Manners) -> Option<u64> {
-        let rank = |seat: &Seat| {
-            let is_known = seat.is_known.load(Ordering::Relaxed);
+    /// Those who give way now, `count` strangers at the most, or one other.
+    fn who_gives_way(&self, manners: Manners, count: usize) -> Vec<u64> {
+        let rank = |(id, seat): (&u64, &Arc<Seat>)| {
             let share = self.of_network.get(&seat.network).copied().unwrap_or(0);
-            (is_known, std::cmp::Reverse(share), seat.moved_ms.load(Ordering::Relaxed))
+            (seat.is_known(), Reverse(share), seat.moved_ms.load(Ordering::Relaxed), *id)
         };
-        let first = self.seats.iter().min_by_key(|(_, seat)| rank(seat));
-        let (id, seat) = first?;
-        let may_stay = manners == Manners::KeepKnown && seat.is_known.load(Ordering::Relaxed);
-        (!may_stay).then_some(*id)
+        let mut ranked: Vec<_> = self.seats.iter().map(rank).collect();
+        if ranked.len() > count {
+            ranked.select_nth_unstable(count - 1);
+            ranked.truncate(count);
+        }
+        ranked.sort_unstable();
+        let strangers = ranked.partition_point(|(is_known, ..)| !is_known);
+        ranked.truncate(strangers.max(usize::from(manners == Manners::AllGiveWay)));
+        ranked.into_iter().map(|(.., id)| id).collect()
     }
 }
 
@@ -131,10 +145,13 @@ impl Places {
         let network = network(peer);
         let mut held = self.lock();
         if held.seats.len() >= self.max {
-            let id = held.who_gives_way(self.manners)?;
-            if let Some(seat) = held.remove(id) {
+            for id in held.who_gives_way(self.manners, (self.max / ROUNDS).max(1)) {
+                let Some(seat) = held.remove(id) else { continue };
                 seat.gives_way.notify_one();
                 self.gave_way.fetch_add(1, Ordering::Relaxed);
+            }
+            if held.seats.len() >= self.max {
+                return None;
             }
         }
         held.last += 1;
