@@ -148,14 +148,16 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
     async fn login(&self, credentials: Credentials) -> Result<SignedIn, ServiceError> {
         let Credentials { login, password, device, address } = credentials;
         valid_device(&device)?;
+        // Keyboards of phones leave a space behind a name; no name or address has one.
+        let login = login.trim();
         let (limits, presence) = (&self.0.limits, &self.0.presence);
         // Charged before the password is looked at, so that guesses at once are counted like guesses in a row. This
         // limit is told of: it is the same for a login that nobody has.
-        let typed = throttle::of_typed_login(limits, address, &login);
+        let typed = throttle::of_typed_login(limits, address, login);
         throttle::charge(presence, &typed).await?;
         // An account has one limit more, whether it is named by e-mail or by username. Who reached it is answered as if
         // the password was wrong, and as late: else it would tell that two logins are one account.
-        let named = self.0.directory.user_by_login(&login).await?;
+        let named = self.0.directory.user_by_login(login).await?;
         let user = named.as_ref().map(|(user, _)| user.id);
         let is_known = user.is_some_and(|user| self.0.known_addresses.knows(user, address));
         let cost = throttle::of_failed_login(limits, user, address, is_known);

@@ -1,5 +1,5 @@
 // Where one writes: grows with the text, keeps it as a draft, completes names, answers and edits.
-import { html, useEffect, useId, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
+import { html, isComposing, useEffect, useId, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
 import { Button } from "./parts.js";
 import { nameOf, titleOf } from "./people.js";
@@ -141,7 +141,7 @@ export function Composer({ channel, mode, setMode, controls, thread }) {
     return last;
   };
   const keys = (event) => {
-    if (event.isComposing || mentions.keys(event)) return;
+    if (isComposing(event) || mentions.keys(event)) return;
     if (event.key === "Enter" && !event.shiftKey) send();
     else if (event.key === "Escape" && (mode.edit || mode.reply)) cancel();
     else if (event.key !== "ArrowUp" || text || !editLast()) return;

@@ -1,5 +1,5 @@
 // Ctrl K: goes anywhere by typing a few letters of its name.
-import { html, useId, useState } from "./view.js";
+import { html, isComposing, useId, useState } from "./view.js";
 import { navigate, ringside } from "./client.js";
 import { Dialog } from "./panel.js";
 import { titleOf } from "./people.js";
@@ -23,6 +23,7 @@ export default function Switcher({ close }) {
     .map((one) => ({ ...one, rank: fit(one.title, wanted) })).filter(({ rank }) => rank).sort((a, b) => b.rank - a.rank).slice(0, SHOWN);
   const go = (one) => one && (close(), navigate(`#/c/${one.channel.id}`));
   const keys = (event) => {
+    if (isComposing(event)) return;
     const to = { ArrowDown: at + 1, ArrowUp: at - 1 }[event.key];
     if (event.key === "Enter") go(found[at]);
     if (to === undefined) return;

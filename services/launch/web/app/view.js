@@ -5,3 +5,9 @@ import htm from "../vendor/htm.js";
 export { render, Fragment, createContext } from "../vendor/preact.js";
 export * from "../vendor/hooks.js";
 export const html = htm.bind(h);
+
+/**
+ * Whether a key is the input method's: an Enter that chooses a word sends nothing. WebKit ends the composition before it
+ * tells of the key, and says so by its code alone. @param {KeyboardEvent} event
+ */
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;

@@ -43,6 +43,19 @@ test("a message is text, whatever is in it", async (t) => {
     assert.ok(page <= view, `the page is ${page} px wide in a window of ${view}`);
   });
 
+  await step("an Enter that ends a composition sends nothing, in WebKit's order either", async () => {
+    await ben.composer.fill("にほん");
+    await ben.composer.evaluate((field) => {
+      const enter = new KeyboardEvent("keydown", { key: "Enter", code: "Enter", bubbles: true, cancelable: true });
+      Object.defineProperty(enter, "keyCode", { get: () => 229 });
+      field.dispatchEvent(enter);
+    });
+    assert.equal(await ben.composer.inputValue(), "にほん", "it is still being written");
+    await ben.say("にほん、ね");
+    await ben.message("にほん、ね").waitFor();
+    assert.equal((await ben.texts()).filter((text) => text.startsWith("にほん")).length, 1);
+  });
+
   await step("text from right to left stands at the right", async () => {
     await send("שלום, מה שלומך היום?");
     const message = ben.message("שלום");
