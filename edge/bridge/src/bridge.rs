@@ -30,7 +30,7 @@ use crate::outbound::{self, Sending};
 use crate::post::{Outbox, Post};
 use crate::presence::attention::Absences;
 use crate::presence::{EdgeDirectory, Whereabouts};
-use crate::requests::awaiting::Awaiting;
+use crate::requests::pending_reads::PendingReads;
 use crate::roster::Roster;
 use crate::signals::Passing;
 use crate::standards::Standards;
@@ -100,9 +100,9 @@ pub(crate) struct Bridge<L, S, D, P> {
     /// Reads whose readers the Directory is asked about; they count among those that wait.
     pub(crate) readers_asked_about: usize,
     /// Reads of channels whose join has not been read yet.
-    pub(crate) awaiting_live: Awaiting<ChannelId>,
+    pub(crate) awaiting_live: PendingReads<ChannelId>,
     /// Reads of members whose shards don't know it yet.
-    pub(crate) awaiting_member: Awaiting<(UserId, ChannelId)>,
+    pub(crate) awaiting_member: PendingReads<(UserId, ChannelId)>,
     pub(crate) awaiting_turns: VecDeque<(u64, ConnectionRef, Arc<ringside_wire::records::Profile>)>,
     pub(crate) turns_appended: u64,
     pub(crate) turns_under_way: Option<u64>,
@@ -217,8 +217,8 @@ where
         reads: VecDeque::new(),
         reads_under_way: 0,
         readers_asked_about: 0,
-        awaiting_live: Awaiting::default(),
-        awaiting_member: Awaiting::default(),
+        awaiting_live: PendingReads::default(),
+        awaiting_member: PendingReads::default(),
         awaiting_turns: VecDeque::new(),
         turns_appended: 0,
         turns_under_way: None,

@@ -1,6 +1,6 @@
 //! What the shards ask for, and what comes of it.
 
-pub(crate) mod awaiting;
+pub(crate) mod pending_reads;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

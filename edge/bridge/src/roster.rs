@@ -3,7 +3,7 @@
 //! Memberships are versioned. A connection's list from the Directory and the changes from `control` may come in any
 //! order; of one channel the greater version counts.
 
-mod attendance;
+mod channel_users;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use ringside_session::budget::Budget;
 use ringside_session::mail::{ConnectionRef, ShardId};
 use ringside_types::{ChannelId, MessageId, SessionId, UserId};
 
-use attendance::Attendance;
+use channel_users::ChannelUsers;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Standing {
@@ -55,7 +55,7 @@ pub(crate) struct Roster {
     users: HashMap<UserId, Online, RandomState>,
     owners: HashMap<ConnectionRef, UserId, RandomState>,
     /// Those with a standing in a channel.
-    attendance: Attendance,
+    channel_users: ChannelUsers,
     /// Of users who are gone: what they spent does not come back by reconnecting. Forgotten once nothing is owed.
     resting: HashMap<UserId, Arc<Budget>, RandomState>,
 }
@@ -109,7 +109,7 @@ impl Roster {
             && let Some(online) = self.users.remove(&user)
         {
             self.resting.insert(user, online.budget);
-            online.standings.keys().for_each(|channel| self.attendance.remove(*channel, user));
+            online.standings.keys().for_each(|channel| self.channel_users.remove(*channel, user));
             let held = online.standings.into_iter().filter(|(_, standing)| standing.member);
             released.extend(held.map(|(channel, _)| Listen::Release(channel)));
         }
@@ -135,7 +135,7 @@ impl Roster {
     ) -> Option<Listen> {
         let online = self.users.get_mut(&user)?;
         let standing = online.standings.entry(channel).or_insert_with(|| {
-            self.attendance.add(channel, user);
+            self.channel_users.add(channel, user);
             Standing::default()
         });
         if version <= standing.version {
@@ -223,7 +223,7 @@ impl Roster {
                 Some(version) => standing.version == version && !standing.member && !standing.told,
             })
         };
-        self.attendance.of(channel).filter(is_one).collect()
+        self.channel_users.of(channel).filter(is_one).collect()
     }
 
     /// Whether the user's shards are to be told that this version ended their membership: once.

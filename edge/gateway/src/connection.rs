@@ -108,7 +108,7 @@ impl Table {
     }
 
     /// Whether its request is not whole yet.
-    pub(crate) fn is_stranger(&mut self, id: ConnectionId) -> bool {
+    pub(crate) fn is_in_handshake(&mut self, id: ConnectionId) -> bool {
         self.entry(id).is_some_and(|entry| matches!(entry.phase, Phase::Handshake(_)))
     }
 

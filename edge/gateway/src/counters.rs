@@ -42,7 +42,7 @@ counters! {
     /// Handshakes refused.
     refused,
     /// Connections without a request that gave way to others.
-    strangers_displaced,
+    handshakes_evicted,
     /// Text messages received.
     frames_in,
     /// Messages handed to the bridge.

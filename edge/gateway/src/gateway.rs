@@ -1,6 +1,6 @@
 //! A shard's handler: what the reactor tells, and what the bridge mails.
 
-mod strangers;
+mod handshakes;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::frames::write_goodbye;
 use crate::handshake::Refused;
 use crate::index::Index;
 use crate::outgoing::{HandOver, Outgoing};
-use strangers::Strangers;
+use handshakes::PendingHandshakes;
 
 /// The timer that hands requests over again. No connection's number is 0.
 const RETRY_TIMER: TimerKey = 0;
@@ -37,7 +37,7 @@ pub struct Gateway {
     pub(crate) counters: Arc<Counters>,
     pub(crate) outgoing: Outgoing,
     pub(crate) table: Table,
-    strangers: Strangers,
+    pending_handshakes: PendingHandshakes,
     pub(crate) index: Index,
     pub(crate) seat: Option<(Slot, Epoch)>,
     pub(crate) draining: bool,
@@ -69,7 +69,7 @@ impl Gateway {
             counters,
             outgoing: Outgoing::new(hand_over),
             table: Table::default(),
-            strangers: Strangers::default(),
+            pending_handshakes: PendingHandshakes::default(),
             index: Index::default(),
             seat: None,
             draining: false,
@@ -201,13 +201,13 @@ impl Handler for Gateway {
     fn opened(&mut self, io: &mut Io, connection: ConnectionId) {
         self.table.insert(connection, Phase::Handshake(Box::new(RequestParser::new())));
         self.set_timer(io, connection, HANDSHAKE_TIMEOUT);
-        self.strangers.came(connection, &mut self.table);
+        self.pending_handshakes.add(connection, &mut self.table);
         let held = u32::try_from(io.connections()).unwrap_or(u32::MAX);
         let room = self.config.connections_max.saturating_add(SPARE_CONNECTIONS - FREE_CONNECTIONS);
         if held > room
-            && let Some(oldest) = self.strangers.oldest(&mut self.table)
+            && let Some(oldest) = self.pending_handshakes.oldest(&mut self.table)
         {
-            add(&self.counters.strangers_displaced, 1);
+            add(&self.counters.handshakes_evicted, 1);
             self.table.put(oldest, Phase::Ended);
             io.close_now(oldest);
         }

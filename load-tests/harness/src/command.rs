@@ -6,6 +6,7 @@ use std::fmt::Display;
 use clap::Parser;
 use serde::Serialize;
 
+use crate::abuse::{self, AbuseOptions};
 use crate::behaviours::{self, CheckOptions};
 use crate::crash::{self, CrashOptions};
 use crate::load::{self, IdleOptions, LoadOptions, ReportFormat};
@@ -28,6 +29,8 @@ pub enum Command {
     Silence(SilenceOptions),
     /// Failed logins of accounts that exist and of such that do not, their times beside each other.
     Timing(TimingOptions),
+    /// Attacks a server with its default limits, and tells what honest users notice of it.
+    Abuse(AbuseOptions),
 }
 
 impl Command {
@@ -49,6 +52,7 @@ impl Command {
                 Ok(report.is_clean())
             }
             Self::Check(options) => Ok(runtime.block_on(behaviours::run(&options))?),
+            Self::Abuse(options) => Ok(runtime.block_on(abuse::run(&options))?),
             Self::Silence(options) => {
                 let report = runtime.block_on(silence::run(&options))?;
                 println!("{report}");

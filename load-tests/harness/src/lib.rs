@@ -2,8 +2,9 @@
 //!
 //! [`client`] and [`rest`] speak the contract. [`load`] measures. [`crash`] kills a [`server`] of its own under its clients,
 //! whose [`history`] the [`checker`] judges; [`behaviours`] tries what else the
-//! contract promises. [`command`] is the command line of it all.
+//! contract promises; [`abuse`] attacks while honest users measure. [`command`] is the command line of it all.
 
+pub mod abuse;
 pub mod amendment;
 pub mod behaviours;
 pub mod checker;

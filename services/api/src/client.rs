@@ -1,15 +1,14 @@
 //! Where a request comes from, and what its body says.
 
-use std::error::Error as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use http_body_util::LengthLimitError;
+use http_body_util::BodyExt as _;
 use ringside_types::limits::{LIST_DEFAULT, LIST_MAX};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -80,15 +79,27 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             let detail = format!("The body was not complete within {} seconds.", BODY_TIMEOUT.as_secs());
             Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail)
         };
-        let read = timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await.map_err(|_| too_late())?;
-        let bytes = read.map_err(|error| {
-            if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
-                return too_large();
-            }
-            Problem::bad_request("The body ended early, or its chunks can't be read.")
-        })?;
-        Ok(Self(bytes.into()))
+        let read = timeout(BODY_TIMEOUT, whole(body)).await.map_err(|_| too_late())?;
+        match read {
+            Ok(Some(bytes)) => Ok(Self(bytes)),
+            Ok(None) => Err(too_large()),
+            Err(_) => Err(Problem::bad_request("The body ended early, or its chunks can't be read.")),
+        }
     }
+}
+
+/// All of a body; `None`: it is larger than [`BODY_BYTES_MAX`]. What comes is copied: a piece of a few bytes would keep
+/// the whole buffer that it was read into.
+async fn whole(mut body: Body) -> Result<Option<Vec<u8>>, axum::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if bytes.len() + data.len() > BODY_BYTES_MAX {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Some(bytes))
 }
 
 impl JsonBody {

@@ -61,7 +61,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let edge = Edge::start(runtime, config, api.address(), tls.map(|tls| tls.server), &folder, &stopping)?;
     let ready = watch::Readiness::new(edge.seated());
     let door = door::Door::new(edge.address(), connector);
-    let ports = [("api", api.places()), ("admin", admin.places()), ("door", door.places())];
+    let ports = [("api", api.connections()), ("admin", admin.connections()), ("door", door.connections())];
     let metrics = Arc::new(metrics::Metrics::new(&folder, &pipeline, &edge, &ready, ports));
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
@@ -75,9 +75,9 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         let (leave, leaving) = latch::channel(false);
         let client = pages::Pages::client(edge.found(config)).routes();
         let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
-        let api = api.serve(router, http::Names::All, Some(door), leaving.clone());
+        let api = api.serve(router, http::AllowedHosts::Any, Some(door), leaving.clone());
         let names = config.admin_names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        let names = http::Names::Only { bound: admin.address(), names };
+        let names = http::AllowedHosts::Only { bound: admin.address(), names };
         let admin = admin.serve(watch::routes(ready.clone(), metrics), names, None, leaving);
         let outcome = tokio::select! {
             name = signals.next() => {

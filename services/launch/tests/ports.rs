@@ -102,8 +102,8 @@ fn strangers_give_way() {
     }
     let (_, figures) = server.get_admin("/metrics");
     for port in ["api", "admin"] {
-        let name = format!("ringside_{port}_displaced_total ");
-        let displaced = figures.lines().find_map(|line| line.strip_prefix(&name)).expect("it is counted");
-        assert!(displaced.parse::<u64>().is_ok_and(|count| count >= 200), "{port}: {displaced}");
+        let name = format!("ringside_{port}_evicted_total ");
+        let evicted = figures.lines().find_map(|line| line.strip_prefix(&name)).expect("it is counted");
+        assert!(evicted.parse::<u64>().is_ok_and(|count| count >= 200), "{port}: {evicted}");
     }
 }

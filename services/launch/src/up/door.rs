@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::http::{Manners, Places, Stream, refusal};
+use super::http::{ConnectionTable, EvictionPolicy, Stream, refusal};
 
 /// What the door is for.
 pub(super) const PATH: &str = "/ws";
@@ -62,7 +62,7 @@ pub(super) fn is_knock(bytes: &[u8]) -> Option<bool> {
 pub(super) struct Door {
     edge: SocketAddr,
     tls: Option<TlsConnector>,
-    places: Arc<Places>,
+    connections: Arc<ConnectionTable>,
 }
 
 impl Door {
@@ -73,23 +73,23 @@ impl Door {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
-        let places = Places::new(CONNECTIONS_MAX, Manners::KeepKnown);
-        Self { edge: SocketAddr::new(here, edge.port()), tls, places }
+        let connections = ConnectionTable::new(CONNECTIONS_MAX, EvictionPolicy::UnauthenticatedOnly);
+        Self { edge: SocketAddr::new(here, edge.port()), tls, connections }
     }
 
     /// What its connections hold.
-    pub(super) fn places(&self) -> &Arc<Places> {
-        &self.places
+    pub(super) fn connections(&self) -> &Arc<ConnectionTable> {
+        &self.connections
     }
 
     /// Waits until nobody is in the door any more.
     pub(super) async fn empty(&self) {
-        self.places.empty().await;
+        self.connections.empty().await;
     }
 
     /// Carries a connection whose first bytes are `first`, to its end.
     pub(super) async fn carry<S: Stream>(&self, mut client: S, peer: SocketAddr, first: &[u8]) {
-        let Some(place) = self.places.take(peer.ip()) else {
+        let Some(slot) = self.connections.take(peer.ip()) else {
             return refuse(&mut client, "There are as many connections as this port takes; try again soon.")
                 .await;
         };
@@ -102,8 +102,8 @@ impl Door {
             }
         };
         let ended = tokio::select! {
-            ended = relay(&mut client, edge, first, || place.seat().known()) => ended,
-            () = place.seat().given_away() => Err(io::ErrorKind::ConnectionReset.into()),
+            ended = relay(&mut client, edge, first, || slot.state().mark_authenticated()) => ended,
+            () = slot.state().evicted() => Err(io::ErrorKind::ConnectionReset.into()),
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection through the door ended early");
@@ -161,7 +161,7 @@ where
         }
         ended = &mut down => {
             ended?;
-            // The edge is done with it; a client that never closes must not keep its place.
+            // The edge is done with it; a client that never closes must not keep its slot.
             timeout(LINGER, up).await.unwrap_or(Ok(()))
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_never_closes_keeps_no_place() {
+    async fn a_client_that_never_closes_keeps_no_slot() {
         let (_client, outer) = tokio::io::duplex(64);
         let (inner, edge) = tokio::io::duplex(64);
         let relayed = tokio::spawn(relay(outer, inner, b"", || ()));

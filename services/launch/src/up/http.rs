@@ -3,8 +3,9 @@
 //! A connection whose first request is for the door goes there untouched, before HTTP is spoken. On one that a proxy has
 //! kept from earlier requests, hyper has read the request's head; then the head is written again for the edge.
 
+mod connections;
 mod host;
-mod places;
+mod pace;
 mod stream;
 mod wire;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
@@ -35,9 +37,9 @@ use tower::Service as _;
 
 use super::door::{self, Door};
 use crate::commands::Failure;
-use host::Misaddressed;
-pub(super) use host::Names;
-pub(super) use places::{Manners, Place, Places};
+pub(super) use connections::{ConnectionSlot, ConnectionTable, EvictionPolicy};
+pub(super) use host::AllowedHosts;
+use host::HostError;
 pub(super) use stream::Stream;
 use wire::Wire;
 pub(super) use wire::refusal;
@@ -66,7 +68,7 @@ pub(super) struct Server {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
-    places: Arc<Places>,
+    connections: Arc<ConnectionTable>,
 }
 
 impl Server {
@@ -84,12 +86,17 @@ impl Server {
         };
         let listener = listen(address).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { listener, address, tls, places: Places::new(CONNECTIONS_MAX, Manners::AllGiveWay) })
+        Ok(Self {
+            listener,
+            address,
+            tls,
+            connections: ConnectionTable::new(CONNECTIONS_MAX, EvictionPolicy::Any),
+        })
     }
 
     /// What its connections hold.
-    pub(super) fn places(&self) -> &Arc<Places> {
-        &self.places
+    pub(super) fn connections(&self) -> &Arc<ConnectionTable> {
+        &self.connections
     }
 
     /// Where it listens, with the port filled in.
@@ -101,11 +108,11 @@ impl Server {
     pub(super) fn serve(
         self,
         router: Router,
-        names: Names,
+        names: AllowedHosts,
         door: Option<Door>,
         mut stop: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
-        let Self { listener, tls, places, .. } = self;
+        let Self { listener, tls, connections, .. } = self;
         let serving = Arc::new(Serving { tls, router, names, door, stop: stop.clone() });
         tokio::spawn(async move {
             loop {
@@ -115,8 +122,8 @@ impl Server {
                 };
                 match accepted {
                     Ok((stream, peer)) => {
-                        let Some(place) = places.take(peer.ip()) else { continue };
-                        drop(tokio::spawn(connection(stream, peer, serving.clone(), place)));
+                        let Some(slot) = connections.take(peer.ip()) else { continue };
+                        drop(tokio::spawn(connection(stream, peer, serving.clone(), slot)));
                     }
                     // Most likely descriptors ran out: those that are open go on.
                     Err(error) => {
@@ -127,7 +134,7 @@ impl Server {
             }
             drop(listener);
             let ended = async {
-                places.empty().await;
+                connections.empty().await;
                 if let Some(door) = &serving.door {
                     door.empty().await;
                 }
@@ -151,7 +158,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 struct Serving {
     tls: Option<TlsAcceptor>,
     router: Router,
-    names: Names,
+    names: AllowedHosts,
     door: Option<Door>,
     stop: watch::Receiver<bool>,
 }
@@ -163,42 +170,42 @@ impl Serving {
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, serving: Arc<Serving>, place: Place) {
+async fn connection(stream: TcpStream, peer: SocketAddr, serving: Arc<Serving>, slot: ConnectionSlot) {
     // Small answers must not wait for the peer's acknowledgement.
     let _ = stream.set_nodelay(true);
     // What we closed, the kernel keeps while its peer reads nothing: it gives that up as well.
     let _ = set_tcp_user_timeout(&stream, UNREAD_CLOSE.as_millis() as u32);
-    let Some(tls) = &serving.tls else { return attend(stream, peer, &serving, place).await };
+    let Some(tls) = &serving.tls else { return attend(stream, peer, &serving, slot).await };
     let accepted = tokio::select! {
         accepted = timeout(HEADER_TIMEOUT, tls.accept(stream)) => accepted,
-        () = place.seat().given_away() => return,
+        () = slot.state().evicted() => return,
     };
     match accepted {
-        Ok(Ok(stream)) => attend(stream, peer, &serving, place).await,
+        Ok(Ok(stream)) => attend(stream, peer, &serving, slot).await,
         Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "a TLS handshake was not done in time"),
     }
 }
 
 /// Sends a connection through the door, or answers its requests.
-async fn attend<S: Stream>(mut stream: S, peer: SocketAddr, serving: &Serving, place: Place) {
+async fn attend<S: Stream>(mut stream: S, peer: SocketAddr, serving: &Serving, slot: ConnectionSlot) {
     let Some(door) = &serving.door else {
-        return drop(answer(stream, Vec::new(), peer, serving, &place).await);
+        return drop(answer(stream, Vec::new(), peer, serving, &slot).await);
     };
     let mut first = Vec::with_capacity(HEADER_BYTES_MAX / 8);
     let knocks = tokio::select! {
         knocks = timeout(HEADER_TIMEOUT, knocks(&mut stream, &mut first)) => knocks,
         () = serving.stopped() => return,
-        () = place.seat().given_away() => return stream.reset_on_close(),
+        () = slot.state().evicted() => return stream.reset_on_close(),
     };
     match knocks {
         Ok(Ok(true)) => {
-            drop(place);
+            drop(slot);
             door.carry(stream, peer, &first).await;
         }
         Ok(Ok(false)) => {
-            if let Some((stream, request)) = answer(stream, first, peer, serving, &place).await {
-                drop(place);
+            if let Some((stream, request)) = answer(stream, first, peer, serving, &slot).await {
+                drop(slot);
                 door.carry(stream, peer, &request).await;
             }
         }
@@ -232,9 +239,9 @@ async fn answer<S: Stream>(
     first: Vec<u8>,
     peer: SocketAddr,
     serving: &Serving,
-    place: &Place,
+    slot: &ConnectionSlot,
 ) -> Option<(S, Vec<u8>)> {
-    let wire = Wire::new(stream, first, place.seat().clone());
+    let wire = Wire::new(stream, first, slot.state().clone());
     let knock = OnceLock::new();
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let is_knock = serving.door.is_some() && request.uri().path() == door::PATH;
@@ -242,6 +249,7 @@ async fn answer<S: Stream>(
             let _ = knock.set(written_again(&request));
         }
         let addressed = serving.names.check(request.version(), request.headers());
+        let is_anonymous = !request.headers().contains_key(AUTHORIZATION);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let mut router = serving.router.clone();
@@ -250,11 +258,17 @@ async fn answer<S: Stream>(
                 return Err(ForTheDoor);
             }
             if let Err(misaddressed) = addressed {
-                return Ok(misaddressed_answer(misaddressed));
+                return Ok(host_refusal(misaddressed));
+            }
+            let state = slot.state();
+            if is_anonymous {
+                state.pace().await;
             }
             let response = router.call(request).await.map_err(|never| match never {})?;
             if response.extensions().get::<Authenticated>().is_some() {
-                place.seat().known();
+                state.mark_authenticated();
+            } else if !is_anonymous {
+                state.pace().await;
             }
             Ok(response)
         }
@@ -268,7 +282,7 @@ async fn answer<S: Stream>(
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),
         () = serving.stopped() => None,
-        () = place.seat().given_away() => {
+        () = slot.state().evicted() => {
             connection.into_parts().io.into_inner().into_inner().reset_on_close();
             return None;
         }
@@ -291,10 +305,10 @@ async fn answer<S: Stream>(
 }
 
 /// Refuses a request that is not for this port, or doesn't say whom it is for; the connection ends with it.
-fn misaddressed_answer(why: Misaddressed) -> Response {
+fn host_refusal(why: HostError) -> Response {
     let (status, code, detail) = match why {
-        Misaddressed::Host => (400, "bad_request", "A request has one `Host` line, which names the server."),
-        Misaddressed::Elsewhere => (
+        HostError::Invalid => (400, "bad_request", "A request has one `Host` line, which names the server."),
+        HostError::NotAllowed => (
             421,
             "misdirected_request",
             "This port does not answer to that name; `admin_names` lists those it does.",
@@ -341,15 +355,15 @@ mod tests {
     /// What a peer is told who says this and no more.
     async fn told(said: &str) -> String {
         let (stop, stopped) = watch::channel(false);
-        let names = Names::All;
+        let names = AllowedHosts::Any;
         let serving = Serving { tls: None, router: Router::new(), names, door: None, stop: stopped };
         let (mut peer, stream) = tokio::io::duplex(4_096);
         peer.write_all(said.as_bytes()).await.expect("it takes it");
         let mut answer = String::new();
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let place = Places::new(1, Manners::AllGiveWay).take(address.ip()).expect("a place");
+        let slot = ConnectionTable::new(1, EvictionPolicy::Any).take(address.ip()).expect("a slot");
         let (_, read) =
-            tokio::join!(attend(stream, address, &serving, place), peer.read_to_string(&mut answer));
+            tokio::join!(attend(stream, address, &serving, slot), peer.read_to_string(&mut answer));
         read.expect("text");
         drop(stop);
         answer

@@ -5,7 +5,9 @@ mod process;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use axum::body::Bytes;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -16,12 +18,13 @@ use ringside_embedded::EmbeddedLog;
 use ringside_ports::{EngineError, Log as _};
 use ringside_types::histogram::BOUNDS_US;
 use ringside_types::{Histogram, HistogramSnapshot, PartitionId, Topic};
+use tokio::sync::Mutex;
 
 use crate::logging;
 
 use super::edge::Edge;
 use super::engines::DataFolder;
-use super::http::Places;
+use super::http::ConnectionTable;
 use super::pipeline::Pipeline;
 use super::watch::Readiness;
 
@@ -58,6 +61,7 @@ pub(super) struct Metrics {
     log: EmbeddedLog,
     processors: Arc<ringside_message::processor::Counters>,
     waiting: Arc<AtomicU64>,
+    last: Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl Metrics {
@@ -67,7 +71,7 @@ impl Metrics {
         pipeline: &Pipeline,
         edge: &Edge,
         ready: &Readiness,
-        ports: [(&'static str, &Arc<Places>); 3],
+        ports: [(&'static str, &Arc<ConnectionTable>); 3],
     ) -> Self {
         let waiting = Arc::<AtomicU64>::default();
         let parts = Parts {
@@ -76,17 +80,30 @@ impl Metrics {
             processors: pipeline.counters.clone(),
             engine: folder.engine.clone(),
             ready: ready.clone(),
-            ports: ports.map(|(name, places)| (name, places.clone())),
+            ports: ports.map(|(name, connections)| (name, connections.clone())),
             waiting: waiting.clone(),
         };
         let mut registry = Registry::default();
         registry.register_collector(Box::new(process::Process::started()));
         registry.sub_registry_with_prefix("ringside").register_collector(Box::new(parts));
-        Self { registry, log: folder.engine.log(), processors: pipeline.counters.clone(), waiting }
+        let (log, processors) = (folder.engine.log(), pipeline.counters.clone());
+        Self { registry, log, processors, waiting, last: Mutex::default() }
     }
 
-    /// All figures, as text.
-    pub(super) async fn text(&self) -> String {
+    /// All figures, as text. Who waits while it is made for another gets the next one, which is made once for all.
+    pub(super) async fn text(&self) -> Bytes {
+        let asked = Instant::now();
+        let mut last = self.last.lock().await;
+        if let Some((_, text)) = last.as_ref().filter(|(made, _)| *made >= asked) {
+            return text.clone();
+        }
+        let made = Instant::now();
+        let text = Bytes::from(self.make().await);
+        *last = Some((made, text.clone()));
+        text
+    }
+
+    async fn make(&self) -> String {
         match self.waiting().await {
             Ok(waiting) => self.waiting.store(waiting, Ordering::Relaxed),
             Err(error) => tracing::warn!(%error, "how much waits in the log can't be told"),
@@ -115,7 +132,7 @@ struct Parts {
     processors: Arc<ringside_message::processor::Counters>,
     engine: ringside_embedded::Engine,
     ready: Readiness,
-    ports: [(&'static str, Arc<Places>); 3],
+    ports: [(&'static str, Arc<ConnectionTable>); 3],
     waiting: Arc<AtomicU64>,
 }
 
@@ -135,9 +152,9 @@ impl Collector for Parts {
             &[("suppressed_lines", "Lines left out: too many of one kind.", logging::suppressed())],
             encoder,
         )?;
-        for (name, places) in &self.ports {
-            let held = ("connections", "Gauge: connections held.", places.held() as u64);
-            let displaced = ("displaced", "Connections that gave way to others.", places.gave_way());
+        for (name, connections) in &self.ports {
+            let held = ("connections", "Gauge: connections held.", connections.held() as u64);
+            let displaced = ("evicted", "Connections that gave way to others.", connections.evictions());
             part(name, &[held, displaced], encoder)?;
         }
         part("bridge", &self.bridge.named(), encoder)?;

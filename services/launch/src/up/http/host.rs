@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, Version};
 
 /// The names that a port answers to.
 #[derive(Clone, Debug)]
-pub(in crate::up) enum Names {
-    /// All: whoever runs it gives it names that it doesn't know.
-    All,
+pub(in crate::up) enum AllowedHosts {
+    /// Any: whoever runs it gives it names that it doesn't know.
+    Any,
     /// The address that it is bound to, `localhost`, and these. A page whose own name was made to resolve to the port's
     /// address (DNS rebinding) names itself, and gets nothing.
     Only {
@@ -23,39 +23,39 @@ pub(in crate::up) enum Names {
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Misaddressed {
+pub(super) enum HostError {
     /// 400: no `Host`, more than one, or none that can be read.
-    Host,
+    Invalid,
     /// 421: for somebody else.
-    Elsewhere,
+    NotAllowed,
 }
 
-impl Names {
+impl AllowedHosts {
     /// Whether a request is for this port.
-    pub(super) fn check(&self, version: Version, headers: &HeaderMap) -> Result<(), Misaddressed> {
+    pub(super) fn check(&self, version: Version, headers: &HeaderMap) -> Result<(), HostError> {
         let mut lines = headers.get_all(HOST).iter();
         let host = match (lines.next(), lines.next()) {
             (Some(host), None) => host,
             // HTTP/1.0 has none.
             (None, _) if version == Version::HTTP_10 => return self.unnamed(),
-            _ => return Err(Misaddressed::Host),
+            _ => return Err(HostError::Invalid),
         };
-        let host = Authority::try_from(host.as_bytes()).map_err(|_| Misaddressed::Host)?;
+        let host = Authority::try_from(host.as_bytes()).map_err(|_| HostError::Invalid)?;
         if host.as_str().contains('@') {
-            return Err(Misaddressed::Host);
+            return Err(HostError::Invalid);
         }
         match self {
-            Self::All => Ok(()),
+            Self::Any => Ok(()),
             Self::Only { bound, names } => {
-                is_ours(host.host(), bound.ip(), names).then_some(()).ok_or(Misaddressed::Elsewhere)
+                is_ours(host.host(), bound.ip(), names).then_some(()).ok_or(HostError::NotAllowed)
             }
         }
     }
 
-    fn unnamed(&self) -> Result<(), Misaddressed> {
+    fn unnamed(&self) -> Result<(), HostError> {
         match self {
-            Self::All => Ok(()),
-            Self::Only { .. } => Err(Misaddressed::Elsewhere),
+            Self::Any => Ok(()),
+            Self::Only { .. } => Err(HostError::NotAllowed),
         }
     }
 }
@@ -76,9 +76,9 @@ mod tests {
 
     use super::*;
 
-    fn check(bound: &str, hosts: &[&str]) -> Result<(), Misaddressed> {
+    fn check(bound: &str, hosts: &[&str]) -> Result<(), HostError> {
         let bound = SocketAddr::new(bound.parse().expect("an address"), 8082);
-        let names = Names::Only { bound, names: vec!["metrics.example.org".into()] };
+        let names = AllowedHosts::Only { bound, names: vec!["metrics.example.org".into()] };
         let mut headers = HeaderMap::new();
         for host in hosts {
             headers.append(HOST, HeaderValue::from_str(host).expect("a value"));
@@ -100,7 +100,7 @@ mod tests {
             ("::", "[2001:db8::1]", true),
             ("0.0.0.0", "evil.example.org", false),
         ] {
-            let expected = if is_ours { Ok(()) } else { Err(Misaddressed::Elsewhere) };
+            let expected = if is_ours { Ok(()) } else { Err(HostError::NotAllowed) };
             assert_eq!(check(bound, &[host]), expected, "{host} at {bound}");
         }
     }
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn none_two_and_unreadable_ones_are_refused() {
         for hosts in [&[][..], &["localhost", "localhost"], &[""], &["a b"], &["user@localhost"], &["a/b"]] {
-            assert_eq!(check("127.0.0.1", hosts), Err(Misaddressed::Host), "{hosts:?}");
+            assert_eq!(check("127.0.0.1", hosts), Err(HostError::Invalid), "{hosts:?}");
         }
-        let old = Names::All.check(Version::HTTP_10, &HeaderMap::new());
+        let old = AllowedHosts::Any.check(Version::HTTP_10, &HeaderMap::new());
         assert_eq!(old, Ok(()), "HTTP/1.0 has no Host");
     }
 }

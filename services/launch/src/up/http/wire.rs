@@ -1,7 +1,7 @@
 //! A connection as hyper sees it: with the bytes that were looked at before, and with whole refusals.
 //!
 //! What hyper's parser refuses never reaches the router: it is answered with a status and nothing else. Such an answer
-//! is known by its shape, and a problem with the headers of every other answer goes out in its place.
+//! is known by its shape, and a problem with the headers of every other answer goes out in its slot.
 
 mod framing;
 mod progress;
@@ -16,7 +16,7 @@ use ringside_websocket::handshake::write_refusal;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::places::Seat;
+use super::connections::ConnectionState;
 use super::stream::Stream;
 use framing::Framing;
 use progress::{Progress, Taken};
@@ -76,13 +76,13 @@ pub(super) struct Wire<S> {
     instead: Option<(Vec<u8>, usize)>,
     framing: Framing,
     progress: Progress,
-    seat: Arc<Seat>,
+    state: Arc<ConnectionState>,
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(stream: S, first: Vec<u8>, seat: Arc<Seat>) -> Self {
+    pub(super) fn new(stream: S, first: Vec<u8>, state: Arc<ConnectionState>) -> Self {
         let (framing, progress) = (Framing::default(), Progress::default());
-        Self { stream, first, given: 0, instead: None, framing, progress, seat }
+        Self { stream, first, given: 0, instead: None, framing, progress, state }
     }
 
     /// The connection itself, once all that was read before has been given.
@@ -109,7 +109,7 @@ impl<S: Stream> Wire<S> {
     fn judge<T: Taken>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let judged = self.progress.judge(cx, polled);
         match &judged {
-            Poll::Ready(Ok(_)) => self.seat.moved(),
+            Poll::Ready(Ok(_)) => self.state.touch(),
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
                 self.stream.reset_on_close();
             }
@@ -130,7 +130,7 @@ impl<S: Stream> AsyncRead for Wire<S> {
         ready!(wire.read(cx, buffer))?;
         let new = &mut buffer.filled_mut()[before..];
         if !new.is_empty() {
-            wire.seat.moved();
+            wire.state.touch();
         }
         if let Some(at) = wire.framing.bare_line_feed(new) {
             // No head may hold this byte: hyper answers 400, as for everything else that is no HTTP.

@@ -97,7 +97,7 @@ mod tests {
 
     use super::super::Wire;
     use super::*;
-    use crate::up::http::places::{Manners, Places};
+    use crate::up::http::connections::{ConnectionTable, EvictionPolicy};
 
     /// How long a peer is written to that takes so many bytes after each pause.
     async fn patience(bytes: usize, pause: Duration) -> Duration {
@@ -112,8 +112,8 @@ mod tests {
                 }
             }
         });
-        let place = Places::new(1, Manners::AllGiveWay).take([127, 0, 0, 1].into()).expect("a place");
-        let mut wire = Wire::new(stream, Vec::new(), place.seat().clone());
+        let slot = ConnectionTable::new(1, EvictionPolicy::Any).take([127, 0, 0, 1].into()).expect("a slot");
+        let mut wire = Wire::new(stream, Vec::new(), slot.state().clone());
         let written = wire.write_all(&[7; 1_000_000]).await;
         reading.abort();
         if let Err(error) = written {

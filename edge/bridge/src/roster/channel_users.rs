@@ -12,7 +12,7 @@ const FEW: usize = 32;
 
 /// Users by channel.
 #[derive(Debug, Default)]
-pub(super) struct Attendance(HashMap<ChannelId, Users, RandomState>);
+pub(super) struct ChannelUsers(HashMap<ChannelId, Users, RandomState>);
 
 /// Most channels have few members on one edge, and there are many channels: a list takes a fifth of a set's memory.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ enum Users {
     Many(HashSet<UserId, RandomState>),
 }
 
-impl Attendance {
+impl ChannelUsers {
     /// The user was not in it.
     pub(super) fn add(&mut self, channel: ChannelId, user: UserId) {
         match self.0.entry(channel) {
@@ -110,21 +110,21 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_set_for_each_channel(steps in prop::collection::vec((0..2_u128, 0..60_u128, any::<bool>()), 0..400)) {
-            let (mut attendance, mut model) = (Attendance::default(), BTreeSet::new());
+            let (mut channel_users, mut model) = (ChannelUsers::default(), BTreeSet::new());
             for (channel, user, comes) in steps {
                 let (channel, user) = (ChannelId(Uuid::from_u128(channel)), UserId(Uuid::from_u128(user)));
                 if comes && model.insert((channel, user)) {
-                    attendance.add(channel, user);
+                    channel_users.add(channel, user);
                 } else if !comes {
                     model.remove(&(channel, user));
-                    attendance.remove(channel, user);
+                    channel_users.remove(channel, user);
                 }
             }
             for channel in [0, 1, 2].map(|number| ChannelId(Uuid::from_u128(number))) {
-                let here: BTreeSet<_> = attendance.of(channel).map(|user| (channel, user)).collect();
+                let here: BTreeSet<_> = channel_users.of(channel).map(|user| (channel, user)).collect();
                 let expected: BTreeSet<_> = model.iter().filter(|(one, _)| *one == channel).copied().collect();
                 prop_assert_eq!(&here, &expected);
-                prop_assert_eq!(attendance.0.contains_key(&channel), !expected.is_empty(), "nothing empty is kept");
+                prop_assert_eq!(channel_users.0.contains_key(&channel), !expected.is_empty(), "nothing empty is kept");
             }
         }
     }

@@ -9,18 +9,18 @@ use ringside_session::mail::ReadRequest;
 
 /// Reads by a key, each with the instant up to which it waits.
 #[derive(Debug)]
-pub(crate) struct Awaiting<K> {
+pub(crate) struct PendingReads<K> {
     reads: HashMap<K, Vec<(ReadRequest, Instant)>, RandomState>,
     count: usize,
 }
 
-impl<K> Default for Awaiting<K> {
+impl<K> Default for PendingReads<K> {
     fn default() -> Self {
         Self { reads: HashMap::default(), count: 0 }
     }
 }
 
-impl<K: Hash + Eq> Awaiting<K> {
+impl<K: Hash + Eq> PendingReads<K> {
     pub(crate) fn len(&self) -> usize {
         self.count
     }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn each_read_comes_back_once() {
-        let (mut awaiting, now) = (Awaiting::default(), Instant::now());
+        let (mut awaiting, now) = (PendingReads::default(), Instant::now());
         let second = Duration::from_secs(1);
         for token in 1..=6 {
             awaiting.add(token % 2, read(token), now + second * token as u32);

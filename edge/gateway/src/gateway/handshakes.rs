@@ -9,10 +9,10 @@ use crate::connection::Table;
 /// In the order in which they came, those included that have asked or gone since, as long as somebody before them has not.
 /// All of it is of the last handshake timeout.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers(VecDeque<ConnectionId>);
+pub(crate) struct PendingHandshakes(VecDeque<ConnectionId>);
 
-impl Strangers {
-    pub(crate) fn came(&mut self, connection: ConnectionId, table: &mut Table) {
+impl PendingHandshakes {
+    pub(crate) fn add(&mut self, connection: ConnectionId, table: &mut Table) {
         self.0.push_back(connection);
         self.forget_others(table);
     }
@@ -25,6 +25,6 @@ impl Strangers {
     }
 
     fn forget_others(&mut self, table: &mut Table) {
-        while self.0.pop_front_if(|connection| !table.is_stranger(*connection)).is_some() {}
+        while self.0.pop_front_if(|connection| !table.is_in_handshake(*connection)).is_some() {}
     }
 }
