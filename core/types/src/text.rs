@@ -31,8 +31,8 @@ pub fn has_hidden(text: &str) -> bool {
     text.chars().any(is_hidden)
 }
 
-/// Characters without a shape of their own: formats, controls, and those that a display leaves out
-/// (Default_Ignorable_Code_Point of Unicode).
+/// Characters without a shape of their own: formats, controls, and those that a display leaves out, which Unicode calls
+/// Default_Ignorable_Code_Point.
 fn is_hidden(one: char) -> bool {
     let category = one.general_category();
     matches!(category, GeneralCategory::Control | GeneralCategory::Format | GeneralCategory::Unassigned)

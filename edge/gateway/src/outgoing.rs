@@ -25,7 +25,7 @@ impl Outgoing {
         self.waiting.len() >= REQUESTS_WAITING_MAX
     }
 
-    /// How many wait.
+    /// Requests that the bridge has not taken yet.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }

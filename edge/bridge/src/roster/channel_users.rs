@@ -10,7 +10,7 @@ use ringside_types::{ChannelId, UserId};
 /// So many users are searched one by one.
 const FEW: usize = 32;
 
-/// Users by channel.
+/// The users who have a standing in each channel.
 #[derive(Debug, Default)]
 pub(super) struct ChannelUsers(HashMap<ChannelId, Users, RandomState>);
 

@@ -24,7 +24,7 @@ const REQUEST_EVERY: Duration = Duration::from_millis(800);
 pub(super) const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
 
-/// What was measured.
+/// Which of the three times a sample is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// From the message to its ack.
@@ -43,7 +43,7 @@ pub(super) struct Sample {
     pub outcome: Result<Duration, String>,
 }
 
-/// Two who chat.
+/// Two honest users who send messages to each other.
 pub(super) struct Pair {
     pub speaker: Account,
     pub listener: Account,

@@ -10,7 +10,7 @@ pub(super) const HEAD: &str = "\
 | attack | sent | ack, ms | delivery, ms | REST, ms | RSS, MiB | verdict |
 |---|--:|--:|--:|--:|--:|---|";
 
-/// One line.
+/// An attack's line of the table, as Markdown.
 pub(super) fn row(outcome: &Outcome, faults: &[String]) -> String {
     let Outcome { name, sent, quiet, under, resident, .. } = outcome;
     let mut row = format!("| {name} | {sent} |");

@@ -30,10 +30,10 @@ const RESIDENT_EVERY: Duration = Duration::from_millis(50);
 /// Seconds of an attack in the short run.
 const SHORT_SECONDS: u64 = 2;
 
-/// `ringside-load abuse`.
+/// What `ringside-load abuse` takes.
 #[derive(Clone, Debug, Args)]
 pub struct AbuseOptions {
-    /// The server.
+    /// Which server is started, and how.
     #[command(flatten)]
     pub server: ServerOptions,
     /// How long each attack lasts.
@@ -59,13 +59,13 @@ pub struct AbuseOptions {
 /// Why there is no verdict.
 #[derive(Debug, Error)]
 pub enum AbuseError {
-    /// No server.
+    /// The server could not be started.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// A request was not answered as the contract says, before any attack.
     #[error(transparent)]
     Rest(#[from] RestError),
-    /// The system refused.
+    /// The descriptor limit or a file could not be had.
     #[error("{0}")]
     Io(#[from] std::io::Error),
     /// No attack has such a name.

@@ -23,7 +23,7 @@ const PLACES: &[(&str, Port, &str, &str)] = &[
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \
                        dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// All of them.
+/// What strangers do on each port that there is.
 pub(super) fn attacks() -> Vec<Attack> {
     let mut attacks = Vec::new();
     for &(place, port, path, headers) in PLACES {

@@ -64,7 +64,7 @@ impl Template {
         Self(parts)
     }
 
-    /// Appends it, filled.
+    /// Appends the template with fresh ids in its gaps.
     pub(super) fn write(&self, out: &mut Vec<u8>, ids: &mut Ids) {
         for part in &self.0 {
             match part {

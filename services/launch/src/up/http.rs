@@ -257,12 +257,12 @@ async fn answer<S: Stream>(
             if is_knock {
                 return Err(ForTheDoor);
             }
-            if let Err(misaddressed) = addressed {
-                return Ok(host_refusal(misaddressed));
-            }
             let state = slot.state();
-            if is_anonymous {
+            if is_anonymous || addressed.is_err() {
                 state.pace().await;
+            }
+            if let Err(error) = addressed {
+                return Ok(host_refusal(error));
             }
             let response = router.call(request).await.map_err(|never| match never {})?;
             if response.extensions().get::<Authenticated>().is_some() {
@@ -283,7 +283,7 @@ async fn answer<S: Stream>(
         ended = &mut connection => Some(ended),
         () = serving.stopped() => None,
         () = slot.state().evicted() => {
-            connection.into_parts().io.into_inner().into_inner().reset_on_close();
+            connection.into_parts().io.into_inner().reset_on_close();
             return None;
         }
     };

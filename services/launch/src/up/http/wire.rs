@@ -93,6 +93,11 @@ impl<S> Wire<S> {
 }
 
 impl<S: Stream> Wire<S> {
+    /// See [`Stream::reset_on_close`].
+    pub(super) fn reset_on_close(&self) {
+        self.stream.reset_on_close();
+    }
+
     /// What was read before, then what comes.
     fn read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let rest = &self.first[self.given..];
