@@ -55,7 +55,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Connections open now (a gauge).
+    /// Gauge: connections open now.
     connections,
     /// Connections accepted.
     accepted,

@@ -28,28 +28,8 @@ use super::http::ConnectionTable;
 use super::pipeline::Pipeline;
 use super::watch::Readiness;
 
-/// Figures that go up and down; all others only grow.
-const GAUGES: [&str; 19] = [
-    "admissions_waiting",
-    "channels",
-    "connections",
-    "deliveries_waiting",
-    "epoch",
-    "lag_ms",
-    "open",
-    "reads_waiting",
-    "ready",
-    "receipts_paced",
-    "requests_waiting",
-    "seated",
-    "senders_waiting",
-    "signals_waiting",
-    "statuses_waiting",
-    "subscriptions_waiting",
-    "typists",
-    "users",
-    "waiting",
-];
+/// What is said of a figure that goes up and down begins so; all others only grow.
+const GAUGE: &str = "Gauge: ";
 
 /// Name, meaning, value.
 type Figure = (&'static str, &'static str, u64);
@@ -212,7 +192,7 @@ impl Parts {
         for (index, (name, help, _)) in first.iter().enumerate() {
             let values: Vec<_> =
                 shards.iter().enumerate().map(|(shard, figures)| (Some(shard), figures[index].2)).collect();
-            encode(&format!("{part}_{name}"), name, help, &values, encoder)?;
+            encode(&format!("{part}_{name}"), help, &values, encoder)?;
         }
         Ok(())
     }
@@ -222,19 +202,18 @@ impl Parts {
 fn part(part: &str, figures: &[Figure], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     for (name, help, value) in figures {
         let full = if part.is_empty() { (*name).to_owned() } else { format!("{part}_{name}") };
-        encode(&full, name, help, &[(None, *value)], encoder)?;
+        encode(&full, help, &[(None, *value)], encoder)?;
     }
     Ok(())
 }
 
 fn encode(
     full: &str,
-    name: &str,
     help: &str,
     values: &[(Option<usize>, u64)],
     encoder: &mut DescriptorEncoder<'_>,
 ) -> fmt::Result {
-    let is_gauge = GAUGES.contains(&name);
+    let is_gauge = help.trim().starts_with(GAUGE);
     let kind = if is_gauge { MetricType::Gauge } else { MetricType::Counter };
     let metric = encoder.encode_descriptor(full, &sentence(help), None, kind)?;
     each(metric, values, |encoder, value| {
@@ -280,7 +259,7 @@ fn each<V>(
 /// A line of documentation as HELP has it: the encoder ends it with a full stop, and TYPE says what is a gauge.
 fn sentence(help: &str) -> String {
     let help = help.trim().trim_end_matches('.');
-    let help = help.strip_prefix("Gauge: ").unwrap_or(help);
+    let help = help.strip_prefix(GAUGE).unwrap_or(help);
     let mut letters = help.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
@@ -294,8 +273,12 @@ fn processor_figures(counters: &ringside_message::processor::Counters, waiting: 
         ("rejections", "Messages rejected after their acknowledgement.", read(&counters.rejections)),
         ("dead", "Records that could not be processed.", read(&counters.dead)),
         ("replays", "Times that a partition was opened anew after a failure.", read(&counters.replays)),
-        ("lag_ms", "Age of the last record applied when its batch was committed.", read(&counters.lag_ms)),
-        ("waiting", "Records of the log that are not committed yet.", read(waiting)),
+        (
+            "lag_ms",
+            "Gauge: age of the last record applied when its batch was committed.",
+            read(&counters.lag_ms),
+        ),
+        ("waiting", "Gauge: records of the log that are not committed yet.", read(waiting)),
     ]
 }
 
