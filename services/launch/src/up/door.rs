@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringside_websocket::handshake::MAX_HEAD_BYTES;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -32,30 +31,11 @@ const LINGER: Duration = Duration::from_secs(5);
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How the edge's answer begins to who may come in.
 const LET_IN: &[u8] = b"HTTP/1.1 101 ";
-/// A request's method is no longer than this; then its path begins.
-const METHOD_BYTES_MAX: usize = 16;
-/// So many bytes tell whether a request is for the door.
-pub(super) const KNOCK_BYTES: usize = METHOD_BYTES_MAX + 1 + PATH.len() + 1;
-
-const _: () = assert!(KNOCK_BYTES < BUFFER_BYTES && BUFFER_BYTES <= MAX_HEAD_BYTES);
-
-/// Whether the beginning of a request asks for [`PATH`]; `None`: more bytes will tell.
-pub(super) fn is_knock(bytes: &[u8]) -> Option<bool> {
-    let method_len = bytes.iter().position(|byte| !byte.is_ascii_uppercase()).unwrap_or(bytes.len());
-    if method_len > METHOD_BYTES_MAX {
-        return Some(false);
-    }
-    let space = match bytes.get(method_len) {
-        None => return None,
-        Some(b' ') => method_len,
-        Some(_) => return Some(false),
-    };
-    let target = &bytes[space + 1..];
-    match target.get(..PATH.len()) {
-        None if PATH.as_bytes().starts_with(target) => None,
-        Some(path) if path == PATH.as_bytes() => target.get(PATH.len()).map(|next| b" ?#\r\n".contains(next)),
-        _ => Some(false),
-    }
+/// Whether a request that begins so asks for [`PATH`].
+pub(super) fn is_knock(request: &[u8]) -> bool {
+    let target = request.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
+    let behind = target.strip_prefix(PATH.as_bytes());
+    behind.is_some_and(|behind| behind.first().is_some_and(|next| b" ?#\r\n".contains(next)))
 }
 
 /// The way to the edge.
@@ -191,20 +171,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_knock_is_known_by_its_first_bytes() {
-        let check =
-            |bytes: &str, known: Option<bool>| assert_eq!(is_knock(bytes.as_bytes()), known, "{bytes}");
+    fn a_knock_asks_for_the_path() {
         for whole in ["GET /ws HTTP/1.1\r\n", "HEAD /ws?a=b HTTP/1.1", "POST /ws\r\n", "GET /ws\n"] {
-            let told_at = (1..=whole.len()).find(|&len| is_knock(&whole.as_bytes()[..len]).is_some());
-            assert!(told_at.is_some_and(|len| len <= KNOCK_BYTES), "{whole}");
-            check(whole, Some(true));
+            assert!(is_knock(whole.as_bytes()), "{whole}");
         }
-        for other in ["GET / HTTP/1.1", "GET /wss HTTP/1.1", "GET /ws/ HTTP/1.1", "GET /w", "\r\nGET /ws "] {
-            check(other, if other == "GET /w" { None } else { Some(false) });
+        for other in [
+            "GET / HTTP/1.1",
+            "GET /wss HTTP/1.1",
+            "GET /ws/ HTTP/1.1",
+            "GET /w",
+            "\r\nGET /ws ",
+            "",
+            "\x16\x03\x01",
+        ] {
+            assert!(!is_knock(other.as_bytes()), "{other}");
         }
-        check("", None);
-        check("NOTAMETHODATALLSURELY", Some(false));
-        check("\x16\x03\x01", Some(false));
     }
 
     #[tokio::test(start_paused = true)]

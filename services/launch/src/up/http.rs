@@ -4,6 +4,7 @@
 //! kept from earlier requests, hyper has read the request's head; then the head is written again for the edge.
 
 mod connections;
+mod head;
 mod host;
 mod pace;
 mod stream;
@@ -26,8 +27,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ringside_api::Authenticated;
 use ringside_types::security::SECURITY_HEADERS;
+use ringside_websocket::handshake::MAX_HEAD_BYTES;
 use rustix::net::sockopt::set_tcp_user_timeout;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -51,7 +53,7 @@ const CONNECTIONS_MAX: usize = 4_096;
 const BACKLOG: u32 = 4_096;
 /// A request's headers must be complete, and a TLS handshake done, within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's headers at the most.
+/// Bytes of a request's headers at the most; the edge takes fewer.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// A refused accept is tried again after this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -62,6 +64,8 @@ const UNREAD_CLOSE: Duration = Duration::from_secs(25);
 const GRACE: Duration = Duration::from_secs(3);
 
 const _: () = assert!(HEADER_BYTES_MAX >= 8_192, "hyper takes no smaller buffer");
+const _: () =
+    assert!(HEADER_BYTES_MAX > MAX_HEAD_BYTES, "the edge refuses heads that are too long for it itself");
 
 /// A port that is taken and not served yet.
 pub(super) struct Server {
@@ -187,44 +191,28 @@ async fn connection(stream: TcpStream, peer: SocketAddr, serving: Arc<Serving>, 
     }
 }
 
-/// Sends a connection through the door, or answers its requests.
+/// Reads the first request, and sends the connection through the door or answers it.
 async fn attend<S: Stream>(mut stream: S, peer: SocketAddr, serving: &Serving, slot: ConnectionSlot) {
-    let Some(door) = &serving.door else {
-        return drop(answer(stream, Vec::new(), peer, serving, &slot).await);
-    };
-    let mut first = Vec::with_capacity(HEADER_BYTES_MAX / 8);
-    let knocks = tokio::select! {
-        knocks = timeout(HEADER_TIMEOUT, knocks(&mut stream, &mut first)) => knocks,
+    let mut first = Vec::new();
+    let read = tokio::select! {
+        read = timeout(HEADER_TIMEOUT, head::read(&mut stream, &mut first, HEADER_BYTES_MAX)) => read,
         () = serving.stopped() => return,
         () = slot.state().evicted() => return stream.reset_on_close(),
     };
-    match knocks {
-        Ok(Ok(true)) => {
-            drop(slot);
-            door.carry(stream, peer, &first).await;
-        }
-        Ok(Ok(false)) => {
-            if let Some((stream, request)) = answer(stream, first, peer, serving, &slot).await {
-                drop(slot);
-                door.carry(stream, peer, &request).await;
-            }
-        }
-        Err(_) if !first.is_empty() => too_late(stream).await,
+    match read {
+        Ok(Ok(())) => {}
+        Err(_) if !first.is_empty() => return too_late(stream).await,
         // It went, or said nothing for too long.
-        Ok(Err(_)) | Err(_) => {}
+        Ok(Err(_)) | Err(_) => return,
     }
-}
-
-/// Reads until it is known whether the first request is for the door.
-async fn knocks(stream: &mut (impl AsyncRead + Unpin), first: &mut Vec<u8>) -> io::Result<bool> {
-    loop {
-        if let Some(known) = door::is_knock(first) {
-            return Ok(known);
-        }
-        debug_assert!(first.len() <= door::KNOCK_BYTES);
-        if stream.read_buf(first).await? == 0 {
-            return if first.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(false) };
-        }
+    // Boxed, so that who waits here does not take the room of what comes next.
+    let for_the_door = match &serving.door {
+        Some(_) if door::is_knock(&first) => Some((stream, first)),
+        _ => Box::pin(answer(stream, first, peer, serving, &slot)).await,
+    };
+    if let (Some(door), Some((stream, request))) = (&serving.door, for_the_door) {
+        drop(slot);
+        Box::pin(door.carry(stream, peer, &request)).await;
     }
 }
 
@@ -351,6 +339,7 @@ fn written_again(request: &hyper::Request<Incoming>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncReadExt as _;
 
     /// What a peer is told who says this and no more.
     async fn told(said: &str) -> String {
