@@ -6,8 +6,9 @@
 use ringside_types::authorization::{ChannelKind, Role, allowed};
 use ringside_types::limits::{MESSAGE_EMOJI_MAX, REACTION_USERS_SHOWN};
 use ringside_types::{ErrorCode, MessageId};
+use ringside_wire::mention::Mentions;
 use ringside_wire::records::{
-    Amend, Amended, ChangeBody, Edited, Reacted, Reaction, amend, amended, change_body,
+    self, Amend, Amended, ChangeBody, Edited, Reacted, Reaction, amend, amended, change_body, effective,
 };
 use ringside_wire::{InvalidRecord, channel_id, client_id, encode, user_id};
 
@@ -93,7 +94,7 @@ impl Partition {
             role,
             sees_above: channel.sees_above(key.sender_id, id),
         };
-        let change = match asked.decide(target, amend.change.as_ref(), known, &mut batch.rows)? {
+        let mut change = match asked.decide(target, amend, known, &mut batch.rows)? {
             Verdict::Effective(change) => change,
             Verdict::Idle => return Ok(()),
             Verdict::Refused(code) => {
@@ -101,11 +102,23 @@ impl Partition {
                 return Ok(());
             }
         };
+        // Whom an edit names is content: the store has it with the message alone.
+        let made = match &mut change {
+            amended::Change::Edited(edited) => Some(std::mem::take(edited)),
+            _ => None,
+        };
         let amended =
             Amended { message_id: target.0, actor_id: amend.sender_id.clone(), change: Some(change) };
         let body = ChangeBody { event: Some(change_body::Event::Amended(amended)) };
         let row = channel.change(id, stamp, encode(&body));
-        let event = effective_of_change(&row, known.messages.get(&target), amend.sender.clone())?;
+        let mut event = effective_of_change(&row, known.messages.get(&target), amend.sender.clone())?;
+        if let Some(effective::Event::Amended(Amended {
+            change: Some(amended::Change::Edited(edited)), ..
+        })) = &mut event.event
+            && let Some(Edited { mentions, earlier, .. }) = made
+        {
+            (edited.mentions, edited.earlier) = (mentions, earlier);
+        }
         route(&self.slots, channel, key.channel_id, &event, batch);
         batch.rows.keys.push(KeyRow::new(key, id, previous, row.seq, stamp));
         batch.rows.changes.push(row);
@@ -130,7 +143,7 @@ impl Asked {
     fn decide(
         &self,
         target: MessageId,
-        change: Option<&amend::Change>,
+        amend: &Amend,
         known: &mut Known,
         rows: &mut Rows,
     ) -> Result<Verdict, InvalidRecord> {
@@ -142,12 +155,12 @@ impl Asked {
             return Ok(Verdict::Refused(ErrorCode::NotFound));
         }
         let is_there = message.is_there_at(self.id);
-        match change.ok_or(InvalidRecord::Field("change"))? {
+        match amend.change.as_ref().ok_or(InvalidRecord::Field("change"))? {
             // A message that is gone stays gone, whoever says so again.
             amend::Change::Deleted(_) if !is_there && message.message_id < self.id => Ok(Verdict::Idle),
             _ if !is_there => Ok(Verdict::Refused(ErrorCode::NotFound)),
             change if let Err(code) = self.may(change, message) => Ok(Verdict::Refused(code)),
-            amend::Change::Content(content) => Ok(self.edit(message, content, rows)),
+            amend::Change::Content(content) => self.edit(message, content, amend.mentions.as_ref(), rows),
             amend::Change::Deleted(_) => Ok(self.delete(message, rows)),
             amend::Change::Reaction(reaction) => Ok(self.react(target, reaction, known, rows)),
             amend::Change::Pinned(pinned) => Ok(self.pin(target, *pinned, known, rows)),
@@ -161,17 +174,31 @@ impl Asked {
             .map_err(|refusal| refusal.code())
     }
 
-    fn edit(&self, message: &mut MessageRow, content: &str, rows: &mut Rows) -> Verdict {
+    fn edit(
+        &self,
+        message: &mut MessageRow,
+        content: &str,
+        mentions: Option<&records::Mentions>,
+        rows: &mut Rows,
+    ) -> Result<Verdict, InvalidRecord> {
+        let earlier = Mentions::in_metadata(&message.metadata);
+        let named = mentions.map(Mentions::from_record).transpose()?;
+        let metadata = match named.as_ref().filter(|named| **named != earlier) {
+            Some(named) => named.written_into(&message.metadata),
+            None => message.metadata.clone(),
+        };
         // A deletion at or above this record is not seen; the store keeps its later row all the same.
         *message = MessageRow {
             content: content.to_owned(),
+            metadata,
             edited_record: self.id,
             deleted_record: MessageId::ZERO,
             stamp: self.stamp,
             ..message.clone()
         };
         rows.messages.push(message.clone());
-        Verdict::Effective(amended::Change::Edited(Edited::default()))
+        let (mentions, earlier) = (named.map(|named| named.to_record()), Some(earlier.to_record()));
+        Ok(Verdict::Effective(amended::Change::Edited(Edited { mentions, earlier, ..Edited::default() })))
     }
 
     fn delete(&self, message: &mut MessageRow, rows: &mut Rows) -> Verdict {

@@ -108,6 +108,8 @@ fn edited_of(row: &MessageRow, sender: Option<records::Profile>) -> Edited {
         seq: row.seq,
         edited_at_ms: edited_at_ms(row),
         deleted: row.is_deleted(),
+        mentions: None,
+        earlier: None,
     }
 }
 

@@ -10,8 +10,8 @@ use ringside_types::authorization::Operation;
 use ringside_types::limits::{IDEMPOTENCY_WINDOW_MS, MESSAGE_EMOJI_MAX};
 use ringside_types::{ChannelId, ClientId, MessageId, RINGSIDE_EPOCH_MS, UnixMillis, UserId};
 use ringside_wire::records::{
-    Amend, Channel, ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, Reaction,
-    Send, Settings, amend, command,
+    Amend, Channel, ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, Mentions,
+    Reaction, Send, Settings, amend, command,
 };
 use support::{Death, Outcome, PARTITION, Record, Tables, run};
 use uuid::Uuid;
@@ -231,6 +231,8 @@ fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>, ids: &[MessageId]) -> co
                 message_id: before(back).0,
                 sender: None,
                 origin: None,
+                mentions: matches!(how, How::Edit)
+                    .then(|| Mentions { users: vec![id(client).into()], everyone: client % 3 == 0 }),
                 change: Some(change),
             })
         }

@@ -323,6 +323,9 @@ pub struct ErrorPayload<'a> {
     /// When to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// The channel, where it is about one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_id: Option<ChannelId>,
 }
 
 #[derive(Serialize)]
@@ -363,8 +366,12 @@ mod tests {
             text(Some("a\"b"), &Event::Ack(Ack::RECEIVED)),
             r#"{"type":"message.ack","id":"a\"b","payload":{"status":"received"}}"#
         );
-        let error =
-            ErrorPayload { code: ErrorCode::RateLimited, message: "Slow down.", retry_after_ms: Some(7) };
+        let error = ErrorPayload {
+            code: ErrorCode::RateLimited,
+            message: "Slow down.",
+            retry_after_ms: Some(7),
+            channel_id: None,
+        };
         assert_eq!(
             text(Some("x"), &Event::Error(error)),
             r#"{"id":"x","type":"error","payload":{"code":"rate_limited","message":"Slow down.","retry_after_ms":7}}"#

@@ -7,6 +7,8 @@ use ringside_types::limits::MENTIONS_MAX;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::{InvalidRecord, records, user_id};
+
 /// `@channel` names everyone in the channel. Nobody can be called so.
 pub const EVERYONE: &str = "channel";
 /// Where in the metadata mentions stand: user ids, and [`EVERYONE`].
@@ -52,6 +54,21 @@ impl Mentions {
             }
         }
         mentions
+    }
+
+    /// As a record has them.
+    pub fn to_record(&self) -> records::Mentions {
+        let users = self.users.iter().map(|user| user.as_bytes().to_vec().into()).collect();
+        records::Mentions { users, everyone: self.everyone }
+    }
+
+    /// What a record says.
+    ///
+    /// # Errors
+    /// A user's id is none.
+    pub fn from_record(record: &records::Mentions) -> Result<Self, InvalidRecord> {
+        let users = record.users.iter().map(|user| user_id(user)).collect::<Result<_, _>>()?;
+        Ok(Self { users, everyone: record.everyone })
     }
 
     /// A message's metadata (a JSON object, or empty) with these mentions in the place of whatever it said of mentions;
@@ -224,6 +241,16 @@ mod tests {
             assert_eq!(written, format!("{{{beside}{list}}}"));
             assert_eq!(Mentions::in_metadata(&written), mentions);
         }
+    }
+
+    #[test]
+    fn a_record_says_whom_they_name() {
+        for everyone in [false, true] {
+            let mentions = Mentions { users: vec![UserId(Uuid::from_u128(1))], everyone };
+            assert_eq!(Mentions::from_record(&mentions.to_record()).ok(), Some(mentions));
+        }
+        let invalid = records::Mentions { users: vec![vec![1].into()], everyone: false };
+        assert!(Mentions::from_record(&invalid).is_err());
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub struct Amend {
     pub sender: ::core::option::Option<Profile>,
     #[prost(message, optional, tag = "6")]
     pub origin: ::core::option::Option<Origin>,
+    /// whom an edit names; absent: they stay as they are
+    #[prost(message, optional, tag = "11")]
+    pub mentions: ::core::option::Option<Mentions>,
     #[prost(oneof = "amend::Change", tags = "7, 8, 9, 10")]
     pub change: ::core::option::Option<amend::Change>,
 }
@@ -88,6 +91,13 @@ pub mod amend {
         #[prost(bool, tag = "10")]
         Pinned(bool),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Mentions {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub users: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+    #[prost(bool, tag = "2")]
+    pub everyone: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reaction {
@@ -398,6 +408,11 @@ pub struct Edited {
     /// since then
     #[prost(bool, tag = "4")]
     pub deleted: bool,
+    /// Whom it names, and whom the message named before; there when the edit is made, and never again.
+    #[prost(message, optional, tag = "5")]
+    pub mentions: ::core::option::Option<Mentions>,
+    #[prost(message, optional, tag = "6")]
+    pub earlier: ::core::option::Option<Mentions>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Reacted {

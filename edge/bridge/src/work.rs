@@ -8,15 +8,15 @@ use ringside_domain::rows::{Key, KeyRow, Wanted};
 use ringside_domain::seat::FENCE;
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
-use ringside_ports::mentions::with_mentions;
-use ringside_ports::presence::Connection;
+use ringside_ports::mentions::{in_text, with_mentions};
 use ringside_ports::watching::PresenceView;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_session::heartbeat::PROBE_DEADLINE;
 use ringside_session::mail::{AdmitRefusal, ConnectionRef, Page, ReadRequest, SignalRequest};
 use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, Epoch, PartitionId, Slot, Topic, UserId, partition_of};
 use ringside_wire::records::{
-    ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, command, control,
+    Amend, ChannelTurn, Command, Control, Effective, Joins, Leaves, Tick, amend, command, control,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,16 +26,21 @@ use crate::outbound::Sending;
 use crate::pages::{read_gap, read_page};
 use crate::presence::Moved;
 use crate::presence::attention::Absent;
+use crate::requests::admissions::Applicant;
 use crate::signals::lookup::{self, Verdict};
 use crate::standards::{Standard, Standing};
 use admission::{Admission, admit};
 
 /// The pause before a failed gap read or append of joins is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// What it takes, beyond a probe's deadline, until Presence counts a silent connection no more.
+const PROBE_MARGIN: Duration = Duration::from_millis(300);
 
 /// What a piece of work came to.
 pub(crate) enum Done {
-    Admission(ConnectionRef, Connection, Result<Admission, AdmitRefusal>),
+    Admission(Applicant, Result<Admission, AdmitRefusal>),
+    /// The connections of this user that did not answer are gone.
+    Probed(UserId),
     /// Joins and leaves are in the log, up to this batch of them.
     Turns(u64),
     Page(ReadRequest, Result<Box<Page>, EngineError>),
@@ -69,12 +74,17 @@ pub(crate) enum Done {
 
 pub(crate) async fn admission<L, S: MessageStore, D: Accounts + Channels, P: Presence>(
     engines: Engines<L, S, D, P>,
-    asked: ConnectionRef,
-    connection: Connection,
+    applicant: Applicant,
     limit: u32,
 ) -> Done {
     let Engines { store, directory, presence, .. } = &engines;
-    Done::Admission(asked, connection, admit(store, directory, presence, connection, limit).await)
+    Done::Admission(applicant, admit(store, directory, presence, applicant.counted, limit).await)
+}
+
+/// Waits until a probe is over: the answer's deadline, and what it takes to end a connection that gave none.
+pub(crate) async fn probe(user: UserId) -> Done {
+    tokio::time::sleep(PROBE_DEADLINE + PROBE_MARGIN).await;
+    Done::Probed(user)
 }
 
 pub(crate) async fn page<L, S: MessageStore, D: Accounts, P>(
@@ -153,19 +163,27 @@ async fn find_repetitions<S: MessageStore>(store: &S, sendings: &mut [Sending]) 
     }
 }
 
-/// Puts into a message's record whom its text names. A message is worth more than its mentions: where they can't be had,
-/// it goes without.
+/// Puts into the record of a message, or of an edit, whom its text names. A message is worth more than its mentions: where
+/// they can't be had, it goes without, and an edited one keeps those that it has.
 async fn name_the_mentioned<D: Accounts + Channels>(directory: &D, sending: &mut Sending) {
-    let Ok(Command { body: Some(command::Body::Send(mut send)) }) =
-        ringside_wire::decode(sending.record.clone())
-    else {
-        return;
-    };
-    match with_mentions(directory, sending.channel_id, &send.content, &send.metadata).await {
-        Ok(Some(metadata)) => {
-            send.metadata = metadata;
-            sending.record = ringside_wire::encode(&Command { body: Some(command::Body::Send(send)) });
+    let Ok(Command { body: Some(mut body) }) = ringside_wire::decode(sending.record.clone()) else { return };
+    let channel = sending.channel_id;
+    let named = match &mut body {
+        command::Body::Send(send) => {
+            let named = with_mentions(directory, channel, &send.content, &send.metadata).await;
+            named.map(|metadata| metadata.map(|metadata| send.metadata = metadata))
         }
+        command::Body::Amend(Amend { change: Some(amend::Change::Content(text)), mentions, .. }) => {
+            let named = in_text(directory, channel, text).await;
+            named.map(|named| {
+                *mentions = Some(named.to_record());
+                Some(())
+            })
+        }
+        _ => return,
+    };
+    match named {
+        Ok(Some(())) => sending.record = ringside_wire::encode(&Command { body: Some(body) }),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "whom a message mentions could not be looked up"),
     }

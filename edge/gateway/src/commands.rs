@@ -8,12 +8,12 @@ use ringside_session::token::TokenError;
 use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, CloseCode, ErrorCode};
 use ringside_websocket::{Opcode, write_close, write_frame};
-use ringside_wire::amendment::Amend;
+use ringside_wire::amendment::{Amend, Change};
 use ringside_wire::command::{Command, Envelope, Send, Sync};
-use ringside_wire::event::{Ack, AuthOk, Event, GoodbyeReason};
+use ringside_wire::event::{Ack, AuthOk, ErrorPayload, Event, GoodbyeReason};
 use ringside_wire::mention;
 use ringside_wire::message::ContentType;
-use ringside_wire::records::{self, Origin, command};
+use ringside_wire::records::{self, Origin, amend, command};
 use ringside_wire::signals::PresenceSet;
 
 use crate::config::CONNECTION_COMMANDS_MAX;
@@ -194,6 +194,9 @@ impl Gateway {
             message_id: amend.message_id.0,
             sender: Some(records::Profile::clone(&client.profile)),
             origin: Some(origin),
+            // Of a text with an `@` the bridge says whom it names.
+            mentions: matches!(&amend.change, Change::Edit(text) if !mention::may_mention(text, ""))
+                .then(records::Mentions::default),
             change: Some(amend.change.into_record()),
         };
         self.hand_over(io, connection, client, id, amend.channel_id, command::Body::Amend(record));
@@ -235,8 +238,13 @@ impl Gateway {
             command::Body::Amend(records::Amend { change: Some(change), .. }) => change.operation(true),
             _ => Operation::Send,
         };
-        let may_mention =
-            matches!(&body, command::Body::Send(send) if mention::may_mention(&send.content, &send.metadata));
+        let may_mention = match &body {
+            command::Body::Send(send) => mention::may_mention(&send.content, &send.metadata),
+            command::Body::Amend(records::Amend { change: Some(amend::Change::Content(text)), .. }) => {
+                mention::may_mention(text, "")
+            }
+            _ => false,
+        };
         self.outgoing.push(Request::Send {
             connection: self.reference(connection),
             frame_id: id.map(Into::into),
@@ -336,8 +344,19 @@ impl Gateway {
         sentence: &str,
         retry_after_ms: Option<u64>,
     ) {
+        let payload = ErrorPayload { code, message: sentence, retry_after_ms, channel_id: None };
+        self.answer_error(io, connection, id, payload);
+    }
+
+    /// The same, whatever it is about.
+    pub(crate) fn answer_error(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        id: Option<&str>,
+        payload: ErrorPayload<'_>,
+    ) {
         add(&self.counters.errors, 1);
-        let payload = ringside_wire::event::ErrorPayload { code, message: sentence, retry_after_ms };
         self.answer(io, connection, id, &Event::Error(payload));
     }
 }

@@ -228,16 +228,19 @@ impl Index {
         self.away_count > 0
     }
 
-    /// Calls `notify` for every member of a channel who is away.
+    /// Calls `notify` for every member of a channel who is away and may see this message.
     pub(crate) fn each_away(
         &self,
         channel: ChannelId,
+        message: MessageId,
         mut notify: impl FnMut(UserKey, &Attention, &[ConnectionId]),
     ) {
         let Some(&key) = self.channel_keys.get(&channel) else { return };
-        for key in &self.channels[key as usize].members {
+        let channel = &self.channels[key as usize];
+        for key in &channel.members {
             let user = &self.users[*key as usize];
-            if let Some(attention) = &user.attention {
+            let is_hidden = channel.horizons.get(key).is_some_and(|above| message <= *above);
+            if let Some(attention) = user.attention.as_ref().filter(|_| !is_hidden) {
                 notify(UserKey(*key), attention, &user.connections);
             }
         }

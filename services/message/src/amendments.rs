@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use ringside_domain::rows::{Key, MessageRow, Wanted};
+use ringside_ports::mentions::in_text;
 use ringside_ports::reading;
 use ringside_ports::service::{Amendment, FieldError, Sent, ServiceError};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
@@ -11,7 +12,7 @@ use ringside_types::{MessageId, UserId};
 use ringside_wire::amendment::Change;
 use ringside_wire::records::{self, Command, command};
 
-use crate::messages::Messages;
+use crate::messages::{Messages, message_charges};
 
 impl<L, S, D, P> Messages<L, S, D, P>
 where
@@ -34,6 +35,10 @@ where
         let may = standing.may_amend(&row, &change);
         let is_idle = may.is_ok() && self.is_so_already(caller, &row, &change).await?;
         let has_room = if is_idle { Ok(()) } else { self.has_room(&row, &change).await };
+        let mentions = match &change {
+            Change::Edit(text) => Some(in_text(&self.directory, channel_id, text).await?.to_record()),
+            _ => None,
+        };
         let record = records::Amend {
             channel_id: channel_id.as_bytes().to_vec().into(),
             sender_id: caller.as_bytes().to_vec().into(),
@@ -41,6 +46,7 @@ where
             message_id: message_id.0,
             sender: Some(self.profile(caller).await?),
             origin: None,
+            mentions,
             change: Some(change.into_record()),
         };
         let key = Key::of_amend(&record).expect("the record is whole");
@@ -50,7 +56,7 @@ where
         }
         may?;
         has_room?;
-        self.charge(caller, channel_id).await?;
+        self.charge(message_charges(&self.limits, caller, channel_id)).await?;
         self.append(channel_id, Command { body: Some(command::Body::Amend(record)) }).await?;
         let made = self.made(key).await?;
         let row = self.visible(channel_id, message_id, horizon).await?;

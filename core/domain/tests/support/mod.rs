@@ -159,8 +159,19 @@ pub struct Outcome {
     pub tables: Tables,
     /// Events that each edge was sent, in whatever order and however often.
     pub events: BTreeSet<Sent>,
+    /// Codes of refusals, as the edges that asked were told them.
+    pub rejections: Vec<String>,
+    /// The last event that any edge was sent.
+    pub last_event: Option<Effective>,
     /// Each record's id. A replay that gives a record another one panics.
     pub ids: BTreeMap<u64, MessageId>,
+}
+
+/// A message's row without what an edit changes of it.
+#[allow(dead_code, reason = "the tests of amendments use it")]
+pub fn unedited(row: MessageRow, before: &MessageRow) -> MessageRow {
+    let (content, edited_record, stamp) = (before.content.clone(), before.edited_record, before.stamp);
+    MessageRow { content, edited_record, stamp, ..row }
 }
 
 /// Processes a log in batches of these sizes (over and over), dying where `deaths` says so, until it is at its end.
@@ -226,10 +237,15 @@ fn commit(batch: Batch, death: Option<Death>, outcome: &mut Outcome) {
     if death == Some(Death::Edges) {
         return;
     }
+    for (_, _, item) in batch.rejections {
+        let Some(edge_item::Body::Rejection(rejection)) = item.body else { continue };
+        outcome.rejections.push(rejection.code);
+    }
     for (slot, epoch, item) in batch.edges {
         if let Some(edge_item::Body::Effective(event)) = item.body {
             let channel = ringside_wire::channel_id(&item.channel_id).expect("an id");
             outcome.events.insert((slot, epoch, channel, MessageId(event.id), bytes_of(&event)));
+            outcome.last_event = Some(event);
         }
     }
     if death == Some(Death::Progress) {

@@ -85,6 +85,70 @@ pub(super) async fn names_of_members_become_mentions(stand: &Stand) -> Result<()
     Ok(())
 }
 
+pub(super) async fn an_edit_reads_its_mentions_again(stand: &Stand) -> Result<(), Failed> {
+    let scene = scene(stand).await?;
+    let mut ada = scene.client(0).await?;
+    let mut bob = scene.client(1).await?;
+    let name = scene.name(1).await?;
+    ask(&mut bob, "presence.set", &json!({ "status": "away" })).await?;
+    until_notified(&scene, &mut bob, scene.group, "hello", Some("message")).await?;
+    let named = json!({ "mentions": [scene.accounts[1].user_id], "colour": "red" });
+    let bare = json!({ "colour": "red" });
+    let everyone = json!({ "mentions": [scene.accounts[1].user_id, "channel"], "colour": "red" });
+    let steps = [
+        (format!("hello @{name}"), &named, true),
+        (format!("hello again, @{name}"), &named, false),
+        (format!("to @channel and @{name}"), &everyone, false),
+        (format!("never write `@{name}`"), &bare, false),
+        ("nobody".to_owned(), &bare, false),
+    ];
+    for is_rest in [false, true] {
+        scene.post(0, scene.group, &json!({ "content": "to be edited", "metadata": bare })).await?;
+        let new = told(&mut bob, "message.new").await?;
+        let message_id = &new["message_id"];
+        told(&mut bob, "notification").await?;
+        for (content, metadata, is_notified) in &steps {
+            if is_rest {
+                let id = message_id.as_str().unwrap_or_default();
+                let path = format!("/api/v1/channels/{}/messages/{id}", scene.group);
+                let token = Some(scene.accounts[0].access_token.as_str());
+                let answer = scene
+                    .rest
+                    .call(Method::PATCH, &path, token, Some(&json!({ "content": content })))
+                    .await?;
+                expect(answer.status == 200, || format!("an edit was answered {}", answer.status))?;
+            } else {
+                let edit = json!({ "channel_id": scene.group, "message_id": message_id, "content": content });
+                ask(&mut ada, "message.edit", &edit).await?;
+            }
+            let updated = told(&mut bob, "message.updated").await?;
+            expect(updated["metadata"] == **metadata, || format!("{content} came as {updated}"))?;
+            let notified = notification(&mut bob).await?;
+            let kind = notified.as_ref().map(|told| (&told["message_id"], told["kind"].as_str()));
+            let expected = is_notified.then_some((message_id, Some("mention")));
+            expect(kind == expected, || format!("{content} notified {notified:?}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a client is notified of that came by now: what comes of a message comes before what comes of a frame sent after it.
+async fn notification(client: &mut Client) -> Result<Option<Value>, Failed> {
+    client.socket.send(r#"{"type":"ping"}"#).await?;
+    let mut notified = None;
+    loop {
+        let Incoming::Text(text) = client.incoming().await? else {
+            return Err(Failed("closed".to_owned()));
+        };
+        let frame: Value = serde_json::from_slice(&text)?;
+        match frame["type"].as_str() {
+            Some("pong") => return Ok(notified),
+            Some("notification") => notified = Some(frame["payload"].clone()),
+            _ => {}
+        }
+    }
+}
+
 /// Sends messages until what comes with one is as wished: who is away is known a moment after they say so.
 async fn until_notified(
     scene: &Scene,
@@ -97,20 +161,7 @@ async fn until_notified(
     loop {
         scene.post(0, channel, &json!({ "content": content })).await?;
         let new = told(away, "message.new").await?;
-        // What comes of a message comes before what comes of a frame sent after it.
-        away.socket.send(r#"{"type":"ping"}"#).await?;
-        let mut notified = None;
-        loop {
-            let Incoming::Text(text) = away.incoming().await? else {
-                return Err(Failed("closed".to_owned()));
-            };
-            let frame: Value = serde_json::from_slice(&text)?;
-            match frame["type"].as_str() {
-                Some("pong") => break,
-                Some("notification") => notified = Some(frame["payload"].clone()),
-                _ => {}
-            }
-        }
+        let notified = notification(away).await?;
         let expected = kind.map(
             |kind| json!({ "channel_id": new["channel_id"], "message_id": new["message_id"], "kind": kind }),
         );
