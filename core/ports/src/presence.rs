@@ -155,6 +155,20 @@ pub enum Verdict {
     },
 }
 
+/// What several buckets answer that were asked together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JointVerdict {
+    /// Each granted its tokens.
+    Granted,
+    /// None was taken from: a bucket refused.
+    Refused {
+        /// Which of the charges would have to wait longest.
+        charge: usize,
+        /// Its tokens are there again after this long, in milliseconds.
+        retry_after_ms: u64,
+    },
+}
+
 /// Who is connected, and what they have used of their limits.
 pub trait Presence: Clone + Send + Sync + 'static {
     /// Adds a connection, unless its user has `limit` already (0: no limit); says whether it was added.
@@ -192,6 +206,13 @@ pub trait Presence: Clone + Send + Sync + 'static {
 
     /// Takes the tokens of each charge from its bucket, in order. A charge that is refused takes nothing.
     fn charge(&self, charges: &[Charge]) -> impl Future<Output = Result<Vec<Verdict>, EngineError>> + Send;
+
+    /// Takes the tokens of each group's charges, in order of the groups: all of a group's, or, where one of its buckets
+    /// refuses, none. What one limit refuses costs nobody anything who shares another.
+    fn charge_jointly(
+        &self,
+        groups: &[Vec<Charge>],
+    ) -> impl Future<Output = Result<Vec<JointVerdict>, EngineError>> + Send;
 
     /// Gives the tokens back to the bucket of each charge, never above its burst: what it was taken for did not count.
     fn refund(&self, charges: &[Charge]) -> impl Future<Output = Result<(), EngineError>> + Send;

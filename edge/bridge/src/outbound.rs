@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ringside_ports::log::Append;
-use ringside_ports::presence::{Account, Charge, Rate, Verdict};
+use ringside_ports::presence::{Account, Charge, JointVerdict, Rate};
 use ringside_ports::{Log, Presence};
 use ringside_session::mail::{Answer, ConnectionRef, Delivery, Outcome, ShardId};
 use ringside_types::authorization::Operation;
@@ -148,16 +148,12 @@ async fn grant<P: Presence>(
     if limits.messages_per_second == 0 && limits.channel_messages_per_minute == 0 && !is_slow {
         return batch;
     }
-    let charges: Vec<Charge> = batch.iter().flat_map(|sending| charges(limits, sending)).collect();
+    let charges: Vec<Vec<Charge>> = batch.iter().map(|sending| charges(limits, sending)).collect();
     // Limits may suffer when their engine does; messages never.
-    let Ok(verdicts) = presence.charge(&charges).await else { return batch };
+    let Ok(verdicts) = presence.charge_jointly(&charges).await else { return batch };
     let mut granted = Vec::with_capacity(batch.len());
-    for (sending, verdicts) in batch.into_iter().zip(verdicts.chunks(CHARGES)) {
-        let wait = verdicts.iter().filter_map(|verdict| match verdict {
-            Verdict::Granted { .. } => None,
-            Verdict::Refused { retry_after_ms } => Some(*retry_after_ms),
-        });
-        let Some(retry_after_ms) = wait.max() else {
+    for (sending, verdict) in batch.into_iter().zip(verdicts) {
+        let JointVerdict::Refused { retry_after_ms, .. } = verdict else {
             granted.push(sending);
             continue;
         };
@@ -172,15 +168,12 @@ async fn grant<P: Presence>(
     granted
 }
 
-/// Charges of one message.
-const CHARGES: usize = 3;
-
-fn charges(limits: &Limits, sending: &Sending) -> [Charge; CHARGES] {
+fn charges(limits: &Limits, sending: &Sending) -> Vec<Charge> {
     let user =
         Rate { per_minute: limits.messages_per_second.saturating_mul(60), burst: limits.messages_burst };
     let channel =
         Rate { per_minute: limits.channel_messages_per_minute, burst: limits.channel_messages_per_minute };
-    [
+    vec![
         Charge::one(Account::UserMessages(sending.user_id), user),
         Charge::one(Account::ChannelMessages(sending.channel_id), channel),
         // Of no seconds it is no limit, and none is kept.

@@ -151,7 +151,7 @@ async fn a_refusal_tells_of_the_limit_that_it_comes_from() {
     assert!(scene.post(&path, &bob, json!({"content": "hello"})).await.status < 300);
     let refused = scene.post(&path, &bob, json!({"content": "hello"})).await;
     is_problem(&refused, 429, "rate_limited");
-    assert_eq!(figure(&refused, "ratelimit-limit"), "1");
+    assert_eq!(figure(&refused, "ratelimit-limit"), "2", "one in thirty seconds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

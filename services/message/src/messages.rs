@@ -7,7 +7,7 @@ use ringside_domain::rows::{HeadRow, Key, MessageRow, ReadRow, Wanted};
 use ringside_domain::tally::Tally;
 use ringside_ports::log::Append;
 use ringside_ports::mentions::with_mentions;
-use ringside_ports::presence::{Account, Charge, Rate, Verdict};
+use ringside_ports::presence::{Account, Charge, JointVerdict, Rate};
 use ringside_ports::reading;
 use ringside_ports::service::{
     Amendment, ChannelSummary, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
@@ -29,7 +29,7 @@ pub struct Messages<L, S, D, P> {
     pub(crate) store: S,
     pub(crate) directory: D,
     pub(crate) presence: P,
-    limits: Limits,
+    pub(crate) limits: Limits,
 }
 
 impl<L, S, D, P> Messages<L, S, D, P>
@@ -74,15 +74,16 @@ where
         row.ok_or_else(|| ServiceError::NotFound("There is no such message in this channel.".into()))
     }
 
-    pub(crate) async fn charge(&self, caller: UserId, channel: ChannelId) -> Result<(), ServiceError> {
-        let charges = message_charges(&self.limits, caller, channel);
-        for (verdict, charge) in self.presence.charge(&charges).await?.into_iter().zip(&charges) {
-            if let Verdict::Refused { retry_after_ms } = verdict {
-                let limit = charge.rate.per_minute;
-                return Err(ServiceError::RateLimited { retry_after_ms, limit });
+    /// Takes these tokens, or none of them.
+    pub(crate) async fn charge(&self, charges: Vec<Charge>) -> Result<(), ServiceError> {
+        match self.presence.charge_jointly(std::slice::from_ref(&charges)).await?[..] {
+            [JointVerdict::Refused { charge, retry_after_ms }] => {
+                let Charge { rate, tokens, .. } = &charges[charge];
+                let limit = (rate.per_minute / (*tokens).max(1)).max(1);
+                Err(ServiceError::RateLimited { retry_after_ms, limit })
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// What the key has made already, where readers may see it.
@@ -148,12 +149,12 @@ where
 }
 
 /// What one message costs its sender and its channel.
-pub fn message_charges(limits: &Limits, user: UserId, channel: ChannelId) -> [Charge; 2] {
+pub fn message_charges(limits: &Limits, user: UserId, channel: ChannelId) -> Vec<Charge> {
     let user_rate =
         Rate { per_minute: limits.messages_per_second.saturating_mul(60), burst: limits.messages_burst };
     let channel_rate =
         Rate { per_minute: limits.channel_messages_per_minute, burst: limits.channel_messages_per_minute };
-    [
+    vec![
         Charge::one(Account::UserMessages(user), user_rate),
         Charge::one(Account::ChannelMessages(channel), channel_rate),
     ]
@@ -175,12 +176,14 @@ where
         {
             return Ok(Sent::Stored(row));
         }
-        self.admit_sender(caller, channel_id).await?;
+        let slow_mode = self.admit_sender(caller, channel_id).await?;
         if let Some(target) = message.reply_to {
             let (horizon, _) = reading::horizon(&self.store, channel_id, caller).await?;
             self.visible(channel_id, target, horizon).await?;
         }
-        self.charge(caller, channel_id).await?;
+        let mut charges = message_charges(&self.limits, caller, channel_id);
+        charges.push(slow_mode);
+        self.charge(charges).await?;
         if let Some(named) = with_mentions(&self.directory, channel_id, content, metadata).await? {
             message.metadata = named;
         }

@@ -2,7 +2,7 @@
 
 use ringside_domain::rows::MessageRow;
 use ringside_ports::channels::{Channel, Member, Role};
-use ringside_ports::presence::{Account, Verdict};
+use ringside_ports::presence::{Account, Charge};
 use ringside_ports::reading;
 use ringside_ports::service::ServiceError;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
@@ -59,20 +59,12 @@ where
         Ok(reading::horizon(&self.store, channel, caller).await?.0)
     }
 
-    /// A sender of a message: the table, slow mode.
-    pub(crate) async fn admit_sender(&self, caller: UserId, id: ChannelId) -> Result<(), ServiceError> {
+    /// A sender of a message by the table; returns what slow mode asks of them.
+    pub(crate) async fn admit_sender(&self, caller: UserId, id: ChannelId) -> Result<Charge, ServiceError> {
         let standing = self.standing(caller, id).await?;
         let settings = standing.channel.settings;
         standing.may(Operation::sending(settings.admins_post))?;
-        if settings.slow_mode_s == 0 || standing.member.role >= Role::Admin {
-            return Ok(());
-        }
-        let charge = Account::slow_mode(id, caller, settings.slow_mode_s);
-        match self.presence.charge(&[charge]).await?.first() {
-            Some(Verdict::Refused { retry_after_ms }) => {
-                Err(ServiceError::RateLimited { retry_after_ms: *retry_after_ms, limit: 1 })
-            }
-            _ => Ok(()),
-        }
+        let is_held = standing.member.role < Role::Admin;
+        Ok(Account::slow_mode(id, caller, if is_held { settings.slow_mode_s } else { 0 }))
     }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use ringside_ports::presence::{Charge, Connection, Status, Verdict};
+use ringside_ports::presence::{Charge, Connection, JointVerdict, Status, Verdict};
 use ringside_ports::service::people::SessionService as _;
 use ringside_ports::service::{Credentials, ServiceError, UserService as _};
 use ringside_ports::{EngineError, Presence};
@@ -165,6 +165,10 @@ impl Presence for Gone {
     }
 
     async fn charge(&self, _: &[Charge]) -> Result<Vec<Verdict>, EngineError> {
+        gone()
+    }
+
+    async fn charge_jointly(&self, _: &[Vec<Charge>]) -> Result<Vec<JointVerdict>, EngineError> {
         gone()
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ringside_ports::presence::{Account, Charge, Connection, Status, Verdict};
+use ringside_ports::presence::{Account, Charge, Connection, JointVerdict, Status, Verdict};
 use ringside_ports::{EngineError, Presence};
 use ringside_types::{Epoch, Slot, UserId};
 
@@ -144,20 +144,48 @@ impl Presence for MemoryPresence {
         charges.iter().map(|charge| state.charge(charge, now_ms)).collect()
     }
 
+    async fn charge_jointly(&self, groups: &[Vec<Charge>]) -> Result<Vec<JointVerdict>, EngineError> {
+        let now_ms = (self.0.clock)().as_millis() as u64;
+        let mut state = self.state();
+        groups.iter().map(|group| state.charge_jointly(group, now_ms)).collect()
+    }
+
     async fn refund(&self, charges: &[Charge]) -> Result<(), EngineError> {
         let now_ms = (self.0.clock)().as_millis() as u64;
         let mut state = self.state();
-        for Charge { account, rate, tokens } in charges {
-            // A bucket that is not here is full.
-            if let Some(known) = state.buckets.get_mut(account) {
-                known.full_at_ms = known.bucket.give_tokens(*rate, *tokens, now_ms);
-            }
-        }
+        charges.iter().for_each(|charge| state.refund(charge, now_ms));
         Ok(())
     }
 }
 
 impl State {
+    fn charge_jointly(&mut self, charges: &[Charge], now_ms: u64) -> Result<JointVerdict, EngineError> {
+        let mut verdicts = Vec::with_capacity(charges.len());
+        for charge in charges {
+            verdicts.push(self.charge(charge, now_ms)?);
+        }
+        let wait = |(charge, verdict): (usize, &Verdict)| match verdict {
+            Verdict::Granted { .. } => None,
+            Verdict::Refused { retry_after_ms } => Some((*retry_after_ms, charge)),
+        };
+        let Some((retry_after_ms, charge)) = verdicts.iter().enumerate().filter_map(wait).max() else {
+            return Ok(JointVerdict::Granted);
+        };
+        for (charge, verdict) in charges.iter().zip(&verdicts) {
+            if matches!(verdict, Verdict::Granted { .. }) {
+                self.refund(charge, now_ms);
+            }
+        }
+        Ok(JointVerdict::Refused { charge, retry_after_ms })
+    }
+
+    fn refund(&mut self, Charge { account, rate, tokens }: &Charge, now_ms: u64) {
+        // A bucket that is not here is full.
+        if let Some(known) = self.buckets.get_mut(account) {
+            known.full_at_ms = known.bucket.give_tokens(*rate, *tokens, now_ms);
+        }
+    }
+
     fn charge(
         &mut self,
         Charge { account, rate, tokens }: &Charge,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ringside_types::{ChannelId, Epoch, SessionId, Slot, UserId};
 use uuid::Uuid;
 
-use crate::presence::{Account, Charge, Connection, Presence, Rate, Status, Verdict};
+use crate::presence::{Account, Charge, Connection, JointVerdict, Presence, Rate, Status, Verdict};
 
 /// Comes back so slowly that no part of the suite sees a token return.
 const SLOW: Rate = Rate { per_minute: 1, burst: 10 };
@@ -25,6 +25,7 @@ pub async fn suite<P: Presence>(make: impl AsyncFn() -> P) {
     racing_charges_stop_at_the_burst(make().await).await;
     a_refund_is_a_token_again(make().await).await;
     refunds_stop_at_the_burst(make().await).await;
+    a_refused_group_takes_nothing(make().await).await;
 }
 
 fn user(number: u128) -> UserId {
@@ -253,4 +254,35 @@ pub async fn refunds_stop_at_the_burst<P: Presence>(presence: P) {
     assert_eq!(granted(&presence.charge(&vec![charge(account.clone()); 12]).await.expect("answers")), 10);
     let unlimited = Charge::one(account, Rate { per_minute: 0, burst: 0 });
     presence.refund(&[unlimited]).await.expect("answers");
+}
+
+/// A member who is above their own limit uses nothing of the channel's up, whichever is asked first, and whatever else
+/// is in the batch.
+pub async fn a_refused_group_takes_nothing<P: Presence>(presence: P) {
+    let channel = charge(Account::ChannelMessages(ChannelId(Uuid::from_u128(1))));
+    let of = |number| charge(Account::UserMessages(user(number)));
+    assert_eq!(presence.charge_jointly(&[]).await, Ok(Vec::new()));
+    let groups: Vec<_> =
+        (0..15).map(|_| vec![of(1)]).chain((0..40).map(|_| vec![channel.clone(), of(1)])).collect();
+    let verdicts = presence.charge_jointly(&groups).await.expect("answers");
+    let own_refusal =
+        |verdict: &JointVerdict, at| matches!(verdict, JointVerdict::Refused { charge, .. } if *charge == at);
+    assert!(verdicts[..10].iter().all(|verdict| *verdict == JointVerdict::Granted));
+    assert!(verdicts[10..15].iter().all(|verdict| own_refusal(verdict, 0)));
+    assert!(verdicts[15..].iter().all(|verdict| own_refusal(verdict, 1)), "by the user's limit");
+    let others: Vec<_> = (0..12).map(|number| vec![of(10 + number), channel.clone()]).collect();
+    let verdicts = presence.charge_jointly(&others).await.expect("answers");
+    assert!(
+        verdicts[..10].iter().all(|verdict| *verdict == JointVerdict::Granted),
+        "the channel's are there"
+    );
+    assert!(verdicts[10..].iter().all(|verdict| own_refusal(verdict, 1)));
+    let JointVerdict::Refused { retry_after_ms, .. } = verdicts[11] else { panic!("{verdicts:?}") };
+    assert!((1..=60_000).contains(&retry_after_ms), "a token a minute: {retry_after_ms} ms");
+    let refused = vec![of(20); 11];
+    assert_eq!(
+        granted(&presence.charge(&refused).await.expect("answers")),
+        10,
+        "nothing was taken of theirs"
+    );
 }
