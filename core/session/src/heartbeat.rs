@@ -7,6 +7,9 @@ use ringside_types::UnixMillis;
 /// How far an interval strays from the configured one, either way, in hundredths.
 pub const JITTER_PERCENT: u32 = 10;
 
+/// Who is asked whether they live has so long to say something.
+pub const PROBE_DEADLINE: Duration = Duration::from_secs(1);
+
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -14,7 +17,7 @@ pub enum Due {
     Nothing,
     /// Send a ping.
     Ping,
-    /// The peer has been silent for two intervals: close.
+    /// The peer has been silent for two intervals, or after a probe: close.
     Silent,
     /// The token has expired: close with 4201.
     Expired,
@@ -24,7 +27,7 @@ pub enum Due {
 #[derive(Clone, Copy, Debug)]
 pub struct Heartbeat {
     interval: Duration,
-    heard_at: Instant,
+    silent_at: Instant,
     ping_at: Instant,
     expires_at: UnixMillis,
 }
@@ -34,12 +37,17 @@ impl Heartbeat {
     pub fn new(interval: Duration, seed: u64, now: Instant, expires_at: UnixMillis) -> Self {
         let spread = (seed % u64::from(2 * JITTER_PERCENT + 1)) as u32;
         let interval = interval * (100 - JITTER_PERCENT + spread) / 100;
-        Self { interval, heard_at: now, ping_at: now + interval, expires_at }
+        Self { interval, silent_at: now + interval * 2, ping_at: now + interval, expires_at }
     }
 
     /// Bytes came from the peer.
     pub fn heard(&mut self, now: Instant) {
-        self.heard_at = now;
+        self.silent_at = now + self.interval * 2;
+    }
+
+    /// The peer is asked whether it lives, and has until [`PROBE_DEADLINE`] to say anything.
+    pub fn probe(&mut self, now: Instant) {
+        self.silent_at = self.silent_at.min(now + PROBE_DEADLINE);
     }
 
     /// Another token of the session: it lengthens the connection's life, and never shortens it. Returns when that ends.
@@ -53,7 +61,7 @@ impl Heartbeat {
         if time >= self.expires_at {
             return Due::Expired;
         }
-        if now.saturating_duration_since(self.heard_at) >= self.interval * 2 {
+        if now >= self.silent_at {
             return Due::Silent;
         }
         if now >= self.ping_at {
@@ -66,7 +74,7 @@ impl Heartbeat {
     /// When to look again.
     pub fn next(&self, now: Instant, time: UnixMillis) -> Duration {
         let expiry = Duration::from_millis(self.expires_at.since(time));
-        self.ping_at.saturating_duration_since(now).min(expiry)
+        self.ping_at.min(self.silent_at).saturating_duration_since(now).min(expiry)
     }
 }
 
@@ -95,6 +103,26 @@ mod tests {
         heartbeat.heard(now + INTERVAL);
         assert_eq!(heartbeat.due(now + INTERVAL * 2, TIME), Due::Ping);
         assert_eq!(heartbeat.due(now + INTERVAL * 3, TIME), Due::Silent);
+    }
+
+    #[test]
+    fn who_is_asked_answers_within_a_second() {
+        let now = Instant::now();
+        let later = now + PROBE_DEADLINE;
+        let asked = || {
+            let mut heartbeat = Heartbeat::new(INTERVAL, 10, now, UnixMillis(u64::MAX));
+            heartbeat.probe(now);
+            assert_eq!(heartbeat.next(now, TIME), PROBE_DEADLINE);
+            assert_eq!(heartbeat.due(later - Duration::from_millis(1), TIME), Due::Nothing);
+            heartbeat
+        };
+        assert_eq!(asked().due(later, TIME), Due::Silent);
+        let mut heard = asked();
+        heard.heard(now);
+        assert_eq!(heard.due(later, TIME), Due::Nothing);
+        let mut asked_twice = asked();
+        asked_twice.probe(now + PROBE_DEADLINE / 2);
+        assert_eq!(asked_twice.due(later, TIME), Due::Silent, "a second question gives no second chance");
     }
 
     #[test]

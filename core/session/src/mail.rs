@@ -322,6 +322,8 @@ pub enum Delivery {
         /// The channels that the user is in.
         channels: Vec<Subscription>,
     },
+    /// The user's connections are asked whether they live; who does not answer is gone.
+    Probe(UserId),
     /// The handshake is refused.
     Refused {
         /// The connection's token.

@@ -17,7 +17,6 @@ use ringside_clock::boot_time;
 use ringside_domain::feed::Feed;
 use ringside_domain::seat::{Seat, SeatChange, TICK_INTERVAL};
 use ringside_ports::log::{Append, Record};
-use ringside_ports::presence::Connection;
 use ringside_ports::{EngineError, Log, MessageStore, Presence};
 use ringside_session::mail::{ConnectionRef, Delivery, ReadRequest, Request};
 use ringside_types::{BootTime, ChannelId, Epoch, PartitionId, Topic, UserId};
@@ -30,6 +29,7 @@ use crate::outbound::{self, Sending};
 use crate::post::{Outbox, Post};
 use crate::presence::attention::Absences;
 use crate::presence::{EdgeDirectory, Whereabouts};
+use crate::requests::admissions::Applicant;
 use crate::requests::pending_reads::PendingReads;
 use crate::roster::Roster;
 use crate::signals::Passing;
@@ -93,7 +93,9 @@ pub(crate) struct Bridge<L, S, D, P> {
     pub(crate) work: FuturesUnordered<Work>,
     /// Messages of senders whom the Directory is asked about: what they send meanwhile waits behind, in order.
     pub(crate) checking: HashMap<(UserId, ChannelId), Vec<Sending>, RandomState>,
-    pub(crate) admissions: VecDeque<(ConnectionRef, Connection)>,
+    pub(crate) admissions: VecDeque<Applicant>,
+    /// Applicants who wait for the user's other connections to answer.
+    pub(crate) probes: HashMap<UserId, Vec<Applicant>, RandomState>,
     pub(crate) admissions_under_way: usize,
     pub(crate) reads: VecDeque<ReadRequest>,
     pub(crate) reads_under_way: usize,
@@ -213,6 +215,7 @@ where
         work: FuturesUnordered::new(),
         checking: HashMap::default(),
         admissions: VecDeque::new(),
+        probes: HashMap::default(),
         admissions_under_way: 0,
         reads: VecDeque::new(),
         reads_under_way: 0,
@@ -345,6 +348,7 @@ where
         let [statuses, subscriptions] = self.whereabouts.waiting();
         for (gauge, count) in [
             (&counters.admissions_waiting, self.admissions.len()),
+            (&counters.users_probed, self.probes.len()),
             (&counters.reads_waiting, self.reads_waiting()),
             (&counters.senders_waiting, self.checking.len()),
             (&counters.signals_waiting, signals),

@@ -20,6 +20,10 @@ pub const SENDERS_CHECKED_MAX: usize = 1_024;
 pub const ADMISSIONS_MAX: usize = 64;
 /// Admissions that wait at the most; beyond it handshakes get 503.
 pub const ADMISSIONS_WAITING_MAX: usize = 16_384;
+/// Users whose connections are asked at once whether they live; beyond it, who has too many is refused at once.
+pub const PROBED_USERS_MAX: usize = 1_024;
+/// Handshakes of one user that wait for it.
+pub const PROBES_OF_USER_MAX: usize = 4;
 /// Changes in one page at the most.
 pub const PAGE_CHANGES_MAX: usize = 256;
 /// Bytes of contents, metadata, reactions and changes in one page, but for its last message or change. As JSON they may be six

@@ -50,6 +50,8 @@ counters! {
     subscriptions_refused,
     /// Gauge: handshakes that wait to be looked up.
     admissions_waiting,
+    /// Gauge: users whose connections are asked whether they live.
+    users_probed,
     /// Gauge: pages that wait to be read, for a channel's join, or for a word on their reader.
     reads_waiting,
     /// Gauge: senders who are being looked up, each in one channel.

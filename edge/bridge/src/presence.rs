@@ -143,6 +143,10 @@ where
                 if status == PresenceStatus::Away {
                     self.may_be_away(user_id);
                 }
+                self.roster.say_offline(connection, status == PresenceStatus::Offline);
+                if self.roster.seems_offline(user_id) {
+                    self.typist_gone(user_id, connection);
+                }
                 let wish = StatusWish { user_id, session_id, frame_id, status, status_message };
                 self.whereabouts.statuses.offer(connection, wish);
             }

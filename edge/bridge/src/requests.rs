@@ -1,35 +1,25 @@
 //! What the shards ask for, and what comes of it.
 
+pub(crate) mod admissions;
 pub(crate) mod pending_reads;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringside_ports::presence::Connection;
 use ringside_ports::{EngineError, Log, MessageStore, Presence};
-use ringside_session::budget::{Charged, HANDSHAKE_UNITS};
-use ringside_session::mail::{
-    AdmitRefusal, ConnectionRef, Delivery, Outcome, Page, ReadRequest, Request, Subscription,
-};
+use ringside_session::mail::{ConnectionRef, Delivery, Outcome, Page, ReadRequest, Request};
 use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, ErrorCode, SessionId, UserId};
-use ringside_wire::records::Profile;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::bridge::Bridge;
-use crate::config::{
-    ADMISSIONS_MAX, ADMISSIONS_WAITING_MAX, READS_MAX, READS_WAITING_MAX, SENDERS_CHECKED_MAX,
-};
+use crate::config::{ADMISSIONS_MAX, READS_MAX, READS_WAITING_MAX, SENDERS_CHECKED_MAX};
 use crate::counters::add;
 use crate::outbound::{Answers, NOT_A_MEMBER, Sending, UNAVAILABLE};
-use crate::presence::{EdgeDirectory, came};
+use crate::presence::EdgeDirectory;
 use crate::roster::Listen;
 use crate::standards::{Standard, Standing};
-use crate::work::admission::Admission;
 use crate::work::{self, Done};
-
-/// A user who went on in spite of many refusals comes back after this long.
-const EXHAUSTED_PAUSE_MS: u64 = 20_000;
 
 /// A read waits so long for its channel's join to be answered.
 const JOIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -79,7 +69,8 @@ where
 
     pub(crate) fn done(&mut self, done: Done) {
         match done {
-            Done::Admission(asked, counted, answer) => self.admission(asked, counted, answer),
+            Done::Admission(applicant, answer) => self.admission(applicant, answer),
+            Done::Probed(user) => self.probed(user),
             Done::Turns(number) => self.turns_confirmed(number),
             Done::Page(request, page) => self.page(request, page),
             Done::Gap(range, found) => self.gap_read(range, found),
@@ -104,11 +95,11 @@ where
     /// Starts what the budgets allow.
     pub(crate) fn start_work(&mut self) {
         while self.admissions_under_way < ADMISSIONS_MAX
-            && let Some((asked, connection)) = self.admissions.pop_front()
+            && let Some(applicant) = self.admissions.pop_front()
         {
             self.admissions_under_way += 1;
             let limit = self.config.limits.connections_per_user;
-            self.work.push(Box::pin(work::admission(self.engines.clone(), asked, connection, limit)));
+            self.work.push(Box::pin(work::admission(self.engines.clone(), applicant, limit)));
         }
         while self.reads_under_way < READS_MAX
             && let Some(request) = self.reads.pop_front()
@@ -143,112 +134,6 @@ where
         // Tokens are a shard's own; the shard goes into the bits that no token reaches.
         let number = connection.token ^ u64::from(connection.shard.0).rotate_right(16);
         Connection { user_id, session_id, slot: self.seat.slot(), epoch: self.epoch, number }
-    }
-
-    fn admit(&mut self, connection: ConnectionRef, user_id: UserId, session_id: SessionId) {
-        if self.admissions.len() >= ADMISSIONS_WAITING_MAX {
-            add(&self.counters.admissions_refused, 1);
-            self.refuse(connection, AdmitRefusal::Unavailable);
-            return;
-        }
-        let now = Instant::now();
-        let allowance = (&self.config.limits).into();
-        match self.roster.budget(user_id, now).charge(allowance, HANDSHAKE_UNITS, now) {
-            Charged::Granted => {}
-            Charged::Refused { retry_after_ms } => {
-                return self.refuse(connection, AdmitRefusal::RateLimited { retry_after_ms });
-            }
-            Charged::Exhausted => {
-                return self
-                    .refuse(connection, AdmitRefusal::RateLimited { retry_after_ms: EXHAUSTED_PAUSE_MS });
-            }
-        }
-        self.roster.open(connection, user_id, session_id, now);
-        self.admissions.push_back((connection, self.presence_of(connection, user_id, session_id)));
-    }
-
-    fn refuse(&mut self, connection: ConnectionRef, reason: AdmitRefusal) {
-        self.outbox.send(connection.shard, Delivery::Refused { token: connection.token, reason });
-    }
-
-    fn admission(
-        &mut self,
-        connection: ConnectionRef,
-        counted: Connection,
-        answer: Result<Admission, AdmitRefusal>,
-    ) {
-        self.admissions_under_way -= 1;
-        let admission = match answer {
-            Ok(admission) => admission,
-            Err(reason) => {
-                // Nothing is left in Presence, so the roster alone forgets it. A look may have seen it meanwhile.
-                if reason != AdmitRefusal::TooManyConnections {
-                    self.moved(came(counted.user_id));
-                }
-                if let Some((_, _, released)) = self.roster.close(connection) {
-                    self.listen(&released);
-                    self.refuse(connection, reason);
-                }
-                return;
-            }
-        };
-        let Admission { profile, memberships, horizons } = admission;
-        let Some(changes) = self.roster.merge(connection, &memberships) else {
-            // It closed while the engines were asked: `close` may have come before Presence counted it.
-            self.disconnect(counted);
-            return;
-        };
-        self.moved(came(counted.user_id));
-        self.listen(&changes);
-        for (channel, sees_above) in horizons {
-            self.roster.hide(counted.user_id, channel, sees_above);
-        }
-        for member in &memberships {
-            self.standards.want(member.channel_id);
-        }
-        self.start_work();
-        // The joins of this user are in the batch that is under way, in the one after it, or confirmed.
-        let unconfirmed = self.feed.has_turns();
-        let number = match self.turns_under_way {
-            Some(number) => number + u64::from(unconfirmed),
-            None => self.turns_appended,
-        };
-        self.awaiting_turns.push_back((number, connection, Arc::new(profile)));
-        self.admit_confirmed();
-    }
-
-    fn turns_confirmed(&mut self, number: u64) {
-        self.turns_under_way = None;
-        self.turns_appended = number;
-        self.admit_confirmed();
-    }
-
-    /// Lets in those whose joins the log has.
-    fn admit_confirmed(&mut self) {
-        while let Some((number, _, _)) = self.awaiting_turns.front()
-            && *number <= self.turns_appended
-            && let Some((_, connection, profile)) = self.awaiting_turns.pop_front()
-        {
-            self.let_in(connection, profile);
-        }
-    }
-
-    fn let_in(&mut self, connection: ConnectionRef, profile: Arc<Profile>) {
-        if self.roster.is_revoked(connection) {
-            self.refuse(connection, AdmitRefusal::SessionEnded);
-            return self.close(connection);
-        }
-        let Some(channels) = self.roster.admit(connection) else { return };
-        let Some(budget) = self.roster.budget_of(connection) else { return };
-        let subscription = |(channel_id, sees_above)| {
-            let last = self.feed.last(channel_id);
-            Subscription { channel_id, last, sees_above }
-        };
-        let channels = channels.into_iter().map(subscription).collect();
-        self.outbox.send(
-            connection.shard,
-            Delivery::Admitted { token: connection.token, profile, budget, channels },
-        );
     }
 
     fn learned(&mut self, standards: Vec<(ChannelId, Standard)>) {

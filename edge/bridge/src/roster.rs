@@ -34,6 +34,8 @@ struct Connected {
     admitted: bool,
     /// Its session ended before it was admitted.
     revoked: bool,
+    /// It said that its user is offline.
+    says_offline: bool,
 }
 
 #[derive(Debug)]
@@ -95,7 +97,13 @@ impl Roster {
             connections: Vec::with_capacity(1),
             standings: HashMap::default(),
         });
-        online.connections.push(Connected { connection, session_id, admitted: false, revoked: false });
+        online.connections.push(Connected {
+            connection,
+            session_id,
+            admitted: false,
+            revoked: false,
+            says_offline: false,
+        });
     }
 
     /// A connection is gone; returns what nobody needs any more, and whose it was.
@@ -192,6 +200,20 @@ impl Roster {
         online.is_some_and(|online| {
             online.connections.iter().any(|one| one.connection == connection && one.revoked)
         })
+    }
+
+    /// A connection says whether its user is offline.
+    pub(crate) fn say_offline(&mut self, connection: ConnectionRef, is_offline: bool) {
+        let online = self.owners.get(&connection).and_then(|user| self.users.get_mut(user));
+        let mut connections = online.into_iter().flat_map(|online| &mut online.connections);
+        if let Some(one) = connections.find(|one| one.connection == connection) {
+            one.says_offline = is_offline;
+        }
+    }
+
+    /// Whether a user is here, and wants to seem not to be: all their connections on this edge say so.
+    pub(crate) fn seems_offline(&self, user: UserId) -> bool {
+        self.users.get(&user).is_some_and(|online| online.connections.iter().all(|one| one.says_offline))
     }
 
     /// The session of a connection that is here.

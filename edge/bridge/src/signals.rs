@@ -186,6 +186,8 @@ where
                 let refusal = (ErrorCode::Forbidden, Operation::WriteClosed.forbidden());
                 self.refuse_signal(signal.clone(), refusal);
             }
+            // Who seems to be away is not seen to type.
+            Said::Typing if self.roster.seems_offline(user_id) => {}
             Said::Typing => {
                 if passing.typists.start(key, connection, now) {
                     passing.say_typing(user_id, channel_id, true);

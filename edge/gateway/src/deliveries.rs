@@ -35,6 +35,7 @@ impl Gateway {
             }
             Delivery::Signals { .. } => self.fenced(io),
             Delivery::Presence(seen) => self.presences(io, &seen),
+            Delivery::Probe(user_id) => self.probe(io, user_id),
             Delivery::Attention { user_id, attention } => self.index.set_attention(user_id, attention),
             Delivery::SignalRefused { token, frame_id, code, message } => {
                 self.signal_refused(io, at(token), frame_id.as_deref(), code, message);

@@ -49,10 +49,9 @@ pub(crate) fn write_effective(
     Ok(())
 }
 
-/// The message that a record says more of than that it is gone.
+/// The message that a record tells more of.
 pub(crate) fn tells_of(effective: &Effective) -> Option<MessageId> {
     match &effective.event {
-        Some(effective::Event::Amended(Amended { change: Some(amended::Change::Deleted(_)), .. })) => None,
         Some(effective::Event::Amended(amended)) => Some(MessageId(amended.message_id)),
         _ => None,
     }

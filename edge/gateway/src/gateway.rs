@@ -9,7 +9,7 @@ use ringside_reactor::{CloseReason, ConnectionId, Handler, Io, TimerKey};
 use ringside_session::heartbeat::Due;
 use ringside_session::mail::{ConnectionRef, Delivery, Request, ShardId};
 use ringside_session::token::Verifier;
-use ringside_types::{CloseCode, Epoch, Slot, UnixMillis};
+use ringside_types::{CloseCode, Epoch, Slot, UnixMillis, UserId};
 use ringside_websocket::handshake::RequestParser;
 use ringside_websocket::{Opcode, write_close, write_frame};
 use ringside_wire::event::GoodbyeReason;
@@ -166,11 +166,7 @@ impl Gateway {
         let time = self.time(io);
         match client.heartbeat.due(io.now(), time) {
             Due::Nothing => {}
-            Due::Ping => {
-                if let Some(queue) = io.queue(connection) {
-                    write_frame(queue, Opcode::Ping, &[], None);
-                }
-            }
+            Due::Ping => self.ping(io, connection),
             Due::Silent => {
                 add(&self.counters.silent, 1);
                 return io.close_now(connection);
@@ -181,6 +177,31 @@ impl Gateway {
             }
         }
         self.set_timer(io, connection, client.heartbeat.next(io.now(), time));
+    }
+
+    /// Asks the user's connections whether they live.
+    pub(crate) fn probe(&mut self, io: &mut Io, user: UserId) {
+        for connection in self.index.connections(user).to_vec() {
+            match self.table.take(connection) {
+                Some(Phase::Open(mut open)) => {
+                    if !open.client.ending {
+                        open.client.heartbeat.probe(io.now());
+                        self.ping(io, connection);
+                        let time = self.time(io);
+                        self.set_timer(io, connection, open.client.heartbeat.next(io.now(), time));
+                    }
+                    self.table.put(connection, Phase::Open(open));
+                }
+                Some(other) => self.table.put(connection, other),
+                None => {}
+            }
+        }
+    }
+
+    fn ping(&mut self, io: &mut Io, connection: ConnectionId) {
+        if let Some(queue) = io.queue(connection) {
+            write_frame(queue, Opcode::Ping, &[], None);
+        }
     }
 
     /// Closes for what the peer did wrong.

@@ -123,7 +123,9 @@ impl Refused {
                 headers.push(("Retry-After", &seconds));
             }
             Self::Request(refusal) => headers.extend(refusal.headers()),
-            Self::TooManyConnections | Self::Unavailable | Self::Draining | Self::Full => {
+            // All of them live, and nobody knows when their user leaves one.
+            Self::TooManyConnections => headers.push(("Retry-After", "30")),
+            Self::Unavailable | Self::Draining | Self::Full => {
                 headers.push(("Retry-After", "2"));
             }
             _ if status == 401 => headers.push(("WWW-Authenticate", "Bearer")),

@@ -10,7 +10,7 @@ use ringside_session::reader::{Reader, Wish};
 use ringside_types::{ChannelId, CloseCode, ErrorCode, MessageId, UserId};
 use ringside_wire::InvalidRecord;
 use ringside_wire::command::SyncChannel;
-use ringside_wire::event::{Event, GoodbyeReason, SyncDone, SyncPage, SyncedChannel};
+use ringside_wire::event::{ErrorPayload, Event, GoodbyeReason, SyncDone, SyncPage, SyncedChannel};
 use ringside_wire::message::{Message, MessageReaction, Sender, metadata};
 use ringside_wire::records::{Effective, Profile};
 
@@ -122,8 +122,13 @@ impl Gateway {
         self.with_client(connection, |gateway, client| {
             let Some(reader) = &mut client.reader else { return };
             if let Some(id) = reader.asked_by(channel) {
-                let sentence = format!("{NOT_A_MEMBER} (channel {channel})");
-                gateway.error(io, connection, id, code, &sentence, None);
+                let payload = ErrorPayload {
+                    code,
+                    message: NOT_A_MEMBER,
+                    retry_after_ms: None,
+                    channel_id: Some(channel),
+                };
+                gateway.answer_error(io, connection, id, payload);
             }
             reader.dropped(channel);
             gateway.read(io, connection, client);

@@ -17,6 +17,7 @@ over_both_backends!(
     a_token_that_runs_out_closes_unless_it_is_renewed,
     a_foreign_token_renews_nothing,
     a_silent_peer_is_cut_off_and_one_that_answers_is_not,
+    who_does_not_answer_a_probe_is_cut_off,
     a_page_that_can_not_be_had_sends_the_client_back,
     a_reader_that_stalls_is_told_and_let_go,
     the_peers_close_is_answered_with_its_code,
@@ -114,6 +115,20 @@ fn a_silent_peer_is_cut_off_and_one_that_answers_is_not(backend: Backend) {
     assert!(matches!(stand.request(), Request::Closed { connection } if connection == gone));
     assert!(support::is_silent(&mut lives));
     drop(silent);
+}
+
+fn who_does_not_answer_a_probe_is_cut_off(backend: Backend) {
+    let stand = Stand::new(backend);
+    let (silent, gone) = stand.connect(1, &[]);
+    let (mut lives, _) = stand.connect(1, &[]);
+    let (other, _) = stand.connect(2, &[]);
+    stand.post(Delivery::Probe(user(1)));
+    // Reading answers.
+    assert!(matches!(lives.read(), Ok(Message::Ping(_))));
+    lives.flush().expect("the pong is sent");
+    assert!(matches!(stand.request(), Request::Closed { connection } if connection == gone));
+    assert!(support::is_silent(&mut lives), "one ping, and it is there still");
+    drop((silent, other));
 }
 
 fn a_page_that_can_not_be_had_sends_the_client_back(backend: Backend) {

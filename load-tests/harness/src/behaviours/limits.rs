@@ -91,9 +91,11 @@ pub(super) async fn sixth_connection_is_refused(stand: &Stand) -> Result<(), Fai
     let server = stand.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let target = server.addresses.target();
+    // Reading answers pings.
     let mut open = Vec::new();
     for _ in 0..5 {
-        open.push(Client::open(&target, &account).await?);
+        let mut client = Client::open(&target, &account).await?;
+        open.push(tokio::spawn(async move { while client.incoming().await.is_ok() {} }));
     }
     let answer = super::bad_handshakes::upgrade(server.addresses.edge, &account.access_token, "").await?;
     expect(answer.starts_with("HTTP/1.1 429"), || format!("the sixth connection was answered {answer}"))?;
@@ -101,7 +103,9 @@ pub(super) async fn sixth_connection_is_refused(stand: &Stand) -> Result<(), Fai
         format!("no Retry-After in {answer}")
     })?;
     // One goes, another may come.
-    drop(open.pop());
+    if let Some(one) = open.pop() {
+        one.abort();
+    }
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         match Client::open(&target, &account).await {
@@ -112,6 +116,30 @@ pub(super) async fn sixth_connection_is_refused(stand: &Stand) -> Result<(), Fai
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
+}
+
+/// Sockets that nobody is behind any more keep no device out.
+pub(super) async fn connections_that_do_not_answer_make_room(stand: &Stand) -> Result<(), Failed> {
+    let server = stand.start(&[]).await?;
+    let account = register(&server, 1).await?.remove(0);
+    let target = server.addresses.target();
+    let mut alive = Client::open(&target, &account).await?;
+    let mut dead = Vec::new();
+    for _ in 0..4 {
+        dead.push(Client::open(&target, &account).await?);
+    }
+    let alive = tokio::spawn(async move { while alive.incoming().await.is_ok() {} });
+    let since = Instant::now();
+    for place in 0..4 {
+        let mut another = Client::open(&target, &account)
+            .await
+            .map_err(|Failed(reason)| Failed(format!("place {place} was not made: {reason}")))?;
+        tokio::spawn(async move { while another.incoming().await.is_ok() {} });
+    }
+    expect(since.elapsed() < Duration::from_secs(8), || format!("it took {:?}", since.elapsed()))?;
+    expect(!alive.is_finished(), || "who answers was let go".to_owned())?;
+    let answer = super::bad_handshakes::upgrade(server.addresses.edge, &account.access_token, "").await?;
+    expect(answer.starts_with("HTTP/1.1 429"), || format!("one too many was answered {answer}"))
 }
 
 /// Content above the limit never makes a message; a frame that is larger closes with 1009.

@@ -75,6 +75,25 @@ pub(super) async fn others_see_it_until_it_ends(stand: &Stand) -> Result<(), Fai
     expect(refused.contains("not_a_member"), || format!("an outsider is told {refused}"))
 }
 
+pub(super) async fn who_seems_offline_is_not_seen_to_type(stand: &Stand) -> Result<(), Failed> {
+    let scene = scene(stand).await?;
+    let (mut ada, mut bob) = (scene.client(0).await?, scene.client(1).await?);
+    let mut cyd = scene.client(2).await?;
+    let say =
+        async |ada: &mut Client, status: &str| ask(ada, "presence.set", &json!({ "status": status })).await;
+    scene.says(&mut ada, "typing.start").await?;
+    scene.type_now(&mut bob, &[0]).await?;
+    say(&mut ada, "offline").await?;
+    scene.type_now(&mut bob, &[]).await?;
+    scene.says(&mut ada, "typing.start").await?;
+    // Frames of one connection are taken in order: what comes after Ada's is seen after it.
+    say(&mut ada, "online").await?;
+    scene.says(&mut cyd, "typing.start").await?;
+    scene.type_now(&mut bob, &[2]).await?;
+    scene.says(&mut ada, "typing.start").await?;
+    scene.type_now(&mut bob, &[0, 2]).await
+}
+
 pub(super) async fn a_message_and_a_disconnect_end_it(stand: &Stand) -> Result<(), Failed> {
     let scene = scene(stand).await?;
     let (mut ada, mut bob) = (scene.client(0).await?, scene.client(1).await?);
