@@ -75,7 +75,7 @@ pub struct Exchange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exchanged {
     /// The presented token is spent, and the replacement is good. A token that was spent within
-    /// [`REFRESH_RETRY_MS`](ringside_types::limits::REFRESH_RETRY_MS) gets this again as long as its successor is unused,
+    /// [`RETRY_WITHIN_MS`](ringside_types::limits::RETRY_WITHIN_MS) gets this again as long as its successor is unused,
     /// which is not good any more then: a session has one good token at a time.
     Rotated {
         /// Whose.

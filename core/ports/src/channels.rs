@@ -4,6 +4,8 @@
 //! transaction. A change is *confirmed* once its outbox row has been appended to the log and removed; what is
 //! not confirmed is not answered from, except where a method says so.
 
+pub mod invitations;
+
 use std::future::Future;
 
 use bytes::Bytes;

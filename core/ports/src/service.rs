@@ -13,6 +13,7 @@ use ringside_wire::amendment::Change;
 use ringside_wire::message::ContentType;
 
 use crate::accounts::User;
+use crate::channels::invitations::ChannelInvitation;
 use crate::channels::{Channel, ChannelKind, ChannelPatch, Member, Role};
 
 /// Why a service refuses. Each names the HTTP status that it becomes.
@@ -238,6 +239,32 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
         id: ChannelId,
         users: Vec<UserId>,
     ) -> impl Future<Output = Result<Vec<Member>, ServiceError>> + Send;
+    /// Invites someone into a channel who lets others ask, but not add them; for those who may add members. It waits for
+    /// their yes. Who is a member already is not invited.
+    fn invite(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        user: UserId,
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send;
+    /// Takes an invitation back, or says no to it.
+    fn withdraw_invitation(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        user: UserId,
+    ) -> impl Future<Output = Result<(), ServiceError>> + Send;
+    /// Invitations that wait for the caller.
+    fn invitations(
+        &self,
+        caller: UserId,
+    ) -> impl Future<Output = Result<Vec<ChannelInvitation>, ServiceError>> + Send;
+    /// Makes the caller a member of a channel that they are invited into.
+    fn accept_invitation(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+    ) -> impl Future<Output = Result<(Channel, Option<Member>), ServiceError>> + Send;
     /// Removes a member; for admins and owners, and for oneself.
     fn remove_member(
         &self,

@@ -61,8 +61,9 @@ pub const ACCESS_TOKEN_LIFE_S: u64 = 15 * 60;
 pub const ACCESS_TOKEN_LIFE_MAX_S: u64 = 24 * 60 * 60;
 /// A refresh token's life, in seconds.
 pub const REFRESH_TOKEN_LIFE_S: u64 = 7 * 24 * 60 * 60;
-/// A spent refresh token that comes again within this time is a retry, as long as its successor is unused.
-pub const REFRESH_RETRY_MS: u64 = 30_000;
+/// What is good once and comes again within this time is a retry: a spent refresh token, as long as its successor is unused,
+/// and a registration with its invitation.
+pub const RETRY_WITHIN_MS: u64 = 30_000;
 
 const _: () = assert!(IDEMPOTENCY_WINDOW_MS + PARTITION_LAG_MAX_MS <= IDEMPOTENCY_ROW_MS);
 // A key's row knows the last two that it made: no replay is as long as the three that would be needed to lose one.

@@ -21,6 +21,38 @@ pub fn folded(text: &str) -> String {
     upper.to_lowercase().nfkc().collect()
 }
 
+/// As words of names are looked for: [`folded`], without accents and other marks, white space as single spaces.
+pub fn unaccented(text: &str) -> String {
+    let mut bare = String::with_capacity(text.len());
+    for one in folded(text).nfd().filter(|one| !is_mark(*one)) {
+        match one {
+            one if one.is_whitespace() => {
+                if !bare.ends_with(' ') && !bare.is_empty() {
+                    bare.push(' ');
+                }
+            }
+            // Letters with a stroke are letters of their own in Unicode; whoever can't type them types these.
+            'ø' => bare.push('o'),
+            'ł' => bare.push('l'),
+            'đ' | 'ð' => bare.push('d'),
+            'ħ' => bare.push('h'),
+            'ŧ' => bare.push('t'),
+            'ı' => bare.push('i'),
+            'æ' => bare.push_str("ae"),
+            'œ' => bare.push_str("oe"),
+            'þ' => bare.push_str("th"),
+            one => bare.push(one),
+        }
+    }
+    bare.truncate(bare.trim_end().len());
+    bare
+}
+
+/// Accents of Latin, Greek and Cyrillic, points and vowel signs of Hebrew and Arabic. In other scripts such marks are letters.
+const fn is_mark(one: char) -> bool {
+    matches!(one, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}')
+}
+
 /// Whether somebody sees anything of it.
 pub fn is_visible(text: &str) -> bool {
     text.chars().any(|one| !one.is_whitespace() && !is_hidden(one))
@@ -69,6 +101,23 @@ mod tests {
             assert_eq!(folded(one), folded(other), "{one} and {other}");
         }
         assert_ne!(folded("ada"), folded("adä"));
+    }
+
+    #[test]
+    fn words_are_found_without_accents() {
+        for (name, bare) in [
+            ("Åsa  Öberg", "asa oberg"),
+            ("A\u{30a}sa", "asa"),
+            ("Łukasz Ørsted", "lukasz orsted"),
+            ("STRASSE straße", "strasse strasse"),
+            ("Ἀθηνᾶ", "αθηνα"),
+            ("مُحَمَّد", "محمد"),
+            ("हिन्दी", "हिन्दी"),
+            (" \t", ""),
+            ("100%", "100%"),
+        ] {
+            assert_eq!(unaccented(name), bare, "{name}");
+        }
     }
 
     #[test]

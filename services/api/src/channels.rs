@@ -1,6 +1,7 @@
 //! Channels and members.
 
 pub(crate) mod changes;
+pub(crate) mod invitations;
 
 use std::sync::Arc;
 

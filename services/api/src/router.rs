@@ -21,7 +21,7 @@ use ringside_ports::service::{ChannelService, MessageService, UserService};
 use ringside_types::Limits;
 use ringside_types::security::SECURITY_HEADERS;
 
-use crate::channels::changes;
+use crate::channels::{changes, invitations};
 use crate::edge::{self, EdgeAddress};
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
@@ -113,6 +113,10 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
             "/channels/{id}/members/{user_id}",
             delete(channels::remove_member::<S>).patch(changes::set_role::<S>),
         )
+        .route(
+            "/channels/{id}/invitations/{user_id}",
+            put(invitations::invite::<S>).delete(invitations::withdraw::<S>),
+        )
         .route("/channels/{id}/messages", get(messages::history::<S>).post(messages::send::<S>))
         .route(
             "/channels/{id}/messages/{mid}",
@@ -155,6 +159,11 @@ fn people<S: Services>() -> Router<Arc<App<S>>> {
         .route("/users/me/contacts/{id}", contact)
         .route("/users/me/blocks", get(relations::blocks::<S>))
         .route("/users/me/blocks/{id}", put(relations::block::<S>).delete(relations::unblock::<S>))
+        .route("/users/me/invitations", get(invitations::waiting::<S>))
+        .route(
+            "/users/me/invitations/{channel_id}",
+            put(invitations::accept::<S>).delete(invitations::decline::<S>),
+        )
         .route("/users/search", get(profiles::search::<S>))
         .route("/users/{id}", get(profiles::user::<S>))
 }

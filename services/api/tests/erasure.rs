@@ -10,12 +10,14 @@ use uuid::Uuid;
 
 /// Every table of the Directory, and where the export has what it holds of a user. A new table is added here, and to the
 /// export where it holds something of a user.
-const TABLES: [(&str, Held); 12] = [
+const TABLES: [(&str, Held); 14] = [
     ("users", Held::At("/user")),
     ("sessions", Held::At("/sessions/0")),
     ("contacts", Held::At("/contacts/0")),
     ("blocks", Held::At("/blocks/0")),
     ("audit_log", Held::At("/history/0")),
+    ("name_words", Held::Elsewhere("the words of the names in the profile")),
+    ("channel_invitations", Held::At("/channel_invitations/0/channel")),
     ("channels", Held::At("/channels/0/channel")),
     ("channel_members", Held::At("/channels/0/channel/role")),
     ("dm_pairs", Held::Elsewhere("the DM itself is among the channels")),
@@ -54,6 +56,9 @@ async fn settled(scene: &Scene) -> Person {
     assert_eq!(scene.put(&format!("/users/me/blocks/{}", eve.id), &ada).await.status, 204);
     let body = json!({"current": PASSWORD, "new": PASSWORD});
     assert_eq!(scene.ask("PUT", "/users/me/password", Some(&ada), Some(body)).await.status, 204);
+    let ring = scene.post("/channels", &bob, json!({"type": "private", "name": "ring"})).await.body;
+    let invitation = format!("/channels/{}/invitations/{}", ring["id"].as_str().expect("an id"), ada.id);
+    assert_eq!(scene.put(&invitation, &bob).await.status, 204);
     let group = json!({"type": "group", "name": "engine", "member_ids": [bob.id]});
     let group = scene.post("/channels", &ada, group).await.body;
     let dm = scene.post("/channels", &ada, json!({"type": "dm", "member_ids": [bob.id]})).await.body;

@@ -239,6 +239,14 @@ impl Walk {
         let role = Some(json!({"role": "admin"}));
         self.as_user("PATCH", &format!("{channel}/members/{}", carl.id), ada, role).await;
         self.as_user("DELETE", &format!("{channel}/members/{}", carl.id), ada, None).await;
+        let invitation = format!("{channel}/invitations/{}", carl.id);
+        self.as_user("PUT", &invitation, ada, None).await;
+        self.as_user("DELETE", &invitation, ada, None).await;
+        self.as_user("PUT", &invitation, ada, None).await;
+        self.as_user("GET", "/users/me/invitations", &carl, None).await;
+        let waiting = format!("/users/me/invitations/{}", made.body["id"].as_str().expect("an id"));
+        self.as_user("PUT", &waiting, &carl, None).await;
+        self.as_user("DELETE", &waiting, &carl, None).await;
         let change = json!({"topic": "tea", "settings": {"who_may_post": "everyone"}});
         self.as_user("PATCH", &channel, ada, Some(change)).await;
         self.as_user("PUT", &format!("{channel}/mute"), ada, Some(json!({"until": null}))).await;

@@ -119,3 +119,44 @@ async fn who_may_begin_a_dm_is_the_others_to_say() {
     assert_eq!(scene.post("/channels", &eve, group.clone()).await.status, 403, "a DM is not enough for this");
     assert_eq!(scene.post("/channels", &bob, group).await.status, 201, "contacts may");
 }
+
+/// Who may not be added can be asked: nothing of the channel reaches them before their yes.
+#[tokio::test]
+async fn an_invitation_waits_for_a_yes() {
+    let scene = Scene::new().await;
+    let (ada, bob, eve) =
+        (scene.registered("ada").await, scene.registered("bob").await, scene.registered("eve").await);
+    let nobody = json!({"settings": {"privacy": {"add_to_channels": "nobody"}}});
+    assert_eq!(scene.patch_me(&ada, nobody).await.status, 200);
+    let made = scene.post("/channels", &bob, json!({"type": "private", "name": "ring"})).await.body;
+    let id = made["id"].as_str().expect("an id");
+    let channel = format!("/channels/{id}");
+    let members = format!("{channel}/members");
+    let invite = format!("{channel}/invitations/{}", ada.id);
+    let waiting = format!("/users/me/invitations/{id}");
+    let body = json!({"user_ids": [ada.id]});
+    assert_eq!(scene.post(&members, &bob, body).await.status, 403);
+    assert_eq!(scene.put(&waiting, &ada).await.status, 404, "nobody has invited her");
+    assert_eq!(scene.put(&invite, &eve).await.status, 404, "a stranger to the channel");
+    assert_eq!(scene.put(&invite, &bob).await.status, 204);
+    assert_eq!(scene.get(&channel, &ada).await.status, 404, "not before her yes");
+    let listed = scene.get("/users/me/invitations", &ada).await.body;
+    let items = listed["items"].as_array().expect("items");
+    assert_eq!(items.len(), 1);
+    assert_eq!(
+        (&items[0]["channel"]["name"], &items[0]["inviter"]["username"]),
+        (&json!("ring"), &json!("bob"))
+    );
+    let export = scene.get("/users/me/export", &ada).await.body;
+    assert_eq!(export["channel_invitations"][0]["channel"]["id"], id);
+    assert_eq!(scene.delete(&waiting, &ada).await.status, 204, "she declines");
+    assert_eq!(scene.put(&waiting, &ada).await.status, 404);
+    assert_eq!(scene.put(&invite, &bob).await.status, 204);
+    let accepted = scene.put(&waiting, &ada).await;
+    assert_eq!((accepted.status, &accepted.body["id"]), (200, &json!(id)));
+    assert_eq!(scene.get(&channel, &ada).await.body["role"], "member");
+    assert_eq!(scene.get("/users/me/invitations", &ada).await.body["items"], json!([]));
+    assert_eq!(scene.put(&format!("/users/me/blocks/{}", bob.id), &eve).await.status, 204);
+    let blocked = scene.put(&format!("{channel}/invitations/{}", eve.id), &bob).await;
+    assert_eq!((blocked.status, &blocked.body["code"]), (403, &json!("forbidden")));
+}

@@ -74,6 +74,18 @@ async fn a_changed_password_ends_the_other_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_answer_was_lost_can_be_asked_again() {
+    let scene = Scene::new().await;
+    let ada = scene.registered("ada").await;
+    for _ in 0..2 {
+        assert_eq!(change(&scene, &ada, PASSWORD, "another horse").await.status, 204);
+    }
+    assert_eq!(change(&scene, &ada, PASSWORD, "a third horse").await.status, 403);
+    assert_eq!(scene.get("/users/me", &ada).await.status, 200);
+    assert_eq!(scene.login("ada", "another horse").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_changes_at_once_one_wins() {
     let scene = Scene::new().await;
     let ada = scene.registered("ada").await;

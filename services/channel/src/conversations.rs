@@ -3,6 +3,7 @@
 //! Every change is written to the Directory, taken to the log by the relay, and only then answered.
 
 use ringside_clock::now;
+use ringside_ports::channels::invitations::{ChannelInvitation, ChannelInvitations, Invited};
 use ringside_ports::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelPatch, Created, ListRange, Member, Personal, Role,
 };
@@ -17,7 +18,7 @@ use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use uuid::Uuid;
 
-use crate::permissions::{kept_out, refused};
+use crate::permissions::{kept_out, not_invited, refused};
 use crate::relay::Relay;
 use crate::wish::{channel_of, checked};
 
@@ -34,7 +35,7 @@ pub struct Conversations<D, L> {
     relay: Relay,
 }
 
-impl<D: Accounts + Channels + Personal + Relations, L: Log> Conversations<D, L> {
+impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log> Conversations<D, L> {
     /// Over this Directory and log; the relay's task must run over the same ones.
     pub fn new(directory: D, log: L, relay: Relay) -> Self {
         Self { directory, log, relay }
@@ -91,7 +92,9 @@ impl<D: Accounts + Channels + Personal + Relations, L: Log> Conversations<D, L> 
     }
 }
 
-impl<D: Accounts + Channels + Personal + Relations, L: Log> ChannelService for Conversations<D, L> {
+impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log> ChannelService
+    for Conversations<D, L>
+{
     async fn create(&self, caller: UserId, wish: ChannelWish) -> Result<(Channel, bool), ServiceError> {
         let new = channel_of(caller, wish, ChannelId(Uuid::now_v7()), now())?;
         self.known_caller(caller).await?;
@@ -203,6 +206,45 @@ impl<D: Accounts + Channels + Personal + Relations, L: Log> ChannelService for C
         self.make(caller, id, add).await?;
         let pairs: Vec<(ChannelId, UserId)> = users.into_iter().map(|user| (id, user)).collect();
         Ok(self.directory.membership(&pairs).await?.into_iter().flatten().collect())
+    }
+
+    async fn invite(&self, caller: UserId, id: ChannelId, user: UserId) -> Result<(), ServiceError> {
+        let invited = self.directory.invite_into(id, caller, user, now()).await?;
+        // A refusal too is told of what is confirmed.
+        self.relay.publish(id).await?;
+        match invited.map_err(not_invited)? {
+            Invited::Waiting | Invited::Member => Ok(()),
+            Invited::Gone => Err(ServiceError::NotFound("There is no such user.".into())),
+            Invited::Full => Err(ServiceError::Conflict {
+                code: "invitations_wait",
+                message: "Too many invitations wait for this user already; try again when some are answered."
+                    .into(),
+            }),
+        }
+    }
+
+    async fn withdraw_invitation(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+        user: UserId,
+    ) -> Result<(), ServiceError> {
+        self.directory.withdraw_invitation(id, caller, user).await?.map_err(refused)
+    }
+
+    async fn invitations(&self, caller: UserId) -> Result<Vec<ChannelInvitation>, ServiceError> {
+        Ok(self.directory.invitations_of(caller).await?)
+    }
+
+    async fn accept_invitation(
+        &self,
+        caller: UserId,
+        id: ChannelId,
+    ) -> Result<(Channel, Option<Member>), ServiceError> {
+        let accepted = self.directory.accept_invitation(id, caller, now()).await?;
+        self.relay.publish(id).await?;
+        accepted.map_err(|_| ServiceError::NotFound("You have no invitation into this channel.".into()))?;
+        self.allowed(caller, id, Operation::SeeChannel).await
     }
 
     async fn remove_member(&self, caller: UserId, id: ChannelId, user: UserId) -> Result<(), ServiceError> {

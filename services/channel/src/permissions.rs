@@ -32,8 +32,14 @@ pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
 pub(crate) fn kept_out(kind: ChannelKind) -> ServiceError {
     forbidden(match kind {
         ChannelKind::Dm => "You and this user can't have a DM.",
-        _ => {
-            "Some of these users can't be added by you; ask them to be your contacts, or to join by themselves."
-        }
+        _ => "Some of these users can't be added by you; send them an invitation, which waits for their yes.",
     })
+}
+
+/// A refusal as those are told who would invite someone: like [`kept_out`], it doesn't tell of a block.
+pub(crate) fn not_invited(refusal: ChangeRefused) -> ServiceError {
+    match refusal {
+        ChangeRefused::Apart => forbidden("This user can't be invited by you."),
+        refusal => refused(refusal),
+    }
 }

@@ -6,6 +6,7 @@ use ringside_types::limits::{
     CHANNEL_CREATE_MEMBERS_MAX, CHANNEL_DESCRIPTION_BYTES_MAX, CHANNEL_NAME_BYTES_MAX,
     CHANNEL_TOPIC_BYTES_MAX, SLOW_MODE_S_MAX,
 };
+use ringside_types::text::{composed, is_visible};
 use ringside_types::{ChannelId, UnixMillis, UserId};
 
 /// The channel to make, its creator the owner; or all that is wrong with the wish.
@@ -17,7 +18,7 @@ pub(crate) fn channel_of(
 ) -> Result<NewChannel, ServiceError> {
     let ChannelWish { name, kind, mut member_ids, description } = wish;
     // A DM has no name of its own: one that is given is passed over.
-    let name = if kind == ChannelKind::Dm { String::new() } else { name.trim().to_owned() };
+    let name = if kind == ChannelKind::Dm { String::new() } else { composed(name.trim()).into_owned() };
     let named_oneself = member_ids.contains(&creator);
     member_ids.sort_unstable();
     member_ids.dedup();
@@ -46,7 +47,7 @@ pub(crate) fn channel_of(
 /// A change of a channel of this kind as it is written, or all that is wrong with it.
 pub(crate) fn checked(kind: ChannelKind, patch: ChannelPatch) -> Result<ChannelPatch, ServiceError> {
     let ChannelPatch { name, description, topic, slow_mode_s, .. } = &patch;
-    let name = name.as_ref().map(|name| name.trim().to_owned());
+    let name = name.as_ref().map(|name| composed(name.trim()).into_owned());
     let wrong: Vec<FieldError> = [
         name.as_deref().and_then(|name| wrong_name(kind, name)).map(|message| ("name", message)),
         description.as_deref().and_then(wrong_description).map(|message| ("description", message)),
@@ -74,6 +75,7 @@ fn wrong_name(kind: ChannelKind, name: &str) -> Option<String> {
         ChannelKind::Private | ChannelKind::Public if name.is_empty() => {
             return Some("is needed for a private or public channel".into());
         }
+        _ if !name.is_empty() && !is_visible(name) => return Some("shows nothing".into()),
         _ => {}
     }
     let is_valid = name.len() <= CHANNEL_NAME_BYTES_MAX && !name.chars().any(char::is_control);
@@ -139,6 +141,8 @@ mod tests {
         check(Dm, "name", &[], &["member_ids"]);
         check(Group, "", &[2, 3], &[]);
         check(Group, "a\0b", &[], &["name"]);
+        check(Group, "\u{200b}", &[], &["name"]);
+        check(Private, "\u{3164}\u{200d}", &[], &["name"]);
         check(Private, "name", &[], &[]);
         for kind in [Private, Public] {
             check(kind, " \t", &[2], &["name"]);
@@ -153,8 +157,8 @@ mod tests {
 
     #[test]
     fn the_creator_owns_it_and_everyone_is_in_it_once() {
-        let made = made(ChannelKind::Group, " name ", &[3, 2, 3, 1]).expect("valid");
-        assert_eq!(made.channel.name, "name");
+        let made = made(ChannelKind::Group, " nu\u{308}me ", &[3, 2, 3, 1]).expect("valid");
+        assert_eq!(made.channel.name, "nüme");
         assert_eq!(made.members, [(user(1), Role::Owner), (user(2), Role::Member), (user(3), Role::Member)]);
     }
 

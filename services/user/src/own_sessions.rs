@@ -53,7 +53,9 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
                 message: PASSWORD_RULE.into(),
             }]));
         }
-        let from = self.current_hash(caller.user_id, address, current).await?;
+        let Some(from) = self.current_hash(caller.user_id, address, current, &new).await? else {
+            return Ok(());
+        };
         let change = PasswordChange {
             user_id: caller.user_id,
             from: Some(from),
@@ -75,22 +77,26 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
 }
 
 impl<D: People, P: Presence, L: Log> Users<D, P, L> {
-    /// The hash that the current password fits; guesses are counted like those of a login.
+    /// The hash that the current password fits; guesses are counted like those of a login. `None`: the new password is the
+    /// current one, because the answer to an earlier request was lost. Who knows it may know that.
     async fn current_hash(
         &self,
         user: UserId,
         address: IpAddr,
         current: String,
-    ) -> Result<String, ServiceError> {
+        new: &str,
+    ) -> Result<Option<String>, ServiceError> {
         let cost = throttle::of_failed_change(self.limits(), user);
         throttle::charge(self.presence(), &cost).await?;
         let fits = async {
             let hash = self.directory().password_hash(user).await?.ok_or_else(gone)?;
             let is_short = current.len() <= password::PASSWORD_BYTES_MAX;
-            let fits = is_short && password::verify(address, current, hash.clone()).await?;
-            Ok(fits.then_some(hash))
+            if is_short && password::verify(address, current, hash.clone()).await? {
+                return Ok(Some(Some(hash)));
+            }
+            Ok(password::verify(address, new.to_owned(), hash).await?.then_some(None))
         };
-        let fits: Result<Option<String>, ServiceError> = fits.await;
+        let fits: Result<Option<Option<String>>, ServiceError> = fits.await;
         if !matches!(fits, Ok(None)) {
             throttle::refund(self.presence(), &cost).await;
         }

@@ -71,8 +71,8 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
 
     async fn search(&self, caller: UserId, text: &str, part: ListPart) -> Result<Listed<Seen>, ServiceError> {
         let text = text.trim();
-        if !is_text(text, 1, SEARCH_CHARS_MAX) {
-            let message = format!("`q` has 1 to {SEARCH_CHARS_MAX} characters");
+        if !is_text(text, 0, SEARCH_CHARS_MAX) {
+            let message = format!("`q` has {SEARCH_CHARS_MAX} characters at the most");
             return Err(ServiceError::BadRequest(message));
         }
         let limit = lists::limit(&part);

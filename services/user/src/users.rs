@@ -11,6 +11,7 @@ use ringside_ports::people::invitations::Admitted;
 use ringside_ports::service::{Caller, Credentials, Registration, ServiceError, SignedIn, UserService};
 use ringside_ports::watching::announce;
 use ringside_ports::{Log, People, Presence};
+use ringside_types::limits::RETRY_WITHIN_MS;
 use ringside_types::{Limits, UserId};
 use uuid::Uuid;
 
@@ -121,6 +122,48 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
         };
         taken.map_or(Ok(()), |taken| Err(conflict(taken)))
     }
+
+    /// The account that this very registration has made a moment ago, with an invitation that is used up since: its answer
+    /// was lost.
+    async fn made_before(
+        &self,
+        email: &str,
+        username: &str,
+        address: IpAddr,
+        password: &str,
+        invitation: Option<&str>,
+    ) -> Result<Option<(User, String)>, ServiceError> {
+        let directory = &self.0.directory;
+        let presented =
+            invitation.and_then(refresh::presented).filter(|_| self.1 == RegistrationMode::Invitation);
+        let Some(presented) = presented else { return Ok(None) };
+        let Some(maker) = directory.invitation(presented).await?.and_then(|known| known.used_by) else {
+            return Ok(None);
+        };
+        let is_it = |user: &User| {
+            user.email == email
+                && user.username == username
+                && now().since(user.created_at) <= RETRY_WITHIN_MS
+        };
+        let Some(user) = directory.users(&[maker]).await?.into_iter().find(is_it) else { return Ok(None) };
+        let Some(hash) = directory.password_hash(user.id).await? else { return Ok(None) };
+        let fits = password::verify(address, password.to_owned(), hash.clone()).await?;
+        Ok(fits.then_some((user, hash)))
+    }
+
+    /// The session that an account begins with.
+    async fn signed_in(
+        &self,
+        (user, hash): (User, String),
+        address: IpAddr,
+    ) -> Result<SignedIn, ServiceError> {
+        let id = user.id;
+        let signed = self.sign_in(user, String::new(), &hash).await?;
+        let changed = || ServiceError::Unauthorized("This account has changed already; sign in.".into());
+        let signed = signed.ok_or_else(changed)?;
+        self.0.known_addresses.remember(id, address);
+        Ok(signed)
+    }
 }
 
 impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
@@ -133,16 +176,17 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
         let invitation = wish.invitation.clone();
         let Valid { email, username, password, display_name } = valid(wish)?;
         throttle::charge(&self.0.presence, &cost).await?;
+        if let Some(made) =
+            self.made_before(&email, &username, address, &password, invitation.as_deref()).await?
+        {
+            return self.signed_in(made, address).await;
+        }
         let password_hash = password::hash(address, password).await?;
         let (id, created_at) = (UserId(Uuid::now_v7()), now());
         let user = User { id, email, username, display_name, avatar_url: String::new(), created_at };
         let new = NewUser { user: user.clone(), password_hash };
         self.create_account(&new, invitation.as_deref()).await?;
-        let signed = self.sign_in(user, String::new(), &new.password_hash).await?;
-        let signed = signed
-            .ok_or_else(|| ServiceError::Unauthorized("This account has changed already; sign in.".into()))?;
-        self.0.known_addresses.remember(id, address);
-        Ok(signed)
+        self.signed_in((user, new.password_hash), address).await
     }
 
     async fn login(&self, credentials: Credentials) -> Result<SignedIn, ServiceError> {

@@ -2,12 +2,13 @@
 
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
 use ringside_ports::{Accounts, EngineError};
-use ringside_types::limits::REFRESH_RETRY_MS;
+use ringside_types::limits::RETRY_WITHIN_MS;
 use ringside_types::text::folded;
 use ringside_types::{SessionId, UnixMillis, UserId};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::directory::{Directory, failed};
+use crate::people::name_words;
 use crate::rows;
 
 /// Values bound in one statement at the most; SQLite's own limit is 32,766.
@@ -109,7 +110,7 @@ impl Accounts for Directory {
             return Ok(Exchanged::Refused);
         }
         let is_retry = rows::number(&row, "spent")? != 0;
-        let may_retry = exchange.now.0 <= rows::number(&row, "spent_at")?.saturating_add(REFRESH_RETRY_MS);
+        let may_retry = exchange.now.0 <= rows::number(&row, "spent_at")?.saturating_add(RETRY_WITHIN_MS);
         let generation = rows::number(&row, "generation")? + 1;
         if is_retry
             && !(may_retry && supersede(&mut transaction, session_id, generation, exchange.now).await?)
@@ -188,17 +189,19 @@ pub(crate) async fn create(
     Ok(in_the_way)
 }
 
-/// Folds the names and addresses that an earlier version wrote. An address that is another account's then stays as it was.
+/// Folds the names and addresses that an earlier version wrote, and writes what people are found by. An address that is another account's then stays as it was.
 pub(crate) async fn fold_names(writer: &SqlitePool) -> Result<(), sqlx::Error> {
     loop {
         let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
         let found = sqlx::query(
-            "SELECT id, display_name, email FROM users WHERE display_name_folded IS NULL LIMIT ?",
+            "SELECT id, username, display_name, email FROM users WHERE display_name_folded IS NULL LIMIT ?",
         )
         .bind(BOUND_MAX as i64)
         .fetch_all(&mut *transaction)
         .await?;
         for row in &found {
+            let names = (row.try_get::<&str, _>("username")?, row.try_get::<&str, _>("display_name")?);
+            name_words::write(&mut transaction, row.try_get("id")?, names.into()).await?;
             for (update, column) in [
                 ("UPDATE users SET display_name_folded = ? WHERE id = ?", "display_name"),
                 ("UPDATE OR IGNORE users SET email_folded = ? WHERE id = ?", "email"),
@@ -249,10 +252,11 @@ async fn insert(connection: &mut SqliteConnection, new: &NewUser) -> Result<(), 
     .bind(folded(&user.display_name))
     .bind(&user.avatar_url)
     .bind(user.created_at.0 as i64)
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .map_err(failed)?;
-    Ok(())
+    let names = [user.username.as_str(), &user.display_name];
+    name_words::write(connection, user.id.as_bytes(), names).await.map_err(failed)
 }
 
 async fn insert_token(

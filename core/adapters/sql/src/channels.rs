@@ -1,10 +1,12 @@
 //! Channels, members, and the outbox.
 
 mod changing;
+mod invitations;
 mod personal;
 
 use bytes::Bytes;
 pub(crate) use changing::{Changing, reconsider_dm};
+pub(crate) use personal::write_bare_names;
 
 use ringside_ports::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelKind, Created, ListRange, Member, NewChannel, OutboxRow,
@@ -12,6 +14,7 @@ use ringside_ports::channels::{
 };
 use ringside_ports::{Channels, EngineError};
 use ringside_types::authorization::{Operation, Refusal};
+use ringside_types::text::unaccented;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use ringside_wire::records::{Membership, MembershipKind};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
@@ -173,7 +176,7 @@ async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<C
     }
     sqlx::query(
         "INSERT INTO channels (id, name, type, creator_id, description, created_at, version, topic, slow_mode_s, \
-         admins_post, history_from_join, closed) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)",
+         admins_post, history_from_join, closed, name_bare) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)",
     )
     .bind(channel.id.as_bytes().to_vec())
     .bind(&channel.name)
@@ -186,6 +189,7 @@ async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<C
     .bind(channel.settings.admins_post)
     .bind(channel.settings.history_from_join)
     .bind(channel.is_closed)
+    .bind(unaccented(&channel.name))
     .execute(&mut *connection)
     .await
     .map_err(failed)?;

@@ -8,7 +8,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row as _, SqlitePool};
 
-use crate::accounts;
+use crate::{accounts, channels};
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -64,6 +64,7 @@ impl Directory {
             other => OpenError::Migration(other),
         })?;
         accounts::fold_names(&writer).await.map_err(OpenError::Database)?;
+        channels::write_bare_names(&writer).await.map_err(OpenError::Database)?;
         let readers = SqlitePoolOptions::new().max_connections(READERS);
         let readers = readers.connect_with(options.read_only(true)).await.map_err(OpenError::Database)?;
         Ok(Self { writer, readers })

@@ -2,6 +2,7 @@
 
 mod erasure;
 mod invitations;
+pub(crate) mod name_words;
 mod profiles;
 mod relations;
 mod search;

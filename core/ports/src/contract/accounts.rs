@@ -1,6 +1,6 @@
 //! The contract of [`Accounts`].
 
-use ringside_types::limits::REFRESH_RETRY_MS;
+use ringside_types::limits::RETRY_WITHIN_MS;
 use ringside_types::{SessionId, UnixMillis, UserId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -135,23 +135,23 @@ async fn a_retry_is_answered_again<A: Accounts>(accounts: A) {
     };
     for retried in [
         after(0, 1, 2),
-        after(REFRESH_RETRY_MS, 1, 3),
-        after(REFRESH_RETRY_MS, 2, 4),
-        after(REFRESH_RETRY_MS, 1, 5),
-        after(REFRESH_RETRY_MS, 5, 6),
-        after(2 * REFRESH_RETRY_MS, 5, 7),
-        after(2 * REFRESH_RETRY_MS, 7, 8),
+        after(RETRY_WITHIN_MS, 1, 3),
+        after(RETRY_WITHIN_MS, 2, 4),
+        after(RETRY_WITHIN_MS, 1, 5),
+        after(RETRY_WITHIN_MS, 5, 6),
+        after(2 * RETRY_WITHIN_MS, 5, 7),
+        after(2 * RETRY_WITHIN_MS, 7, 8),
     ] {
         assert_eq!(accounts.exchange(retried).await.expect("answers"), rotated, "{retried:?}");
     }
-    let superseded = accounts.exchange(after(2 * REFRESH_RETRY_MS, 6, 9)).await.expect("answers");
+    let superseded = accounts.exchange(after(2 * RETRY_WITHIN_MS, 6, 9)).await.expect("answers");
     assert!(matches!(superseded, Exchanged::Replayed { .. }), "what took its place was used");
 }
 
 async fn a_retry_that_comes_late_is_a_replay<A: Accounts>(accounts: A) {
     let session_id = signed_in(&accounts, 1).await;
     accounts.exchange(exchange(1, 2)).await.expect("rotates");
-    let late = Exchange { now: NOW.plus_ms(REFRESH_RETRY_MS + 1), ..exchange(1, 3) };
+    let late = Exchange { now: NOW.plus_ms(RETRY_WITHIN_MS + 1), ..exchange(1, 3) };
     let answer = accounts.exchange(late).await.expect("answers");
     assert_eq!(answer, Exchanged::Replayed { user_id: UserId(Uuid::from_u128(1)), session_id });
 }
@@ -177,7 +177,7 @@ async fn one_racers_token_is_good<A: Accounts>(accounts: A) {
     // The others' were superseded: once this one is used, and their time is over, they are copies.
     let mut good = 0;
     for racer in 0..RACERS {
-        let late = Exchange { now: NOW.plus_ms(REFRESH_RETRY_MS + 1), ..exchange(racer, racer + RACERS) };
+        let late = Exchange { now: NOW.plus_ms(RETRY_WITHIN_MS + 1), ..exchange(racer, racer + RACERS) };
         good += usize::from(matches!(accounts.exchange(late).await, Ok(Exchanged::Rotated { .. })));
     }
     assert!(good <= 1, "of {RACERS} racers {good} hold a good token");

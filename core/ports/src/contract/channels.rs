@@ -1,6 +1,7 @@
-//! The contract of [`Channels`] and [`Personal`].
+//! The contract of [`Channels`], [`ChannelInvitations`] and [`Personal`].
 
 mod changes;
+mod invitations;
 
 use ringside_types::authorization::{Operation, Refusal};
 use ringside_types::{ChannelId, UnixMillis, UserId};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use super::accounts::new_user;
 use crate::Accounts;
+use crate::channels::invitations::ChannelInvitations;
 use crate::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Channels, Created, ListRange, Member,
     NewChannel, Personal, Role,
@@ -22,8 +24,11 @@ const NOW: UnixMillis = UnixMillis(1_000_000);
 const RACERS: u128 = 20;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: Channels + Personal + Relations + Accounts + Profiles>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Channels + ChannelInvitations + Personal + Relations + Accounts + Profiles>(
+    make: impl AsyncFn() -> D,
+) {
     changes::suite(&make).await;
+    invitations::suite(&make).await;
     a_channel_is_there_once_confirmed(make().await).await;
     changes_are_versioned_in_order(make().await).await;
     what_changes_nothing_writes_nothing(make().await).await;

@@ -45,6 +45,12 @@ pub trait Invitations: Clone + Send + Sync + 'static {
         now: UnixMillis,
     ) -> impl Future<Output = Result<Admitted, EngineError>> + Send;
 
+    /// The invitation of this hash.
+    fn invitation(
+        &self,
+        hash: [u8; 32],
+    ) -> impl Future<Output = Result<Option<Invitation>, EngineError>> + Send;
+
     /// All invitations, by their hashes.
     fn invitations(
         &self,

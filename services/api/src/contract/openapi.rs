@@ -174,10 +174,13 @@ fn parameters() -> Value {
     let text = json!({"type": "string"});
     let states = json!({"type": "string", "enum": ["outgoing", "incoming", "accepted"]});
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50});
-    let words = json!({"type": "string", "minLength": 1});
+    let words = json!({"type": "string"});
     let query = |name: &str, schema: &Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
-    let mut text_asked = query("q", &words, "What to look for.");
-    text_asked["required"] = true.into();
+    let text_asked = query(
+        "q",
+        &words,
+        "The beginning of any word of a name, or a whole e-mail address; nothing: everyone.",
+    );
     let mut users_asked = query("user_ids", &text, "Up to 100 user ids, with commas between.");
     users_asked["required"] = true.into();
     json!({

@@ -142,9 +142,14 @@ const USERS: &[Operation] = &[
     Operation::new("delete", "/users/me", "Erase the account and its personal data", &[NO_CONTENT])
         .refuses(&[409]),
     Operation::new("get", "/users/me/export", "Everything held about oneself", &[answer(200, "Export")]),
-    Operation::new("get", "/users/search", "Find people by the beginning of a name", &[list("User")])
-        .query(&["Text", "Limit", "Cursor"])
-        .refuses(&[422]),
+    Operation::new(
+        "get",
+        "/users/search",
+        "Find people by the beginning of any word of their name",
+        &[list("User")],
+    )
+    .query(&["Text", "Limit", "Cursor"])
+    .refuses(&[422]),
     Operation::new("get", "/users/{user_id}", "Someone's profile", &[answer(200, "User")]),
 ];
 
@@ -221,6 +226,33 @@ const MEMBERS: &[Operation] = &[
     )
     .body("RoleChange")
     .refuses(&[403]),
+    Operation::new(
+        "put",
+        "/channels/{channel_id}/invitations/{user_id}",
+        "Invite someone who can't be added; it waits for their yes",
+        &[NO_CONTENT],
+    )
+    .refuses(&[403, 409]),
+    Operation::new(
+        "delete",
+        "/channels/{channel_id}/invitations/{user_id}",
+        "Take an invitation back",
+        &[NO_CONTENT],
+    )
+    .refuses(&[403]),
+    Operation::new(
+        "get",
+        "/users/me/invitations",
+        "Invitations into channels that wait for oneself",
+        &[list("ChannelInvitation")],
+    ),
+    Operation::new(
+        "put",
+        "/users/me/invitations/{channel_id}",
+        "Accept one, and become a member",
+        &[answer(200, "Channel")],
+    ),
+    Operation::new("delete", "/users/me/invitations/{channel_id}", "Decline one", &[NO_CONTENT]),
 ];
 
 const MESSAGES: &[Operation] = &[

@@ -117,6 +117,15 @@ impl<S: Services> Writer<S> {
         self.list("contacts", |part| services.relations().contacts(user_id, None, part), show::bare_contact)
             .await?;
         self.list("blocks", |part| services.relations().blocks(user_id, part), show::bare_block).await?;
+        self.list(
+            "channel_invitations",
+            async |_| {
+                let items = services.channels().invitations(user_id).await?;
+                Ok(Listed { items, next_cursor: None })
+            },
+            show::bare_channel_invitation,
+        )
+        .await?;
         self.list("history", |part| services.profiles().audit(user_id, part), show::audit).await?;
         self.channels(user_id).await
     }

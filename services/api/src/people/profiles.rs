@@ -18,6 +18,7 @@ use crate::router::{App, Services};
 
 #[derive(Deserialize)]
 pub(crate) struct SearchQuery {
+    #[serde(default)]
     q: String,
     limit: Option<usize>,
     cursor: Option<String>,

@@ -1,5 +1,6 @@
 //! What clients see of profiles, contacts, blocks, sessions and the audit log.
 
+use ringside_ports::channels::invitations::ChannelInvitation;
 use ringside_ports::people::profiles::{AuditEntry, Profile};
 use ringside_ports::people::relations::{Block, Contact};
 use ringside_ports::people::sessions::Session;
@@ -7,7 +8,7 @@ use ringside_ports::service::people::Seen;
 use ringside_types::{SessionId, UserId};
 use serde_json::{Value, json};
 
-use crate::views::{own_user, public_user};
+use crate::views::{channel, own_user, public_user};
 
 /// One's own profile: everything but the password's hash.
 pub(crate) fn own(profile: &Profile) -> Value {
@@ -66,6 +67,22 @@ pub(crate) fn block(block: &Block, users: &[Seen]) -> Value {
 /// A block by itself.
 pub(crate) fn bare_block(block: &Block) -> Value {
     json!({"user_id": block.user_id, "created_at": block.created_at})
+}
+
+/// An invitation into a channel, for a list: with the profile of who invited, who is among these.
+pub(crate) fn channel_invitation(invitation: &ChannelInvitation, users: &[Seen]) -> Value {
+    let mut view = bare_channel_invitation(invitation);
+    view["inviter"] = user_of(users, invitation.inviter_id);
+    view
+}
+
+/// An invitation into a channel by itself.
+pub(crate) fn bare_channel_invitation(invitation: &ChannelInvitation) -> Value {
+    json!({
+        "channel": channel(&invitation.channel, None),
+        "inviter_id": invitation.inviter_id,
+        "created_at": invitation.created_at,
+    })
 }
 
 pub(crate) fn session(session: &Session, current: SessionId) -> Value {

@@ -1,5 +1,5 @@
 // Who is in a channel. What the viewer may not do isn't offered; the server decides all the same.
-import { Button, confirm, html, nameOf, Panel, ringside, sentence, titleOf, useEffect, useRingside, useState } from "../app/panel.js";
+import { Button, confirm, html, nameOf, Panel, ringside, sentence, titleOf, toast, useEffect, useRingside, useState } from "../app/panel.js";
 import { attempt, Choice } from "./form.js";
 import { here } from "./person.js";
 import { PeopleSearch, Row } from "./search.js";
@@ -31,7 +31,8 @@ export default function Members({ arg: id, close }) {
     attempt(ringside.watch(ids));
     return () => ringside.unwatch(ids);
   }, [ids.join()]);
-  const add = (user) => attempt(ringside.api("POST", `/channels/${id}/members`, { user_id: user.id }).then(() => ringside.loadMembers(id)));
+  const add = (user) => attempt(ringside.api("POST", `/channels/${id}/members`, { user_id: user.id })
+    .then(() => ringside.loadMembers(id), (error) => (error.status === 403 ? invite(id, user) : Promise.reject(error))));
   const list = html`
     ${error && html`<p class="wrong" role="alert">${error}</p>`}
     ${channel && !channel.members && !error && html`<p class="note" role="status">Loading…</p>`}
@@ -44,6 +45,16 @@ export default function Members({ arg: id, close }) {
         : html`<${Button} aria-label=${`Add ${nameOf(user)}`} onClick=${() => add(user)}>Add</>`)}>${list}</>`
       : list}
   </>`;
+}
+
+/** Some let others ask, but not add them. */
+async function invite(channel, user) {
+  const isWanted = await confirm({
+    title: `Invite ${nameOf(user)}?`, text: `${nameOf(user)} can't be added by you. An invitation waits for their yes.`, action: "Send invitation", danger: false,
+  });
+  if (!isWanted) return;
+  await ringside.api("PUT", `/channels/${channel}/invitations/${user.id}`);
+  toast(`${nameOf(user)} is invited.`);
 }
 
 const byRoleAndName = (a, b) => ROLES.indexOf(b.role) - ROLES.indexOf(a.role)

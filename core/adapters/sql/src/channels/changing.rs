@@ -3,21 +3,22 @@
 use ringside_ports::EngineError;
 use ringside_ports::channels::{ChangeRefused, Channel, ChannelChange, ChannelPatch, Role};
 use ringside_types::authorization::{ChannelKind, Operation, allowed};
+use ringside_types::text::unaccented;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use ringside_wire::records::{self, Membership, MembershipKind};
 use sqlx::SqliteConnection;
 
-use super::{insert_member, insert_outbox};
+use super::{insert_member, insert_outbox, invitations};
 use crate::directory::failed;
 use crate::people::standings;
 use crate::rows;
 
 /// A channel that changes, under the one writer's lock.
 pub(crate) struct Changing {
-    channel: Channel,
+    pub(super) channel: Channel,
     version: u64,
-    actor: UserId,
-    now: UnixMillis,
+    pub(super) actor: UserId,
+    pub(super) now: UnixMillis,
 }
 
 impl Changing {
@@ -117,7 +118,7 @@ impl Changing {
         Ok(standings.iter().flatten().all(|standing| standing.may_bring_into(self.channel.kind)))
     }
 
-    async fn add(
+    pub(super) async fn add(
         &mut self,
         connection: &mut SqliteConnection,
         users: Vec<(UserId, Role)>,
@@ -135,6 +136,7 @@ impl Changing {
             }
             self.version += 1;
             insert_member(connection, self.channel.id, user, role, self.now, self.version).await?;
+            invitations::remove(connection, self.channel.id, user).await?;
             self.write(connection, MembershipKind::Added, vec![member_record(user, role)]).await?;
             added.push(user);
         }
@@ -255,12 +257,13 @@ impl Changing {
         self.channel = Channel { version: self.version, ..changed };
         sqlx::query(
             "UPDATE channels AS c SET former = CASE WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.channel_id = c.id \
-             AND o.version = c.changed_version) THEN c.former ELSE ? END, changed_version = ?, name = ?, \
+             AND o.version = c.changed_version) THEN c.former ELSE ? END, changed_version = ?, name = ?, name_bare = ?, \
              description = ?, topic = ?, slow_mode_s = ?, admins_post = ?, history_from_join = ?, closed = ? WHERE id = ?",
         )
         .bind(former)
         .bind(self.version as i64)
         .bind(&self.channel.name)
+        .bind(unaccented(&self.channel.name))
         .bind(&self.channel.description)
         .bind(&self.channel.topic)
         .bind(self.channel.settings.slow_mode_s)
@@ -288,6 +291,7 @@ impl Changing {
             .execute(&mut *connection)
             .await
             .map_err(failed)?;
+        invitations::remove_all(connection, self.channel.id).await?;
         self.write(connection, MembershipKind::Deleted, Vec::new()).await
     }
 
@@ -301,7 +305,7 @@ impl Changing {
         insert_outbox(connection, self.channel.id, self.version, &record).await
     }
 
-    async fn role_of(
+    pub(super) async fn role_of(
         &self,
         connection: &mut SqliteConnection,
         user: UserId,

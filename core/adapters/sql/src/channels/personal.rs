@@ -2,8 +2,9 @@
 
 use ringside_ports::EngineError;
 use ringside_ports::channels::{Channel, Personal};
+use ringside_types::text::unaccented;
 use ringside_types::{ChannelId, UnixMillis, UserId};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{CHANNELS, IS_THERE};
 use crate::accounts::BOUND_MAX;
@@ -21,8 +22,8 @@ impl Personal for Directory {
         query.push(", (SELECT count(*) FROM channel_members m WHERE m.channel_id = c.id) AS member_count");
         query.push(" FROM channels c WHERE c.type = 'public' AND ").push(IS_THERE);
         if !text.is_empty() {
-            let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            query.push(" AND c.name LIKE ").push_bind(format!("%{literal}%")).push(" ESCAPE '\\'");
+            let literal = unaccented(text).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            query.push(" AND c.name_bare LIKE ").push_bind(format!("%{literal}%")).push(" ESCAPE '\\'");
         }
         if let Some(after) = after {
             query.push(" AND c.id > ").push_bind(after.as_bytes().to_vec());
@@ -76,6 +77,28 @@ impl Personal for Directory {
     async fn dm_of(&self, one: UserId, other: UserId) -> Result<Option<ChannelId>, EngineError> {
         let mut reader = self.readers.acquire().await.map_err(failed)?;
         dm_of(&mut reader, one, other).await
+    }
+}
+
+/// Writes what the channels of an earlier version are found by.
+pub(crate) async fn write_bare_names(writer: &SqlitePool) -> Result<(), sqlx::Error> {
+    loop {
+        let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+        let found = sqlx::query("SELECT id, name FROM channels WHERE name_bare IS NULL LIMIT ?")
+            .bind(BOUND_MAX as i64)
+            .fetch_all(&mut *transaction)
+            .await?;
+        for row in &found {
+            sqlx::query("UPDATE channels SET name_bare = ? WHERE id = ?")
+                .bind(unaccented(row.try_get("name")?))
+                .bind(row.try_get::<&[u8], _>("id")?)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        if found.is_empty() {
+            return Ok(());
+        }
     }
 }
 

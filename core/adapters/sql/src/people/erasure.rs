@@ -13,12 +13,14 @@ use crate::rows;
 const SHORT_ID_DIGITS: usize = 12;
 
 /// What goes with the account; each statement takes its id, everywhere it stands.
-const GONE: [&str; 4] = [
+const GONE: [&str; 6] = [
     // Their refresh tokens go with them.
     "DELETE FROM sessions WHERE user_id = ?1",
     "DELETE FROM contacts WHERE user_id = ?1 OR contact_id = ?1",
     "DELETE FROM blocks WHERE blocker_id = ?1 OR blocked_id = ?1",
     "DELETE FROM invitations WHERE used_by = ?1",
+    "DELETE FROM name_words WHERE user_id = ?1",
+    "DELETE FROM channel_invitations WHERE user_id = ?1 OR inviter_id = ?1",
 ];
 
 /// Erases an account inside the transaction of this connection; see [`ringside_ports::people::profiles::Profiles::erase`].

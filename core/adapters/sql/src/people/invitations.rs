@@ -5,6 +5,7 @@ use ringside_ports::accounts::NewUser;
 use ringside_ports::people::After;
 use ringside_ports::people::invitations::{Admitted, Invitation, Invitations};
 use ringside_types::UnixMillis;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::audit;
@@ -62,6 +63,11 @@ impl Invitations for Directory {
         Ok(Admitted::Made)
     }
 
+    async fn invitation(&self, hash: [u8; 32]) -> Result<Option<Invitation>, EngineError> {
+        let found = sqlx::query("SELECT * FROM invitations WHERE hash = ?").bind(hash.to_vec());
+        found.fetch_optional(&self.readers).await.map_err(failed)?.as_ref().map(read).transpose()
+    }
+
     async fn invitations(&self, part: After<[u8; 32]>) -> Result<Vec<Invitation>, EngineError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM invitations");
         if let Some(after) = part.after {
@@ -69,17 +75,7 @@ impl Invitations for Directory {
         }
         query.push(" ORDER BY hash LIMIT ").push_bind(part.limit as i64);
         let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
-        found
-            .iter()
-            .map(|row| {
-                Ok(Invitation {
-                    hash: rows::hash(row, "hash")?,
-                    created_at: UnixMillis(rows::number(row, "created_at")?),
-                    expires_at: UnixMillis(rows::number(row, "expires_at")?),
-                    used_by: rows::optional_user_id(row, "used_by")?,
-                })
-            })
-            .collect()
+        found.iter().map(read).collect()
     }
 
     async fn uninvite(&self, hash: [u8; 32]) -> Result<bool, EngineError> {
@@ -90,4 +86,13 @@ impl Invitations for Directory {
             .map_err(failed)?;
         Ok(done.rows_affected() > 0)
     }
+}
+
+fn read(row: &SqliteRow) -> Result<Invitation, EngineError> {
+    Ok(Invitation {
+        hash: rows::hash(row, "hash")?,
+        created_at: UnixMillis(rows::number(row, "created_at")?),
+        expires_at: UnixMillis(rows::number(row, "expires_at")?),
+        used_by: rows::optional_user_id(row, "used_by")?,
+    })
 }

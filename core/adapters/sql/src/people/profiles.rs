@@ -12,6 +12,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite};
 use super::{audit, erasure, search};
 use crate::accounts::BOUND_MAX;
 use crate::directory::{Directory, failed};
+use crate::people::name_words;
 use crate::rows;
 
 impl Profiles for Directory {
@@ -74,6 +75,8 @@ impl Profiles for Directory {
         .execute(&mut *transaction)
         .await
         .map_err(failed)?;
+        let names = [profile.user.username.as_str(), &profile.user.display_name];
+        name_words::write(&mut transaction, user.as_bytes(), names).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         Ok(Changed::Done(Box::new(profile)))
     }

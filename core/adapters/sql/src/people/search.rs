@@ -1,10 +1,11 @@
-//! Search: two ordered reads of one index each, so that a page costs what it holds, however many match.
+//! Search: two ordered reads of one index each, so that a page costs what it holds, however many match. Usernames that
+//! begin with the text come first, then names with a word that does.
 
 use ringside_ports::EngineError;
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{Found, Profile, SearchFor};
 use ringside_types::UserId;
-use ringside_types::text::folded;
+use ringside_types::text::{folded, unaccented};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use crate::directory::failed;
@@ -42,6 +43,7 @@ pub(super) async fn run(
         };
         return Ok(found.into_iter().collect());
     }
+    let words = Prefix::of(unaccented(&text));
     let prefix = Prefix::of(text);
     let mut found = Vec::new();
     let mut named_after = None;
@@ -61,31 +63,41 @@ pub(super) async fn run(
     }
     if found.len() < part.limit {
         let rest = part.limit - found.len();
-        found.extend(by_display_name(readers, search.viewer, &prefix, named_after, rest).await?);
+        found.extend(by_word(readers, search.viewer, [&prefix, &words], named_after, rest).await?);
     }
     Ok(found)
 }
 
-async fn by_display_name(
+/// Those whose username does not begin with the text, by the least of their words that does.
+async fn by_word(
     readers: &SqlitePool,
     viewer: UserId,
-    prefix: &Prefix,
+    [usernames, words]: [&Prefix; 2],
     after: Option<UserId>,
     limit: usize,
 ) -> Result<Vec<(Found, Profile)>, EngineError> {
-    let mut query = visible(viewer);
-    query.push(" AND ");
-    prefix.begins(&mut query, "u.display_name_folded");
-    query.push(" AND NOT (");
-    prefix.begins(&mut query, "u.username_folded");
-    query.push(")");
-    if let Some(after) = after {
-        query.push(
-            " AND (u.display_name_folded, u.id) > (SELECT display_name_folded, id FROM users WHERE id = ",
-        );
-        query.push_bind(after.as_bytes().to_vec()).push(")");
+    // Nothing but marks: no word begins so.
+    if words.from.is_empty() {
+        return Ok(Vec::new());
     }
-    query.push(" ORDER BY u.display_name_folded, u.id LIMIT ").push_bind(limit as i64);
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "SELECT u.* FROM name_words w CROSS JOIN users u ON u.id = w.user_id WHERE ",
+    );
+    words.begins(&mut query, "w.word");
+    query.push(
+        " AND NOT EXISTS (SELECT 1 FROM name_words o WHERE o.user_id = w.user_id AND o.word < w.word AND ",
+    );
+    query.push("o.word >= ").push_bind(words.from.clone()).push(") AND NOT (");
+    usernames.begins(&mut query, "u.username_folded");
+    query.push(") AND ");
+    is_visible(&mut query, viewer);
+    if let Some(after) = after {
+        query.push(" AND (w.word, w.user_id) > (SELECT min(word), user_id FROM name_words WHERE user_id = ");
+        query.push_bind(after.as_bytes().to_vec()).push(" AND ");
+        words.begins(&mut query, "word");
+        query.push(")");
+    }
+    query.push(" ORDER BY w.word, w.user_id LIMIT ").push_bind(limit as i64);
     read(readers, query, Found::ByDisplayName).await
 }
 
@@ -108,14 +120,16 @@ async fn by_email(
     Ok(read(readers, query, Found::ByUsername).await?.pop())
 }
 
-/// Accounts that are not erased and have not blocked the viewer.
 fn visible(viewer: UserId) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(
-        "SELECT u.* FROM users u WHERE u.erased_at IS NULL AND NOT EXISTS (SELECT 1 FROM blocks b WHERE \
-         b.blocker_id = u.id AND b.blocked_id = ",
-    );
-    query.push_bind(viewer.as_bytes().to_vec()).push(")");
+    let mut query = QueryBuilder::new("SELECT u.* FROM users u WHERE ");
+    is_visible(&mut query, viewer);
     query
+}
+
+/// Accounts that are not erased and have not blocked the viewer.
+fn is_visible(query: &mut QueryBuilder<Sqlite>, viewer: UserId) {
+    query.push("u.erased_at IS NULL AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker_id = u.id AND b.blocked_id = ");
+    query.push_bind(viewer.as_bytes().to_vec()).push(")");
 }
 
 async fn read(

@@ -163,7 +163,7 @@ async fn a_deleted_channel_is_gone<D: Channels + Personal + Accounts>(directory:
 async fn public_channels_are_found<D: Channels + Personal + Accounts>(directory: D) {
     let directory = peopled(directory).await;
     let mut new: Vec<_> = (0..5).map(|number| new_channel(number, ChannelKind::Public, &[1, 2])).collect();
-    new[3].channel.name = "100% Tea_Room".into();
+    new[3].channel.name = "100% Tea_Room in Åbo".into();
     new.push(new_channel(6, ChannelKind::Private, &[1]));
     directory.create_channels(&new).await.expect("creates");
     assert_eq!(directory.discover("", None, 10).await.expect("looks"), [], "not before they are confirmed");
@@ -176,7 +176,7 @@ async fn public_channels_are_found<D: Channels + Personal + Accounts>(directory:
     assert_eq!(found("", None, 2).await, [channel_id(0), channel_id(1)]);
     assert_eq!(found("", Some(channel_id(1)), 9).await, [channel_id(2), channel_id(3), channel_id(4)]);
     assert_eq!(found("CHANNEL", None, 9).await.len(), 4);
-    for text in ["tea_room", "100%", "%", "_"] {
+    for text in ["tea_room", "100%", "%", "_", "ABO", "åb", "a\u{30a}bo"] {
         assert_eq!(found(text, None, 9).await, [channel_id(3)], "{text}");
     }
     assert_eq!(found("\\", None, 9).await, []);

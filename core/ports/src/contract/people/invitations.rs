@@ -33,6 +33,9 @@ async fn an_invitation_lets_one_in<D: People>(directory: D) {
     assert_eq!(again, Admitted::Refused);
     let used = Invitation { used_by: Some(user(1)), ..invitation(1) };
     assert_eq!(directory.invitations(all()).await.expect("lists"), [used, invitation(2)]);
+    for (number, expected) in [(1, Some(used)), (2, Some(invitation(2))), (3, None)] {
+        assert_eq!(directory.invitation([number; 32]).await.expect("looks"), expected);
+    }
     assert_eq!(directory.users(&[user(1), user(2)]).await.expect("looks"), [new_user(1).user]);
     assert!(!directory.uninvite([1; 32]).await.expect("answers"), "what is used up stays");
 }

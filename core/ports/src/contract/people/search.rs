@@ -10,6 +10,8 @@ use crate::people::profiles::{Changed, Found, ProfileChange, SearchFor, Settings
 /// Runs every part, each over a fresh engine.
 pub async fn suite<D: People>(make: impl AsyncFn() -> D) {
     names_are_found_by_their_beginning(make().await).await;
+    any_word_of_a_name_is_found(make().await).await;
+    an_empty_search_finds_everyone(make().await).await;
     pages_go_on_where_they_ended(make().await).await;
     the_erased_and_those_who_block_are_not_found(make().await).await;
     an_address_is_found_where_it_is_shown(make().await).await;
@@ -45,11 +47,54 @@ async fn names_are_found_by_their_beginning<D: People>(directory: D) {
     check("user", &[1, 2, 3, 4, 5, 6, 7, 8, 9]).await;
     check("user-", &[3]).await;
     check("ÅS", &[4]).await;
+    check("as", &[4]).await;
+    check("A\u{30a}s", &[4]).await;
+    check("friend", &[3]).await;
+    check("sure", &[5]).await;
     check("ser", &[]).await;
     check("%", &[]).await;
     check("_", &[]).await;
     check("100%", &[5]).await;
     check("ünïcode", &[1, 2, 6, 7, 8, 9]).await;
+}
+
+async fn any_word_of_a_name_is_found<D: People>(directory: D) {
+    let directory = peopled(directory).await;
+    rename(&directory, 2, "Zoë  van der Meer").await;
+    rename(&directory, 3, "Meera Zoe").await;
+    rename(&directory, 4, "José Meer Meerkat").await;
+    let check = async |text: &str, expected: &[u128]| {
+        let expected: Vec<UserId> = expected.iter().copied().map(user).collect();
+        assert_eq!(found(&directory, 1, text).await, expected, "{text:?}");
+    };
+    // By the word that matches; who has two of them is found once.
+    check("meer", &[2, 4, 3]).await;
+    check("MEERK", &[4]).await;
+    check("zoe", &[3, 2]).await;
+    check("ZOË", &[3, 2]).await;
+    check("van der m", &[2]).await;
+    check("van  DER", &[2]).await;
+    check("jose meer", &[4]).await;
+    check("eer", &[]).await;
+    let search = SearchFor { viewer: user(1), text: "meer".into() };
+    let mut paged: Vec<Found> = Vec::new();
+    while let page = directory.search(&search, part(paged.last().copied(), 1)).await.expect("searches")
+        && let [(found, _)] = &page[..]
+    {
+        paged.push(*found);
+    }
+    assert_eq!(paged, [2, 4, 3].map(|number| Found::ByDisplayName(user(number))));
+    rename(&directory, 4, "Ana").await;
+    check("meerk", &[]).await;
+    directory.erase(user(2), None, LATER).await.expect("erases");
+    check("meer", &[3]).await;
+}
+
+async fn an_empty_search_finds_everyone<D: People>(directory: D) {
+    let directory = peopled(directory).await;
+    directory.erase(user(2), None, LATER).await.expect("erases");
+    directory.block(user(3), user(1), LATER).await.expect("blocks");
+    assert_eq!(found(&directory, 1, "").await, [1, 4, 5, 6, 7, 8, 9].map(user));
 }
 
 async fn pages_go_on_where_they_ended<D: People>(directory: D) {
