@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::stand::{Client, Failed, Stand, expect, message, pair, register};
+use super::stand::{Client, Failed, Stand, answer_pings, expect, message, pair, register};
 use crate::client::{Incoming, ServerFrame, Socket, SocketError, parse};
 
 /// Answers to a burst, by code; acks count as `ack`.
@@ -91,11 +91,9 @@ pub(super) async fn sixth_connection_is_refused(stand: &Stand) -> Result<(), Fai
     let server = stand.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let target = server.addresses.target();
-    // Reading answers pings.
     let mut open = Vec::new();
     for _ in 0..5 {
-        let mut client = Client::open(&target, &account).await?;
-        open.push(tokio::spawn(async move { while client.incoming().await.is_ok() {} }));
+        open.push(answer_pings(Client::open(&target, &account).await?));
     }
     let answer = super::bad_handshakes::upgrade(server.addresses.edge, &account.access_token, "").await?;
     expect(answer.starts_with("HTTP/1.1 429"), || format!("the sixth connection was answered {answer}"))?;
@@ -123,18 +121,17 @@ pub(super) async fn connections_that_do_not_answer_make_room(stand: &Stand) -> R
     let server = stand.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let target = server.addresses.target();
-    let mut alive = Client::open(&target, &account).await?;
+    let alive = answer_pings(Client::open(&target, &account).await?);
     let mut dead = Vec::new();
     for _ in 0..4 {
         dead.push(Client::open(&target, &account).await?);
     }
-    let alive = tokio::spawn(async move { while alive.incoming().await.is_ok() {} });
     let since = Instant::now();
     for place in 0..4 {
-        let mut another = Client::open(&target, &account)
-            .await
-            .map_err(|Failed(reason)| Failed(format!("place {place} was not made: {reason}")))?;
-        tokio::spawn(async move { while another.incoming().await.is_ok() {} });
+        let another = Client::open(&target, &account).await;
+        answer_pings(
+            another.map_err(|Failed(reason)| Failed(format!("place {place} was not made: {reason}")))?,
+        );
     }
     expect(since.elapsed() < Duration::from_secs(8), || format!("it took {:?}", since.elapsed()))?;
     expect(!alive.is_finished(), || "who answers was let go".to_owned())?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -199,6 +200,11 @@ pub(super) async fn told(client: &mut Client, kind: &str) -> Result<Value, Faile
             Incoming::Closed(code) => return Err(Failed(format!("closed with {code:?}"))),
         }
     }
+}
+
+/// Reads whatever comes, in a task, which answers pings: the connection lives until the task is aborted.
+pub(super) fn answer_pings(mut client: Client) -> JoinHandle<()> {
+    tokio::spawn(async move { while client.incoming().await.is_ok() {} })
 }
 
 /// Sends a frame with a fresh id.

@@ -91,7 +91,7 @@ pub(super) async fn who_seems_offline_is_not_seen_to_type(stand: &Stand) -> Resu
     scene.says(&mut cyd, "typing.start").await?;
     scene.type_now(&mut bob, &[2]).await?;
     scene.says(&mut ada, "typing.start").await?;
-    scene.type_now(&mut bob, &[0, 2]).await
+    scene.type_now(&mut bob, &[2, 0]).await
 }
 
 pub(super) async fn a_message_and_a_disconnect_end_it(stand: &Stand) -> Result<(), Failed> {
