@@ -71,11 +71,11 @@ pub(super) async fn connections_live_and_end_as_at_the_edge(stand: &Stand) -> Re
     })
     .await?;
     // The limit of connections counts both ways in.
-    let third = register(&server, 1).await?.remove(0);
-    for way in [&door, &door, &door, &server.addresses.target(), &server.addresses.target()] {
-        answer_pings(Client::open(way, &third).await?);
+    answer_pings(there);
+    for _ in 0..4 {
+        answer_pings(Client::open(&door, &second).await?);
     }
-    let sixth = upgrade(server.addresses.api, &third.access_token, "").await?;
+    let sixth = upgrade(server.addresses.api, &second.access_token, "").await?;
     expect(sixth.starts_with("HTTP/1.1 429"), || format!("the sixth connection was answered {sixth}"))?;
     let path = "/api/v1/auth/logout";
     let none = server.addresses.rest().call(hyper::Method::POST, path, None, None).await?;
