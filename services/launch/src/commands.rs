@@ -34,7 +34,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
                     tls::read(&config)?;
                     println!("The configuration is valid.");
                 }
-                ConfigCommand::Show => print!("{}", toml::to_string(&config)?),
+                ConfigCommand::Show => print!("{}", config::shown(&config)),
             }
             Ok(())
         }

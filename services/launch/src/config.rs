@@ -247,6 +247,25 @@ pub fn refuse_unknown_variables(names: impl Iterator<Item = String>) -> Result<(
     }
 }
 
+/// The configuration as a file that could be read again: every key, with a comment in place of what is not set.
+pub fn shown(config: &Config) -> String {
+    let set = Table::try_from(config).expect("a configuration is a table");
+    let (mut text, mut table) = (String::new(), "");
+    for (key, _) in KEYS {
+        let (outer, name) = key.split_once('.').unwrap_or(("", key));
+        if outer != table {
+            text += &format!("\n[{outer}]\n");
+            table = outer;
+        }
+        let values = if outer.is_empty() { Some(&set) } else { set.get(outer).and_then(Value::as_table) };
+        text += &match values.and_then(|values| values.get(name)) {
+            Some(value) => format!("{name} = {value}\n"),
+            None => format!("# {name} = \"\" # not set\n"),
+        };
+    }
+    text
+}
+
 fn read_file(named: Option<&Path>) -> Result<Table, ConfigError> {
     let path = named.unwrap_or(Path::new(FILE));
     let text = match std::fs::read_to_string(path) {
@@ -386,9 +405,34 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_again() {
-        let shown = toml::to_string(&Config::default()).expect("TOML");
-        let back = read(Some(file(&shown).path()), |_| None, &[]).expect("reads");
-        assert_eq!(back, Config::default());
+        let whole = Config {
+            tls_cert: Some("chain.pem".into()),
+            tls_key: Some("key \"1\".pem".into()),
+            edge_url: Some("wss://chat.example.org/ws".into()),
+            trusted_proxies: vec![IpAddr::from([127, 0, 0, 1])],
+            ..Config::default()
+        };
+        for config in [Config::default(), whole] {
+            let shown = shown(&config);
+            let back = read(Some(file(&shown).path()), |_| None, &[]).expect("reads");
+            assert_eq!(back, config);
+        }
+    }
+
+    #[test]
+    fn every_key_is_shown_those_included_that_are_not_set() {
+        let shown = shown(&Config::default());
+        let mut table = String::new();
+        let mut keys: Vec<String> = Vec::new();
+        for line in shown.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                table = name.replace(']', ".");
+            } else if let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ") {
+                keys.push(format!("{table}{key}"));
+            }
+        }
+        assert_eq!(keys, KEYS.map(|(key, _)| key.to_owned()), "{shown}");
+        assert!(shown.contains("\n# edge_url = \"\" # not set\n"), "{shown}");
     }
 
     #[test]
