@@ -4,6 +4,7 @@
 
 pub mod authorization;
 mod code;
+pub mod forwarded;
 pub mod histogram;
 mod id;
 pub mod limits;

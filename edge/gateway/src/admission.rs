@@ -1,12 +1,14 @@
 //! From the first byte to `hello`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::budget::Budget;
 use ringside_session::heartbeat::Heartbeat;
 use ringside_session::mail::{AdmitRefusal, Request, Subscription};
-use ringside_websocket::handshake::RequestParser;
+use ringside_types::forwarded::{Forwarded, ForwardedHeaders};
+use ringside_websocket::handshake::{Request as HandshakeRequest, RequestParser};
 use ringside_websocket::{Connection, Limits, Role};
 use ringside_wire::event::{Event, Hello, HelloLimits};
 use ringside_wire::records::Profile;
@@ -16,7 +18,7 @@ use crate::connection::{Admitting, Client, Open, Phase};
 use crate::counters::{add, set};
 use crate::frames;
 use crate::gateway::Gateway;
-use crate::handshake::{Accepted, Refused, judge};
+use crate::handshake::{Accepted, Refused, forwarded_headers, judge};
 
 impl Gateway {
     /// Bytes of a request.
@@ -30,20 +32,41 @@ impl Gateway {
         let time = self.time(io);
         let judged = match parser.receive(data) {
             Ok(None) => return self.table.put(connection, Phase::Handshake(parser)),
-            Ok(Some((request, consumed))) => judge(&request, &self.config.origins, &self.verifier, time)
-                .map(|accepted| (accepted, &data[consumed..])),
+            Ok(Some((request, consumed))) => {
+                let headers = self.proxy_headers(&request);
+                let mut forwarded = Forwarded::default();
+                if headers != ForwardedHeaders::default()
+                    && let Some(peer) = self.peer(io, connection)
+                {
+                    forwarded = self.config.trusted_proxies.forwarded(peer, &headers);
+                }
+                judge(&request, &self.config.origins, forwarded, &self.verifier, time)
+                    .map(|accepted| (accepted, &data[consumed..]))
+            }
             Err(refusal) => Err(Refused::Request(refusal)),
         };
         let is_head = parser.asks_head();
-        match judged {
-            Ok(_) if self.draining => self.refuse(io, connection, &Refused::Draining),
-            Ok(_) if self.counters.open_now() >= u64::from(self.config.connections_max) => {
-                self.refuse(io, connection, &Refused::Full);
-            }
-            Ok(_) if self.outgoing.is_full() => self.refuse(io, connection, &Refused::Unavailable),
-            Ok((accepted, early)) => self.ask(io, connection, accepted, early),
-            Err(refused) => self.refuse_request(io, connection, &refused, is_head),
+        let refused = match judged {
+            Ok(_) if self.draining => Refused::Draining,
+            Ok(_) if self.counters.open_now() >= u64::from(self.config.connections_max) => Refused::Full,
+            Ok(_) if self.outgoing.is_full() => Refused::Unavailable,
+            Ok((accepted, early)) => return self.ask(io, connection, accepted, early),
+            Err(refused) => refused,
+        };
+        self.refuse_request(io, connection, &refused, is_head);
+    }
+
+    /// What proxies have written into a request; nothing where none is trusted.
+    fn proxy_headers<'a>(&self, request: &HandshakeRequest<'a>) -> ForwardedHeaders<'a> {
+        if self.config.trusted_proxies.is_empty() {
+            return ForwardedHeaders::default();
         }
+        forwarded_headers(request)
+    }
+
+    /// The address at the other end of a connection.
+    fn peer(&self, io: &mut Io, connection: ConnectionId) -> Option<IpAddr> {
+        io.peer_address(connection).map(|peer| self.config.peers.of(peer))
     }
 
     fn ask(&mut self, io: &mut Io, connection: ConnectionId, accepted: Accepted, early: &[u8]) {

@@ -1,8 +1,12 @@
 //! What an operator may set of a gateway, and the limits that the design fixes.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringside_types::Limits;
+use ringside_types::forwarded::{Forwarded, TrustedProxies};
 
 /// Connections beyond [`Config::connections_max`] that the reactor must hold, so that the next can be answered.
 pub const SPARE_CONNECTIONS: u32 = 64;
@@ -40,6 +44,38 @@ pub struct Config {
     pub origins: Origins,
     /// Connections of one shard that are let in. The reactor holds [`SPARE_CONNECTIONS`] more.
     pub connections_max: u32,
+    /// Proxies whose `X-Forwarded-*` headers count.
+    pub trusted_proxies: TrustedProxies,
+    /// Who is behind a connection.
+    pub peers: PeerLookup,
+}
+
+/// Who is at the other end of a connection with this peer: somebody else, where the peer is a relay of this process.
+#[derive(Clone)]
+pub struct PeerLookup(Arc<dyn Fn(SocketAddr) -> IpAddr + Send + Sync>);
+
+impl PeerLookup {
+    /// Asks this function, which must not wait.
+    pub fn new(lookup: impl Fn(SocketAddr) -> IpAddr + Send + Sync + 'static) -> Self {
+        Self(Arc::new(lookup))
+    }
+
+    pub(crate) fn of(&self, peer: SocketAddr) -> IpAddr {
+        (self.0)(peer)
+    }
+}
+
+/// Every peer is itself.
+impl Default for PeerLookup {
+    fn default() -> Self {
+        Self::new(|peer| peer.ip())
+    }
+}
+
+impl fmt::Debug for PeerLookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerLookup").finish_non_exhaustive()
+    }
 }
 
 /// The origins (RFC 6454) that browsers may connect from.
@@ -56,9 +92,13 @@ impl Origins {
     const LOCAL: [&str; 2] = ["127.0.0.1", "localhost"];
 
     /// Whether a page of `origin` may connect to us, whom its browser knows as `host` (the header `Host`): it is listed, or
-    /// it came from the API under that same name, directly or through a proxy that passes the name on.
-    pub(crate) fn admit(&self, origin: &str, host: &str) -> bool {
-        self.listed.iter().any(|listed| listed == origin) || self.is_own(origin, host)
+    /// it came from the API under that same name, directly or through a proxy that passes the name on or says it.
+    pub(crate) fn admit(&self, origin: &str, host: &str, forwarded: Forwarded<'_>) -> bool {
+        self.listed.iter().any(|listed| listed == origin)
+            || match forwarded.host {
+                Some(host) => is_same_origin(origin, host, forwarded.is_tls),
+                None => self.is_own(origin, host),
+            }
     }
 
     fn is_own(&self, origin: &str, host: &str) -> bool {
@@ -68,6 +108,19 @@ impl Origins {
             && !Self::LOCAL.contains(&page)
             && (page_port == port || page_port.parse() == Ok(self.api_port))
     }
+}
+
+/// Whether a page's origin is this host, as its browser reached it through a proxy: scheme, name and port.
+fn is_same_origin(origin: &str, host: &str, is_tls: Option<bool>) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
+    let default_port = match (scheme, is_tls) {
+        ("https", Some(true) | None) => "443",
+        ("http", Some(false) | None) => "80",
+        _ => return false,
+    };
+    let ((page, page_port), (here, port)) = (name_and_port(authority), name_and_port(host));
+    let or_default = |port: &str| if port.is_empty() { default_port.to_owned() } else { port.to_owned() };
+    page.eq_ignore_ascii_case(here) && or_default(page_port) == or_default(port)
 }
 
 /// The parts of `name:port`, the port empty where there is none; a name may be an IPv6 address in brackets.
@@ -108,7 +161,33 @@ mod tests {
             ("chat.example.org", "chat.example.org", false),
             ("ftp://chat.example.org", "chat.example.org", false),
         ] {
-            assert_eq!(origins.admit(origin, host), admitted, "{origin} at {host}");
+            let direct = Forwarded::default();
+            assert_eq!(origins.admit(origin, host, direct), admitted, "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_that_says_how_it_was_reached_its_own_origin_counts() {
+        let origins = Origins { listed: vec!["http://127.0.0.1:8080".into()], api_port: 8080 };
+        for (origin, host, is_tls, admitted) in [
+            ("https://chat.example.org", "chat.example.org", Some(true), true),
+            ("https://chat.example.org", "Chat.Example.org:443", Some(true), true),
+            ("https://chat.example.org:8443", "chat.example.org:8443", Some(true), true),
+            ("http://chat.example.org", "chat.example.org", Some(false), true),
+            ("https://chat.example.org", "chat.example.org", None, true),
+            ("https://localhost:8443", "localhost:8443", Some(true), true),
+            ("http://127.0.0.1:8080", "chat.example.org", Some(true), true),
+            ("http://chat.example.org", "chat.example.org", Some(true), false),
+            ("https://chat.example.org", "chat.example.org", Some(false), false),
+            ("https://chat.example.org:8080", "chat.example.org", Some(true), false),
+            ("https://evil.example", "chat.example.org", Some(true), false),
+            ("https://127.0.0.1:8081", "chat.example.org", Some(true), false),
+            ("ftp://chat.example.org", "chat.example.org", None, false),
+            ("null", "null", None, false),
+        ] {
+            let forwarded = Forwarded { host: Some(host), is_tls };
+            let is_admitted = origins.admit(origin, "127.0.0.1:8080", forwarded);
+            assert_eq!(is_admitted, admitted, "{origin} at {host}, TLS {is_tls:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use ringside_session::token::{Claims, TokenError, Verifier};
 use ringside_types::UnixMillis;
+use ringside_types::forwarded::{Forwarded, ForwardedHeaders, TrustedProxies};
 use ringside_types::security::SECURITY_HEADERS;
 use ringside_websocket::handshake::{
     Refusal, Request, write_refusal, write_refusal_head, write_switching_protocols,
@@ -45,6 +46,7 @@ pub(crate) struct Accepted {
 pub(crate) fn judge(
     request: &Request<'_>,
     origins: &Origins,
+    forwarded: Forwarded<'_>,
     verifier: &Verifier,
     now: UnixMillis,
 ) -> Result<Accepted, Refused> {
@@ -55,7 +57,7 @@ pub(crate) fn judge(
     // Absent is accepted: tokens are never ambient, so only a browser's page is held to the list.
     let host = request.header("host").and_then(|host| str::from_utf8(host).ok()).unwrap_or_default();
     if let Some(origin) = request.origin()
-        && !origins.admit(origin, host)
+        && !origins.admit(origin, host, forwarded)
     {
         return Err(Refused::Origin);
     }
@@ -66,6 +68,14 @@ pub(crate) fn judge(
     let mut answer = Vec::new();
     write_switching_protocols(&mut answer, key, offers_protocol.then_some(PROTOCOL));
     Ok(Accepted { claims, answer })
+}
+
+/// What proxies have written into a request.
+pub(crate) fn forwarded_headers<'a>(request: &Request<'a>) -> ForwardedHeaders<'a> {
+    let fields = request.fields();
+    let [addresses, hosts, schemes] = TrustedProxies::HEADERS
+        .map(|name| fields.all(name).filter_map(|value| str::from_utf8(value).ok()).collect());
+    ForwardedHeaders { addresses, hosts, schemes }
 }
 
 fn bearer<'a>(request: &'a Request<'_>) -> Option<&'a str> {

@@ -17,7 +17,7 @@ mod outgoing;
 mod signals;
 mod syncing;
 
-pub use config::{Config, Origins, SPARE_CONNECTIONS};
+pub use config::{Config, Origins, PeerLookup, SPARE_CONNECTIONS};
 pub use counters::Counters;
 pub use gateway::Gateway;
 pub use outgoing::HandOver;

@@ -9,6 +9,7 @@ use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
+use ringside_types::forwarded::{Forwarded, ForwardedHeaders, TrustedProxies};
 use ringside_types::limits::{LIST_DEFAULT, LIST_MAX};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -28,28 +29,38 @@ impl<S: Services> FromRequestParts<Arc<App<S>>> for Address {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App<S>>) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-        let peer = peer.unwrap_or(IpAddr::from([0, 0, 0, 0])).to_canonical();
-        Ok(Self(forwarded(&parts.headers, peer, &app.config.trusted_proxies)))
+        let peer = peer(parts.extensions.get::<ConnectInfo<SocketAddr>>());
+        Ok(Self(app.config.trusted_proxies.client(peer, &forwarded_headers(&parts.headers))))
     }
 }
 
-/// The nearest address in `X-Forwarded-For` that is no trusted proxy; only trusted peers are believed.
-fn forwarded(headers: &HeaderMap, peer: IpAddr, trusted: &[IpAddr]) -> IpAddr {
-    if !trusted.contains(&peer) {
-        return peer;
+/// The other end of a request's connection.
+pub(crate) fn peer(info: Option<&ConnectInfo<SocketAddr>>) -> IpAddr {
+    info.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip()).to_canonical()
+}
+
+/// What proxies have written into a request.
+pub fn forwarded_headers(headers: &HeaderMap) -> ForwardedHeaders<'_> {
+    let [addresses, hosts, schemes] = TrustedProxies::HEADERS
+        .map(|name| headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect());
+    ForwardedHeaders { addresses, hosts, schemes }
+}
+
+/// How a client reached us: by the name in `Host`, or as a trusted proxy says.
+#[derive(Clone, Copy, Debug)]
+pub struct Reached<'a> {
+    /// The header `Host`: a name or address, perhaps with a port.
+    pub host: &'a str,
+    /// What a trusted proxy says.
+    pub forwarded: Forwarded<'a>,
+}
+
+impl<'a> Reached<'a> {
+    /// Reads the headers of a request that came from this peer.
+    pub fn of(headers: &'a HeaderMap, peer: IpAddr, trusted: &TrustedProxies) -> Self {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        Self { host, forwarded: trusted.forwarded(peer, &forwarded_headers(headers)) }
     }
-    let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-    let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
-    let mut nearest = peer;
-    for hop in hops.iter().rev() {
-        let Ok(address) = hop.parse::<IpAddr>() else { return nearest };
-        nearest = address.to_canonical();
-        if !trusted.contains(&nearest) {
-            return nearest;
-        }
-    }
-    nearest
 }
 
 /// A JSON body, read whole.
@@ -174,25 +185,4 @@ pub(crate) fn list_limit(asked: Option<usize>) -> Result<usize, Problem> {
 /// An id in a path: what can't be one names nothing.
 pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::not_found("There is nothing under this id."))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_trusted_peers_are_believed() {
-        let peer = IpAddr::from([10, 0, 0, 1]);
-        let other = IpAddr::from([10, 0, 0, 2]);
-        let check = |line: &'static str, trusted: &[IpAddr], wanted: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("x-forwarded-for", line.parse().expect("a header"));
-            assert_eq!(forwarded(&headers, peer, trusted).to_string(), wanted, "{line}");
-        };
-        check("1.1.1.1", &[], "10.0.0.1");
-        check("1.1.1.1", &[peer], "1.1.1.1");
-        check("6.6.6.6, 1.1.1.1", &[peer], "1.1.1.1");
-        check("6.6.6.6, 1.1.1.1, 10.0.0.2", &[peer, other], "1.1.1.1");
-        check("junk, 10.0.0.2", &[peer, other], "10.0.0.2");
-    }
 }

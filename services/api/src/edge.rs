@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{Extensions, HeaderMap};
 use serde_json::{Value, json};
 
+use crate::client::{self, Reached};
 use crate::router::{App, Services};
 
 /// Where the edge is.
@@ -25,6 +26,23 @@ pub enum EdgeAddress {
 }
 
 impl EdgeAddress {
+    /// The URL for a client that reached the API in this way. Behind a proxy that says how, it is the proxy's own address:
+    /// what leads to the API's port leads to the edge.
+    pub fn url_for(&self, reached: &Reached<'_>) -> String {
+        let Reached { host, forwarded } = reached;
+        match self {
+            Self::Socket { is_tls, .. } if forwarded.host.is_some() || forwarded.is_tls.is_some() => {
+                let host = forwarded.host.unwrap_or(host);
+                if name(host).is_empty() {
+                    return self.url("");
+                }
+                let scheme = if forwarded.is_tls.unwrap_or(*is_tls) { "wss" } else { "ws" };
+                format!("{scheme}://{host}/ws")
+            }
+            _ => self.url(host),
+        }
+    }
+
     /// The URL for a client that found the API as `host` (the header `Host`: a name or address, perhaps with a port).
     ///
     /// An edge that listens on all addresses is found under the same name. One that listens on this machine's loopback
@@ -73,13 +91,20 @@ fn reachable(ip: IpAddr) -> IpAddr {
     }
 }
 
-pub(crate) async fn edge<S: Services>(State(app): State<Arc<App<S>>>, headers: HeaderMap) -> Json<Value> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    Json(json!({"url": app.config.edge.url(host)}))
+pub(crate) async fn edge<S: Services>(
+    State(app): State<Arc<App<S>>>,
+    extensions: Extensions,
+    headers: HeaderMap,
+) -> Json<Value> {
+    let peer = client::peer(extensions.get::<ConnectInfo<SocketAddr>>());
+    let reached = Reached::of(&headers, peer, &app.config.trusted_proxies);
+    Json(json!({"url": app.config.edge.url_for(&reached)}))
 }
 
 #[cfg(test)]
 mod tests {
+    use ringside_types::forwarded::Forwarded;
+
     use super::*;
 
     #[test]
@@ -108,6 +133,31 @@ mod tests {
             (&EdgeAddress::Url("wss://e.example.org/ws".into()), "x", "wss://e.example.org/ws"),
         ] {
             assert_eq!(edge.url(host), expected, "{edge:?} for {host}");
+        }
+    }
+
+    #[test]
+    fn behind_a_proxy_it_is_where_the_proxy_is() {
+        let socket = |address: &str| EdgeAddress::Socket {
+            address: address.parse().expect("an address"),
+            is_tls: false,
+        };
+        let (here, everywhere) = (socket("127.0.0.1:8081"), socket("0.0.0.0:8081"));
+        let said = EdgeAddress::Url("wss://e.example.org/ws".into());
+        let chat = Some("chat.example.org");
+        for (edge, host, forwarded, is_tls, expected) in [
+            (&here, "127.0.0.1:8080", chat, Some(true), "wss://chat.example.org/ws"),
+            (&here, "127.0.0.1:8080", Some("localhost:8443"), Some(true), "wss://localhost:8443/ws"),
+            (&here, "127.0.0.1:8080", chat, Some(false), "ws://chat.example.org/ws"),
+            (&here, "127.0.0.1:8080", chat, None, "ws://chat.example.org/ws"),
+            (&here, "chat.example.org", None, Some(true), "wss://chat.example.org/ws"),
+            (&everywhere, "ringside:8080", chat, Some(true), "wss://chat.example.org/ws"),
+            (&everywhere, "ringside:8080", None, None, "ws://ringside:8081/ws"),
+            (&here, "a/b;c", None, Some(true), "ws://127.0.0.1:8081/ws"),
+            (&said, "127.0.0.1:8080", chat, Some(true), "wss://e.example.org/ws"),
+        ] {
+            let reached = Reached { host, forwarded: Forwarded { host: forwarded, is_tls } };
+            assert_eq!(edge.url_for(&reached), expected, "{edge:?} for {reached:?}");
         }
     }
 }

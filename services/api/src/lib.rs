@@ -18,5 +18,6 @@ mod users;
 mod views;
 
 pub use auth::Authenticated;
+pub use client::{Reached, forwarded_headers};
 pub use edge::EdgeAddress;
 pub use router::{Config, Services, nothing_here, router, secured, table, wrong_method};

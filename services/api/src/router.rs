@@ -2,7 +2,6 @@
 
 pub mod table;
 
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use ringside_ports::service::people::{ProfileService, RelationService, SessionSe
 use ringside_ports::service::presence::{PresenceService, ReceiptService};
 use ringside_ports::service::{ChannelService, MessageService, UserService};
 use ringside_types::Limits;
+use ringside_types::forwarded::TrustedProxies;
 use ringside_types::security::SECURITY_HEADERS;
 
 use crate::channels::{changes, invitations};
@@ -76,8 +76,8 @@ pub trait Services: Send + Sync + 'static {
 pub struct Config {
     /// What users are held to.
     pub limits: Limits,
-    /// Proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Proxies whose `X-Forwarded-*` headers count.
+    pub trusted_proxies: TrustedProxies,
     /// Where clients find the edge.
     pub edge: EdgeAddress,
 }

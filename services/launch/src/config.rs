@@ -46,7 +46,7 @@ pub struct Config {
     pub tls_cert: Option<PathBuf>,
     /// The certificate's key in PEM.
     pub tls_key: Option<PathBuf>,
-    /// Proxies whose `X-Forwarded-For` counts.
+    /// Proxies whose `X-Forwarded-For`, `-Host` and `-Proto` count.
     pub trusted_proxies: Vec<IpAddr>,
     /// Origins that browsers may connect from, beside the API's own.
     pub allowed_origins: Vec<String>,

@@ -13,9 +13,11 @@ mod rotation;
 mod services;
 mod watch;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringside_types::forwarded::TrustedProxies;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as latch;
@@ -58,10 +60,13 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     };
     let folder = DataFolder::open(runtime, &config.data_dir)?;
     let pipeline = runtime.block_on(Pipeline::start(&folder, &stopping))?;
-    let edge = Edge::start(runtime, config, api.address(), tls.map(|tls| tls.server), &folder, &stopping)?;
+    let callers = door::Callers::default();
+    let tls = tls.map(|tls| tls.server);
+    let edge = Edge::start(runtime, config, api.address(), tls, &callers, &folder, &stopping)?;
     let ready = watch::Readiness::new(edge.seated());
-    let door = door::Door::new(edge.address(), connector);
+    let door = door::Door::new(edge.address(), connector, callers);
     let ports = [("api", api.connections()), ("admin", admin.connections()), ("door", door.connections())];
+    let trusted = TrustedProxies::from(config.trusted_proxies.clone());
     let metrics = Arc::new(metrics::Metrics::new(&folder, &pipeline, &edge, &ready, ports));
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
@@ -73,12 +78,12 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         tokio::spawn(logging::report_suppressed());
         let control = tokio::spawn(backup::serve(backup::Source::of(&folder), stopping.clone()));
         let (leave, leaving) = latch::channel(false);
-        let client = pages::Pages::client(edge.found(config)).routes();
+        let client = pages::Pages::client(edge.found(config), trusted.clone()).routes();
         let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
-        let api = api.serve(router, http::AllowedHosts::Any, Some(door), leaving.clone());
-        let names = config.admin_names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        let names = http::AllowedHosts::Only { bound: admin.address(), names };
-        let admin = admin.serve(watch::routes(ready.clone(), metrics), names, None, leaving);
+        let any = http::Hosts { allowed: http::AllowedHosts::Any, trusted: trusted.clone() };
+        let api = api.serve(router, any, Some(door), leaving.clone());
+        let own = http::Hosts { allowed: admin_names(config, admin.address()), trusted };
+        let admin = admin.serve(watch::routes(ready.clone(), metrics), own, None, leaving);
         let outcome = tokio::select! {
             name = signals.next() => {
                 tracing::info!(signal = name, "stopping: connections are let go first");
@@ -100,10 +105,15 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     })
 }
 
+fn admin_names(config: &Config, bound: SocketAddr) -> http::AllowedHosts {
+    let names = config.admin_names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    http::AllowedHosts::Only { bound, names }
+}
+
 fn api_config(config: &Config, edge: &Edge) -> ringside_api::Config {
     ringside_api::Config {
         limits: config.limits.clone(),
-        trusted_proxies: config.trusted_proxies.clone(),
+        trusted_proxies: config.trusted_proxies.clone().into(),
         edge: edge.found(config),
     }
 }

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ringside_domain::rows::{HeadRow, MessageRow, Stamp};
-use ringside_gateway::{Config, Counters, Gateway, Origins};
+use ringside_gateway::{Config, Counters, Gateway, Origins, PeerLookup};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::budget::Budget;
 use ringside_session::mail::{
@@ -108,6 +108,8 @@ impl Stand {
             heartbeat_interval_ms,
             origins: Origins { listed: vec![ORIGIN.into()], api_port: 8080 },
             connections_max,
+            trusted_proxies: Vec::new().into(),
+            peers: PeerLookup::default(),
         };
         let counters = Arc::<Counters>::default();
         let own = counters.clone();

@@ -164,7 +164,7 @@ impl Scene {
         };
         let config = Config {
             limits,
-            trusted_proxies: Vec::new(),
+            trusted_proxies: ringside_types::forwarded::TrustedProxies::default(),
             edge: EdgeAddress::Url("ws://127.0.0.1:8081/ws".into()),
         };
         Self { directory, people, folder, router: router(services, config), _stop: stop }

@@ -4,9 +4,10 @@
 //! sees exactly what the edge would have shown, its refusals included. Where TLS is on, the way to the edge is TLS as
 //! well, to our own certificate and no other.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
@@ -38,23 +39,75 @@ pub(super) fn is_knock(request: &[u8]) -> bool {
     behind.is_some_and(|behind| behind.first().is_some_and(|next| b" ?#\r\n".contains(next)))
 }
 
+/// Who is behind each connection of the door, by its address at the edge, which sees ours alone. There are as many as
+/// connections. A clone is another handle.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Callers(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By the number of their connection, too: the kernel may give an address to the next one before it is forgotten.
+    callers: HashMap<SocketAddr, (u64, IpAddr)>,
+    connections: u64,
+}
+
+/// One of them, as long as its connection lasts.
+struct Caller<'a> {
+    callers: &'a Callers,
+    ours: SocketAddr,
+    connection: u64,
+}
+
+impl Callers {
+    /// Who is at the other end of a connection that the edge has from this address.
+    pub(super) fn behind(&self, peer: SocketAddr) -> IpAddr {
+        let peer = canonical(peer);
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.callers.get(&peer).map_or(peer.ip(), |(_, caller)| *caller)
+    }
+
+    fn add(&self, ours: SocketAddr, caller: IpAddr) -> Caller<'_> {
+        let ours = canonical(ours);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.connections += 1;
+        let connection = known.connections;
+        known.callers.insert(ours, (connection, caller));
+        Caller { callers: self, ours, connection }
+    }
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        let mut known = self.callers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.callers.get(&self.ours).is_some_and(|(connection, _)| *connection == self.connection) {
+            known.callers.remove(&self.ours);
+        }
+    }
+}
+
+/// As both ends write it.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 /// The way to the edge.
 pub(super) struct Door {
     edge: SocketAddr,
     tls: Option<TlsConnector>,
+    callers: Callers,
     connections: Arc<ConnectionTable>,
 }
 
 impl Door {
     /// To the edge that listens on this address.
-    pub(super) fn new(edge: SocketAddr, tls: Option<TlsConnector>) -> Self {
+    pub(super) fn new(edge: SocketAddr, tls: Option<TlsConnector>, callers: Callers) -> Self {
         let here: IpAddr = match edge.ip() {
             address if !address.is_unspecified() => address,
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
         let connections = ConnectionTable::new(CONNECTIONS_MAX, EvictionPolicy::UnauthenticatedOnly);
-        Self { edge: SocketAddr::new(here, edge.port()), tls, connections }
+        Self { edge: SocketAddr::new(here, edge.port()), tls, callers, connections }
     }
 
     /// What its connections hold.
@@ -73,9 +126,10 @@ impl Door {
             return refuse(&mut client, "There are as many connections as this port takes; try again soon.")
                 .await;
         };
-        let edge = match timeout(CONNECT_TIMEOUT, self.reach()).await.unwrap_or_else(|slow| Err(slow.into()))
-        {
-            Ok(edge) => edge,
+        let reached = timeout(CONNECT_TIMEOUT, self.reach(peer)).await;
+        // Its caller is known until the edge's connection, which is declared after it, is closed.
+        let (_caller, edge) = match reached.unwrap_or_else(|slow| Err(slow.into())) {
+            Ok(reached) => reached,
             Err(error) => {
                 tracing::warn!(%error, "the edge could not be reached from the API's port");
                 return refuse(&mut client, "The server can't let you in now; try again soon.").await;
@@ -91,13 +145,18 @@ impl Door {
         }
     }
 
-    async fn reach(&self) -> io::Result<Box<dyn Stream>> {
+    /// A connection to the edge, which knows from the first byte on who is behind it.
+    async fn reach(&self, peer: SocketAddr) -> io::Result<(Caller<'_>, Box<dyn Stream>)> {
         let edge = TcpStream::connect(self.edge).await?;
+        let caller = self.callers.add(edge.local_addr()?, peer.ip());
         // Frames must not wait for each other.
         edge.set_nodelay(true)?;
         match &self.tls {
-            None => Ok(Box::new(edge)),
-            Some(tls) => Ok(Box::new(tls.connect(ServerName::IpAddress(self.edge.ip().into()), edge).await?)),
+            None => Ok((caller, Box::new(edge))),
+            Some(tls) => {
+                let name = ServerName::IpAddress(self.edge.ip().into());
+                Ok((caller, Box::new(tls.connect(name, edge).await?)))
+            }
         }
     }
 }
@@ -186,6 +245,22 @@ mod tests {
         ] {
             assert!(!is_knock(other.as_bytes()), "{other}");
         }
+    }
+
+    #[test]
+    fn a_caller_is_known_as_long_as_their_connection_lasts() {
+        let callers = Callers::default();
+        let ours = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let caller = |last: u8| IpAddr::from([192, 0, 2, last]);
+        assert_eq!(callers.behind(ours), ours.ip(), "who comes by themselves is who they are");
+        let first = callers.add(ours, caller(1));
+        assert_eq!(callers.behind(ours), caller(1));
+        assert_eq!(callers.behind("[::ffff:127.0.0.1]:40000".parse().expect("an address")), caller(1));
+        let second = callers.add(ours, caller(2));
+        drop(first);
+        assert_eq!(callers.behind(ours), caller(2), "the address was given anew before the first was gone");
+        drop(second);
+        assert_eq!(callers.behind(ours), ours.ip());
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ringside_api::EdgeAddress;
 use ringside_bridge::{BridgeError, Engines, Post, REQUEST_BATCHES_MAX};
 use ringside_clock::now;
-use ringside_gateway::{Gateway, HandOver};
+use ringside_gateway::{Gateway, HandOver, PeerLookup};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::mail::{Delivery, Request, ShardId};
 use ringside_types::Slot;
@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::Signals;
+use super::door::Callers;
 use super::engines::DataFolder;
 use crate::commands::Failure;
 use crate::config::{CONNECTIONS_MAX, Config};
@@ -53,13 +54,14 @@ impl Edge {
         config: &Config,
         api: SocketAddr,
         tls: Option<Arc<ServerConfig>>,
+        callers: &Callers,
         folder: &DataFolder,
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let count = if config.shards > 0 { config.shards } else { ringside_reactor::core_ids().len().max(1) };
         let (requests, asked) = mpsc::channel::<Vec<Request>>(REQUEST_BATCHES_MAX);
         let gateways: Vec<Arc<ringside_gateway::Counters>> = (0..count).map(|_| Arc::default()).collect();
-        let shards = start_shards(config, api, tls, folder, count, &gateways, hand_over(requests))?;
+        let shards = start_shards(config, api, tls, callers, folder, &gateways, hand_over(requests))?;
         let address = shards.first().and_then(ShardHandle::address).unwrap_or(config.edge_addr);
         let mailboxes: Vec<_> = shards.iter().map(|shard| shard.mailbox().clone()).collect();
         let post: Post = Arc::new(move |shard: ShardId, mail: Vec<Delivery>| {
@@ -216,18 +218,21 @@ fn start_shards(
     config: &Config,
     api: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
+    callers: &Callers,
     folder: &DataFolder,
-    count: usize,
     counters: &[Arc<ringside_gateway::Counters>],
     hand_over: HandOver,
 ) -> Result<Vec<ShardHandle<Delivery>>, Failure> {
-    let verifier = folder.keys.verifier();
+    let (verifier, count) = (folder.keys.verifier(), counters.len());
+    let callers = callers.clone();
     let connections_max = shard_connections(config.max_connections, count as u32, raise_descriptor_limit());
     let settings = Arc::new(ringside_gateway::Config {
         limits: config.limits.clone(),
         heartbeat_interval_ms: config.heartbeat_interval_ms,
         origins: ringside_gateway::Origins { listed: config.origins(api), api_port: api.port() },
         connections_max,
+        trusted_proxies: config.trusted_proxies.clone().into(),
+        peers: PeerLookup::new(move |peer| callers.behind(peer)),
     });
     let reactor = ringside_reactor::Config {
         backend: config.backend.into(),

@@ -40,8 +40,8 @@ use tower::Service as _;
 use super::door::{self, Door};
 use crate::commands::Failure;
 pub(super) use connections::{ConnectionSlot, ConnectionTable, EvictionPolicy};
-pub(super) use host::AllowedHosts;
 use host::HostError;
+pub(super) use host::{AllowedHosts, Hosts};
 pub(super) use stream::Stream;
 use wire::Wire;
 pub(super) use wire::refusal;
@@ -112,12 +112,12 @@ impl Server {
     pub(super) fn serve(
         self,
         router: Router,
-        names: AllowedHosts,
+        hosts: Hosts,
         door: Option<Door>,
         mut stop: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
         let Self { listener, tls, connections, .. } = self;
-        let serving = Arc::new(Serving { tls, router, names, door, stop: stop.clone() });
+        let serving = Arc::new(Serving { tls, router, hosts, door, stop: stop.clone() });
         tokio::spawn(async move {
             loop {
                 let accepted = tokio::select! {
@@ -162,7 +162,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 struct Serving {
     tls: Option<TlsAcceptor>,
     router: Router,
-    names: AllowedHosts,
+    hosts: Hosts,
     door: Option<Door>,
     stop: watch::Receiver<bool>,
 }
@@ -236,7 +236,7 @@ async fn answer<S: Stream>(
         if is_knock {
             let _ = knock.set(written_again(&request));
         }
-        let addressed = serving.names.check(request.version(), request.headers());
+        let addressed = serving.hosts.check(request.version(), request.headers(), peer.ip());
         let is_anonymous = !request.headers().contains_key(AUTHORIZATION);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -344,8 +344,8 @@ mod tests {
     /// What a peer is told who says this and no more.
     async fn told(said: &str) -> String {
         let (stop, stopped) = watch::channel(false);
-        let names = AllowedHosts::Any;
-        let serving = Serving { tls: None, router: Router::new(), names, door: None, stop: stopped };
+        let hosts = Hosts { allowed: AllowedHosts::Any, trusted: Vec::new().into() };
+        let serving = Serving { tls: None, router: Router::new(), hosts, door: None, stop: stopped };
         let (mut peer, stream) = tokio::io::duplex(4_096);
         peer.write_all(said.as_bytes()).await.expect("it takes it");
         let mut answer = String::new();

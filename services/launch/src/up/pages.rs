@@ -3,14 +3,17 @@
 //! They are the files of `services/launch/web`, each under its own name and nothing else: no listing, no default but
 //! `index.html`. A release build holds them; a debug build reads them from that folder at each request.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::uri::Uri;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use ringside_api::EdgeAddress;
+use ringside_api::{EdgeAddress, Reached};
+use ringside_types::forwarded::TrustedProxies;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use tower_http::compression::CompressionLayer;
 
@@ -44,17 +47,19 @@ pub(super) struct Pages {
     at: &'static str,
     /// The edge that the pages may connect to, besides their own port.
     edge: Option<EdgeAddress>,
+    /// Proxies that say how a browser reached them.
+    trusted: TrustedProxies,
 }
 
 impl Pages {
     /// The web client. It may connect to its own port, and to this edge.
-    pub(super) fn client(edge: EdgeAddress) -> Self {
-        Self { at: "", edge: Some(edge) }
+    pub(super) fn client(edge: EdgeAddress, trusted: TrustedProxies) -> Self {
+        Self { at: "", edge: Some(edge), trusted }
     }
 
     /// The status page: it speaks to its own port alone.
     pub(super) fn status() -> Self {
-        Self { at: "/status", edge: None }
+        Self { at: "/status", edge: None, trusted: TrustedProxies::default() }
     }
 
     /// Serves them, compressed where the browser takes it; whatever is none of them is a problem, 404.
@@ -63,10 +68,13 @@ impl Pages {
         Router::new().fallback(serve).with_state(self).layer(compressed).layer(from_fn(ringside_api::secured))
     }
 
-    /// The policy for a browser that knows us by this `Host`.
-    fn policy(&self, headers: &HeaderMap) -> HeaderValue {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        policy(&self.edge.as_ref().map_or_else(Vec::new, |edge| edge_origins(&edge.url(host))))
+    /// The policy for a browser that reached us in this way.
+    fn policy(&self, request: &Request<Body>) -> HeaderValue {
+        let Some(edge) = &self.edge else { return policy(&[]) };
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0);
+        let reached = Reached::of(request.headers(), peer.ip(), &self.trusted);
+        policy(&edge_origins(&edge.url_for(&reached)))
     }
 
     /// The file at a path, and its type.
@@ -147,7 +155,7 @@ async fn serve(State(pages): State<Pages>, request: Request<Body>) -> Response {
         (header::ETAG, HeaderValue::from_str(&format!("W/{tag}")).expect("a tag is hexadecimal")),
         // A kept copy is asked about each time: a new release shows at once, an old one costs no bytes.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (header::CONTENT_SECURITY_POLICY, pages.policy(request.headers())),
+        (header::CONTENT_SECURITY_POLICY, pages.policy(&request)),
     ];
     if is_known {
         return (StatusCode::NOT_MODIFIED, head).into_response();

@@ -1,10 +1,33 @@
-//! Whom a request is for: its `Host` line (RFC 9112 section 3.2).
+//! Whom a request is for: its `Host` line (RFC 9112 section 3.2), and what a trusted proxy says that line was.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Version};
+use ringside_api::forwarded_headers;
+use ringside_types::forwarded::TrustedProxies;
+
+/// Which requests a port answers.
+#[derive(Clone, Debug)]
+pub(in crate::up) struct Hosts {
+    /// The names that it has.
+    pub(in crate::up) allowed: AllowedHosts,
+    /// Proxies that say by which name a request came to them.
+    pub(in crate::up) trusted: TrustedProxies,
+}
+
+impl Hosts {
+    /// Whether a request of this peer is for this port. Where a trusted proxy says by which name it was asked, that name
+    /// must be ours as well as the one in `Host`: a page can write the proxy's header itself, but not `Host`.
+    pub(super) fn check(&self, version: Version, headers: &HeaderMap, peer: IpAddr) -> Result<(), HostError> {
+        self.allowed.check(version, headers)?;
+        match self.trusted.forwarded(peer, &forwarded_headers(headers)).host {
+            Some(host) => self.allowed.check_name(host),
+            None => Ok(()),
+        }
+    }
+}
 
 /// The names that a port answers to.
 #[derive(Clone, Debug)]
@@ -32,7 +55,7 @@ pub(super) enum HostError {
 
 impl AllowedHosts {
     /// Whether a request is for this port.
-    pub(super) fn check(&self, version: Version, headers: &HeaderMap) -> Result<(), HostError> {
+    fn check(&self, version: Version, headers: &HeaderMap) -> Result<(), HostError> {
         let mut lines = headers.get_all(HOST).iter();
         let host = match (lines.next(), lines.next()) {
             (Some(host), None) => host,
@@ -40,7 +63,11 @@ impl AllowedHosts {
             (None, _) if version == Version::HTTP_10 => return self.unnamed(),
             _ => return Err(HostError::Invalid),
         };
-        let host = Authority::try_from(host.as_bytes()).map_err(|_| HostError::Invalid)?;
+        self.check_name(host.to_str().map_err(|_| HostError::Invalid)?)
+    }
+
+    fn check_name(&self, host: &str) -> Result<(), HostError> {
+        let host = Authority::try_from(host).map_err(|_| HostError::Invalid)?;
         if host.as_str().contains('@') {
             return Err(HostError::Invalid);
         }
@@ -103,6 +130,27 @@ mod tests {
             let expected = if is_ours { Ok(()) } else { Err(HostError::NotAllowed) };
             assert_eq!(check(bound, &[host]), expected, "{host} at {bound}");
         }
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_it_was_asked_for_must_be_ours_too() {
+        let bound = SocketAddr::from(([127, 0, 0, 1], 8082));
+        let allowed = AllowedHosts::Only { bound, names: vec!["metrics.example.org".into()] };
+        let proxy = IpAddr::from([10, 0, 0, 1]);
+        let hosts = Hosts { allowed, trusted: vec![proxy].into() };
+        let check = |peer: IpAddr, host: &'static str, forwarded: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            headers.insert("x-forwarded-host", HeaderValue::from_static(forwarded));
+            hosts.check(Version::HTTP_11, &headers, peer)
+        };
+        let refused = Err(HostError::NotAllowed);
+        let stranger = IpAddr::from([192, 0, 2, 9]);
+        assert_eq!(check(proxy, "127.0.0.1:8082", "metrics.example.org"), Ok(()));
+        assert_eq!(check(proxy, "127.0.0.1:8082", "evil.example.org"), refused);
+        assert_eq!(check(proxy, "evil.example.org", "metrics.example.org"), refused);
+        assert_eq!(check(stranger, "127.0.0.1:8082", "evil.example.org"), Ok(()), "nobody believes them");
+        assert_eq!(check(stranger, "evil.example.org", "metrics.example.org"), refused);
     }
 
     #[test]
