@@ -2,6 +2,7 @@
 
 pub mod people;
 pub mod presence;
+pub mod refusal;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use ringside_wire::message::ContentType;
 use crate::accounts::User;
 use crate::channels::invitations::ChannelInvitation;
 use crate::channels::{Channel, ChannelKind, ChannelPatch, Member, Role};
+use refusal::Refusal;
 
 /// Why a service refuses. Each names the HTTP status that it becomes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +26,7 @@ pub enum ServiceError {
     BadRequest(String),
     /// 401: who are you?
     #[error("{0}")]
-    Unauthorized(String),
+    Unauthorized(Refusal),
     /// 403.
     #[error("{0}")]
     Forbidden(String),
@@ -56,6 +58,23 @@ pub enum ServiceError {
     /// 503: an engine did not confirm; it may have been done all the same.
     #[error("{0}")]
     Unavailable(String),
+}
+
+impl ServiceError {
+    /// Why, in a word that is one of few: for metrics and logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::Unauthorized(refusal) => refusal.reason,
+            Self::Forbidden(_) => "forbidden",
+            Self::NotAMember => "not_a_member",
+            Self::NotFound(_) => "not_found",
+            Self::Conflict { code, .. } => code,
+            Self::Invalid(_) => "invalid",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
 }
 
 impl From<crate::EngineError> for ServiceError {

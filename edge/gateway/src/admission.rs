@@ -30,6 +30,7 @@ impl Gateway {
         data: &[u8],
     ) {
         let time = self.time(io);
+        let mut client = None;
         let judged = match parser.receive(data) {
             Ok(None) => return self.table.put(connection, Phase::Handshake(parser)),
             Ok(Some((request, consumed))) => {
@@ -38,6 +39,7 @@ impl Gateway {
                 if headers != ForwardedHeaders::default()
                     && let Some(peer) = self.peer(io, connection)
                 {
+                    client = Some(self.config.trusted_proxies.client(peer, &headers));
                     forwarded = self.config.trusted_proxies.forwarded(peer, &headers);
                 }
                 judge(&request, &self.config.origins, forwarded, &self.verifier, time)
@@ -50,10 +52,10 @@ impl Gateway {
             Ok(_) if self.draining => Refused::Draining,
             Ok(_) if self.counters.open_now() >= u64::from(self.config.connections_max) => Refused::Full,
             Ok(_) if self.outgoing.is_full() => Refused::Unavailable,
-            Ok((accepted, early)) => return self.ask(io, connection, accepted, early),
+            Ok((accepted, early)) => return self.ask(io, connection, accepted, client, early),
             Err(refused) => refused,
         };
-        self.refuse_request(io, connection, &refused, is_head);
+        self.refuse_request(io, connection, &refused, is_head, client);
     }
 
     /// What proxies have written into a request; nothing where none is trusted.
@@ -65,14 +67,21 @@ impl Gateway {
     }
 
     /// The address at the other end of a connection.
-    fn peer(&self, io: &mut Io, connection: ConnectionId) -> Option<IpAddr> {
+    pub(crate) fn peer(&self, io: &mut Io, connection: ConnectionId) -> Option<IpAddr> {
         io.peer_address(connection).map(|peer| self.config.peers.of(peer))
     }
 
-    fn ask(&mut self, io: &mut Io, connection: ConnectionId, accepted: Accepted, early: &[u8]) {
+    fn ask(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        accepted: Accepted,
+        client: Option<IpAddr>,
+        early: &[u8],
+    ) {
         let Accepted { claims, answer } = accepted;
         let (user_id, session_id) = (claims.sub, claims.sid);
-        let admitting = Box::new(Admitting { claims, answer, early: Vec::new() });
+        let admitting = Box::new(Admitting { claims, answer, early: Vec::new(), client });
         let request = Request::Admit { connection: self.reference(connection), user_id, session_id };
         self.outgoing.push(request);
         self.early(io, connection, admitting, early);
@@ -98,12 +107,26 @@ impl Gateway {
 
     /// Answers a handshake with anything but 101.
     pub(crate) fn refuse(&mut self, io: &mut Io, connection: ConnectionId, refused: &Refused) {
-        self.refuse_request(io, connection, refused, false);
+        self.refuse_request(io, connection, refused, false, None);
     }
 
-    fn refuse_request(&mut self, io: &mut Io, connection: ConnectionId, refused: &Refused, is_head: bool) {
-        add(&self.counters.refused, 1);
-        if let Some(Phase::Admitting(_)) = self.table.take(connection) {
+    fn refuse_request(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        refused: &Refused,
+        is_head: bool,
+        mut client: Option<IpAddr>,
+    ) {
+        let reason = refused.reason();
+        self.counters.count_refusal(reason);
+        let phase = self.table.take(connection);
+        if let Some(Phase::Admitting(admitting)) = &phase {
+            client = client.or(admitting.client);
+        }
+        let client = client.or_else(|| self.peer(io, connection));
+        tracing::info!(reason, address = client.map(tracing::field::display), "a handshake was refused");
+        if let Some(Phase::Admitting(_)) = phase {
             let connection = self.reference(connection);
             self.outgoing.push(Request::Closed { connection });
         }
@@ -142,7 +165,7 @@ impl Gateway {
             self.table.put(connection, Phase::Admitting(phase));
             return self.refuse(io, connection, &Refused::Draining);
         }
-        let Admitting { claims, answer, mut early } = *phase;
+        let Admitting { claims, answer, mut early, client: _ } = *phase;
         add(&self.counters.upgraded, 1);
         set(&self.counters.open, self.counters.open_now() + 1);
         let profile = self.index.connect(claims.sub, connection, profile);

@@ -287,10 +287,17 @@ impl Gateway {
         let verified = self.verifier.verify(token, time);
         let refusal = match &verified {
             Ok(claims) if claims.sub == client.user_id && claims.sid == client.session_id => None,
-            Ok(_) => Some("The access token belongs to another session; reconnect with it.".to_owned()),
-            Err(error @ (TokenError::Invalid | TokenError::Expired)) => Some(error.to_string()),
+            Ok(_) => {
+                let sentence = "The access token belongs to another session; reconnect with it.";
+                Some(("other_session", sentence.to_owned()))
+            }
+            Err(error @ TokenError::Invalid) => Some(("invalid_token", error.to_string())),
+            Err(error @ TokenError::Expired) => Some(("expired_token", error.to_string())),
         };
-        if let Some(sentence) = refusal {
+        if let Some((reason, sentence)) = refusal {
+            self.counters.count_auth_refusal(reason);
+            let (address, account) = (self.peer(io, connection).map(tracing::field::display), client.user_id);
+            tracing::info!(reason, address, %account, "an access token was refused");
             return self.error(io, connection, id, ErrorCode::Forbidden, &sentence, None);
         }
         let Ok(claims) = verified else { return };

@@ -1,5 +1,6 @@
 //! What the gateway knows of each connection, by the reactor's slots.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringside_reactor::{ConnectionId, TimerId};
@@ -32,6 +33,8 @@ pub(crate) struct Admitting {
     pub(crate) answer: Vec<u8>,
     /// What came after the request. Not looked at before the answer is given.
     pub(crate) early: Vec<u8>,
+    /// Whom a trusted proxy says that it is from.
+    pub(crate) client: Option<IpAddr>,
 }
 
 /// A connection past its handshake.

@@ -4,12 +4,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringside_types::Histogram;
 
+use crate::handshake::REFUSAL_REASONS;
+
+/// Why fresh tokens of open connections are refused, each in a word.
+pub const AUTH_REFUSAL_REASONS: [&str; 3] = ["invalid_token", "expired_token", "other_session"];
+
 macro_rules! counters {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// Counts since the start, gauges as they stand, and how long things took.
         #[derive(Debug, Default)]
         pub struct Counters {
             $($(#[doc = $doc])* pub $name: AtomicU64,)*
+            /// Handshakes refused, by [`REFUSAL_REASONS`].
+            pub refused: [AtomicU64; REFUSAL_REASONS.len()],
+            /// Fresh tokens of open connections refused, by [`AUTH_REFUSAL_REASONS`].
+            pub auth_refused: [AtomicU64; AUTH_REFUSAL_REASONS.len()],
             /// From taking a command to queueing its acknowledgement.
             pub ack_seconds: Histogram,
             /// From a record's time in the log to queueing it for a member, once for each.
@@ -39,8 +48,6 @@ counters! {
     requests_waiting,
     /// Handshakes answered with 101.
     upgraded,
-    /// Handshakes refused.
-    refused,
     /// Connections without a request that gave way to others.
     handshakes_evicted,
     /// Text messages received.
@@ -63,6 +70,22 @@ counters! {
     slow_consumers,
     /// Connections that went silent.
     silent,
+}
+
+impl Counters {
+    /// A handshake was refused for this one of [`REFUSAL_REASONS`].
+    pub(crate) fn count_refusal(&self, reason: &str) {
+        if let Some(at) = REFUSAL_REASONS.iter().position(|known| *known == reason) {
+            add(&self.refused[at], 1);
+        }
+    }
+
+    /// A fresh token was refused for this one of [`AUTH_REFUSAL_REASONS`].
+    pub(crate) fn count_auth_refusal(&self, reason: &str) {
+        if let Some(at) = AUTH_REFUSAL_REASONS.iter().position(|known| *known == reason) {
+            add(&self.auth_refused[at], 1);
+        }
+    }
 }
 
 pub(crate) fn add(counter: &AtomicU64, by: u64) {

@@ -16,6 +16,27 @@ pub(crate) const PROTOCOL: &str = "ringside.v1";
 const BEARER_PREFIX: &str = "bearer.";
 const PATH: &str = "/ws";
 
+/// Why handshakes are refused, each in a word: for metrics and logs.
+pub const REFUSAL_REASONS: [&str; 17] = [
+    "bad_request",
+    "wrong_method",
+    "wrong_version",
+    "headers_too_large",
+    "wrong_path",
+    "origin",
+    "no_token",
+    "invalid_token",
+    "expired_token",
+    "session_ended",
+    "too_many_connections",
+    "rate_limited",
+    "unavailable",
+    "draining",
+    "full",
+    "timeout",
+    "early_frames",
+];
+
 /// Why a handshake is refused.
 #[derive(Debug)]
 pub(crate) enum Refused {
@@ -89,6 +110,29 @@ fn bearer<'a>(request: &'a Request<'_>) -> Option<&'a str> {
 }
 
 impl Refused {
+    /// One of [`REFUSAL_REASONS`].
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Request(Refusal::Malformed(_)) => "bad_request",
+            Self::Request(Refusal::Method) => "wrong_method",
+            Self::Request(Refusal::Version) => "wrong_version",
+            Self::Request(Refusal::TooLarge) => "headers_too_large",
+            Self::Path => "wrong_path",
+            Self::Origin => "origin",
+            Self::NoToken => "no_token",
+            Self::Token(TokenError::Invalid) => "invalid_token",
+            Self::Token(TokenError::Expired) => "expired_token",
+            Self::SessionEnded => "session_ended",
+            Self::TooManyConnections => "too_many_connections",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Draining => "draining",
+            Self::Full => "full",
+            Self::Timeout => "timeout",
+            Self::EarlyBytes => "early_frames",
+        }
+    }
+
     fn parts(&self) -> (u16, &'static str, String) {
         let own = |status, code, text: &str| (status, code, text.to_owned());
         match self {

@@ -18,6 +18,7 @@ mod signals;
 mod syncing;
 
 pub use config::{Config, Origins, PeerLookup, SPARE_CONNECTIONS};
-pub use counters::Counters;
+pub use counters::{AUTH_REFUSAL_REASONS, Counters};
 pub use gateway::Gateway;
+pub use handshake::REFUSAL_REASONS;
 pub use outgoing::HandOver;

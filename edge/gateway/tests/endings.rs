@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
+
+use ringside_gateway::AUTH_REFUSAL_REASONS;
 use ringside_reactor::Backend;
 use ringside_session::mail::{ChannelEvent, Delivery, Request};
 use ringside_types::{ErrorCode, Limits};
@@ -98,6 +101,9 @@ fn a_foreign_token_renews_nothing(backend: Backend) {
         say(&mut client, &json!({"type": "auth", "payload": {"access_token": foreign}}));
         assert_eq!(frame(&mut client)["payload"]["code"], "forbidden");
     }
+    let counted: Vec<u64> =
+        stand.counters.auth_refused.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+    assert_eq!(counted, [1, 0, 1], "{AUTH_REFUSAL_REASONS:?}");
 }
 
 fn a_silent_peer_is_cut_off_and_one_that_answers_is_not(backend: Backend) {
@@ -155,7 +161,7 @@ fn a_reader_that_stalls_is_told_and_let_go(backend: Backend) {
     let mut id = 10;
     let counter = &stand.counters.slow_consumers;
     // Bounded: the queue and both kernels' buffers hold a few megabytes.
-    while counter.load(std::sync::atomic::Ordering::Relaxed) == 0 && id < 100_000 {
+    while counter.load(Ordering::Relaxed) == 0 && id < 100_000 {
         let ids: Vec<u64> = (id + 1..=id + 500).collect();
         stand.events(CHANNEL, &ids);
         assert_eq!(support::new_ids(&mut reads, 500), ids, "others are not held up");

@@ -3,8 +3,10 @@
 mod support;
 
 use std::io::{ErrorKind, Read as _};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ringside_gateway::REFUSAL_REASONS;
 use ringside_reactor::Backend;
 use ringside_session::mail::{AdmitRefusal, Delivery};
 use ringside_session::token::Claims;
@@ -80,6 +82,24 @@ fn every_bad_request_gets_its_status(backend: Backend) {
         check(&request(&[&good, &format!("Origin: {foreign}")]), "403");
     }
     check(&request(&[&good, &format!("Origin: {ORIGIN}"), "Origin: null"]), "400");
+    let counted = |reason: &str| {
+        let at = REFUSAL_REASONS.iter().position(|known| *known == reason).expect("a reason");
+        stand.counters.refused[at].load(Ordering::Relaxed)
+    };
+    for (reason, count) in [
+        ("no_token", 3),
+        ("invalid_token", 2),
+        ("expired_token", 1),
+        ("bad_request", 5),
+        ("headers_too_large", 1),
+        ("wrong_path", 2),
+        ("wrong_method", 2),
+        ("wrong_version", 1),
+        ("origin", 4),
+        ("full", 0),
+    ] {
+        assert_eq!(counted(reason), count, "{reason}");
+    }
 }
 
 fn a_good_request_is_asked_for_and_upgraded(backend: Backend) {

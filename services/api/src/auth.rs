@@ -1,5 +1,7 @@
 //! Who makes a request, and how many they have left.
 
+pub(crate) mod events;
+
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -8,10 +10,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
 use ringside_ports::service::UserService as _;
+use ringside_ports::service::refusal::reason;
 
 use crate::client::Address;
 use crate::problem::Problem;
 use crate::router::{App, Services};
+use events::{AccessAction, AccessEvent};
 
 /// An extension of the answers to requests that bore a valid token.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +27,12 @@ pub(crate) async fn authenticated<S: Services>(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let token = bearer(request.headers())
-        .ok_or_else(|| Problem::unauthorized("Send an access token: `Authorization: Bearer <token>`."))?;
-    let caller = app.services.users().verify(token).await?;
+    let token = bearer(request.headers()).ok_or_else(|| {
+        Problem::unauthorized("Send an access token: `Authorization: Bearer <token>`.")
+            .of_event(AccessEvent::refused(AccessAction::Request, reason::NO_TOKEN))
+    })?;
+    let caller = app.services.users().verify(token).await;
+    let caller = caller.map_err(|error| AccessEvent::problem(AccessAction::Request, None, error))?;
     let limit = app.config.limits.rest_per_minute;
     let account = Account::UserRequests(caller.user_id);
     let remaining = charge(&app, account, limit, 1).await?;
@@ -53,7 +60,14 @@ pub(crate) async fn by_address<S: Services>(
 ) -> Result<Response, Problem> {
     let limit = app.config.limits.sign_ins_per_minute_per_address;
     let account = Account::AddressSignIns(network(address));
-    charge(&app, account, limit, 1).await?;
+    if let Err(problem) = charge(&app, account, limit, 1).await {
+        let action = match request.uri().path().rsplit('/').next() {
+            Some("login") => AccessAction::SignIn,
+            Some("refresh") => AccessAction::Refresh,
+            _ => return Err(problem),
+        };
+        return Err(problem.of_event(AccessEvent::refused(action, "rate_limited")));
+    }
     Ok(next.run(request).await)
 }
 

@@ -18,6 +18,7 @@ mod users;
 mod views;
 
 pub use auth::Authenticated;
+pub use auth::events::{AccessAction, AccessEvent};
 pub use client::{Reached, forwarded_headers};
 pub use edge::EdgeAddress;
 pub use router::{Config, Services, nothing_here, router, secured, table, wrong_method};

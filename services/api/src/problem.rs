@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use ringside_ports::service::{FieldError, ServiceError};
 use serde_json::{Value, json};
 
+use crate::auth::events::AccessEvent;
+
 /// An error answer.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -18,11 +20,14 @@ pub(crate) struct Problem {
     retry_after_ms: Option<u64>,
     /// The limit that was reached.
     limit: Option<u32>,
+    /// What the operator is told of it.
+    event: Option<Box<AccessEvent>>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), fields: Vec::new(), retry_after_ms: None, limit: None }
+        let (fields, detail) = (Vec::new(), detail.into());
+        Self { status, code, detail, fields, retry_after_ms: None, limit: None, event: None }
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -56,6 +61,11 @@ impl Problem {
     /// The same, where it is a limit that was reached.
     pub(crate) fn of_limit_if_limited(self, per_minute: u32) -> Self {
         if self.status == StatusCode::TOO_MANY_REQUESTS { self.of_limit(per_minute) } else { self }
+    }
+
+    /// Tells the operator of it, too.
+    pub(crate) fn of_event(self, event: AccessEvent) -> Self {
+        Self { event: Some(Box::new(event)), ..self }
     }
 
     fn body(&self) -> Value {
@@ -94,6 +104,9 @@ impl IntoResponse for Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(event) = self.event {
+            response.extensions_mut().insert(*event);
         }
         response
     }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ringside_ports::service::ServiceError;
+use ringside_ports::service::refusal::Refusal;
 use sha2::{Digest as _, Sha256};
 
 const TOKEN_BYTES: usize = 32;
@@ -32,9 +32,9 @@ pub(crate) fn presented(text: &str) -> Option<[u8; 32]> {
     Some(Sha256::digest(bytes).into())
 }
 
-/// One answer for whatever is wrong with a token: a thief learns nothing from it.
-pub(crate) fn refused() -> ServiceError {
-    ServiceError::Unauthorized("This refresh token is not good any more; sign in again.".into())
+/// One answer for whatever is wrong with a token: a thief learns nothing from it. The operator learns the reason.
+pub(crate) fn refused(reason: &'static str) -> Refusal {
+    Refusal::new(reason, "This refresh token is not good any more; sign in again.")
 }
 
 #[cfg(test)]

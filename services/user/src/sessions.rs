@@ -9,6 +9,7 @@ use ringside_clock::now;
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, User};
 use ringside_ports::log::Append;
 use ringside_ports::people::sessions::Which;
+use ringside_ports::service::refusal::reason;
 use ringside_ports::service::{ServiceError, SignedIn};
 use ringside_ports::{Log, People, Presence};
 use ringside_types::limits::{ACCESS_TOKEN_LIFE_S, REFRESH_TOKEN_LIFE_S};
@@ -75,9 +76,9 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
             Exchanged::Replayed { user_id, session_id } => {
                 tracing::warn!(%user_id, %session_id, "a refresh token was used twice; its session has been ended");
                 self.revoke(vec![revoked(user_id, Some(session_id))]).await?;
-                Err(refresh::refused())
+                Err(ServiceError::Unauthorized(refresh::refused(reason::REUSED_TOKEN).of(Some(user_id))))
             }
-            Exchanged::Refused => Err(refresh::refused()),
+            Exchanged::Refused => Err(ServiceError::Unauthorized(refresh::refused(reason::INVALID_TOKEN))),
         }
     }
 

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use ringside_clock::now;
 use ringside_ports::accounts::{NewUser, Taken, User};
 use ringside_ports::people::invitations::Admitted;
+use ringside_ports::service::refusal::{Refusal, reason};
 use ringside_ports::service::{Caller, Credentials, Registration, ServiceError, SignedIn, UserService};
 use ringside_ports::watching::announce;
 use ringside_ports::{Log, People, Presence};
+use ringside_session::token::TokenError;
 use ringside_types::limits::RETRY_WITHIN_MS;
 use ringside_types::{Limits, UserId};
 use uuid::Uuid;
@@ -217,8 +219,15 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
             Some((user, hash)) => self.sign_in(user, device, &hash).await?,
             None => None,
         };
-        let wrong = || ServiceError::Unauthorized("Login or password is wrong; check both.".into());
-        let signed = signed.ok_or_else(wrong)?;
+        let signed = signed.ok_or_else(|| {
+            let reason = match user {
+                None => reason::UNKNOWN_ACCOUNT,
+                Some(_) if is_spent => reason::ACCOUNT_LIMIT,
+                Some(_) => reason::WRONG_PASSWORD,
+            };
+            let refusal = Refusal::new(reason, "Login or password is wrong; check both.");
+            ServiceError::Unauthorized(refusal.of(user))
+        })?;
         self.0.known_addresses.remember(signed.user.id, address);
         Ok(signed)
     }
@@ -226,7 +235,7 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
     async fn refresh(&self, refresh_token: &str) -> Result<SignedIn, ServiceError> {
         match refresh::presented(refresh_token) {
             Some(presented) => self.renew(presented).await,
-            None => Err(refresh::refused()),
+            None => Err(ServiceError::Unauthorized(refresh::refused(reason::INVALID_TOKEN))),
         }
     }
 
@@ -238,13 +247,20 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
     }
 
     async fn verify(&self, access_token: &str) -> Result<Caller, ServiceError> {
-        let refused =
-            |error: ringside_session::token::TokenError| ServiceError::Unauthorized(error.to_string());
-        let claims = self.0.keys.verify(access_token, now()).map_err(refused)?;
+        let claims = self.0.keys.verify(access_token, now()).map_err(|error| {
+            let reason = match error {
+                TokenError::Invalid => reason::INVALID_TOKEN,
+                TokenError::Expired => reason::EXPIRED_TOKEN,
+            };
+            ServiceError::Unauthorized(Refusal::new(reason, error.to_string()))
+        })?;
         let caller = Caller { user_id: claims.sub, session_id: claims.sid };
         match self.0.directory.sessions_open(&[caller.session_id]).await?.first() {
             Some(true) => Ok(caller),
-            _ => Err(ServiceError::Unauthorized("This session has ended; sign in again.".into())),
+            _ => {
+                let ended = Refusal::new(reason::SESSION_ENDED, "This session has ended; sign in again.");
+                Err(ServiceError::Unauthorized(ended.of(Some(caller.user_id))))
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::show;
+use crate::auth::events::{AccessAction, AccessEvent};
 use crate::client::{JsonBody, Path, Query, id, list_limit};
 use crate::problem::Problem;
 use crate::router::{App, Services};
@@ -45,9 +46,10 @@ pub(crate) async fn change<S: Services>(
 pub(crate) async fn erase<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Extension<AccessEvent>), Problem> {
     app.services.profiles().erase(caller.user_id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let event = AccessEvent::granted(AccessAction::AccountErase, caller.user_id);
+    Ok((StatusCode::NO_CONTENT, Extension(event)))
 }
 
 pub(crate) async fn user<S: Services>(

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ListQuery, show};
+use crate::auth::events::{AccessAction, AccessEvent};
 use crate::client::{Address, JsonBody, Path, Query, id};
 use crate::problem::Problem;
 use crate::router::{App, Services};
@@ -36,9 +37,10 @@ pub(crate) async fn end<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
     Path(session): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Extension<AccessEvent>), Problem> {
     app.services.sessions().end_session(caller.user_id, id(&session)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let event = AccessEvent::granted(AccessAction::SessionEnd, caller.user_id);
+    Ok((StatusCode::NO_CONTENT, Extension(event)))
 }
 
 pub(crate) async fn change_password<S: Services>(
@@ -46,8 +48,10 @@ pub(crate) async fn change_password<S: Services>(
     Extension(caller): Extension<Caller>,
     Address(address): Address,
     body: JsonBody,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Extension<AccessEvent>), Problem> {
     let PasswordBody { current, new } = body.read()?;
-    app.services.sessions().change_password(caller, address, current, new).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let (action, user) = (AccessAction::PasswordChange, caller.user_id);
+    let changed = app.services.sessions().change_password(caller, address, current, new).await;
+    changed.map_err(|error| AccessEvent::problem(action, Some(user), error))?;
+    Ok((StatusCode::NO_CONTENT, Extension(AccessEvent::granted(action, user))))
 }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use ringside_embedded::EmbeddedLog;
+use ringside_gateway::{AUTH_REFUSAL_REASONS, REFUSAL_REASONS};
 use ringside_ports::{EngineError, Log as _};
 use ringside_types::histogram::BOUNDS_US;
 use ringside_types::{Histogram, HistogramSnapshot, PartitionId, Topic};
@@ -142,6 +143,11 @@ impl Collector for Parts {
         part("engine", &engine_figures(self.engine.counters()), encoder)?;
         self.of_shards("reactor", |shard| shard.0.snapshot().named(), encoder)?;
         self.of_shards("gateway", |shard| shard.1.named(), encoder)?;
+        let help = "Handshakes refused, by the reason";
+        self.refusals("gateway_refused", help, &REFUSAL_REASONS, |gateway| &gateway.refused, encoder)?;
+        let help = "Fresh tokens of open connections refused, by the reason";
+        let reasons = &AUTH_REFUSAL_REASONS;
+        self.refusals("gateway_auth_refused", help, reasons, |gateway| &gateway.auth_refused, encoder)?;
         let of_process = |histogram: &Histogram| vec![(None, histogram.snapshot())];
         durations(
             "processor_commit_seconds",
@@ -181,6 +187,25 @@ impl Collector for Parts {
 }
 
 impl Parts {
+    /// What each shard refused, by reason.
+    fn refusals(
+        &self,
+        name: &str,
+        help: &str,
+        reasons: &[&str],
+        counts: fn(&ringside_gateway::Counters) -> &[AtomicU64],
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (shard, (_, gateway)) in self.shards.iter().enumerate() {
+            for (reason, count) in reasons.iter().zip(counts(gateway)) {
+                let labels = [("shard", shard.to_string()), ("reason", (*reason).to_owned())];
+                ConstCounter::new(count.load(Ordering::Relaxed)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn of_shards(
         &self,
         part: &str,

@@ -26,7 +26,9 @@ export class Reading {
     if (!name) return;
     const { shard = "", le, ...rest } = Object.fromEntries([...(labelled ?? "").matchAll(LABEL)].map(([, key, text]) => [key, text]));
     if (le === undefined) {
-      within(this.values, name).set(shard, Number(value));
+      const shards = within(this.values, name);
+      // What has labels besides counts together.
+      shards.set(shard, (shards.get(shard) ?? 0) + Number(value));
       this.labels.set(name, rest);
       return;
     }

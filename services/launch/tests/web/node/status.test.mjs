@@ -25,6 +25,18 @@ test("a figure is a shard's, or the sum of all", () => {
   assert.equal(now.labels.get("ringside_build_info").version, "0.1.0");
 });
 
+test("a figure with labels of its own is all of them together", () => {
+  const now = new Reading([
+    'ringside_gateway_refused_total{shard="0",reason="no_token"} 2',
+    'ringside_gateway_refused_total{shard="0",reason="origin"} 3',
+    'ringside_gateway_refused_total{shard="1",reason="no_token"} 4',
+    'ringside_http_requests_total{method="GET",route="/api/v1/channels/{id}",status="200"} 5',
+    'ringside_http_requests_total{method="GET",route="other",status="404"} 6',
+  ].join("\n"), 0);
+  assert.deepEqual([now.value("gateway_refused_total"), now.value("gateway_refused_total", "0")], [9, 5]);
+  assert.equal(now.value("http_requests_total"), 11);
+});
+
 test("a rate is what came, by the time that passed", () => {
   const [from, to] = [reading(1_000, [0, 0, 0], 10), reading(3_000, [0, 0, 0], 40)];
   assert.equal(rate(from, to, "bridge_acknowledged_total"), 15);
