@@ -1,17 +1,25 @@
-//! `ringside admin`: accounts, roles, invitations, passwords, sessions, in a stopped data folder.
+//! `ringside admin`: accounts, roles, invitations, passwords, sessions, keys.
 //!
-//! A running server holds the folder's lock; then the command says to stop it, and changes nothing.
+//! A running server does it itself, asked through its control socket; where none runs, the command opens the folder and
+//! does the same there. Either way each command is recorded in the audit log.
+
+use std::sync::Arc;
 
 use clap::Subcommand;
 use ringside_clock::now;
-use ringside_embedded::{EmbeddedLog, MemoryPresence};
 use ringside_ports::people::profiles::{Profile, ServerRole};
-use ringside_sql::Directory;
-use ringside_user::Users;
+use ringside_ports::people::sessions::Session;
+use ringside_ports::service::ServiceError;
+use ringside_user::{KeysError, SigningKeys, Users};
+use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
 
-use crate::commands::Failure;
+use crate::audit::{Actor, Audit, Entry, Outcome};
+use crate::commands::{Failure, print};
 use crate::config::Config;
-use crate::up::DataFolder;
+use crate::control::{self, PIECES_MAX, Question};
+use crate::up::{DataFolder, People, Shards, tell_shards};
 
 /// Accounts read at once.
 const PAGE: usize = 500;
@@ -19,10 +27,9 @@ const PAGE: usize = 500;
 const INVITATION_DAYS_MAX: u64 = 365;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-type People = Users<Directory, MemoryPresence, EmbeddedLog>;
-
 /// What the operator does. An account is named by its username, its e-mail address or its id.
-#[derive(Clone, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AdminCommand {
     /// Lists, makes or erases accounts.
     Users {
@@ -65,7 +72,8 @@ pub enum AdminCommand {
 }
 
 /// What to do with the signing keys.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KeysCommand {
     /// Adds a key that signs from a minute from now on, and prints its name; nobody is signed out.
     Rotate,
@@ -74,7 +82,8 @@ pub enum KeysCommand {
 }
 
 /// What to do with accounts.
-#[derive(Clone, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UsersCommand {
     /// Lists all: id, role, username, e-mail address.
     List,
@@ -94,25 +103,71 @@ pub enum UsersCommand {
     },
 }
 
-/// Does what is asked, and prints what came of it.
+impl AdminCommand {
+    /// Its name in the audit log.
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Users { what: UsersCommand::List } => "admin_users_list",
+            Self::Users { what: UsersCommand::Create { .. } } => "admin_user_create",
+            Self::Users { what: UsersCommand::Erase { .. } } => "admin_user_erase",
+            Self::Role { .. } => "admin_role",
+            Self::Invite { .. } => "admin_invite",
+            Self::PasswordReset { .. } => "admin_password_reset",
+            Self::Keys { what: KeysCommand::Rotate } => "admin_keys_rotate",
+            Self::Keys { what: KeysCommand::List } => "admin_keys_list",
+            Self::Sessions { end: false, .. } => "admin_sessions_list",
+            Self::Sessions { end: true, .. } => "admin_sessions_end",
+        }
+    }
+}
+
+/// Why a command is not done: the sentence to print.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    /// It can't be meant so.
+    #[error("{0}")]
+    Invalid(String),
+    /// The accounts' service refuses.
+    #[error("{}", sentence(.0))]
+    Service(#[from] ServiceError),
+    /// The keys can't be changed.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Whoever asked has gone: a list ends early. What was to be changed is changed.
+    #[error("nobody reads the answer any more")]
+    Unread,
+}
+
+impl AdminError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::Service(error) => error.reason(),
+            Self::Keys(_) => "keys",
+            Self::Unread => "unread",
+        }
+    }
+}
+
+/// Has it done, and prints what came of it.
 ///
 /// # Errors
 /// The sentence to print.
 pub fn run(config: &Config, command: &AdminCommand) -> Result<(), Failure> {
-    // A mistyped folder must not become a new server.
-    if !config.data_dir.is_dir() {
-        let path = config.data_dir.display();
-        return Err(format!("there is no data folder {path}; name the server's with --data-dir").into());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let folder = DataFolder::open(&runtime, &config.data_dir)?;
-    if let AdminCommand::Keys { what } = command {
-        match what {
-            KeysCommand::Rotate => println!("{}", folder.keys.rotate(now())?),
-            KeysCommand::List => folder.keys.public().iter().for_each(|key| println!("{}", key.id)),
-        }
-        return Ok(());
-    }
+    let question = Question::Admin(command.clone());
+    let Some((runtime, folder)) = control::ask_or_open(&config.data_dir, &question)? else { return Ok(()) };
+    runtime.block_on(async {
+        let done = in_stopped_folder(config, &folder, command).await;
+        folder.directory.close().await;
+        done
+    })
+}
+
+async fn in_stopped_folder(
+    config: &Config,
+    folder: &DataFolder,
+    command: &AdminCommand,
+) -> Result<(), Failure> {
     let people = Users::new(
         folder.directory.clone(),
         folder.presence.clone(),
@@ -120,93 +175,181 @@ pub fn run(config: &Config, command: &AdminCommand) -> Result<(), Failure> {
         folder.keys.clone(),
         config.limits.clone(),
     );
-    runtime.block_on(async {
-        let done = act(&people, command).await;
-        folder.directory.close().await;
+    let (audit, writer) = Audit::open(folder.path(), &config.audit)?;
+    let (stop, stopping) = watch::channel(false);
+    let writing = writer.map(|writer| tokio::spawn(writer.run(stopping)));
+    let administration = Administration { people, keys: folder.keys.clone(), shards: None, audit };
+    let (pieces, mut texts) = mpsc::channel::<String>(PIECES_MAX);
+    let printing = async {
+        while let Some(text) = texts.recv().await {
+            print(&text);
+        }
+    };
+    let actor = Actor::Operator(geteuid().as_raw());
+    let (done, ()) = tokio::join!(administration.perform(actor, command, pieces), printing);
+    stop.send_replace(true);
+    if let Some(writing) = writing {
+        writing.await?;
+    }
+    Ok(done?)
+}
+
+/// What commands are done with.
+pub(crate) struct Administration {
+    pub(crate) people: People,
+    pub(crate) keys: Arc<SigningKeys>,
+    /// Who verifies with the keys, where a server runs.
+    pub(crate) shards: Option<Shards>,
+    pub(crate) audit: Audit,
+}
+
+/// What is printed of a command, piece by piece.
+type Pieces = mpsc::Sender<String>;
+
+impl Administration {
+    /// Does it, says what came of it, and records it.
+    pub(crate) async fn perform(
+        &self,
+        actor: Actor,
+        command: &AdminCommand,
+        pieces: Pieces,
+    ) -> Result<(), AdminError> {
+        let mut entry = Entry::new(actor, command.action());
+        let done = self.act(command, &pieces, &mut entry).await;
+        if let Err(error) = &done {
+            entry.reason = Some(error.reason());
+            if !matches!(error, AdminError::Unread) {
+                entry.outcome = Outcome::Failed;
+            }
+        }
+        tracing::info!(action = entry.action, %actor, outcome = ?entry.outcome, "the operator gave a command");
+        self.record(entry).await;
         done
-    })
-}
-
-async fn act(people: &People, command: &AdminCommand) -> Result<(), Failure> {
-    match command {
-        AdminCommand::Users { what } => return users(people, what).await,
-        // They need the folder alone.
-        AdminCommand::Keys { .. } => {}
-        AdminCommand::Role { account, role } => {
-            let role = ServerRole::from_name(role)
-                .ok_or_else(|| format!("{role:?} is no role; there are `admin` and `user`"))?;
-            let account = living(people, account).await?;
-            people.give_role(account.user.id, role).await?;
-            println!("{} has the role {}.", account.user.username, role.name());
-        }
-        AdminCommand::Invite { days } => {
-            if !(1..=INVITATION_DAYS_MAX).contains(days) {
-                return Err(format!("--days is from 1 to {INVITATION_DAYS_MAX}").into());
-            }
-            println!("{}", people.invite(days * DAY_MS).await?);
-        }
-        AdminCommand::PasswordReset { account } => {
-            let account = living(people, account).await?;
-            println!("{}", people.reset_password(account.user.id).await?);
-        }
-        AdminCommand::Sessions { account, end } => {
-            let account = living(people, account).await?;
-            if *end {
-                println!("{} sessions ended.", people.end_all(account.user.id).await?);
-                return Ok(());
-            }
-            for session in people.open_sessions(account.user.id).await? {
-                println!("{}\t{}\t{}", session.id, session.used_at, session.device);
-            }
-        }
     }
-    Ok(())
-}
 
-async fn users(people: &People, what: &UsersCommand) -> Result<(), Failure> {
-    match what {
-        UsersCommand::List => {
-            let mut after = None;
-            loop {
-                let page = people.everyone(after, PAGE).await?;
-                for Profile { user, role, .. } in page.iter().filter(|profile| profile.erased_at.is_none()) {
-                    println!("{}\t{}\t{}\t{}", user.id, role.name(), user.username, user.email);
+    pub(crate) async fn record(&self, entry: Entry) {
+        self.audit.record(entry).await;
+    }
+
+    async fn act(
+        &self,
+        command: &AdminCommand,
+        pieces: &Pieces,
+        entry: &mut Entry,
+    ) -> Result<(), AdminError> {
+        let people = &self.people;
+        let told = match command {
+            AdminCommand::Users { what } => return self.users(what, pieces, entry).await,
+            AdminCommand::Keys { what: KeysCommand::Rotate } => {
+                let keys = self.keys.clone();
+                let rotated = tokio::task::spawn_blocking(move || keys.rotate(now())).await;
+                let key = rotated.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+                if let Some(shards) = &self.shards {
+                    tell_shards(&self.keys, shards).await;
                 }
-                after = page.last().map(|profile| profile.user.id);
-                if page.len() < PAGE {
-                    return Ok(());
+                entry.target = Some(key.clone());
+                key
+            }
+            AdminCommand::Keys { what: KeysCommand::List } => {
+                let keys = self.keys.public();
+                keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join("\n")
+            }
+            AdminCommand::Role { account, role } => {
+                let role = ServerRole::from_name(role).ok_or_else(|| {
+                    AdminError::Invalid(format!("{role:?} is no role; there are `admin` and `user`"))
+                })?;
+                let account = self.living(account, entry).await?;
+                entry.detail = Some(role.name().to_owned());
+                people.give_role(account.user.id, role).await?;
+                format!("{} has the role {}.", account.user.username, role.name())
+            }
+            AdminCommand::Invite { days } => {
+                if !(1..=INVITATION_DAYS_MAX).contains(days) {
+                    return Err(AdminError::Invalid(format!("--days is from 1 to {INVITATION_DAYS_MAX}")));
+                }
+                entry.detail = Some(format!("{days} days"));
+                people.invite(days * DAY_MS).await?
+            }
+            AdminCommand::PasswordReset { account } => {
+                let account = self.living(account, entry).await?;
+                people.reset_password(account.user.id).await?
+            }
+            AdminCommand::Sessions { account, end } => {
+                let account = self.living(account, entry).await?;
+                if *end {
+                    format!("{} sessions ended.", people.end_all(account.user.id).await?)
+                } else {
+                    let sessions = people.open_sessions(account.user.id).await?;
+                    let line = |session: &Session| {
+                        format!("{}\t{}\t{}", session.id, session.used_at, session.device)
+                    };
+                    sessions.iter().map(line).collect::<Vec<_>>().join("\n")
                 }
             }
-        }
-        UsersCommand::Create { username, email } => {
-            let (_, password) = people.create(username, email).await.map_err(sentence)?;
-            println!("{password}");
-        }
-        UsersCommand::Erase { account } => {
-            let account = living(people, account).await?;
-            people.erase_for_operator(account.user.id).await?;
-            println!("{} is erased; its channels hear of it when the server starts.", account.user.username);
+        };
+        // Of an empty list there is nothing to say.
+        if told.is_empty() { Ok(()) } else { say(pieces, told).await }
+    }
+
+    async fn users(&self, what: &UsersCommand, pieces: &Pieces, entry: &mut Entry) -> Result<(), AdminError> {
+        let people = &self.people;
+        match what {
+            UsersCommand::List => {
+                let mut after = None;
+                loop {
+                    let page = people.everyone(after, PAGE).await?;
+                    let living = page.iter().filter(|profile| profile.erased_at.is_none());
+                    let line = |Profile { user, role, .. }: &Profile| {
+                        format!("{}\t{}\t{}\t{}", user.id, role.name(), user.username, user.email)
+                    };
+                    let lines: Vec<String> = living.map(line).collect();
+                    if !lines.is_empty() {
+                        say(pieces, lines.join("\n")).await?;
+                    }
+                    after = page.last().map(|profile| profile.user.id);
+                    if page.len() < PAGE {
+                        return Ok(());
+                    }
+                }
+            }
+            UsersCommand::Create { username, email } => {
+                let (user, password) = people.create(username, email).await?;
+                entry.target = Some(user.id.to_string());
+                say(pieces, password).await
+            }
+            UsersCommand::Erase { account } => {
+                let account = self.living(account, entry).await?;
+                people.erase_for_operator(account.user.id).await?;
+                let when = if self.shards.is_some() { "now" } else { "when the server starts" };
+                let name = account.user.username;
+                say(pieces, format!("{name} is erased; its channels hear of it {when}.")).await
+            }
         }
     }
-    Ok(())
+
+    /// The account with this name, which becomes the entry's target.
+    async fn living(&self, named: &str, entry: &mut Entry) -> Result<Profile, AdminError> {
+        let found = self.people.find(named).await?;
+        entry.target = Some(found.user.id.to_string());
+        if found.erased_at.is_some() {
+            return Err(AdminError::Invalid(format!("the account {named:?} is erased")));
+        }
+        Ok(found)
+    }
 }
 
-async fn living(people: &People, named: &str) -> Result<Profile, Failure> {
-    let found = people.find(named).await?;
-    if found.erased_at.is_some() {
-        return Err(format!("the account {named:?} is erased").into());
-    }
-    Ok(found)
+async fn say(pieces: &Pieces, text: String) -> Result<(), AdminError> {
+    pieces.send(text).await.map_err(|_| AdminError::Unread)
 }
 
 /// Field by field, as a terminal shows it.
-fn sentence(error: ringside_ports::service::ServiceError) -> Failure {
+fn sentence(error: &ServiceError) -> String {
     match error {
-        ringside_ports::service::ServiceError::Invalid(fields) => {
+        ServiceError::Invalid(fields) => {
             let fields: Vec<String> =
                 fields.iter().map(|error| format!("--{} {}", error.field, error.message)).collect();
-            fields.join("; ").into()
+            fields.join("; ")
         }
-        other => other.into(),
+        other => other.to_string(),
     }
 }

@@ -41,7 +41,7 @@ pub enum Command {
         #[arg(long)]
         members: usize,
     },
-    /// Accounts, roles, invitations, passwords and sessions in a stopped data folder.
+    /// Accounts, roles, invitations, passwords, sessions and keys, of a running server or of a stopped one.
     Admin {
         /// What to do.
         #[command(subcommand)]

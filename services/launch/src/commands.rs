@@ -1,5 +1,7 @@
 //! What each command does.
 
+use std::io::{self, Write as _};
+
 use rustix::fs::Mode;
 
 use crate::cli::{Cli, Command, ConfigCommand};
@@ -10,6 +12,11 @@ pub type Failure = Box<dyn std::error::Error>;
 
 /// Permissions that no file of this process gives: what it writes is its owner's alone, whichever command writes it.
 const UMASK: Mode = Mode::RWXG.union(Mode::RWXO);
+
+/// Prints what a command says. Who closes the pipe wants to know no more.
+pub(crate) fn print(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
 
 /// Runs what the command line says.
 ///
@@ -34,7 +41,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
                     tls::read(&config)?;
                     println!("The configuration is valid.");
                 }
-                ConfigCommand::Show => print!("{}", config::shown(&config)),
+                ConfigCommand::Show => print(config::shown(&config).trim_end()),
             }
             Ok(())
         }
@@ -49,7 +56,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Restore { from }) => backup::restore(&read()?, from),
         Some(Command::Doctor) => {
             for finding in doctor::findings(&read()?.data_dir) {
-                println!("{} {}", if finding.good { "ok  " } else { "look" }, finding.text);
+                print(&format!("{} {}", if finding.good { "ok  " } else { "look" }, finding.text));
             }
             Ok(())
         }

@@ -19,6 +19,10 @@ pub const CONNECTIONS_MAX: u32 = 1 << 22;
 /// A drain may take so long at the most, in seconds.
 pub const DRAIN_WINDOW_MAX_S: u64 = 600;
 
+/// Bytes of a file of the audit log at the least: some entries.
+pub const AUDIT_FILE_BYTES_MIN: u64 = 4_096;
+/// Files of the audit log at the most.
+pub const AUDIT_FILES_MAX: u32 = 1_000;
 /// A key signs for so many days at the most, unless it signs for ever.
 pub const SIGNING_KEY_DAYS_MAX: u64 = 3_650;
 
@@ -60,8 +64,26 @@ pub struct Config {
     pub heartbeat_interval_ms: u64,
     /// A new key signs access tokens after so many days; 0: never by itself.
     pub signing_key_days: u64,
+    /// The record of who administered, signed in or was refused.
+    pub audit: AuditConfig,
     /// What users are held to.
     pub limits: Limits,
+}
+
+/// How much of the audit log is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// A file that has so many bytes is full, and the next one is begun.
+    pub file_bytes: u64,
+    /// Files that are kept, the one that is written included; 0: nothing is recorded.
+    pub files: u32,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { file_bytes: 16 * 1024 * 1024, files: 10 }
+    }
 }
 
 impl Default for Config {
@@ -85,6 +107,7 @@ impl Default for Config {
             backend: Backend::Auto,
             heartbeat_interval_ms: 25_000,
             signing_key_days: 30,
+            audit: AuditConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -340,6 +363,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.signing_key_days > SIGNING_KEY_DAYS_MAX {
         return refuse("signing_key_days", "at most 3650; 0 is never");
     }
+    if config.audit.file_bytes < AUDIT_FILE_BYTES_MIN {
+        return refuse("audit.file_bytes", "at least 4096");
+    }
+    if config.audit.files > AUDIT_FILES_MAX {
+        return refuse("audit.files", "at most 1000; 0 records nothing");
+    }
     if config.limits.message_bytes != 0
         && !(1_024..=MESSAGE_BYTES_CEILING).contains(&config.limits.message_bytes)
     {
@@ -445,7 +474,7 @@ mod tests {
                 "backend" => "poll",
                 "registration" => "invitation",
                 "edge_url" => "wss://chat.example.org/ws",
-                "heartbeat_interval_ms" | "limits.message_bytes" => "5000",
+                "heartbeat_interval_ms" | "limits.message_bytes" | "audit.file_bytes" => "5000",
                 _ => "7",
             };
             assert!(value_of(text, kind, key).is_ok());

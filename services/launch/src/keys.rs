@@ -10,7 +10,7 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 31] = [
+pub(crate) const KEYS: [(&str, Kind); 33] = [
     ("data_dir", Kind::Text),
     ("api_addr", Kind::Text),
     ("edge_addr", Kind::Text),
@@ -28,6 +28,8 @@ pub(crate) const KEYS: [(&str, Kind); 31] = [
     ("backend", Kind::Text),
     ("heartbeat_interval_ms", Kind::Number),
     ("signing_key_days", Kind::Number),
+    ("audit.file_bytes", Kind::Number),
+    ("audit.files", Kind::Number),
     ("limits.messages_per_second", Kind::Number),
     ("limits.messages_burst", Kind::Number),
     ("limits.channel_messages_per_minute", Kind::Number),

@@ -21,16 +21,21 @@ use ringside_types::forwarded::TrustedProxies;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch as latch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::commands::Failure;
 use crate::config::Config;
-use crate::{backup, logging, tls};
+use crate::control::{Answering, Socket};
+use crate::{admin, audit, backup, logging, tls};
 
 use edge::Edge;
 use engines::EngineFailure;
 pub(crate) use engines::{DIRECTORY_FILE, DataFolder, KEYS_FOLDER};
 pub(crate) use pipeline::Pipeline;
+pub(crate) use rotation::{Shards, tell as tell_shards};
+pub(crate) use services::People;
 
 /// Requests under way get this long to end once the sockets are drained.
 const REQUESTS_END: Duration = Duration::from_secs(5);
@@ -66,24 +71,32 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let ready = watch::Readiness::new(edge.seated());
     let door = door::Door::new(edge.address(), connector, callers);
     let ports = [("api", api.connections()), ("admin", admin.connections()), ("door", door.connections())];
+    let (audit, auditor) = audit::Audit::open(folder.path(), &config.audit)?;
     let trusted = TrustedProxies::from(config.trusted_proxies.clone());
-    let metrics = Arc::new(metrics::Metrics::new(&folder, &pipeline, &edge, &ready, ports));
+    let metrics = metrics::Metrics::new(&folder, &pipeline, &edge, &ready, ports);
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
+        let (people, keys, shards) = (services.people(), folder.keys.clone(), Some(edge.post()));
+        let administration = admin::Administration { people, keys, shards, audit };
+        let (close, closing) = latch::channel(false);
+        let auditor = auditor.map(|auditor| tokio::spawn(auditor.run(closing)));
+        let control = Socket::open(folder.path()).map(|socket| {
+            let answering = Answering::new(backup::Source::of(&folder), administration);
+            tokio::spawn(socket.serve(answering, stopping.clone()))
+        });
         announce(config, &api, &admin, &edge);
         let rotation =
             rotation::run(folder.keys.clone(), config.signing_key_days, edge.post(), stopping.clone());
         tokio::spawn(rotation);
         tokio::spawn(logging::report_suppressed());
-        let control = tokio::spawn(backup::serve(backup::Source::of(&folder), stopping.clone()));
         let (leave, leaving) = latch::channel(false);
         let client = pages::Pages::client(edge.found(config), trusted.clone()).routes();
         let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
         let any = http::Hosts { allowed: http::AllowedHosts::Any, trusted: trusted.clone() };
         let api = api.serve(router, any, Some(door), leaving.clone());
         let own = http::Hosts { allowed: admin_names(config, admin.address()), trusted };
-        let admin = admin.serve(watch::routes(ready.clone(), metrics), own, None, leaving);
+        let admin = admin.serve(watch::routes(ready.clone(), Arc::new(metrics)), own, None, leaving);
         let outcome = tokio::select! {
             name = signals.next() => {
                 tracing::info!(signal = name, "stopping: connections are let go first");
@@ -100,9 +113,20 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         let _ = tokio::join!(api, admin);
         stop.send_replace(true);
         edge.stopped().await;
-        let _ = tokio::join!(pipeline.stopped(), control);
+        pipeline.stopped().await;
+        ended(control).await;
+        // What all others have recorded is written last.
+        close.send_replace(true);
+        ended(auditor).await;
         outcome
     })
+}
+
+/// Waits until a task has ended, unless it hangs on a disk. How it ended is in the log.
+async fn ended(task: Option<JoinHandle<()>>) {
+    if let Some(task) = task {
+        let _ = timeout(REQUESTS_END, task).await;
+    }
 }
 
 fn admin_names(config: &Config, bound: SocketAddr) -> http::AllowedHosts {

@@ -38,6 +38,28 @@ fn listed(server: &Server) -> Vec<String> {
     keys.map(|key| key["kid"].as_str().expect("a name").to_owned()).collect()
 }
 
+/// What a new key will sign in a minute, signed now: a token of the same session as this one's.
+fn signed_ahead(data: &Path, new: &str, token: &str) -> String {
+    let (alone, name) = (folder(), format!("{new}.pem"));
+    std::fs::copy(data.join("keys").join(&name), alone.path().join(&name)).expect("copied");
+    let time = UnixMillis(now_s() * 1_000);
+    let keys = SigningKeys::open(&data.join("keys"), time).expect("opens");
+    let claims = keys.verify(token, time).expect("good");
+    let ahead = SigningKeys::open(alone.path(), time).expect("opens");
+    ahead.issue(claims.sub, claims.sid, time, 60)
+}
+
+/// Waits until each shard takes this token: they are told after the list is.
+fn is_taken_up(server: &Server, token: &str) {
+    let since = Instant::now();
+    for _ in 0..4 {
+        while server.knock(token) != 101 {
+            assert!(since.elapsed() < Duration::from_secs(20), "the edge does not know the new key");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
 #[test]
 fn an_old_key_is_rotated_and_the_edge_knows_the_new_one() {
     let data = folder();
@@ -54,42 +76,31 @@ fn an_old_key_is_rotated_and_the_edge_knows_the_new_one() {
     let token = registered["access_token"].as_str().expect("a token");
     assert_eq!(server.knock(token), 101, "the old key signs and verifies");
 
-    // What the new key will sign in a minute, signed now.
-    let alone = folder();
-    let new = key_files(data.path()).into_iter().find(|file| !file.ends_with(format!("{old}.pem")));
-    let new = new.expect("a second key");
-    std::fs::copy(&new, alone.path().join(new.file_name().expect("a name"))).expect("copied");
-    let time = UnixMillis(now_s() * 1_000);
-    let keys = SigningKeys::open(data.path().join("keys").as_path(), time).expect("opens");
-    let claims = keys.verify(token, time).expect("good");
-    let forged_ahead = SigningKeys::open(alone.path(), time).expect("opens");
-    let ahead = forged_ahead.issue(claims.sub, claims.sid, time, 60);
-    let since = Instant::now();
-    // The shards are told after the list is.
-    for _ in 0..4 {
-        while server.knock(&ahead) != 101 {
-            assert!(since.elapsed() < Duration::from_secs(20), "the edge does not know the new key");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
+    let new = listed(&server)[1].clone();
+    let ahead = signed_ahead(data.path(), &new, token);
+    is_taken_up(&server, &ahead);
     assert_eq!(server.get_api_as("/api/v1/users/me", &ahead).0, 200);
     assert_eq!(server.get_api_as("/api/v1/users/me", token).0, 200);
 }
 
 #[test]
-fn the_operator_rotates_a_stopped_folder() {
+fn the_operator_rotates_a_running_server_and_a_stopped_folder() {
     let data = folder();
-    let server = Server::start(data.path(), &[], &[]);
+    let server = Server::start(data.path(), &["--shards", "2"], &[]);
     let registered = server.register("ada");
     let token = registered["access_token"].as_str().expect("a token");
     let path = data.path().display().to_string();
-    let rotate = || run(&["admin", "keys", "rotate", "--data-dir", &path], &[]);
-    assert!(!rotate().status.success(), "a running server's folder is not touched");
+    let rotate = || {
+        let rotated = run(&["admin", "keys", "rotate", "--data-dir", &path], &[]);
+        assert!(rotated.status.success(), "{rotated:?}");
+        String::from_utf8_lossy(&rotated.stdout).trim().to_owned()
+    };
+    let second = rotate();
+    assert_eq!(listed(&server)[1], second, "it is shown at once");
+    is_taken_up(&server, &signed_ahead(data.path(), &second, token));
     assert!(server.stop().success());
-    let rotated = rotate();
-    assert!(rotated.status.success(), "{rotated:?}");
-    let name = String::from_utf8_lossy(&rotated.stdout).trim().to_owned();
+    let third = rotate();
     let server = Server::start(data.path(), &[], &[]);
-    assert_eq!(listed(&server)[1], name);
+    assert_eq!(listed(&server)[1..], [second, third]);
     assert_eq!(server.knock(token), 101, "nobody is signed out");
 }

@@ -7,7 +7,7 @@
 mod files;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jsonwebtoken::{Algorithm, Header};
 use ringside_session::token::{Claims, PublicKey, TokenError, Verifier};
@@ -31,6 +31,8 @@ pub struct SigningKeys {
     folder: PathBuf,
     /// Replaced as a whole; held for no longer than it takes to copy the pointer.
     ring: RwLock<Arc<Ring>>,
+    /// Held by whoever changes the keys: of two changes at once one would be undone by the other.
+    changing: Mutex<()>,
 }
 
 /// The keys at one time.
@@ -60,7 +62,8 @@ impl SigningKeys {
         if keys.is_empty() {
             keys.push(files::make_key(folder, now)?);
         }
-        Ok(Self { folder: folder.into(), ring: RwLock::new(Arc::new(Ring::new(keys))) })
+        let ring = RwLock::new(Arc::new(Ring::new(keys)));
+        Ok(Self { folder: folder.into(), ring, changing: Mutex::default() })
     }
 
     /// Adds a key, which signs from [`SHOWN_FIRST_MS`] on, and returns its name.
@@ -68,6 +71,14 @@ impl SigningKeys {
     /// # Errors
     /// See [`KeysError`]; then nothing has changed.
     pub fn rotate(&self, now: UnixMillis) -> Result<String, KeysError> {
+        self.add(now, &self.change())
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, now: UnixMillis, _: &MutexGuard<'_, ()>) -> Result<String, KeysError> {
         let mut keys = self.ring().keys.clone();
         if keys.len() >= KEYS_MAX {
             return Err(KeysError::TooMany(self.folder.clone()));
@@ -88,18 +99,19 @@ impl SigningKeys {
     /// See [`KeysError`]; what was done before stays done, and the next call goes on.
     pub fn tend(&self, days: u64, now: UnixMillis) -> Result<bool, KeysError> {
         const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
-        let gone = self.let_go(now)?;
+        let changing = self.change();
+        let gone = self.let_go(now, &changing)?;
         let newest = self.ring().keys.last().map(Key::made_at).unwrap_or_default();
         let is_due = days > 0 && newest.plus_ms(days * DAY_MS) <= now;
         if is_due {
-            let key = self.rotate(now)?;
+            let key = self.add(now, &changing)?;
             tracing::info!(key, "a new key signs access tokens from a minute from now on");
         }
         Ok(gone || is_due)
     }
 
     /// Removes keys whose successor was made long enough ago.
-    fn let_go(&self, now: UnixMillis) -> Result<bool, KeysError> {
+    fn let_go(&self, now: UnixMillis, _: &MutexGuard<'_, ()>) -> Result<bool, KeysError> {
         let keys = self.ring().keys.clone();
         let needed = |pair: &&[Key]| pair[1].made_at().plus_ms(KEPT_MS) > now;
         let spent = keys.windows(2).position(|pair| needed(&pair)).unwrap_or(keys.len() - 1);

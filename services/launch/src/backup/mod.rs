@@ -4,7 +4,6 @@
 //! would leave, and a start recovers from. `docs/decisions/0004` says why in this way. The copy's last records are then
 //! applied to it, so that it may be restored however late. The manifest is written last: a backup without it is none.
 
-mod control;
 mod manifest;
 mod restore;
 
@@ -22,9 +21,9 @@ use tokio::runtime::Handle;
 
 use crate::commands::Failure;
 use crate::config::Config;
+use crate::control::{self, Question};
 use crate::up::{DIRECTORY_FILE, DataFolder, KEYS_FOLDER};
 
-pub(crate) use control::serve;
 pub(crate) use restore::run as restore;
 
 /// The copy of the data folder, in a backup.
@@ -52,18 +51,12 @@ impl Source {
 /// # Errors
 /// The sentence to print.
 pub(crate) fn run(config: &Config, to: &Path) -> Result<(), Failure> {
-    let data = &config.data_dir;
-    if !data.is_dir() {
-        let path = data.display();
-        return Err(format!("there is no data folder {path}; name the server's with --data-dir").into());
-    }
     let to = std::path::absolute(to)?;
-    if control::ask(data, &to)? {
+    let opened = control::ask_or_open(&config.data_dir, &Question::Backup(to.clone()))?;
+    let Some((runtime, folder)) = opened else {
         println!("The running server has written a backup to {}.", to.display());
         return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let folder = DataFolder::open(&runtime, data)?;
+    };
     runtime.block_on(async {
         let made = make(Source::of(&folder), &to).await;
         folder.directory.close().await;
@@ -74,7 +67,7 @@ pub(crate) fn run(config: &Config, to: &Path) -> Result<(), Failure> {
 }
 
 /// Makes a backup in a folder that is not there yet; on a failure nothing of it stays.
-async fn make(source: Source, to: &Path) -> Result<(), String> {
+pub(crate) async fn make(source: Source, to: &Path) -> Result<(), String> {
     if to.starts_with(std::path::absolute(&source.path).unwrap_or_default()) {
         return Err("a backup can't be made inside of the data folder; name another place with --to".into());
     }

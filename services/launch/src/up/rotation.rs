@@ -20,12 +20,7 @@ const RETRY_DISK: Duration = Duration::from_secs(60 * 60);
 const _: () = assert!(RETRY.as_millis() * 100 < SHOWN_FIRST_MS as u128);
 
 /// Runs until `stop` turns true.
-pub(super) async fn run(
-    keys: Arc<SigningKeys>,
-    days: u64,
-    (post, shards): (Post, usize),
-    mut stop: watch::Receiver<bool>,
-) {
+pub(super) async fn run(keys: Arc<SigningKeys>, days: u64, shards: Shards, mut stop: watch::Receiver<bool>) {
     loop {
         let tended = {
             let keys = keys.clone();
@@ -34,11 +29,11 @@ pub(super) async fn run(
         let mut pause = EVERY;
         match tended {
             Ok(Ok(false)) => {}
-            Ok(Ok(true)) => tell(&keys, &post, shards).await,
+            Ok(Ok(true)) => tell(&keys, &shards).await,
             // What it did before it failed holds as well.
             Ok(Err(error)) => {
                 tracing::error!(%error, "the signing keys could not be rotated; it is tried again in an hour");
-                tell(&keys, &post, shards).await;
+                tell(&keys, &shards).await;
                 pause = RETRY_DISK;
             }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -50,9 +45,12 @@ pub(super) async fn run(
     }
 }
 
+/// How shards are told something, and how many there are.
+pub(crate) type Shards = (Post, usize);
+
 /// Every shard takes up the keys at its next turn, long before the newest signs.
-async fn tell(keys: &SigningKeys, post: &Post, shards: usize) {
-    for number in 0..shards {
+pub(crate) async fn tell(keys: &SigningKeys, (post, shards): &Shards) {
+    for number in 0..*shards {
         let mut mail = vec![Delivery::Keys(keys.verifier())];
         loop {
             mail = post(ShardId(number as u16), mail);

@@ -13,7 +13,8 @@ use super::engines::DataFolder;
 use super::pipeline::Pipeline;
 use crate::config::Config;
 
-type People = Users<Directory, MemoryPresence, EmbeddedLog>;
+/// Accounts and sessions, over the embedded engines.
+pub(crate) type People = Users<Directory, MemoryPresence, EmbeddedLog>;
 type Embedded = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
 
 /// All of them, over the embedded engines.
@@ -45,6 +46,11 @@ impl Services {
             messages: Messages::new(engine.log(), engine.store(), directory, presence.clone(), limits),
             presence,
         }
+    }
+
+    /// Another handle to the accounts.
+    pub(super) fn people(&self) -> People {
+        self.users.clone()
     }
 }
 
