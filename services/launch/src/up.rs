@@ -7,6 +7,7 @@ mod edge;
 mod engines;
 mod http;
 mod metrics;
+mod observe;
 mod pages;
 mod pipeline;
 mod rotation;
@@ -73,7 +74,8 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let ports = [("api", api.connections()), ("admin", admin.connections()), ("door", door.connections())];
     let (audit, auditor) = audit::Audit::open(folder.path(), &config.audit)?;
     let trusted = TrustedProxies::from(config.trusted_proxies.clone());
-    let metrics = metrics::Metrics::new(&folder, &pipeline, &edge, &ready, ports);
+    let observer = Arc::new(observe::Observer::new(audit.clone(), trusted.clone()));
+    let metrics = metrics::Metrics::new(&folder, &pipeline, &edge, &ready, ports, &observer);
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
@@ -94,7 +96,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         let client = pages::Pages::client(edge.found(config), trusted.clone()).routes();
         let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
         let any = http::Hosts { allowed: http::AllowedHosts::Any, trusted: trusted.clone() };
-        let api = api.serve(router, any, Some(door), leaving.clone());
+        let api = api.serve(observe::observed(router, observer), any, Some(door), leaving.clone());
         let own = http::Hosts { allowed: admin_names(config, admin.address()), trusted };
         let admin = admin.serve(watch::routes(ready.clone(), Arc::new(metrics)), own, None, leaving);
         let outcome = tokio::select! {

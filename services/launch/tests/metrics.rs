@@ -119,6 +119,73 @@ fn every_family_is_explained_and_every_sample_belongs_to_one() {
     assert!(scrape.value("ringside_start_resident_memory_bytes") > 1e6);
     assert!(scrape.value("process_start_time_seconds") > 1.7e9);
     assert_eq!((scrape.value("ringside_ready"), scrape.value("ringside_processor_waiting")), (1.0, 0.0));
+    let units = ["_ms", "_us", "_ns", "_kib", "_mib", "_minutes"];
+    let family = scrape.families.keys().find(|name| units.iter().any(|unit| name.ends_with(unit)));
+    assert_eq!(family, None, "seconds and bytes alone");
+}
+
+#[test]
+fn the_process_and_its_disk_are_measured() {
+    let data = folder();
+    let server = Server::start(data.path(), &[], &[]);
+    let before = scrape(&server);
+    let waiting: Vec<TcpStream> =
+        (0..30).map(|_| TcpStream::connect(server.address("api")).expect("it listens")).collect();
+    // A connection is held once it is answered for the first time, or counted.
+    let held = |scrape: &Scrape| scrape.value("ringside_api_connections");
+    let mut after = scrape(&server);
+    while held(&after) < 30.0 {
+        after = scrape(&server);
+    }
+    assert!(after.value("process_open_fds") >= before.value("process_open_fds") + 25.0);
+    assert!(after.value("process_open_fds") < after.value("process_max_fds"));
+    drop(waiting);
+    let cpu = |scrape: &Scrape| scrape.value("process_cpu_seconds_total");
+    assert!(cpu(&before) > 0.0 && cpu(&after) > cpu(&before));
+    assert!(after.value("process_virtual_memory_bytes") >= after.value("process_resident_memory_bytes"));
+    let [used, free, size] =
+        ["used", "free", "size"].map(|what| after.value(&format!("ringside_data_{what}_bytes")));
+    assert!(used > 10_000.0 && used < size && free < size, "{used} {free} {size}");
+}
+
+#[test]
+fn requests_are_counted_by_the_routes_template_and_the_status() {
+    let data = folder();
+    let server = Server::start(data.path(), &[], &[]);
+    let ada = server.register("ada");
+    let token = ada["access_token"].as_str().expect("a token");
+    for number in 0..20 {
+        let path = format!("/api/v1/channels/{}", uuid::Uuid::from_u128(number));
+        assert_eq!(server.get_api_as(&path, token).0, 404);
+        assert_eq!(server.get_api(&format!("/api/v1/nonsense/{number}")).0, 404);
+        assert_eq!(server.get_api(&format!("/nonsense/{number}")).0, 404);
+    }
+    assert_eq!(server.get_api_as("/api/v1/channels", token).0, 200);
+    assert_eq!(server.get_api("/api/v1/channels").0, 401);
+    assert_eq!(server.get_api("/").0, 200);
+    let odd = ask(server.address("api"), "BREW", "/api/v1/channels", "", "");
+    assert_eq!(odd.status, 405);
+    let scrape = scrape(&server);
+    let counted: BTreeMap<Vec<String>, f64> = scrape
+        .of("ringside_http_requests_total")
+        .map(|(labels, count)| {
+            let keys: Vec<&str> = labels.iter().map(|(key, _)| key.as_str()).collect();
+            assert_eq!(keys, ["method", "route", "status"]);
+            (labels.iter().map(|(_, text)| text.clone()).collect(), count)
+        })
+        .collect();
+    let expected = [
+        (["BREW", "/api/v1/channels", "405"], 1.0),
+        (["GET", "/api/v1/channels", "200"], 1.0),
+        (["GET", "/api/v1/channels", "401"], 1.0),
+        (["GET", "/api/v1/channels/{id}", "404"], 20.0),
+        (["GET", "other", "200"], 1.0),
+        (["GET", "other", "404"], 40.0),
+        (["POST", "/api/v1/auth/register", "201"], 1.0),
+    ];
+    let expected =
+        expected.map(|(labels, count)| (labels.map(|label| label.replace("BREW", "other")).to_vec(), count));
+    assert_eq!(counted, BTreeMap::from(expected), "no client makes up a series");
 }
 
 /// Counts of a histogram are cumulative, and its last bucket is its count.

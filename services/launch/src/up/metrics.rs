@@ -1,11 +1,12 @@
 //! Everything that is counted, as OpenMetrics. The counters are plain atomics, read when somebody asks.
 
+mod disk;
 mod process;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use prometheus_client::collector::Collector;
@@ -21,11 +22,14 @@ use ringside_types::histogram::BOUNDS_US;
 use ringside_types::{Histogram, HistogramSnapshot, PartitionId, Topic};
 use tokio::sync::Mutex;
 
-use crate::logging;
+use crate::{audit, logging};
+
+use disk::{DataDisk, Figures};
 
 use super::edge::Edge;
 use super::engines::DataFolder;
 use super::http::ConnectionTable;
+use super::observe::Observer;
 use super::pipeline::Pipeline;
 use super::watch::Readiness;
 
@@ -42,6 +46,7 @@ pub(super) struct Metrics {
     log: EmbeddedLog,
     processors: Arc<ringside_message::processor::Counters>,
     waiting: Arc<AtomicU64>,
+    disk: Arc<DataDisk>,
     last: Mutex<Option<(Instant, Bytes)>>,
 }
 
@@ -53,6 +58,7 @@ impl Metrics {
         edge: &Edge,
         ready: &Readiness,
         ports: [(&'static str, &Arc<ConnectionTable>); 3],
+        observer: &Observer,
     ) -> Self {
         let waiting = Arc::<AtomicU64>::default();
         let parts = Parts {
@@ -63,12 +69,17 @@ impl Metrics {
             ready: ready.clone(),
             ports: ports.map(|(name, connections)| (name, connections.clone())),
             waiting: waiting.clone(),
+            audit: observer.audit().counters().clone(),
         };
+        let disk = Arc::new(DataDisk::of(folder.path()));
         let mut registry = Registry::default();
         registry.register_collector(Box::new(process::Process::started()));
-        registry.sub_registry_with_prefix("ringside").register_collector(Box::new(parts));
+        registry.register_collector(Box::new(Figures(disk.clone())));
+        let own = registry.sub_registry_with_prefix("ringside");
+        own.register_collector(Box::new(parts));
+        observer.register(own);
         let (log, processors) = (folder.engine.log(), pipeline.counters.clone());
-        Self { registry, log, processors, waiting, last: Mutex::default() }
+        Self { registry, log, processors, waiting, disk, last: Mutex::default() }
     }
 
     /// All figures, as text. Who waits while it is made for another gets the next one, which is made once for all.
@@ -89,6 +100,7 @@ impl Metrics {
             Ok(waiting) => self.waiting.store(waiting, Ordering::Relaxed),
             Err(error) => tracing::warn!(%error, "how much waits in the log can't be told"),
         }
+        self.disk.measure().await;
         let mut text = String::new();
         // Writing into a string can't fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
@@ -115,6 +127,7 @@ struct Parts {
     ready: Readiness,
     ports: [(&'static str, Arc<ConnectionTable>); 3],
     waiting: Arc<AtomicU64>,
+    audit: Arc<audit::Counters>,
 }
 
 impl fmt::Debug for Parts {
@@ -133,6 +146,10 @@ impl Collector for Parts {
             &[("suppressed_lines", "Lines left out: too many of one kind.", logging::suppressed())],
             encoder,
         )?;
+        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let written = ("entries", "Entries written to the audit log.", read(&self.audit.entries));
+        let lost = ("lost", "Entries of the audit log that could not be written.", read(&self.audit.lost));
+        part("audit", &[written, lost], encoder)?;
         for (name, connections) in &self.ports {
             let held = ("connections", "Gauge: connections held.", connections.held() as u64);
             let displaced = ("evicted", "Connections that gave way to others.", connections.evictions());
@@ -148,6 +165,10 @@ impl Collector for Parts {
         let help = "Fresh tokens of open connections refused, by the reason";
         let reasons = &AUTH_REFUSAL_REASONS;
         self.refusals("gateway_auth_refused", help, reasons, |gateway| &gateway.auth_refused, encoder)?;
+        let lag = Duration::from_millis(read(&self.processors.lag_ms));
+        let help = "Age of the last record applied when its batch was committed";
+        let metric = encoder.encode_descriptor("processor_lag_seconds", help, None, MetricType::Gauge)?;
+        ConstGauge::new(lag.as_secs_f64()).encode(metric)?;
         let of_process = |histogram: &Histogram| vec![(None, histogram.snapshot())];
         durations(
             "processor_commit_seconds",
@@ -298,11 +319,6 @@ fn processor_figures(counters: &ringside_message::processor::Counters, waiting: 
         ("rejections", "Messages rejected after their acknowledgement.", read(&counters.rejections)),
         ("dead", "Records that could not be processed.", read(&counters.dead)),
         ("replays", "Times that a partition was opened anew after a failure.", read(&counters.replays)),
-        (
-            "lag_ms",
-            "Gauge: age of the last record applied when its batch was committed.",
-            read(&counters.lag_ms),
-        ),
         ("waiting", "Gauge: records of the log that are not committed yet.", read(waiting)),
     ]
 }
@@ -318,6 +334,5 @@ fn engine_figures(counters: &ringside_embedded::Counters) -> Vec<Figure> {
         ("trimmed", "Records removed from the log for their age.", read(&counters.trimmed)),
         ("tail_reads", "Reads of the log that memory answered.", read(&counters.tail_reads)),
         ("cold_reads", "Reads of the log that went to the disk.", read(&counters.cold_reads)),
-        ("write_us", "Microseconds spent in durable writes.", read(&counters.write_us)),
     ]
 }

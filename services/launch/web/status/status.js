@@ -35,6 +35,7 @@ const TROUBLES = [
   ["processor_rejections_total", "Messages rejected after their ack"],
   ["processor_dead_total", "Records that could not be processed"],
   ["processor_replays_total", "Partitions opened anew"],
+  ["audit_lost_total", "Entries of the audit log that were lost"],
   ["reactor_accept_failures_total", "Connections that could not be accepted"],
 ];
 
