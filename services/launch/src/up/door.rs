@@ -32,10 +32,12 @@ const LINGER: Duration = Duration::from_secs(5);
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How the edge's answer begins to who may come in.
 const LET_IN: &[u8] = b"HTTP/1.1 101 ";
+
 /// Whether a request that begins so asks for [`PATH`].
 pub(super) fn is_knock(request: &[u8]) -> bool {
-    let target = request.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default();
-    let behind = target.strip_prefix(PATH.as_bytes());
+    let method_len = request.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let target = request[method_len..].strip_prefix(b" ");
+    let behind = target.and_then(|target| target.strip_prefix(PATH.as_bytes()));
     behind.is_some_and(|behind| behind.first().is_some_and(|next| b" ?#\r\n".contains(next)))
 }
 

@@ -23,6 +23,9 @@ use progress::{Progress, Taken};
 
 /// An answer of hyper's own is a few lines.
 const BARE_BYTES_MAX: usize = 256;
+/// Takes the place of a bare line feed and of all behind it. No head may hold a zero byte, so hyper answers 400; and it looks
+/// at once, since the head ends here.
+const BROKEN_HEAD: &[u8] = b"\0\r\n\r\n";
 /// The media type of a refusal.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -137,11 +140,11 @@ impl<S: Stream> AsyncRead for Wire<S> {
         if !new.is_empty() {
             wire.state.touch();
         }
-        if let Some(at) = wire.framing.bare_line_feed(new) {
-            // No head may hold this byte: hyper answers 400, as for everything else that is no HTTP.
-            new[at] = 0;
-        }
-        Poll::Ready(Ok(()))
+        let Some(at) = wire.framing.bare_line_feed(new) else { return Poll::Ready(Ok(())) };
+        buffer.set_filled(before + at);
+        (wire.first, wire.given) = (BROKEN_HEAD.to_vec(), 0);
+        // Nothing read would be the end.
+        if at == 0 { wire.read(cx, buffer) } else { Poll::Ready(Ok(())) }
     }
 }
 
