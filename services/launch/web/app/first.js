@@ -3,7 +3,7 @@
 const APP = ["announcer", "app", "client", "composer", "conversation", "drafts", "list", "look", "mentions", "message", "notices",
   "people", "rows", "shell", "text", "time", "timeline", "unsaved"].map((name) => `/app/${name}.js`);
 const LIBRARY = ["", "/cache", "/channel", "/client", "/connection", "/edits", "/outbox", "/pace", "/sender", "/session", "/storage", "/syncer",
-  "/trusted", "/uuid"]
+  "/tabs", "/trusted", "/uuid"]
   .map((name) => `/ringside${name}.js`);
 
 try {

@@ -6,6 +6,7 @@ import { Sender } from "./sender.js";
 import { Session, errorOf, pause } from "./session.js";
 import { memoryStorage, surely } from "./storage.js";
 import { Syncer, fitting } from "./syncer.js";
+import { SharedConnection, canShare } from "./tabs.js";
 import { uuid } from "./uuid.js";
 
 /** The token is renewed so long before its end. */
@@ -51,7 +52,7 @@ export class Client {
   watched = new Map();
   wish = null;
 
-  constructor({ url = globalThis.location?.origin, storage = memoryStorage(), WebSocket = globalThis.WebSocket, fetch = globalThis.fetch } = {}) {
+  constructor({ url = globalThis.location?.origin, storage = memoryStorage(), WebSocket = globalThis.WebSocket, fetch = globalThis.fetch, isShared = canShare() } = {}) {
     this.url = url.replace(/\/$/, "");
     this.storage = surely(storage);
     this.session = new Session({ url: this.url, storage: this.storage, fetch: fetch.bind(globalThis), onEnd: reason => this.#ended(reason),
@@ -61,6 +62,8 @@ export class Client {
     this.syncer = new Syncer(this);
     const parts = {
       WebSocket,
+      name: () => this.session.held.sid,
+      wished: ({ status }) => (this.wish = { status }),
       now: () => this.now(),
       refusal: () => this.session.refusal(),
       token: () => this.session.token(),
@@ -72,7 +75,7 @@ export class Client {
       refused: (code, reason) => (code === 4009 ? this.session.end("You were signed out.") : this.is({ name: "refused", reason })),
       frame: frame => this.frame(frame),
     };
-    this.connection = new Connection(parts);
+    this.connection = isShared ? new SharedConnection(parts) : new Connection(parts);
     this.wake = () => (globalThis.document?.visibilityState === "hidden" ? this.cache.flush() : this.connection.nudge());
   }
 
@@ -212,7 +215,7 @@ export class Client {
 
   /** A token that is renewed in time keeps the open socket. */
   async #renewal(turn) {
-    if (turn !== this.turn) return;
+    if (turn !== this.turn || !this.connection.isOwner) return;
     const left = this.session.left() - RENEW_MS;
     if (left > 0) return void (this.renewing = setTimeout(() => this.#renewal(turn), Math.min(left, TIMER_MAX_MS)));
     try {
@@ -248,7 +251,7 @@ export class Client {
   // Frames
 
   frame(frame) {
-    const { type, id, payload } = frame;
+    const { type, id, payload, isOverheard } = frame;
     const channel = this.channels.get(payload?.channel_id);
     switch (type) {
       case "message.ack": return this.sender.answer(id);
@@ -260,8 +263,8 @@ export class Client {
         this.presence.set(payload.user_id, payload);
         return this.emit("presence", payload.user_id);
       case "notification": return this.emit("notification", payload);
-      case "sync.page": return channel && this.syncer.page(channel, payload);
-      case "sync.done": return this.syncer.done(id, payload);
+      case "sync.page": return channel && (isOverheard ? this.syncer.overhear(channel, payload) : this.syncer.page(channel, payload));
+      case "sync.done": return isOverheard ? this.syncer.compare(payload) : this.syncer.done(id, payload);
       default: if (payload?.channel_id || type.startsWith("channel.")) this.ofChannel(frame);
     }
   }

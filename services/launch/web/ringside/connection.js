@@ -53,6 +53,9 @@ export class Connection {
     return this.#socket !== null;
   }
 
+  /** Whether it is for this client to keep the socket's token fresh. */
+  isOwner = true;
+
   start() {
     if (this.#wanted) return this.nudge();
     this.#wanted = true;

@@ -190,6 +190,22 @@ export class Syncer {
     this.client.touch(channel, fresh.length > 0);
   }
 
+  /** A page of another tab's sync, over the connection that both have: what came meanwhile is in it, and comes no other way. */
+  overhear(channel, { messages, changes }) {
+    if (channel.syncing || channel.last_change === null) return;
+    for (const payload of messages) this.client.ofChannel({ type: "message.new", payload });
+    for (const frame of changes) this.client.ofChannel(frame);
+  }
+
+  /** Where another tab's sync ended: who is not as far missed something. */
+  compare({ channels }) {
+    for (const { channel_id, last_seq, last_change } of channels) {
+      const channel = this.client.channels.get(channel_id);
+      const isBehind = channel && channel.last_change !== null && (last_seq > channel.last_seq || last_change > channel.last_change);
+      if (isBehind) this.again(channel);
+    }
+  }
+
   done(id, { channels }) {
     if (id !== this.#asked?.id) return;
     const { marks, refusals } = this.#asked;
