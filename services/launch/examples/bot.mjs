@@ -2,6 +2,10 @@
 //   RINGSIDE_URL=http://127.0.0.1:8080 BOT_LOGIN=echo BOT_PASSWORD=… node services/launch/examples/bot.mjs
 import { Ringside } from "../web/ringside.js";
 
+if (typeof WebSocket === "undefined") {
+  console.error("this Node has no WebSocket: use Node 22, or node --experimental-websocket");
+  process.exit(1);
+}
 const { RINGSIDE_URL: url = "http://127.0.0.1:8080", BOT_LOGIN: login = "echo", BOT_PASSWORD: password } = process.env;
 const bot = new Ringside({ url });
 const me = await bot.login({ login, password });

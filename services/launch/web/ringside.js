@@ -17,13 +17,17 @@ const TYPING_EVERY_MS = 3_000;
 /** How long a page waits for its channel's first sync. */
 const SYNC_MS = 20_000;
 const MEMBERS_MAX = 1_000;
+/** Who stays so long in a channel looks at it; before that, only its messages are asked for. */
+const VIEW_MS = 1_000;
 const WAKERS = ["online", "offline", "pageshow", "pagehide", "focus"];
 
+const NO_WEBSOCKET = "There is no WebSocket here. Use Node 22 or later, or node --experimental-websocket; or pass one: new Ringside({ WebSocket }).";
 const missing = what => new RingsideError({ status: 404, code: "not_found", message: `There is no such ${what} here.` });
 
 export class Ringside extends Client {
   #loading = new Map();
   #typed = new Map();
+  #looking = 0;
 
   // Signing in
 
@@ -61,6 +65,7 @@ export class Ringside extends Client {
 
   connect() {
     if (!this.me) throw new RingsideError({ code: "signed_out", message: "Sign in first." });
+    if (!this.connection.WebSocket) throw new RingsideError({ code: "no_websocket", message: NO_WEBSOCKET });
     this.#wakers("addEventListener");
     this.connection.start();
   }
@@ -78,55 +83,63 @@ export class Ringside extends Client {
   }
 
   async logout() {
-    const outbox = this.me && `outbox:${this.me.id}`;
     await this.session.logout();
-    if (outbox) await this.storage.remove(outbox);
+    await this.sender.clear();
   }
 
-  /** REST, `path` below /api/v1. @param {{key?: string}} [options] the idempotency key @returns {Promise<any>} */
+  /** REST, `path` below /api/v1. @param {{key?: string, idle?: boolean}} [options] the idempotency key; `idle`: it can wait @returns {Promise<any>} */
   api(method, path, body, options) {
     return this.session.call(method, path, body, options);
   }
 
   // Messages
 
-  /** At once, also offline. @param {{content: string, reply_to?: string, content_type?: string, metadata?: object}} what @returns {Promise<Message>} */
+  /** At once, also offline; resolves when it outlives the page. @param {{content: string, reply_to?: string, content_type?: string, metadata?: object}} what @returns {Promise<Message>} */
   async send(channelId, { content, reply_to = null, content_type = reply_to ? "reply" : "text", metadata = null }) {
     const channel = this.#channel(channelId);
     const { id, username, display_name, avatar_url = null } = this.me;
     /** @type {Message} */
     const message = {
       message_id: null, seq: null, client_id: uuid(), channel_id: channelId, sender: { id, username, display_name, avatar_url },
-      content, content_type, reply_to, metadata, created_at: new Date().toISOString(), edited_at: null, deleted: false, reactions: [],
+      content, content_type, reply_to, metadata, created_at: this.#stamp(), edited_at: null, deleted: false, reactions: [],
       level: "sending", error: null, retryAt: null,
     };
-    this.sender.send(channel, message);
+    await this.sender.send(channel, message);
     return message;
   }
 
-  /** Sends a failed message again, after those that wait. */
+  #stamp() {
+    return new Date(this.now()).toISOString();
+  }
+
+  /** Sends a failed message again, after those that wait; or saves a failed edit again. */
   async retry(clientId) {
-    const { channel, message } = this.#pending(clientId);
+    const { channel, message, edit } = this.#pending(clientId);
+    if (edit) return this.sender.edits.retry(channel, edit);
     if (message.level !== "failed") return message;
     this.sender.discard(channel, message);
-    this.sender.send(channel, Object.assign(message, { level: "sending", error: null, created_at: new Date().toISOString() }));
+    await this.sender.send(channel, Object.assign(message, { level: "sending", error: null, created_at: this.#stamp() }));
     return message;
   }
 
-  /** Gives up a message; one that is under way may appear all the same. */
+  /** Gives up a message or an edit; one that is under way may appear all the same. */
   async discard(clientId) {
-    const { channel, message } = this.#pending(clientId);
-    this.sender.discard(channel, message);
+    const { channel, message, edit } = this.#pending(clientId);
+    if (edit) this.sender.edits.discard(channel, edit);
+    else this.sender.discard(channel, message);
   }
 
   // These resolve once the server has it durably.
 
+  /** Kept in `channel.edits` from the call on, also offline and over reloads, until it is seen; one that `failed` keeps its text. */
   async edit(channelId, message_id, content) {
-    return this.sender.amend(this.#channel(channelId), "message.edit", { message_id, content });
+    return this.sender.edits.add(this.#channel(channelId), message_id, content);
   }
 
   async remove(channelId, message_id) {
-    return this.sender.amend(this.#channel(channelId), "message.delete", { message_id });
+    const channel = this.#channel(channelId);
+    this.sender.edits.forget(channel, message_id);
+    return this.sender.amend(channel, "message.delete", { message_id });
   }
 
   async react(channelId, message_id, emoji, on = true) {
@@ -144,16 +157,17 @@ export class Ringside extends Client {
     const channel = this.#channel(channelId);
     if (read(channel, messageId) === "known") return;
     channel.readWanted = messageId;
-    this.connection.send({ type: "message.read", payload: { channel_id: channelId, message_id: messageId } });
+    this.ask({ type: "message.read", payload: { channel_id: channelId, message_id: messageId } });
     this.touch(channel, true);
   }
 
   /** To be called at every key; says it every few seconds. */
   async typing(channelId, on = true) {
-    const last = this.#typed.get(channelId) ?? 0;
-    if (!this.channels.has(channelId) || (on ? Date.now() - last < TYPING_EVERY_MS : !last)) return;
-    this.#typed.set(channelId, on ? Date.now() : 0);
-    this.connection.send({ type: on ? "typing.start" : "typing.stop", payload: { channel_id: channelId } });
+    const last = this.#typed.get(channelId);
+    if (!this.channels.has(channelId) || (on ? performance.now() - last < TYPING_EVERY_MS : last === undefined)) return;
+    if (on) this.#typed.set(channelId, performance.now());
+    else this.#typed.delete(channelId);
+    this.ask({ type: on ? "typing.start" : "typing.stop", payload: { channel_id: channelId } });
   }
 
   /** Said again by every connection of this device, until it is another. @param {"online" | "away" | "dnd" | "offline"} status */
@@ -193,13 +207,14 @@ export class Ringside extends Client {
 
   around(channelId, messageId) {
     const channel = this.#channel(channelId);
-    return this.#history(channel, "around", `around=${messageId}`);
+    this.#look(channel);
+    return this.#history(channel, "around", `around=${encodeURIComponent(messageId)}`);
   }
 
   /** The window at the newest message. */
   async latest(channelId) {
     const channel = this.#channel(channelId);
-    if (!channel.isViewed) this.loadReceipts(channel).catch(() => (channel.isViewed = false));
+    this.#look(channel);
     if (channel.atEnd && (channel.messages.length >= PAGE || !channel.hasOlder)) {
       channel.isScrolled = false;
       trim(channel, WINDOW);
@@ -207,6 +222,14 @@ export class Ringside extends Client {
       return channel;
     }
     return this.#history(channel, "latest", "");
+  }
+
+  /** What is beside the messages is asked for where somebody stays. */
+  #look(channel) {
+    this.viewed = channel;
+    clearTimeout(this.#looking);
+    this.#looking = setTimeout(() => this.connection.isOpen && this.loadReceipts(channel).catch(() => {}), VIEW_MS);
+    this.#looking.unref?.();
   }
 
   /** One page at a time and channel; a page that a reset overtook is asked for again. */
@@ -250,24 +273,25 @@ export class Ringside extends Client {
 
   /** The replies to a message, oldest first; the array goes on with what comes, until another thread is asked for. @returns {Promise<Message[]>} */
   async thread(channelId, messageId) {
-    const messages = await this.#read(channelId, `messages/${messageId}/thread?limit=100`, (channel, items) => {
+    const messages = await this.#read(channelId, `messages/${encodeURIComponent(messageId)}/thread?limit=100`, (channel, items) => {
       channel.thread = { root: messageId, messages: items.reverse() };
     });
     return messages.thread.messages;
   }
 
-  async loadPins(channelId) {
-    const channel = await this.#read(channelId, "pins", (channel, items) => (channel.pins = items));
+  /** @param {{idle?: boolean}} [options] */
+  async loadPins(channelId, options) {
+    const channel = await this.#read(channelId, "pins", (channel, items) => (channel.pins = items), options);
     return channel.pins;
   }
 
   /** Messages beside the window. */
-  async #read(channelId, path, place) {
+  async #read(channelId, path, place, options) {
     const channel = this.#channel(channelId);
     for (;;) {
       await this.#synced(channel);
       const { heard, resets } = channel;
-      const items = await this.session.pages(`/channels/${channelId}/${path}`, 500);
+      const items = await this.session.pages(`/channels/${channelId}/${path}`, 500, options);
       if (resets !== channel.resets || !canOverlay(channel, heard)) continue;
       place(channel, items.map(item => messageOf(channel, item, this.me.id)));
       overlay(channel, heard, this.me.id);
@@ -278,10 +302,12 @@ export class Ringside extends Client {
 
   // People
 
-  async loadMembers(channelId) {
+  /** @param {{idle?: boolean}} [options] */
+  async loadMembers(channelId, options) {
     const channel = this.#channel(channelId);
-    const members = await this.session.pages(`/channels/${channelId}/members?limit=100`, MEMBERS_MAX);
+    const members = await this.session.pages(`/channels/${channelId}/members?limit=100`, MEMBERS_MAX, options);
     channel.members = new Map(members.map(member => [member.user_id, member]));
+    members.forEach(({ user }) => user && this.know(user));
     this.touch(channel);
     return channel.members;
   }
@@ -290,7 +316,7 @@ export class Ringside extends Client {
     const known = this.users.get(id);
     // Senders of messages are known in part.
     if (known?.created_at) return known;
-    if (!this.#loading.has(id)) this.#loading.set(id, this.session.call("GET", `/users/${id}`).finally(() => this.#loading.delete(id)));
+    if (!this.#loading.has(id)) this.#loading.set(id, this.session.call("GET", `/users/${encodeURIComponent(id)}`).finally(() => this.#loading.delete(id)));
     this.know(await this.#loading.get(id));
     return this.users.get(id);
   }
@@ -329,7 +355,8 @@ export class Ringside extends Client {
   #pending(clientId) {
     for (const channel of this.channels.values()) {
       const message = channel.pending.find(each => each.client_id === clientId);
-      if (message) return { channel, message };
+      const edit = this.sender.edits.find(channel, clientId);
+      if (message || edit) return { channel, message, edit };
     }
     throw missing("message");
   }

@@ -49,12 +49,25 @@ export const open = (panel, arg) => navigate(`#/p/${panel}${arg ? `/${encodeURIC
  * @param {string} hash @param {Route} before @returns {Route}
  */
 export function routeOf(hash, before = {}) {
-  const [kind, a, b, c] = hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+  const [kind, a, b, c] = hash.replace(/^#\/?/, "").split("/").map(decoded);
+  const id = MESSAGE.test(c) ? c : undefined;
   const under = { channel: before.channel, thread: before.thread, pins: before.pins };
   if (kind === "settings") return { ...under, panel: "settings" };
   if (kind === "p" && /^[a-z]+$/.test(a)) return { ...under, panel: a, arg: b };
   if (kind !== "c" || !a) return {};
-  return { channel: a, message: b === "m" ? c : undefined, thread: b === "t" ? c : undefined, pins: b === "pins" };
+  return { channel: a, message: b === "m" ? id : undefined, thread: b === "t" ? id : undefined, pins: b === "pins" };
+}
+
+/** The id of a message. */
+const MESSAGE = /^\d{1,20}$/;
+
+/** A part of an address, which anybody may have written. @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 let route = routeOf(location.hash);

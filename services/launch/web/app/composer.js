@@ -18,13 +18,13 @@ const HEIGHT_SHARE = 0.4;
 const bytesOf = (text) => new TextEncoder().encode(JSON.stringify(text)).length;
 const rules = (channel) => channel.role === "owner" || channel.role === "admin" || channel.type === "dm";
 
-/** When one may write again under slow mode, in milliseconds since 1970; 0: now. */
+/** When one may write again under slow mode, in the server's time; 0: now. */
 function slowUntil(channel) {
   const seconds = channel.settings?.slow_mode_s;
   if (!seconds || rules(channel)) return 0;
   const last = [...channel.messages, ...channel.pending].findLast((message) => message.sender?.id === ringside.me?.id && message.level !== "failed");
   const until = last ? Date.parse(last.created_at) + seconds * 1000 : 0;
-  return until > Date.now() ? until : 0;
+  return until > ringside.now() ? until : 0;
 }
 
 /** How many seconds until one may send again; 0: now. */
@@ -36,7 +36,7 @@ function useWait(channel, editing) {
     const clock = setInterval(tick, 1000);
     return () => clearInterval(clock);
   }, [until]);
-  return until && Math.ceil((until - Date.now()) / 1000);
+  return until && Math.ceil((until - ringside.now()) / 1000);
 }
 
 /** As high as its text, up to a share of the window. */

@@ -12,6 +12,9 @@ import { ago } from "./time.js";
 /** Fetched when it is first opened, or when the page has nothing better to do. */
 export const Menu = later(() => import("./menu.js"));
 
+/** Who stays so long reads: then comes what is beside the messages, as there is room for it. */
+const STAY_MS = 1000;
+
 const STATUS = { online: "Online", away: "Away", dnd: "Do not disturb" };
 
 /** The line under the name: who is there, or what it is about. */
@@ -19,7 +22,7 @@ function About({ channel }) {
   const other = channel.type === "dm" && otherOf(channel);
   const presence = useRingside(() => ({ ...ringside.presence.get(other?.id) }));
   if (!other) return channel.topic || channel.description || (channel.members ? `${channel.members.size} ${channel.members.size === 1 ? "member" : "members"}` : "");
-  const state = STATUS[presence.status] || (presence.last_seen_at ? `Last seen ${ago(presence.last_seen_at)}` : other.username && `@${other.username}`);
+  const state = STATUS[presence.status] || (presence.last_seen_at ? `Last seen ${ago(presence.last_seen_at, ringside.now())}` : other.username && `@${other.username}`);
   return [state, presence.status_message].filter(Boolean).join(" · ");
 }
 
@@ -66,8 +69,11 @@ export function Conversation({ channel, message, aside }) {
   useEffect(() => {
     // The field at once where there is a keyboard; on a phone it would cover half of what one came to read.
     if (!message && matchMedia("(hover: hover) and (min-width: 760px)").matches) controls.field?.focus();
-    if (!channel.members && channel.type !== "dm") Promise.resolve(ringside.loadMembers(channel.id)).catch(() => {});
-    if (!channel.pins) Promise.resolve(ringside.loadPins(channel.id)).catch(() => {});
+    const stay = setTimeout(() => {
+      if (!channel.members && channel.type !== "dm") ringside.loadMembers(channel.id, { idle: true }).catch(() => {});
+      if (!channel.pins) ringside.loadPins(channel.id, { idle: true }).catch(() => {});
+    }, STAY_MS);
+    return () => clearTimeout(stay);
   }, []);
   return html`<main ref=${main} id="main" tabindex="-1" class="talk" aria-label=${titleOf(channel)} data-aside=${aside}>
     <${Head} channel=${channel} />

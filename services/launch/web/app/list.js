@@ -26,7 +26,7 @@ function Preview({ channel, active }) {
   if (draft) return html`<span class="preview"><em>Draft</em> <bdi>${plain(draft)}</bdi></span>`;
   if (channel.typing?.length) return html`<span class="preview types">${channel.type === "dm" ? "is typing…" : `${nameOf(personOf(channel, channel.typing[0]))} is typing…`}</span>`;
   const last = channel.pending?.at(-1) || channel.last_message;
-  if (!last) return html`<span class="preview">${channel.topic || channel.description || "No messages yet"}</span>`;
+  if (!last) return html`<span class="preview">${channel.topic || channel.description || (channel.synced !== undefined && "No messages yet")}</span>`;
   const own = last.sender?.id === ringside.me?.id || !last.message_id;
   const who = own ? "You: " : channel.type === "dm" ? "" : html`<bdi>${nameOf(last.sender).split(" ")[0]}</bdi>: `;
   return html`<span class="preview">${who}<bdi>${last.deleted ? "deleted a message" : plain(last.content)}</bdi></span>`;
@@ -75,7 +75,7 @@ function Head() {
 /** @param {{active?: string}} props the open channel */
 export function List({ active }) {
   const channels = useRingside(() => ringside.list());
-  const state = useRingside(() => ringside.state.name);
+  const { state, isListed } = useRingside(() => ({ state: ringside.state.name, isListed: ringside.isListed }));
   const [filter, setFilter] = useState("");
   useDrafts();
   const wanted = filter.trim().toLowerCase();
@@ -92,7 +92,7 @@ export function List({ active }) {
   // A group without a name is called by its members.
   const nameless = channels.filter((channel) => channel.type === "group" && !channel.name && !channel.members);
   useEffect(() => {
-    if (state === "live") for (const { id } of nameless.slice(0, NAMED_AT_ONCE)) ringside.loadMembers(id).catch(() => {});
+    if (state === "live") for (const { id } of nameless.slice(0, NAMED_AT_ONCE)) ringside.loadMembers(id, { idle: true }).catch(() => {});
   }, [state, nameless.length]);
   const focusable = shown.some((channel) => channel.id === active) ? active : shown[0]?.id;
   return html`<nav class="list" aria-label="Channels">
@@ -100,7 +100,7 @@ export function List({ active }) {
     ${channels.length >= FILTER_FROM && html`<label class="filter">${icon("search")}<input type="search" value=${filter} placeholder="Filter conversations" aria-label="Filter conversations"
       onInput=${(event) => setFilter(event.target.value)} onKeyDown=${(event) => event.key === "Escape" && setFilter("")} /><kbd>${SHORTCUT}</kbd></label>`}
     <ul onKeyDown=${rove} hidden=${!shown.length}>${shown.map((channel) => html`<${Row} key=${channel.id} channel=${channel} active=${channel.id === active} focusable=${channel.id === focusable} />`)}</ul>
-    ${!channels.length && state === "live" && html`<div class="begin"><h2>Where would you like to begin?</h2><${Ways} /></div>`}
+    ${!channels.length && isListed && html`<div class="begin"><h2>Where would you like to begin?</h2><${Ways} /></div>`}
     ${wanted && !shown.length && html`<p class="note none">Nothing is called “${filter}”. <button type="button" class="button link" onClick=${() => open("discover")}>Browse public channels</button></p>`}
   </nav>`;
 }

@@ -6,7 +6,14 @@ import { plain } from "./text.js";
 
 const KEY = "ringside.notices";
 const supported = () => "Notification" in window;
-const wanted = () => localStorage.getItem(KEY) === "on";
+function wanted() {
+  try {
+    return localStorage.getItem(KEY) === "on";
+  } catch {
+    // Where nothing may be kept, nothing was switched on.
+    return false;
+  }
+}
 
 /** @returns {"on" | "off" | "denied" | "unsupported"} */
 export function noticesState() {

@@ -25,7 +25,7 @@ export function titleOf(channel) {
 }
 
 /** @param {any} channel whether it is muted now */
-export const isMuted = (channel) => channel.muted && !(Date.parse(channel.muted_until) < Date.now());
+export const isMuted = (channel) => channel.muted && !(Date.parse(channel.muted_until) < ringside.now());
 
 /** A hue of one's own, from the id. @param {string} id */
 export const hueOf = (id = "") => [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);

@@ -4,6 +4,7 @@ import { html } from "./view.js";
 import { ringside } from "./client.js";
 import { Message } from "./message.js";
 import { keyOf } from "./timeline.js";
+import { Unsaved, unsavedOf } from "./unsaved.js";
 import { day, dayOf } from "./time.js";
 
 const GROUP_MS = 5 * 60_000;
@@ -29,7 +30,9 @@ export function rowsOf(channel, items, { from, to }, newAfter, controls, cache) 
   const me = ringside.me?.id;
   const replies = repliesOf(channel.messages);
   const pinned = new Set((channel.pins || []).map((message) => message.message_id));
+  const unsaved = unsavedOf(channel, items);
   const rows = [];
+  const addUnsaved = (edit) => edit && rows.push(html`<${Unsaved} key=${`edit ${edit.client_id}`} edit=${{ ...edit }} again=${() => controls.edit(editedOf(items, edit))} />`);
   if (cache.size > CACHED_AT_MOST) cache.clear();
   for (let at = from; at < to; at++) {
     const message = items[at];
@@ -47,9 +50,14 @@ export function rowsOf(channel, items, { from, to }, newAfter, controls, cache) 
       active: controls.active === key, editing: controls.editing === key, tabbable: at === to - 1,
     };
     rows.push(rowOf(channel, message, key, flags, controls, cache));
+    addUnsaved(unsaved.at(message));
   }
+  if (to === items.length && !controls.thread) unsaved.loose.forEach(addUnsaved);
   return rows;
 }
+
+/** The message as its author wants it. */
+const editedOf = (items, { message_id, content }) => ({ sender: ringside.me, ...items.find((message) => message.message_id === message_id), message_id, content });
 
 function rowOf(channel, message, key, flags, controls, cache) {
   const { message_id, content, edited_at, deleted, level, error, reactions, sender } = message;

@@ -1,5 +1,5 @@
 // The frame of the app: list, conversation, side pane, panels over them, and what the connection is doing.
-import { html, useEffect, useRef, useState } from "./view.js";
+import { html, useEffect, useMemo, useRef, useState } from "./view.js";
 import { navigate, open, ringside, useRingside, useRoute } from "./client.js";
 import { titleOf } from "./people.js";
 import { Button, Empty, later, SHORTCUT, Toasts, sentence, toast } from "./parts.js";
@@ -57,7 +57,7 @@ function useEnded(at) {
   useEffect(() => ringside.on("left", (channel, { type, actor_id }) => {
     if (!type || actor_id === ringside.me?.id) return;
     const text = type === "channel.deleted" ? `“${titleOf(channel)}” was deleted` : `You were removed from “${titleOf(channel)}”`;
-    if (channel.id === at.current) setEnded({ id: channel.id, text, unsent: channel.pending.map(({ content }) => content) });
+    if (channel.id === at.current) setEnded({ id: channel.id, text, unsent: [...channel.pending, ...channel.edits].map(({ content }) => content) });
     else toast(`${text}.`);
   }), []);
   return ended?.id === at.current ? ended : null;
@@ -65,10 +65,11 @@ function useEnded(at) {
 
 /** The place of the conversation while none is open. */
 function Nowhere({ wanted, ended }) {
-  const { count, state } = useRingside(() => ({ count: ringside.channels.size, state: ringside.state.name }));
+  const { count, isListed } = useRingside(() => ({ count: ringside.channels.size, isListed: ringside.isListed }));
   // The field that one wrote in is gone, and the focus with it.
   useEffect(() => void (ended && document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector("#main .button"))?.focus()), [ended]);
-  if (wanted && state !== "live" && !count) return html`<main id="main" tabindex="-1" class="talk"></main>`;
+  // Before the server has said what there is, nothing is said of it; what it is doing stands above.
+  if (!ended && !isListed && (wanted || !count)) return html`<main id="main" tabindex="-1" class="talk" aria-busy="true"></main>`;
   const title = ended ? ended.text : wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
   const unsent = ended ? [...ended.unsent, draftOf(wanted)].filter(Boolean) : [];
   const text = ended ? "You can’t read or write there any more." : wanted
@@ -91,13 +92,17 @@ const Way = ({ panel, icon, title, children }) =>
 
 /** What the connection is doing, in a sentence; nothing while all is well or merely quick. */
 function Connection() {
-  const { name, retryAt, reason, waiting } = useRingside(() => ({
-    ...ringside.state,
+  const { name, until, reason, waiting, isPaced } = useRingside(() => ({
+    ...ringside.state, isPaced: ringside.state.name === "live" && ringside.pacedUntil > 0,
+    until: ringside.state.name === "live" ? ringside.pacedUntil : ringside.state.retryAt,
     waiting: [...ringside.channels.values()].reduce((sum, channel) => sum + channel.pending.filter((one) => one.level === "sending").length, 0),
   }));
   const [, tick] = useState(0);
   const [late, setLate] = useState(false);
-  const well = name === "live";
+  const well = name === "live" && !isPaced;
+  const ticks = name === "waiting" || isPaced;
+  // On the clock that nobody sets.
+  const end = useMemo(() => performance.now() + until - ringside.now(), [until]);
   // A quick start goes unsaid; what has been said stays said until all is well, attempts in between or not.
   useEffect(() => {
     if (well) return setLate(false);
@@ -105,19 +110,20 @@ function Connection() {
     return () => clearTimeout(timer);
   }, [well]);
   useEffect(() => {
-    const clock = name === "waiting" && setInterval(() => tick((n) => n + 1), 1000);
+    const clock = ticks && setInterval(() => tick((n) => n + 1), 1000);
     return () => clearInterval(clock || 0);
-  }, [name]);
+  }, [ticks]);
   const held = waiting ? ` ${waiting} ${waiting === 1 ? "message waits" : "messages wait"}.` : "";
-  const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
+  const seconds = Math.max(1, Math.ceil((end - performance.now()) / 1000));
   const text = {
     connecting: `Connecting…${held}`,
     syncing: "Catching up…",
-    waiting: `Trying again in ${seconds} s.${held}`,
+    waiting: `${reason ? `${reason} ` : ""}Trying again in ${seconds} s.${held}`,
+    live: isPaced && `Too many requests in a short time: the server asks to wait. Going on in ${seconds} s.`,
     offline: `Offline.${held || " What you write is kept and sent later."}`,
     refused: reason || "The server doesn’t let this page connect.",
   }[name];
-  const shown = text && (late || (name !== "connecting" && name !== "syncing"));
+  const shown = text && (late || name === "waiting" || name === "offline" || name === "refused");
   return html`<div class="connection" role="status" aria-label="Connection">${shown && html`<p class=${name}><span>${text}</span>
     ${(name === "waiting" || name === "offline") && html`<${Button} kind="link" onClick=${() => ringside.connect()}>Try now</>`}
     ${name === "refused" && html`<${Button} kind="link" onClick=${() => location.reload()}>Load again</>`}</p>`}</div>`;
@@ -130,7 +136,8 @@ function Lazy({ name, arg, channel }) {
   const close = () => navigate(back, true);
   useEffect(() => {
     import(`../panels/${name}.js`).then(
-      (module) => setComponent(() => module.default),
+      // What is no panel is a helper of theirs, and nobody's address but a forged one's.
+      (module) => (module.default ? setComponent(() => module.default) : close()),
       () => (toast("That didn’t open: it couldn’t be loaded. Check the connection and try again."), close()),
     );
   }, [name]);

@@ -27,7 +27,7 @@ function Frame({ title, channel, children }) {
 
 /** The message and its answers: what was fetched, and what came since, each as it is now. */
 function useThread(channel, id) {
-  const [state, setState] = useState({ root: null, replies: [], error: "" });
+  const [state, setState] = useState({ root: null, replies: /** @type {any[] | null} */ (null), error: "" });
   useEffect(() => {
     const root = channel.messages.find((message) => message.message_id === id);
     Promise.all([root || ringside.api("GET", `/channels/${channel.id}/messages/${id}`), ringside.thread(channel.id, id)]).then(
@@ -35,16 +35,16 @@ function useThread(channel, id) {
       (error) => setState((before) => ({ ...before, error: sentence(error) })),
     );
   }, [id]);
-  const now = new Map([state.root, ...state.replies].filter(Boolean).map((message) => [keyOf(message), message]));
+  const now = new Map([state.root, ...(state.replies || [])].filter(Boolean).map((message) => [keyOf(message), message]));
   for (const message of [...channel.messages, ...channel.pending]) {
     if (message.reply_to === id || message.message_id === id) now.set(keyOf(message), message);
   }
   const all = [...now.values()].sort((a, b) => (!a.message_id - !b.message_id) || (isAfter(a.message_id, b.message_id) ? 1 : -1));
-  return { root: all.find((message) => message.message_id === id), replies: all.filter((message) => message.message_id !== id), error: state.error };
+  return { root: all.find((message) => message.message_id === id), replies: all.filter((message) => message.message_id !== id), isKnown: !!state.replies, error: state.error };
 }
 
 function Thread({ channel, id }) {
-  const { root, replies, error } = useThread(channel, id);
+  const { root, replies, isKnown, error } = useThread(channel, id);
   const { controls, mode, setMode, menu } = useControls(channel, true);
   const cache = useRef(new Map());
   const end = useRef(/** @type {HTMLElement | null} */ (null));
@@ -54,7 +54,7 @@ function Thread({ channel, id }) {
   return html`<${Frame} title="Thread" channel=${channel}>
     <div class="scroll" tabindex="0"><div class="column">
       ${error && html`<p class="wrong gap" role="alert">${icon("alert")}${error}</p>`}
-      ${rows}${root && !replies.length && html`<p class="note beginning">No replies yet.</p>`}<span ref=${end}></span>
+      ${rows}${root && isKnown && !replies.length && html`<p class="note beginning">No replies yet.</p>`}<span ref=${end}></span>
     </div></div>
     <${Composer} channel=${channel} mode=${mode} setMode=${setMode} controls=${controls} thread=${id} />${menu}
   </>`;

@@ -37,9 +37,9 @@ export function day(time) {
   return (thisYear(time) ? LONG : YEAR).format(new Date(time));
 }
 
-/** "5 minutes ago", for when somebody was last here. @param {string} time */
-export function ago(time) {
-  const minutes = Math.round((Date.now() - Date.parse(time)) / 60_000);
+/** "5 minutes ago", for when somebody was last here. @param {string} time @param {number} [now] the clock that `time` is of */
+export function ago(time, now = Date.now()) {
+  const minutes = Math.max(0, Math.round((now - Date.parse(time)) / 60_000));
   if (minutes < 60) return RELATIVE.format(-minutes, "minute");
   return minutes < 1440 ? RELATIVE.format(-Math.round(minutes / 60), "hour") : RELATIVE.format(-daysAgo(time), "day");
 }

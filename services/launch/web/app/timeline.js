@@ -5,7 +5,7 @@
  */
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
-import { sentence, toast } from "./parts.js";
+import { Button, sentence, toast } from "./parts.js";
 import { nameOf, personOf } from "./people.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
@@ -62,9 +62,12 @@ function useStart(channel, target, view, draw) {
   const newAfter = useRef(channel.unread > 0 ? channel.last_seq - channel.unread : Infinity);
   const begun = useRef(newAfter.current === Infinity);
   const [failed, setFailed] = useState("");
+  const retry = useRef(/** @type {any} */ (0));
   const [attempts, setAttempts] = useState(0);
   const live = useRingside(() => ringside.state.name === "live");
-  useEffect(() => void (live && failed && setAttempts(attempts + 1)), [live]);
+  const again = () => setAttempts((n) => n + 1);
+  useEffect(() => void (live && failed && again()), [live]);
+  useEffect(() => () => clearTimeout(retry.current), []);
   const aim = (key, share, flash) => {
     Object.assign(view.current, { stuck: false, aim: { key, share, flash } });
     const at = channel.messages.findIndex((message) => keyOf(message) === key);
@@ -100,12 +103,14 @@ function useStart(channel, target, view, draw) {
     const fail = (error) => {
       view.current.opened = false;
       setFailed(sentence(error));
+      clearTimeout(retry.current);
+      if (error.status === 429) retry.current = setTimeout(again, error.retryAfterMs);
     };
     start().catch(fail).finally(() => left || ((begun.current = true), draw(0)));
     return () => (left = true);
   }, [target, attempts]);
   // Without a connection there is nothing to wait for.
-  return { newAfter, failed, done: begun.current, begun: begun.current || (!live && channel.messages.length > 0) };
+  return { newAfter, failed, again, done: begun.current, begun: begun.current || (!live && channel.messages.length > 0) };
 }
 
 /** Fetches what lies beyond the window's ends, one request at a time. */
@@ -198,7 +203,7 @@ export function Timeline({ channel, target, controls }) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const view = useRef(/** @type {any} */ ({ stuck: true, first: null, last: null, aim: null, top: 0, way: 0 }));
   const cache = useRef(new Map());
-  const { newAfter, failed, begun, done } = useStart(channel, target, view, draw);
+  const { newAfter, failed, again, begun, done } = useStart(channel, target, view, draw);
   const more = useMore(channel, draw);
   // Until one stands at the first unread nothing is shown: the newest would count as read.
   const items = !begun ? [] : channel.atEnd ? [...channel.messages, ...channel.pending] : channel.messages;
@@ -244,11 +249,13 @@ export function Timeline({ channel, target, controls }) {
     draw(0);
   };
   controls.toEnd = toEnd;
-  const waiting = !items.length && !(begun && channel.atEnd) && !failed;
+  // That there is nothing is known once the server has said so.
+  const isEmpty = !items.length && begun && channel.atEnd && channel.synced !== undefined;
+  const waiting = !items.length && !isEmpty && !failed;
   return html`<div class="timeline">
     <div ref=${scroller} class="scroll" role="log" aria-live="off" aria-label="Messages" aria-busy=${waiting} tabindex="0" onScroll=${onScroll} onKeyDown=${rove}>
       <div class="column">
-        ${failed && !items.length ? html`<p class="wrong gap" role="alert">${icon("alert")}${failed}</p>` : !items.length && begun && channel.atEnd && html`<${Beginning} channel=${channel} />`}
+        ${failed && !items.length ? html`<p class="wrong gap" role="alert">${icon("alert")}<span>${failed} <${Button} kind="link" onClick=${again}>Try again</></span></p>` : isEmpty && html`<${Beginning} channel=${channel} />`}
         ${waiting && [64, 40, 78, 52].map((width) => html`<span class="ghost" style=${{ width: `${width}%` }}></span>`)}
         ${rowsOf(channel, items, slice, newAfter.current, controls, cache.current)}
       </div>

@@ -1,5 +1,5 @@
 // Forms: one request at a time, and what it refuses stands at the field that it is about.
-import { Button, Field, html, icon, open, sentence, toast, useAction, useEffect, useRef, useState } from "../app/panel.js";
+import { Button, Field, html, icon, open, ringside, sentence, toast, useAction, useEffect, useRef, useState } from "../app/panel.js";
 import "./style.js";
 
 /**
@@ -56,7 +56,7 @@ export const Link = ({ to, arg, icon: drawing, children }) => html`<button type=
 export const attempt = (promise, undo) => promise.catch((error) => (toast(sentence(error)), undo?.()));
 
 /** The instant some minutes from now, as the server writes it. @param {number | string} minutes */
-export const fromNow = (minutes) => new Date(Date.now() + Number(minutes) * 60_000).toISOString();
+export const fromNow = (minutes) => new Date(ringside.now() + Number(minutes) * 60_000).toISOString();
 
 /** "24 Nov, 21:00". @param {string} time */
 export const moment = (time) => new Date(time).toLocaleString([], { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });

@@ -17,7 +17,7 @@ export default function Sessions({ close }) {
     <p class="note">If you don’t know one of them, sign it out and change your password.</p>
     <${List} list=${list} label="Devices" empty="No device is signed in." row=${(session) => html`<li key=${session.id} class="spread">
       <span class="who"><b>${name(session)}</b>
-        <span class="note">${session.current ? "This device" : `Last used ${ago(session.last_used_at)}`}</span></span>
+        <span class="note">${session.current ? "This device" : `Last used ${ago(session.last_used_at, ringside.now())}`}</span></span>
       ${session.current
         ? html`<${Button} onClick=${() => ringside.logout()}>Sign out here</>`
         : html`<${Button} aria-label=${`Sign out ${name(session)}`} onClick=${() => end(session)}>Sign out</>`}</li>`} />

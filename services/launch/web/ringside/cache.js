@@ -1,5 +1,6 @@
 // What outlives the page: the latest of each channel, its window and its position in one piece, so that they always fit.
 import { newChannel } from "./channel.js";
+import { cacheOf, isChannel } from "./trusted.js";
 
 const SAVE_MS = 500;
 const MESSAGES_MAX = 200;
@@ -45,14 +46,17 @@ export class Cache {
   /** What is known of this user from before. */
   async load(user) {
     const { client } = this;
-    const cache = await client.storage.get(`cache:${user.id}`);
-    client.me = { ...cache?.me, ...user };
-    client.wish = cache?.wish ?? null;
-    for (const known of [...(cache?.users ?? []), client.me]) client.users.set(known.id, known);
-    for (const saved of await Promise.all((cache?.ids ?? []).map(id => client.storage.get(this.#key(id))))) {
-      if (!saved) continue;
-      const hasOlder = (saved.messages[0]?.seq ?? 1) > 1;
-      client.channels.set(saved.id, { ...newChannel(saved), ...saved, hasOlder, atEnd: true, last_message: saved.messages.at(-1) ?? null });
+    const cache = cacheOf(await client.storage.get(`cache:${user.id}`));
+    client.me = { ...cache.me, ...user };
+    client.wish = cache.wish;
+    for (const known of [...cache.users, client.me]) client.users.set(known.id, known);
+    const ids = cache.ids.slice(0, CHANNELS_MAX);
+    const saved = await Promise.all(ids.map(id => client.storage.get(this.#key(id))));
+    for (const channel of saved.filter((each, at) => isChannel(each) && each.id === ids[at])) {
+      const known = Object.fromEntries(FIELDS.map(name => [name, channel[name]]));
+      const { messages } = channel;
+      const hasOlder = (messages[0]?.seq ?? 1) > 1;
+      client.channels.set(channel.id, { ...newChannel(known), ...known, messages, hasOlder, atEnd: true, last_message: messages.at(-1) ?? null });
     }
   }
 

@@ -16,7 +16,7 @@ export function newChannel(info) {
     // What is known without a hole: messages up to `last_seq`, whose id is `lastId`, and changes up to `last_change`.
     last_seq: 0, lastId: null, last_change: null, last_message: null,
     readSeq: 0, unread: 0, lastReadId: null, deliveredId: null,
-    messages: [], hasOlder: true, atEnd: false, pending: [], settled: [], typing: [], receipts: new Map(), members: null, pins: null, thread: null,
+    messages: [], hasOlder: true, atEnd: false, pending: [], settled: [], edits: [], typing: [], receipts: new Map(), members: null, pins: null, thread: null,
     // `heard` counts frames, `recent` has the last of them, `resets` counts what makes pages under way worthless.
     heard: 0, recent: [], resets: 0,
   };
@@ -160,6 +160,12 @@ export function takePage(channel, page, me) {
 export function reset(channel) {
   Object.assign(channel, { messages: [], hasOlder: true, atEnd: true, pins: null, thread: null, told: null, recent: [], isScrolled: false, last_change: null });
   channel.resets += 1;
+}
+
+/** Nothing that is known of it holds any more. */
+export function restart(channel) {
+  reset(channel);
+  Object.assign(channel, { last_seq: 0, lastId: null, last_message: null, readSeq: 0, unread: 0, lastReadId: null, readWanted: null, deliveredId: null, receipts: new Map(), synced: undefined, atEnd: false });
 }
 
 /** Where `sync.done` says that the channel stands. */

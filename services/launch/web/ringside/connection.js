@@ -11,6 +11,14 @@ const BACKOFF_MAX_MS = 30_000;
 const GOOD_MS = 10_000;
 /** What a socket that just vanished counts as, as browsers do. */
 const VANISHED = 1006;
+/** What the server's `goodbye` means to a person. */
+const GOODBYES = {
+  draining: "The server is restarting.", slow_consumer: "The connection was too slow.", token_expired: "The session has to be renewed.",
+  overloaded: "The server has too much to do.", policy: "The server doesn't let this page connect.",
+};
+const SILENT = "The server does not answer.";
+const LOST = "The connection was lost.";
+const NO_NETWORK = "This device has no network.";
 
 /**
  * What a close asks for. 40xx: stay away; 42xx: come back at once, once; all else: back off, with jitter.
@@ -34,6 +42,7 @@ export class Connection {
 
   /**
    * @param {object} parts `addresses()` URLs in the order to try, `token()`; both may throw
+   * `refusal()` an error that says why none of them let one in, `now()` the server's time
    * `opened(hello)`, `frame(frame)`, `closed()`, `state(state)`
    */
   constructor(parts) {
@@ -44,8 +53,11 @@ export class Connection {
     return this.#socket !== null;
   }
 
+  /** Whether it is for this client to keep the socket's token fresh. */
+  isOwner = true;
+
   start() {
-    if (this.#wanted) return;
+    if (this.#wanted) return this.nudge();
     this.#wanted = true;
     this.#failures = 0;
     this.#dial();
@@ -84,22 +96,22 @@ export class Connection {
     this.waiting = false;
     clearTimeout(this.timer);
     this.state({ name: "connecting" });
-    let isUnreachable = true;
     try {
       const token = await this.token();
       for (const url of await this.addresses()) {
-        isUnreachable = false;
         if (!isOurs()) return;
         const hello = await this.#open(url, token, isOurs).catch(() => null);
         if (!isOurs()) return;
         if (hello) return this.#opened(hello);
       }
+      throw await this.refusal();
     } catch (error) {
       if (!isOurs()) return;
-      if (error.status === 401) return this.stop();
-      return this.#later(backoff(VANISHED, this.#failures++, error.retryAfterMs), error.status ? "waiting" : "offline", error.message);
+      if (error.status === 401 && error.code === "signed_out") return this.stop();
+      // The token that was shown counts no more, whatever this clock says of it.
+      if (error.status === 401) this.expired();
+      this.#later(backoff(VANISHED, this.#failures++, error.status ? error.retryAfterMs : 0), error.status || error.code === "refused" ? error.message : SILENT);
     }
-    this.#later(backoff(VANISHED, this.#failures++), isUnreachable ? "offline" : "waiting", "The server does not answer.");
   }
 
   /** Resolves with `hello`. */
@@ -122,7 +134,8 @@ export class Connection {
   }
 
   #opened(hello) {
-    this.openedAt = this.heardAt = Date.now();
+    this.openedAt = performance.now();
+    this.heardAt = Date.now();
     this.goodbye = null;
     this.#watch(QUIET_MS);
     this.opened(hello);
@@ -130,6 +143,7 @@ export class Connection {
 
   #heard(frame) {
     this.heardAt = Date.now();
+    this.isAsking = false;
     if (frame.type === "goodbye") this.goodbye = frame.payload;
     else if (frame.type !== "pong") this.frame(frame);
   }
@@ -138,17 +152,18 @@ export class Connection {
   #watch(ms) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
-      const quiet = Date.now() - this.heardAt;
+      // A clock that was set back says nothing: then it asks.
+      const quiet = Math.abs(Date.now() - this.heardAt);
       if (quiet >= QUIET_MS) this.#ask();
       else this.#watch(QUIET_MS - quiet);
     }, ms);
   }
 
   #ask() {
-    const asked = Date.now();
+    this.isAsking = true;
     this.send({ type: "ping" });
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => (this.heardAt >= asked ? this.#watch(QUIET_MS) : this.#ended(VANISHED)), PONG_MS);
+    this.timer = setTimeout(() => (this.isAsking ? this.#ended(VANISHED) : this.#watch(QUIET_MS)), PONG_MS);
   }
 
   #drop() {
@@ -160,21 +175,23 @@ export class Connection {
     if (socket) this.closed();
   }
 
-  async #ended(code) {
-    if (Date.now() - this.openedAt > GOOD_MS) this.#failures = 0;
+  #ended(code) {
+    if (performance.now() - this.openedAt > GOOD_MS) this.#failures = 0;
     this.#drop();
     clearTimeout(this.timer);
-    const reason = this.goodbye?.reason;
+    const { reason, retry_after_ms } = this.goodbye ?? {};
     if (code === 4201) this.expired();
-    const ms = backoff(code, this.#failures++, this.goodbye?.retry_after_ms);
-    if (ms !== null) return this.#later(ms, "waiting", reason ?? "The connection was lost.");
+    const ms = backoff(code, this.#failures++, retry_after_ms);
+    if (ms !== null) return this.#later(ms, GOODBYES[reason] ?? LOST);
     this.#wanted = false;
-    this.refused(code, reason);
+    this.refused(code, GOODBYES[reason]);
   }
 
-  #later(ms, name, reason) {
+  /** Offline is what the device itself says; of a server that is silent no more is known than that. */
+  #later(ms, reason) {
     this.waiting = true;
-    this.state({ name, retryAt: Date.now() + ms, reason });
+    const isOffline = globalThis.navigator?.onLine === false;
+    this.state({ name: isOffline ? "offline" : "waiting", retryAt: this.now() + ms, reason: isOffline ? NO_NETWORK : reason });
     this.timer = setTimeout(() => this.#dial(), ms);
   }
 }

@@ -1,15 +1,18 @@
-// The law of sending: an own message is pending until it is seen or refused. It is sent in its turn, under one id however often; what
-// was received and then not seen goes again after a sync, and nothing that waited for over a day goes unasked.
+// The law of sending: an own message is pending until it is seen or refused, and an edit likewise. It is sent in its turn, under one id
+// however often; what was received and then not seen goes again after a sync, and nothing that waited for over a day goes unasked.
 import { messageOf } from "./channel.js";
+import { Edits } from "./edits.js";
 import { Kept, Lane } from "./outbox.js";
 import { errorOf, offline } from "./session.js";
+import { bytesOf } from "./syncer.js";
+import { isUnsent } from "./trusted.js";
 import { uuid } from "./uuid.js";
 
 /** Received, and so long not seen: ask. */
 const SEEN_MS = 10_000;
 /** The server knows an id for 24 hours. */
 const RESEND_MS = 24 * 3_600_000;
-/** An edit, deletion or reaction that is not acknowledged by then is given up. */
+/** A deletion or reaction that is not acknowledged by then is given up. */
 const AMEND_MS = 20_000;
 
 const TOO_LONG = { code: "payload_too_large", message: "This message is too long. Send it in parts." };
@@ -27,18 +30,30 @@ export class Sender {
 
   constructor(client) {
     this.client = client;
+    this.edits = new Edits(this);
   }
 
   async begin(userId) {
-    this.kept = new Kept(this.client.storage, `outbox:${userId}`);
-    for (const message of await this.kept.load()) this.#pend(this.client.syncer.stub(message.channel_id), message);
+    const { id, username, display_name, avatar_url = null } = this.client.me;
+    this.kept = new Kept(this.client.storage, `outbox:${userId}`, isUnsent);
+    for (const message of await this.kept.load()) {
+      this.#pend(this.client.syncer.stub(message.channel_id), Object.assign(message, { sender: { id, username, display_name, avatar_url } }));
+    }
+    await this.edits.begin(userId);
   }
 
+  /** Signed out here: nothing of it stays. */
+  async clear() {
+    await Promise.all([this.kept?.clear(), this.edits.kept?.clear()]);
+  }
+
+  /** @returns {Promise<any> | undefined} once it outlives the page, where it does not at once */
   send(channel, message) {
     this.#pend(channel, message);
-    this.kept.put(message.client_id, message);
-    this.#lane(channel, "message").push(this.#command(channel, message));
+    const kept = this.kept.put(message.client_id, message);
+    this.lane(channel, "message").push(this.#command(channel, message));
     this.client.touch(channel);
+    return kept;
   }
 
   #pend(channel, message) {
@@ -49,13 +64,13 @@ export class Sender {
   discard(channel, message) {
     channel.pending = channel.pending.filter(each => each !== message);
     this.kept.put(message.client_id, null);
-    this.#lane(channel, "message").drop(message.client_id);
+    this.lane(channel, "message").drop(message.client_id);
     this.client.touch(channel);
   }
 
   /** Resolves once the server has it durably; a lost connection is waited out for a while. */
   amend(channel, type, what) {
-    const lane = this.#lane(channel, "amendment");
+    const lane = this.lane(channel, "amendment");
     const id = uuid();
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => lane.drop(id) ?? reject(offline()), AMEND_MS);
@@ -64,7 +79,7 @@ export class Sender {
     });
   }
 
-  #lane(channel, kind) {
+  lane(channel, kind) {
     const key = `${kind} ${channel.id}`;
     if (!this.lanes.has(key)) {
       const isReady = () => this.client.connection.isOpen && (kind === "amendment" || channel.synced === this.client.turn);
@@ -76,7 +91,7 @@ export class Sender {
 
   #transmit(lane, frame) {
     // A frame above the limit would end the connection, again and again.
-    const isTooLong = new TextEncoder().encode(JSON.stringify(frame)).length > (this.client.limits.message_bytes || Infinity);
+    const isTooLong = bytesOf(frame) > (this.client.limits?.message_bytes || Infinity);
     if (isTooLong) return queueMicrotask(() => lane.answer(frame.id, TOO_LONG)) ?? true;
     this.#flying.set(frame.id, lane);
     return this.client.connection.send(frame);
@@ -103,7 +118,7 @@ export class Sender {
       id: message.client_id, type: "message.send", payload: { channel_id: channel.id, ...partsOf(message) },
       acked: () => this.#received(channel, message),
       refused: error => this.#failed(channel, message, error),
-      waits: until => this.#mark(channel, message, { retryAt: until }),
+      waits: ms => this.#mark(channel, message, { retryAt: this.client.now() + ms }),
     };
   }
 
@@ -130,6 +145,7 @@ export class Sender {
     for (const channel of this.client.channels.values()) {
       const message = channel.pending.find(each => each.client_id === client_id);
       if (message) return this.#failed(channel, message, error);
+      if (this.edits.rejected(channel, client_id, error)) return;
     }
     this.client.emit("error", errorOf(error));
   }
@@ -139,9 +155,10 @@ export class Sender {
     for (const message of channel.settled.splice(0)) {
       channel.settledOrder = Math.max(channel.settledOrder ?? 0, message.order);
       this.kept.put(message.client_id, null);
-      this.#lane(channel, "message").drop(message.client_id);
+      this.lane(channel, "message").drop(message.client_id);
       this.client.touch(channel);
     }
+    this.edits.settle(channel);
   }
 
   /** Nothing goes to this channel any more. */
@@ -151,6 +168,11 @@ export class Sender {
       this.kept.put(message.client_id, null);
     }
     this.lanes.delete(`message ${channel.id}`);
+    this.edits.abandon(channel, LEFT);
+  }
+
+  isTooOld({ created_at }) {
+    return this.client.now() - Date.parse(created_at) > RESEND_MS;
   }
 
   /** After a connection's first sync of a channel: what was neither seen nor refused goes again, in its order, before what waits. */
@@ -165,18 +187,18 @@ export class Sender {
     for (const message of channel.pending.filter(isOpen)) {
       // A later one of ours is stored: this one never will be by itself.
       if (message.level === "received" && message.order < channel.settledOrder) this.#failed(channel, message, REJECTED);
-      else if (Date.now() - Date.parse(message.created_at) > RESEND_MS) this.#failed(channel, message, TOO_OLD);
+      else if (this.isTooOld(message)) this.#failed(channel, message, TOO_OLD);
     }
-    const lane = this.#lane(channel, "message");
+    const lane = this.lane(channel, "message");
     lane.queue = channel.pending.filter(isOpen).map(message => this.#command(channel, message));
     lane.pump();
-    if (channel.readWanted) this.client.connection.send({ type: "message.read", payload: { channel_id: channel.id, message_id: channel.readWanted } });
-    if (channel.isViewed) this.client.loadReceipts(channel).catch(() => {});
+    if (channel.readWanted) this.client.ask({ type: "message.read", payload: { channel_id: channel.id, message_id: channel.readWanted } });
+    if (channel === this.client.viewed) this.client.loadReceipts(channel).catch(() => {});
   }
 
   /** After a reset: own messages may be stored right after what was known before. */
   async #lookBack(channel) {
-    const until = Date.now();
+    const until = this.client.now();
     for (let after = channel.lookFrom; channel.pending.length; ) {
       const { items } = await this.client.session.call("GET", `/channels/${channel.id}/messages?limit=100&after=${after}`);
       items.forEach(item => messageOf(channel, item, this.client.me.id));

@@ -1,6 +1,8 @@
 // Who is signed in, and REST in their name. The refresh token is good once and all tabs share it: renewal happens under a lock, and reads
 // what is stored first. Only the server's 401 signs out; a network that fails never does.
-import { alone } from "./storage.js";
+import { Pace } from "./pace.js";
+import { alone, parsed } from "./storage.js";
+import { sessionOf } from "./trusted.js";
 
 /** What went wrong, in a sentence for people (`message`) and a stable word for programs (`code`). `status` is 0 where no answer came. */
 export class RingsideError extends Error {
@@ -16,11 +18,15 @@ export class RingsideError extends Error {
 export const errorOf = ({ code, message, retry_after_ms }) => new RingsideError({ code, message, retryAfterMs: retry_after_ms });
 export const offline = () => new RingsideError({ code: "offline", message: "The server can't be reached. Check the connection and try again." });
 
+/** Where a handshake was refused and nobody says why: only what is known. */
+const REFUSED = "The server answers, but lets no further connection in. You may be connected on as many devices as it allows: close Ringside on one of them.";
+const UNOPENED = "The server answers, but no live connection to it can be opened.";
+
 const CALL_MS = 20_000;
 /** A token that ends within this time counts as ended. */
 const MARGIN_MS = 30_000;
-/** A 429 that asks for a longer wait is the caller's. */
-const WAIT_MAX_MS = 30_000;
+/** What a handshake may be refused with; a plain request of its address is told no more than that it is none, with 400 or 426. */
+const REFUSALS = [401, 403, 429, 503];
 
 export const pause = ms => new Promise(resolve => setTimeout(resolve, ms));
 
@@ -28,17 +34,19 @@ export class Session {
   /** @type {{access: string, refresh: string, expiresAt: number, sid: string, user: any} | null} */
   held = null;
 
-  constructor({ url, storage, fetch, onEnd }) {
-    Object.assign(this, { url, storage, fetch, onEnd });
+  /** @param {any} parts `onEnd(reason)`, `onPace(ms)` requests wait, or none does any more, `onDate(ms)` what time the server has */
+  constructor({ url, storage, fetch, onEnd, onPace, onDate }) {
+    Object.assign(this, { url, storage, fetch, onEnd, onDate });
+    this.pace = new Pace(onPace);
     if (globalThis.BroadcastChannel) {
       this.tabs = new BroadcastChannel("ringside");
-      this.tabs.onmessage = ({ data }) => data.sid === this.held?.sid && this.#forget(data.reason);
+      this.tabs.onmessage = ({ data }) => data?.sid && data.sid === this.held?.sid && this.#forget(data.reason);
       this.tabs.unref?.();
     }
   }
 
   async load() {
-    this.held = (await this.storage.get("session")) ?? null;
+    this.held = sessionOf(await this.storage.get("session"));
     return this.held !== null;
   }
 
@@ -48,23 +56,36 @@ export class Session {
     return this.held.user;
   }
 
-  /** REST in the user's name: renews the token once on 401, waits once on 429. */
-  async call(method, path, body, { key } = {}) {
-    for (let renewed = false, waited = false; ; ) {
-      const token = await this.token();
-      const { refresh } = this.held;
-      try {
-        return await this.#fetch(method, path, body, { authorization: `Bearer ${token}`, ...(key && { "idempotency-key": key }) });
-      } catch (error) {
-        if (error.status === 401 && !renewed) {
-          renewed = true;
+  /**
+   * REST in the user's name: renews the token once on 401, waits its turn on 429. What is `idle` leaves room for what somebody waits for.
+   * @param {{key?: string, idle?: boolean}} [options]
+   */
+  call(method, path, body, { key, idle = false } = {}) {
+    const ask = async () => {
+      for (let renewed = false; ; renewed = true) {
+        const token = await this.token();
+        const { refresh } = this.held;
+        try {
+          return await this.#fetch(method, path, body, { authorization: `Bearer ${token}`, ...(key && { "idempotency-key": key }) });
+        } catch (error) {
+          if (error.status !== 401 || renewed) throw error;
           await this.#renew(refresh);
-        } else if (error.status === 429 && !waited && error.retryAfterMs <= WAIT_MAX_MS) {
-          waited = true;
-          await pause(error.retryAfterMs);
-        } else throw error;
+        }
       }
+    };
+    return idle ? this.pace.idle(ask) : this.pace.run(ask);
+  }
+
+  /** Why a handshake is refused: browsers don't tell, so its address is asked plainly. @returns {Promise<RingsideError>} */
+  async refusal() {
+    let answer, problem;
+    try {
+      answer = await this.fetch(`${this.url}/ws`, { headers: { authorization: `Bearer ${await this.token()}` }, signal: AbortSignal.timeout(CALL_MS) });
+      problem = parsed(await answer.text());
+    } catch (error) {
+      return error instanceof RingsideError ? error : new RingsideError({ code: "refused", message: UNOPENED });
     }
+    return REFUSALS.includes(answer.status) && problem?.detail ? refusalOf(answer, problem) : new RingsideError({ code: "refused", message: REFUSED });
   }
 
   /** An access token that lives at least this long. */
@@ -85,10 +106,10 @@ export class Session {
   }
 
   /** All items of a list, or `most` and a few. */
-  async pages(path, most = Infinity) {
+  async pages(path, most = Infinity, options) {
     const items = [];
     for (let cursor = ""; ; ) {
-      const page = await this.call("GET", path + cursor);
+      const page = await this.call("GET", path + cursor, undefined, options);
       items.push(...page.items);
       if (!page.next_cursor || items.length >= most) return items;
       cursor = `${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(page.next_cursor)}`;
@@ -112,7 +133,7 @@ export class Session {
 
   /** Another tab may have renewed. */
   async #adopt() {
-    const stored = await this.storage.get("session");
+    const stored = sessionOf(await this.storage.get("session"));
     if (stored && stored.sid === this.held?.sid) this.held = stored;
   }
 
@@ -155,18 +176,17 @@ export class Session {
     } catch {
       throw offline();
     }
+    if (headers.authorization) this.pace.hear(answer.headers);
+    this.onDate?.(Date.parse(answer.headers.get("date") ?? ""));
     const content = parsed(text);
     if (answer.ok) return content;
-    const { code, detail, title, errors, retry_after_ms } = content ?? {};
-    const wait = retry_after_ms ?? 1000 * (Number(answer.headers.get("retry-after")) || 1);
-    throw new RingsideError({ status: answer.status, code, message: detail ?? title, errors, retryAfterMs: wait });
+    throw refusalOf(answer, content);
   }
 }
 
-function parsed(text) {
-  try {
-    return text ? JSON.parse(text) : null;
-  } catch {
-    return null;
-  }
+/** @returns {RingsideError} what an answer says that is no success */
+function refusalOf(answer, problem) {
+  const { code, detail, title, errors, retry_after_ms } = problem ?? {};
+  const wait = retry_after_ms ?? 1000 * (Number(answer.headers.get("retry-after")) || 1);
+  return new RingsideError({ status: answer.status, code, message: detail ?? title, errors, retryAfterMs: wait });
 }

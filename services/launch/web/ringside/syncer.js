@@ -1,20 +1,48 @@
 // Which channels there are, and what was missed in them: after each connect, and wherever a number jumps.
-import { canOverlay, lay, messageOf, newChannel, overlay, settle, takePage } from "./channel.js";
-import { offline, pause } from "./session.js";
+import { canOverlay, isAfter, lay, messageOf, newChannel, overlay, restart, settle, takePage } from "./channel.js";
+import { errorOf, offline, pause } from "./session.js";
 import { uuid } from "./uuid.js";
 
-const CHANNELS_MAX = 1_000;
+/** One frame asks for so many at the most, and within the server's limit of bytes: what is looked at first comes first. */
+const CHANNELS_MAX = 200;
 const PAGE = 200;
+/** A channel that could not be read for now is asked for again after this. */
+const AGAIN_MS = 1_000;
+/** These end a channel; any other refusal is for now. */
+const ENDS = ["not_a_member", "not_found", "forbidden"];
 /** A channel that was told of and is not listed: asked for again, after pauses up to this. */
 const LISTED_MS = 50;
 const LISTED_MAX_MS = 3_000;
 /** Frames kept of a channel that is not known yet. */
 const EARLY_MAX = 1_000;
 
+const deferred = () => {
+  const parts = {};
+  parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
+  return parts;
+};
+
+/** How many bytes a frame of this has. */
+export const bytesOf = frame => new TextEncoder().encode(JSON.stringify(frame)).length;
+
+/** What a frame has beside its list. */
+const ENVELOPE_BYTES = 256;
+
+/** As many of a list as one frame takes, at least one. @param {any[]} items @param {number} most @param {number} bytes 0: any */
+export function fitting(items, most, bytes) {
+  let left = (bytes || Infinity) - ENVELOPE_BYTES;
+  const over = items.findIndex((item, at) => at >= most || ((left -= bytesOf(item) + 1) < 0 && at > 0));
+  return over < 0 ? items : items.slice(0, over);
+}
+
 export class Syncer {
-  #syncs = new Map();
+  /** What waits for its sync, each with who waits for it; and the one frame that is being answered. */
+  #wanted = new Map();
+  #asked = null;
   #early = new Map();
   #discovery = null;
+  /** Whether the list was read. */
+  isListed = false;
 
   constructor(client) {
     this.client = client;
@@ -31,13 +59,16 @@ export class Syncer {
     if (!channel.syncing) this.#sync([channel]).catch(() => {});
   }
 
-  /** The connection is gone, and with it every sync. */
+  /** The connection is gone, and with it every sync; the next one's list says what came meanwhile. */
   cut() {
-    for (const { channels, reject } of this.#syncs.values()) {
-      channels.forEach(channel => (channel.syncing = false));
+    const wanted = this.#wanted;
+    this.#wanted = new Map();
+    this.#asked = null;
+    this.#early.clear();
+    for (const [channel, { reject }] of wanted) {
+      channel.syncing = false;
       reject(offline());
     }
-    this.#syncs.clear();
   }
 
   // The list
@@ -74,6 +105,8 @@ export class Syncer {
     if (turn !== this.client.turn) throw offline();
     const found = items.map(item => this.listed(item, marks));
     for (const channel of marks.keys()) if (!found.includes(channel)) this.left(channel);
+    this.isListed = true;
+    this.client.touch(null, true);
   }
 
   /** A channel as the list shows it. */
@@ -120,21 +153,31 @@ export class Syncer {
   // The missing
 
   #sync(channels) {
-    const parts = [];
-    for (let at = 0; at < channels.length; at += CHANNELS_MAX) parts.push(channels.slice(at, at + CHANNELS_MAX));
-    return Promise.all(parts.map(part => new Promise((resolve, reject) => {
-      if (!this.client.connection.isOpen) return reject(offline());
-      const id = uuid();
-      for (const channel of part) channel.syncing = true;
-      this.#syncs.set(id, { channels: new Set(part), resolve, reject });
-      this.#ask(id);
-    })));
+    if (!this.client.connection.isOpen) return Promise.reject(offline());
+    for (const channel of channels.filter(each => !this.#wanted.has(each))) {
+      channel.syncing = true;
+      this.#wanted.set(channel, deferred());
+    }
+    const all = Promise.all(channels.map(channel => this.#wanted.get(channel).promise));
+    this.#ask();
+    return all;
   }
 
-  #ask(id) {
-    const channels = [...(this.#syncs.get(id)?.channels ?? [])];
-    const asked = channels.map(({ id, lastId, last_change }) => ({ channel_id: id, last_message_id: lastId, last_change }));
-    if (asked.length) this.client.connection.send({ type: "sync", id, payload: { channels: asked, limit: PAGE } });
+  /** One frame at a time, of those that wait, the latest active first. */
+  #ask() {
+    if (this.#asked || !this.#wanted.size) return;
+    const order = new Map(this.client.list().map((channel, at) => [channel, at]));
+    const waiting = [...this.#wanted.keys()].sort((a, b) => (order.get(a) ?? Infinity) - (order.get(b) ?? Infinity) || 0);
+    const lines = waiting.map(({ id, lastId, last_change }) => ({ channel_id: id, last_message_id: lastId, last_change }));
+    const channels = fitting(lines, CHANNELS_MAX, this.client.limits?.message_bytes);
+    const marks = new Map(waiting.slice(0, channels.length).map(channel => [channel, { seq: channel.last_seq, change: channel.last_change, id: channel.lastId }]));
+    this.#asked = { id: uuid(), channels, marks, refusals: new Map() };
+    this.#send();
+  }
+
+  #send() {
+    const { id, channels } = this.#asked;
+    this.client.connection.send({ type: "sync", id, payload: { channels, limit: PAGE } });
   }
 
   page(channel, page) {
@@ -147,31 +190,80 @@ export class Syncer {
     this.client.touch(channel, fresh.length > 0);
   }
 
+  /** A page of another tab's sync, over the connection that both have: what came meanwhile is in it, and comes no other way. */
+  overhear(channel, { messages, changes }) {
+    if (channel.syncing || channel.last_change === null) return;
+    for (const payload of messages) this.client.ofChannel({ type: "message.new", payload });
+    for (const frame of changes) this.client.ofChannel(frame);
+  }
+
+  /** Where another tab's sync ended: who is not as far missed something. */
+  compare({ channels }) {
+    for (const { channel_id, last_seq, last_change } of channels) {
+      const channel = this.client.channels.get(channel_id);
+      const isBehind = channel && channel.last_change !== null && (last_seq > channel.last_seq || last_change > channel.last_change);
+      if (isBehind) this.again(channel);
+    }
+  }
+
   done(id, { channels }) {
-    const sync = this.#syncs.get(id);
-    if (!sync) return;
-    this.#syncs.delete(id);
+    if (id !== this.#asked?.id) return;
+    const { marks, refusals } = this.#asked;
+    this.#asked = null;
     for (const done of channels) {
       const channel = this.client.channels.get(done.channel_id);
-      if (!channel) continue;
-      sync.channels.delete(channel);
-      settle(channel, done);
-      channel.syncing = false;
-      this.#replay(channel);
-      this.client.touch(channel, true);
-      this.client.delivered(channel);
-      this.client.sender.resume(channel);
+      const mark = marks.get(channel);
+      if (!mark) continue;
+      marks.delete(channel);
+      this.#done(channel, done, mark);
     }
-    // These were refused as `not_a_member`.
-    sync.channels.forEach(channel => this.left(channel));
-    sync.resolve();
+    for (const channel of marks.keys()) {
+      if (ENDS.includes(refusals.get(channel.id) ?? refusals.get(null) ?? ENDS[0])) this.left(channel);
+      else setTimeout(() => this.client.channels.get(channel.id) === channel && this.again(channel), AGAIN_MS);
+      this.#over(channel);
+    }
+    this.#ask();
+  }
+
+  #done(channel, done, mark) {
+    // Ahead of the server: it was restored from a copy, or what was kept here was never its own. All of it begins anew.
+    const isAhead = done.last_seq < mark.seq || done.last_change < mark.change || isAfter(mark.id, done.last_message_id);
+    if (isAhead) restart(channel);
+    else settle(channel, done);
+    this.#over(channel);
+    if (isAhead) return void this.discover().catch(() => {});
+    this.#replay(channel);
+    this.client.touch(channel, true);
+    this.client.delivered(channel);
+    this.client.sender.resume(channel);
+  }
+
+  #over(channel) {
+    channel.syncing = false;
+    this.#wanted.get(channel)?.resolve();
+    this.#wanted.delete(channel);
   }
 
   /** @returns {boolean} whether it was about a sync */
-  refused(id, { retry_after_ms }) {
-    if (!this.#syncs.has(id)) return false;
-    if (retry_after_ms) setTimeout(() => this.#ask(id), retry_after_ms);
+  refused(id, error) {
+    const asked = this.#asked;
+    if (id !== asked?.id) return false;
+    // About one of several; what becomes of the others says `sync.done`.
+    if (error.channel_id || ENDS.includes(error.code)) asked.refusals.set(error.channel_id ?? null, error.code);
+    else if (error.retry_after_ms) setTimeout(() => asked === this.#asked && this.#send(), error.retry_after_ms);
+    else this.#given(asked, errorOf(error));
     return true;
+  }
+
+  /** The frame as a whole was refused for good. */
+  #given({ marks }, error) {
+    this.#asked = null;
+    for (const channel of marks.keys()) {
+      this.#wanted.get(channel)?.reject(error);
+      this.#wanted.delete(channel);
+      channel.syncing = false;
+    }
+    this.#ask();
   }
 
   // The early

@@ -21,7 +21,11 @@
  * @property {Reaction[]} reactions
  * @property {Level} [level] own ones only
  * @property {{code: string, message: string} | null} [error] why it failed
- * @property {number | null} [retryAt] when a message that must wait is sent again
+ * @property {number | null} [retryAt] when a message that must wait is sent again, in the time of `now()`
+ *
+ * An edit of one's own that is not seen in its place yet.
+ * @typedef {{client_id: string, channel_id: string, message_id: string, content: string, created_at: string, level: "sending" | "received" | "failed",
+ *   error: {code: string, message: string} | null}} Edit
  *
  * @typedef {object} Channel
  * @property {string} id
@@ -41,11 +45,13 @@
  * @property {boolean} hasOlder
  * @property {boolean} atEnd whether the window reaches the newest message
  * @property {Message[]} pending own ones that are not stored yet, in their order
+ * @property {Edit[]} edits
+ * @property {number} [synced] of which connection it was synced; before that it may not be as it is shown
  * @property {string[]} typing
  * @property {Map<string, {last_delivered_id: string | null, last_read_id: string | null}>} receipts
  * @property {Map<string, {user_id: string, role: string, joined_at?: string}> | null} members
  * @property {Message[] | null} pins
  *
- * @typedef {{name: "signed_out" | "connecting" | "syncing" | "live" | "waiting" | "offline" | "refused", retryAt?: number, reason?: string}} State
+ * @typedef {{name: "signed_out" | "connecting" | "syncing" | "live" | "waiting" | "offline" | "refused", retryAt?: number, reason?: string}} State `retryAt` is in the time of `now()`
  */
 export {};

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { expectSoon } from "./stage/soon.mjs";
+import { Person } from "./stage/person.mjs";
 import { PHONE, Stage } from "./stage/stage.mjs";
 
 const HOUR_S = 3_600;
@@ -148,4 +149,35 @@ test("a channel that ends while one is in it", async (t) => {
     await row("attic").waitFor({ state: "detached" });
     await heading("cellar").waitFor();
   });
+});
+
+test("slow mode counts in the server's time, whatever the device's clock says", async (t) => {
+  const { stage, step, ben, id, set } = await guest(t);
+  await set({ slow_mode_s: HOUR_S });
+  await ben.say("the first");
+  await ben.message("the first").getByRole("img", { name: /sent|delivered|read/ }).waitFor();
+
+  for (const hours of [-3, 3]) {
+    await step(`a clock that is ${hours} hours off`, async () => {
+      const page = await (await stage.context()).newPage();
+      await page.addInitScript((off) => {
+        const Real = Date;
+        globalThis.Date = /** @type {any} */ (class extends Real {
+          constructor(...asked) {
+            if (asked.length) super(.../** @type {[number]} */ (asked));
+            else super(Real.now() + off);
+          }
+          static now() { return Real.now() + off; }
+        });
+      }, hours * HOUR_S * 1000);
+      const other = new Person(page, ben.account);
+      await other.signIn();
+      await page.goto(`/#/c/${id}`);
+      const line = page.getByText(/^Slow mode: you can send the next message in \d+ s\.$/);
+      await line.waitFor();
+      const seconds = Number(/(\d+) s/.exec(await line.innerText())[1]);
+      assert.ok(seconds > HOUR_S - 170 && seconds <= HOUR_S, `it says ${seconds} s`);
+      await page.context().close();
+    });
+  }
 });

@@ -33,3 +33,20 @@ test("the bot answers when it is spoken to, and comes back after a crash", async
   await until(anna, () => group.messages.length === 3, "the answer after the crash");
   assert.equal(group.messages[2].content, "You said: still there?");
 });
+
+test("on a Node without WebSocket the bot says so, and ends", async () => {
+  const path = fileURLToPath(new URL("../../../examples/bot.mjs", import.meta.url));
+  const bot = spawn(process.execPath, ["--no-experimental-websocket", "--no-warnings", path], { env: { ...process.env, NODE_OPTIONS: "" }, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  bot.stderr.setEncoding("utf8").on("data", text => (said += text));
+  const [code] = await once(bot, "exit");
+  assert.equal(said, "this Node has no WebSocket: use Node 22, or node --experimental-websocket\n");
+  assert.equal(code, 1);
+});
+
+test("so does the library, before it waits for anything", async t => {
+  const server = await startServer();
+  t.after(() => server.stop());
+  const anna = await person(server, "anna", { WebSocket: null });
+  assert.throws(() => anna.connect(), { code: "no_websocket", message: /Node 22/ });
+});

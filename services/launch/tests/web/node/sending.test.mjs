@@ -126,7 +126,7 @@ test("two tabs that both send what waited send it once", async () => {
   anna.network.cut();
   for (let at = 0; at < 8; at++) await anna.send(channel.id, { content: `${at}` });
   await anna.cache.flush();
-  await until(anna, () => anna.state.name === "offline", "offline");
+  await until(anna, () => anna.state.name === "waiting", "that nobody answers");
   const second = await person(server, "anna", { storage });
   assert.equal(second.channels.get(channel.id).pending.length, 8);
   anna.network.down = false;

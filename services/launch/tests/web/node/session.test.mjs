@@ -128,7 +128,8 @@ test("without a network nobody is signed out; what is sent then goes when it is 
   client.network.cut();
   await spend(storage, client);
   await assert.rejects(client.api("GET", "/users/me"), { code: "offline", status: 0 });
-  await until(client, () => client.state.name === "offline", "offline");
+  await until(client, () => client.state.reason === "The server does not answer.", "that nobody answers");
+  assert.equal(client.state.name, "waiting", "the device says nothing of being offline");
   for (let at = 0; at < 10; at++) await client.send(channel.id, { content: `${at}` });
   await client.disconnect();
 
@@ -138,7 +139,7 @@ test("without a network nobody is signed out; what is sent then goes when it is 
   again.connect();
   assert.deepEqual(again.list().map(({ name }) => name), ["later"]);
   assert.deepEqual(again.channels.get(channel.id).pending.map(({ content }) => content).join(""), "0123456789");
-  await until(again, () => again.state.name === "offline", "offline");
+  await until(again, () => again.state.name === "waiting", "that nobody answers");
   again.network.down = false;
   again.connection.nudge();
   await until(again, () => !again.channels.get(channel.id).pending.length, "all of it sent");
