@@ -4,10 +4,9 @@ import { navigate, open, ringside } from "./client.js";
 import { Button, sentence, toast } from "./parts.js";
 import { Avatar, nameOf, personOf } from "./people.js";
 import { icon } from "./icons.js";
-import { formatted, isEmoji, plain } from "./text.js";
+import { beginning, formatted, isEmoji, plain } from "./text.js";
 import { clock, full } from "./time.js";
 
-const LONG_CHARACTERS = 3000;
 const HOLD_MS = 450;
 const STRAYED_PX = 10;
 const LEVELS = {
@@ -41,8 +40,8 @@ function Quote({ channel, id }) {
 function Content({ channel, message, children }) {
   const [whole, setWhole] = useState(false);
   if (message.deleted) return html`<p class="text"><i>This message was deleted.</i>${children}</p>`;
-  const long = message.content.length > LONG_CHARACTERS && !whole;
-  const text = long ? message.content.slice(0, LONG_CHARACTERS) : message.content;
+  const text = whole ? message.content : beginning(message.content);
+  const long = text.length < message.content.length;
   return html`<div class="text" dir="auto">${isEmoji(text) ? html`<span class="big">${text}</span>` : formatted(channel, text, message.metadata?.mentions)}${long && html`… <${Button} kind="link" onClick=${() => setWhole(true)}>Show all of it</>`}${children}</div>`;
 }
 
