@@ -6,7 +6,7 @@ import { Button, Empty, later, SHORTCUT, Toasts, sentence, toast } from "./parts
 import { List } from "./list.js";
 import { Conversation, Menu } from "./conversation.js";
 import { useNotices } from "./notices.js";
-import { draftOf, forgetDrafts } from "./drafts.js";
+import { draftsIn } from "./drafts.js";
 import { Announcer } from "./announcer.js";
 
 const CALM_MS = 700;
@@ -33,8 +33,8 @@ export function Shell() {
     const idle = setTimeout(() => [Menu, Side, Switcher].forEach((part) => part.fetch().catch(() => {})), IDLE_MS);
     // Where it is about a message of the open conversation, it stands there.
     const fail = (error) => error.channel?.id !== at.current && toast(`${error.channel ? `${titleOf(error.channel)}: ` : ""}${sentence(error)}`);
-    const offs = [ringside.on("error", fail), ringside.on("signed_out", forgetDrafts)];
-    return () => (clearTimeout(idle), removeEventListener("keydown", keys), offs.forEach((off) => off()));
+    const off = ringside.on("error", fail);
+    return () => (clearTimeout(idle), removeEventListener("keydown", keys), off());
   }, []);
   const side = channel && (route.thread || route.pins);
   const view = side ? "side" : route.channel ? "talk" : "list";
@@ -70,7 +70,7 @@ function Nowhere({ wanted, ended }) {
   useEffect(() => void (ended && document.activeElement === document.body && /** @type {HTMLElement | null} */ (document.querySelector("#main .button"))?.focus()), [ended]);
   if (wanted && state !== "live" && !count) return html`<main id="main" tabindex="-1" class="talk"></main>`;
   const title = ended ? ended.text : wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
-  const unsent = ended ? [...ended.unsent, draftOf(wanted)].filter(Boolean) : [];
+  const unsent = ended ? [...ended.unsent, ...draftsIn(wanted)] : [];
   const text = ended ? "You can’t read or write there any more." : wanted
     ? "It was deleted, or you are not a member of it."
     : count ? `Pick one on the left, or press ${SHORTCUT} to go anywhere.` : "Nothing here yet. Three good ways to begin:";

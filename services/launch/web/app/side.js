@@ -45,7 +45,7 @@ function useThread(channel, id) {
 
 function Thread({ channel, id }) {
   const { root, replies, error } = useThread(channel, id);
-  const { controls, mode, setMode, menu } = useControls(channel, true);
+  const { controls, mode, setMode, menu } = useControls(channel, id);
   const cache = useRef(new Map());
   const end = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => end.current?.scrollIntoView({ block: "end" }), [replies.length]);
