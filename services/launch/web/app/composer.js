@@ -40,15 +40,17 @@ function useWait(channel, editing) {
   return until && Math.ceil((until - Date.now()) / 1000);
 }
 
-/** As high as its text, up to a share of the window. */
-function useHeight(field, text) {
+/** As high as its text, up to a share of the window. Meanwhile the line keeps its height: else the conversation above would move. */
+function useHeight(field) {
   useLayoutEffect(() => {
     const area = field.current;
     if (!area) return;
+    const line = area.parentElement;
+    line.style.height = `${line.offsetHeight}px`;
     area.style.height = "auto";
     area.style.height = `${Math.min(area.scrollHeight, innerHeight * HEIGHT_SHARE)}px`;
+    line.style.height = "";
   });
-  return text;
 }
 
 /** What is said above the field: whom one answers, or that one edits. */
@@ -121,7 +123,7 @@ export function Composer({ channel, mode, setMode, controls, thread }) {
   const wait = useWait(channel, mode.edit);
   const most = (useRingside(() => ringside.limits?.message_bytes) || MESSAGE_BYTES) - ENVELOPE_BYTES;
   const size = text.length * 4 > most * WARN_SHARE ? bytesOf(text) : 0;
-  useHeight(field, text);
+  useHeight(field);
   // Before the conversation's own effects, the first of which wants the focus here.
   useLayoutEffect(() => void (controls.field = field.current));
   useEffect(() => () => void Promise.resolve(ringside.typing(channel.id, false)).catch(() => {}), []);

@@ -36,6 +36,7 @@ export function Shell() {
     const off = ringside.on("error", fail);
     return () => (clearTimeout(idle), removeEventListener("keydown", keys), off());
   }, []);
+  useKeyboard();
   const side = channel && (route.thread || route.pins);
   const view = side ? "side" : route.channel ? "talk" : "list";
   return html`<div class="shell" data-view=${view}>
@@ -49,6 +50,19 @@ export function Shell() {
     ${switching && html`<${Switcher} close=${() => setSwitching(false)} />`}
     <${Toasts} />
   </div>`;
+}
+
+/** iOS lays its keyboard over the page and pushes it up; the app fits into what is left instead. Who has zoomed in sees a part on purpose. */
+function useKeyboard() {
+  useEffect(() => {
+    const seen = globalThis.visualViewport;
+    const fit = () => {
+      document.documentElement.style.setProperty("--height", seen.scale > 1.01 ? "" : `${seen.height}px`);
+      if (seen.scale <= 1.01) scrollTo(0, 0);
+    };
+    seen?.addEventListener("resize", fit);
+    return () => seen?.removeEventListener("resize", fit);
+  }, []);
 }
 
 /** How the open conversation ended, if it did; of one that is not open the end is said at the foot. @param {{current: string}} at the open one */

@@ -12,6 +12,8 @@ import { keyOf, isAfter } from "./timeline.js";
 import { plain } from "./text.js";
 import { brief, full } from "./time.js";
 
+const NEAR_PX = 48;
+
 function Frame({ title, channel, children }) {
   const pane = useRef(/** @type {HTMLElement | null} */ (null));
   const close = () => navigate(`#/c/${channel.id}`, true);
@@ -43,18 +45,33 @@ function useThread(channel, id) {
   return { root: all.find((message) => message.message_id === id), replies: all.filter((message) => message.message_id !== id), error: state.error };
 }
 
+/** Keeps the end in sight where it was, whatever grows: the answers, or the field below them. */
+function useEnd(box, count) {
+  useEffect(() => {
+    const { current: node } = box;
+    let isAtEnd = true;
+    const look = () => (isAtEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_PX);
+    const watch = new ResizeObserver(() => isAtEnd && (node.scrollTop = node.scrollHeight));
+    watch.observe(node);
+    watch.observe(node.firstElementChild);
+    node.addEventListener("scroll", look, { passive: true });
+    return () => (watch.disconnect(), node.removeEventListener("scroll", look));
+  }, []);
+  useEffect(() => void (box.current.scrollTop = box.current.scrollHeight), [count]);
+}
+
 function Thread({ channel, id }) {
   const { root, replies, error } = useThread(channel, id);
   const { controls, mode, setMode, menu } = useControls(channel, id);
   const cache = useRef(new Map());
-  const end = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [replies.length]);
+  const box = useRef(/** @type {HTMLElement} */ (null));
+  useEnd(box, replies.length);
   const items = root ? [root, ...replies] : [];
   const rows = rowsOf(channel, items, { from: 0, to: items.length }, Infinity, controls, cache.current);
   return html`<${Frame} title="Thread" channel=${channel}>
-    <div class="scroll" tabindex="0"><div class="column">
+    <div ref=${box} class="scroll" tabindex="0"><div class="column">
       ${error && html`<p class="wrong gap" role="alert">${icon("alert")}${error}</p>`}
-      ${rows}${root && !replies.length && html`<p class="note beginning">No replies yet.</p>`}<span ref=${end}></span>
+      ${rows}${root && !replies.length && html`<p class="note beginning">No replies yet.</p>`}
     </div></div>
     <${Composer} channel=${channel} mode=${mode} setMode=${setMode} controls=${controls} thread=${id} />${menu}
   </>`;
