@@ -9,6 +9,7 @@ import { attempt } from "./message.js";
 import { aboutOf } from "./mode.js";
 import { Mentions, completionOf } from "./mentions.js";
 import { plain } from "./text.js";
+import { threadOf } from "./thread.js";
 
 const MESSAGE_BYTES = 65_536;
 /** What a frame has beside the text. */
@@ -89,6 +90,9 @@ function useMentions(channel, field, text, setText) {
   return { offered, at, choose, keys, follow };
 }
 
+/** Whether others may see that one writes. */
+const isInvisible = () => (ringside.wish?.status ?? ringside.presence.get(ringside.me?.id)?.status) === "offline";
+
 /** The text, which is the draft while one writes anew, and that of the message while one edits; each is kept as it is typed. */
 function useText(channel, mode, place) {
   const edited = mode.edit?.message_id;
@@ -105,7 +109,7 @@ function useText(channel, mode, place) {
     show(next);
     if (edited) return keepEdit(place, edited, { message: aboutOf(mode.edit), text: next });
     keep(place, { text: next });
-    Promise.resolve(ringside.typing(channel.id, !!next.trim())).catch(() => {});
+    if (!isInvisible()) Promise.resolve(ringside.typing(channel.id, !!next.trim())).catch(() => {});
   };
   return [text, setText];
 }
@@ -150,7 +154,7 @@ export function Composer({ channel, mode, setMode, controls, thread }) {
     end();
   };
   const editLast = () => {
-    const last = channel.messages.findLast((message) => message.sender.id === ringside.me?.id && !message.deleted && (!thread || message.reply_to === thread));
+    const last = channel.messages.findLast((message) => message.sender.id === ringside.me?.id && !message.deleted && (!thread || threadOf(channel, message) === thread));
     if (last) setMode({ edit: last });
     return last;
   };

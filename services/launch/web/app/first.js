@@ -1,7 +1,7 @@
 // Before the first paint: the chosen theme, so that it never flashes. And for who is signed in here the whole app at once, which the
 // browser would else find file by file; a test holds this list to what the app fetches.
 const APP = ["announcer", "app", "client", "composer", "conversation", "drafts", "emphasis", "grammar", "list", "look", "mentions", "message", "mode", "notices",
-  "people", "rows", "shell", "signs", "text", "time", "timeline"].map((name) => `/app/${name}.js`);
+  "people", "rows", "shell", "signs", "text", "thread", "time", "timeline"].map((name) => `/app/${name}.js`);
 const LIBRARY = ["", "/cache", "/channel", "/client", "/connection", "/outbox", "/sender", "/session", "/storage", "/syncer", "/uuid"]
   .map((name) => `/ringside${name}.js`);
 

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "./view.js";
 import { navigate, open, ringside, useRingside, useRoute } from "./client.js";
 import { titleOf } from "./people.js";
-import { Button, Empty, later, SHORTCUT, Toasts, sentence, toast } from "./parts.js";
+import { Button, Empty, later, SHORTCUT, sentence, toast } from "./parts.js";
 import { List } from "./list.js";
 import { Conversation, Menu } from "./conversation.js";
 import { useNotices } from "./notices.js";
@@ -11,6 +11,7 @@ import { Announcer } from "./announcer.js";
 
 const CALM_MS = 700;
 const IDLE_MS = 3000;
+const ZOOMED = 1.01;
 const Side = later(() => import("./side.js"));
 const Switcher = later(() => import("./switcher.js"));
 
@@ -48,7 +49,6 @@ export function Shell() {
     <${Announcer} channel=${route.channel} />
     ${route.panel && html`<${Lazy} key=${`${route.panel}/${route.arg}`} name=${route.panel} arg=${route.arg} channel=${route.channel} />`}
     ${switching && html`<${Switcher} close=${() => setSwitching(false)} />`}
-    <${Toasts} />
   </div>`;
 }
 
@@ -57,8 +57,8 @@ function useKeyboard() {
   useEffect(() => {
     const seen = globalThis.visualViewport;
     const fit = () => {
-      document.documentElement.style.setProperty("--height", seen.scale > 1.01 ? "" : `${seen.height}px`);
-      if (seen.scale <= 1.01) scrollTo(0, 0);
+      document.documentElement.style.setProperty("--height", seen.scale > ZOOMED ? "" : `${seen.height}px`);
+      if (seen.scale <= ZOOMED) scrollTo(0, 0);
     };
     seen?.addEventListener("resize", fit);
     return () => seen?.removeEventListener("resize", fit);

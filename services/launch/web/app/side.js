@@ -10,6 +10,7 @@ import { Composer } from "./composer.js";
 import { attempt } from "./message.js";
 import { keyOf, isAfter } from "./timeline.js";
 import { plain } from "./text.js";
+import { loadThread, rootsOf, threadOf } from "./thread.js";
 import { brief, full } from "./time.js";
 
 const NEAR_PX = 48;
@@ -31,15 +32,18 @@ function Frame({ title, channel, children }) {
 function useThread(channel, id) {
   const [state, setState] = useState({ root: null, replies: [], error: "" });
   useEffect(() => {
-    const root = channel.messages.find((message) => message.message_id === id);
-    Promise.all([root || ringside.api("GET", `/channels/${channel.id}/messages/${id}`), ringside.thread(channel.id, id)]).then(
-      ([root, replies]) => setState({ root, replies: replies.items || replies, error: "" }),
-      (error) => setState((before) => ({ ...before, error: sentence(error) })),
-    );
+    const load = async () => {
+      const root = channel.messages.find((message) => message.message_id === id) || (await ringside.api("GET", `/channels/${channel.id}/messages/${id}`));
+      // An answer stands in the thread of what it answers.
+      if (root.reply_to) return navigate(`#/c/${channel.id}/t/${threadOf(channel, root)}`, true);
+      setState({ root, replies: await loadThread(channel, id), error: "" });
+    };
+    load().catch((error) => setState((before) => ({ ...before, error: sentence(error) })));
   }, [id]);
   const now = new Map([state.root, ...state.replies].filter(Boolean).map((message) => [keyOf(message), message]));
+  const roots = rootsOf([...state.replies, ...channel.messages].sort((a, b) => a.seq - b.seq));
   for (const message of [...channel.messages, ...channel.pending]) {
-    if (message.reply_to === id || message.message_id === id) now.set(keyOf(message), message);
+    if (message.reply_to === id || message.message_id === id || roots.get(message.reply_to) === id) now.set(keyOf(message), message);
   }
   const all = [...now.values()].sort((a, b) => (!a.message_id - !b.message_id) || (isAfter(a.message_id, b.message_id) ? 1 : -1));
   return { root: all.find((message) => message.message_id === id), replies: all.filter((message) => message.message_id !== id), error: state.error };

@@ -6,7 +6,7 @@
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
 import { sentence, toast } from "./parts.js";
-import { nameOf, personOf } from "./people.js";
+import { nameOf, personOf, typingIn } from "./people.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
 
@@ -267,7 +267,7 @@ function Beginning({ channel }) {
 }
 
 function Typing({ channel }) {
-  const names = channel.typing.map((id) => nameOf(personOf(channel, id)));
+  const names = typingIn(channel).map((id) => nameOf(personOf(channel, id)));
   const text = names.length > 2 ? "Several people are typing…" : names.length ? `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} typing…` : "";
   return html`<p class="typing" dir="auto">${text && html`<span class="beat" aria-hidden="true"><i></i><i></i><i></i></span>`}${text}</p>`;
 }
