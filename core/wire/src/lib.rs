@@ -9,6 +9,7 @@ mod depth;
 pub mod event;
 pub mod mention;
 pub mod message;
+mod prose;
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 #[rustfmt::skip]
 pub mod records;

@@ -4,10 +4,12 @@ import { ringside, useRingside } from "./client.js";
 import { Button } from "./parts.js";
 import { nameOf, titleOf } from "./people.js";
 import { icon } from "./icons.js";
-import { draftOf, keepDraft } from "./drafts.js";
+import { isOf, keep, keepEdit, kept } from "./drafts.js";
 import { attempt } from "./message.js";
+import { aboutOf } from "./mode.js";
 import { Mentions, completionOf } from "./mentions.js";
 import { plain } from "./text.js";
+import { threadOf } from "./thread.js";
 
 const MESSAGE_BYTES = 65_536;
 /** What a frame has beside the text. */
@@ -39,15 +41,17 @@ function useWait(channel, editing) {
   return until && Math.ceil((until - ringside.now()) / 1000);
 }
 
-/** As high as its text, up to a share of the window. */
-function useHeight(field, text) {
+/** As high as its text, up to a share of the window. Meanwhile the line keeps its height: else the conversation above would move. */
+function useHeight(field) {
   useLayoutEffect(() => {
     const area = field.current;
     if (!area) return;
+    const line = area.parentElement;
+    line.style.height = `${line.offsetHeight}px`;
     area.style.height = "auto";
     area.style.height = `${Math.min(area.scrollHeight, innerHeight * HEIGHT_SHARE)}px`;
+    line.style.height = "";
   });
-  return text;
 }
 
 /** What is said above the field: whom one answers, or that one edits. */
@@ -86,57 +90,71 @@ function useMentions(channel, field, text, setText) {
   return { offered, at, choose, keys, follow };
 }
 
-/** The text, which is the draft while one writes anew, and the message while one edits. */
+/** Whether others may see that one writes. */
+const isInvisible = () => (ringside.wish?.status ?? ringside.presence.get(ringside.me?.id)?.status) === "offline";
+
+/** The text, which is the draft while one writes anew, and that of the message while one edits; each is kept as it is typed. */
 function useText(channel, mode, place) {
-  const [text, show] = useState(() => draftOf(place));
   const edited = mode.edit?.message_id;
-  useEffect(() => show(edited ? mode.edit.content : draftOf(place)), [edited]);
+  const read = () => (edited ? kept(place).edits?.[edited]?.text ?? mode.edit.content : kept(place).text || "");
+  const [text, show] = useState(read);
+  const again = () => show(read());
+  useLayoutEffect(again, [edited]);
   useEffect(() => {
-    const other = (event) => event.key?.endsWith(place) && !edited && show(draftOf(place));
+    const other = (event) => isOf(event, place) && again();
     addEventListener("storage", other);
     return () => removeEventListener("storage", other);
   }, [edited]);
   const setText = (next) => {
     show(next);
-    if (!edited) keepDraft(place, next);
-    if (!edited) Promise.resolve(ringside.typing(channel.id, !!next.trim())).catch(() => {});
+    if (edited) return keepEdit(place, edited, { message: aboutOf(mode.edit), text: next });
+    keep(place, { text: next });
+    if (!isInvisible()) Promise.resolve(ringside.typing(channel.id, !!next.trim())).catch(() => {});
   };
   return [text, setText];
 }
 
 /**
- * @param {{channel: any, mode: {reply?: any, edit?: any}, setMode: (mode: any) => void, controls: any, thread?: string}} props
+ * @param {{channel: any, mode: {reply?: any, edit?: any}, setMode: (change: any) => void, controls: any, thread?: string}} props
  * `thread`: what is written answers this message
  */
 export function Composer({ channel, mode, setMode, controls, thread }) {
   const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const id = useId();
-  const [text, setText] = useText(channel, mode, thread ? `${channel.id}.${thread}` : channel.id);
+  const { place } = controls;
+  const [text, setText] = useText(channel, mode, place);
   const mentions = useMentions(channel, field, text, setText);
   const wait = useWait(channel, mode.edit);
   const most = (useRingside(() => ringside.limits?.message_bytes) || MESSAGE_BYTES) - ENVELOPE_BYTES;
   const size = text.length * 4 > most * WARN_SHARE ? bytesOf(text) : 0;
-  useHeight(field, text);
+  useHeight(field);
   // Before the conversation's own effects, the first of which wants the focus here.
   useLayoutEffect(() => void (controls.field = field.current));
   useEffect(() => () => void Promise.resolve(ringside.typing(channel.id, false)).catch(() => {}), []);
 
-  const cancel = () => (setMode({}), field.current?.focus());
+  const end = () => (setMode(mode.edit ? { edit: null } : { reply: null }), field.current?.focus());
+  const cancel = () => {
+    if (mode.edit) keepEdit(place, mode.edit.message_id, null);
+    end();
+  };
   const send = () => {
     const content = text.trim();
     if (!content || size > most || wait) return;
+    // First to the outbox, which has it from the call on; then the field is cleared.
     if (mode.edit) {
-      if (content !== mode.edit.content) attempt(ringside.edit(channel.id, mode.edit.message_id, content));
+      const { message_id: id, content: before } = mode.edit;
+      if (content !== (channel.messages.find((message) => message.message_id === id)?.content ?? before)) attempt(ringside.edit(channel.id, id, content));
+      keepEdit(place, id, null);
     } else {
       const reply_to = mode.reply?.message_id || thread;
       attempt(ringside.send(channel.id, reply_to ? { content, reply_to, content_type: "reply" } : { content }));
       setText("");
       controls.toEnd();
     }
-    cancel();
+    end();
   };
   const editLast = () => {
-    const last = channel.messages.findLast((message) => message.sender.id === ringside.me?.id && !message.deleted && (!thread || message.reply_to === thread));
+    const last = channel.messages.findLast((message) => message.sender.id === ringside.me?.id && !message.deleted && (!thread || threadOf(channel, message) === thread));
     if (last) setMode({ edit: last });
     return last;
   };

@@ -7,6 +7,7 @@ import { Emblem } from "./list.js";
 import { icon } from "./icons.js";
 import { Timeline, keyOf } from "./timeline.js";
 import { Composer } from "./composer.js";
+import { useMode } from "./mode.js";
 import { ago } from "./time.js";
 
 /** Fetched when it is first opened, or when the page has nothing better to do. */
@@ -41,15 +42,17 @@ function Head({ channel }) {
 }
 
 /** What rows and menus call; one object for the conversation's life, so that rows need not be drawn again for it. */
+/** @param {any} channel @param {string} [thread] the message whose answers are shown */
 export function useControls(channel, thread) {
-  const [mode, setMode] = useState(/** @type {{reply?: any, edit?: any}} */ ({}));
+  const place = thread ? `${channel.id}.${thread}` : channel.id;
+  const { mode, setMode } = useMode(channel, place);
   const [menu, setMenu] = useState(/** @type {any} */ (null));
   const [, draw] = useReducer((n) => n + 1, 0);
   const controls = useMemo(() => {
-    const begin = (mode) => (setMode(mode), controls.field?.focus());
+    const begin = (change) => (setMode(change), controls.field?.focus());
     const controls = {
-      thread, active: "", editing: "", field: /** @type {HTMLElement | null} */ (null), toEnd: () => {},
-      reply: (message) => begin({ reply: message }),
+      thread, place, active: "", editing: "", field: /** @type {HTMLElement | null} */ (null), toEnd: () => {},
+      reply: (message) => begin({ reply: message, edit: null }),
       edit: (message) => begin({ edit: message }),
       menu: (message, at, reacting = false) => setMenu({ message, at, reacting }),
       activate: (key) => key !== controls.active && ((controls.active = key), draw(0)),

@@ -2,7 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "./view.js";
 import { open, ringside, useRingside } from "./client.js";
 import { Button, SHORTCUT } from "./parts.js";
-import { Avatar, hueOf, isMuted, nameOf, otherOf, personOf, titleOf } from "./people.js";
+import { Avatar, hueOf, isMuted, nameOf, otherOf, personOf, titleOf, typingIn } from "./people.js";
 import { icon } from "./icons.js";
 import { draftOf, useDrafts } from "./drafts.js";
 import { plain } from "./text.js";
@@ -24,7 +24,8 @@ export function Emblem({ channel, size }) {
 function Preview({ channel, active }) {
   const draft = !active && draftOf(channel.id);
   if (draft) return html`<span class="preview"><em>Draft</em> <bdi>${plain(draft)}</bdi></span>`;
-  if (channel.typing?.length) return html`<span class="preview types">${channel.type === "dm" ? "is typing…" : `${nameOf(personOf(channel, channel.typing[0]))} is typing…`}</span>`;
+  const [typist] = typingIn(channel);
+  if (typist) return html`<span class="preview types">${channel.type === "dm" ? "is typing…" : `${nameOf(personOf(channel, typist))} is typing…`}</span>`;
   const last = channel.pending?.at(-1) || channel.last_message;
   if (!last) return html`<span class="preview">${channel.topic || channel.description || (channel.synced !== undefined && "No messages yet")}</span>`;
   const own = last.sender?.id === ringside.me?.id || !last.message_id;

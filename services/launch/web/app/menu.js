@@ -5,6 +5,7 @@ import { confirm } from "./panel.js";
 import { toast } from "./parts.js";
 import { icon } from "./icons.js";
 import { attempt } from "./message.js";
+import { threadOf } from "./thread.js";
 
 const COMMON = ["👍", "❤️", "😂", "🎉", "👀", "🙏", "✅", "😮"];
 const EMOJI_BYTES = 64;
@@ -29,7 +30,7 @@ function actionsOf(channel, message, controls) {
   const copy = () => attempt(navigator.clipboard.writeText(message.content).then(() => toast("Copied.")));
   return [
     ["reply", "Reply", () => controls.reply(message)],
-    ["thread", "Open thread", () => navigate(`#/c/${channel.id}/t/${message.message_id}`)],
+    ["thread", "Open thread", () => navigate(`#/c/${channel.id}/t/${threadOf(channel, message)}`)],
     // Browsers have no clipboard for pages that came by plain http.
     navigator.clipboard && ["copy", "Copy text", copy],
     channel.role !== "guest" && ["pin", pinned ? "Unpin" : "Pin", () => attempt(ringside.pin(channel.id, message.message_id, !pinned))],

@@ -4,10 +4,10 @@ import { navigate, open, ringside } from "./client.js";
 import { Button, sentence, toast } from "./parts.js";
 import { Avatar, nameOf, personOf } from "./people.js";
 import { icon } from "./icons.js";
-import { formatted, isEmoji, plain } from "./text.js";
+import { beginning, formatted, isEmoji, plain } from "./text.js";
+import { threadOf } from "./thread.js";
 import { clock, full } from "./time.js";
 
-const LONG_CHARACTERS = 3000;
 const HOLD_MS = 450;
 const STRAYED_PX = 10;
 const LEVELS = {
@@ -41,8 +41,8 @@ function Quote({ channel, id }) {
 function Content({ channel, message, children }) {
   const [whole, setWhole] = useState(false);
   if (message.deleted) return html`<p class="text"><i>This message was deleted.</i>${children}</p>`;
-  const long = message.content.length > LONG_CHARACTERS && !whole;
-  const text = long ? message.content.slice(0, LONG_CHARACTERS) : message.content;
+  const text = whole ? message.content : beginning(message.content);
+  const long = text.length < message.content.length;
   return html`<div class="text" dir="auto">${isEmoji(text) ? html`<span class="big">${text}</span>` : formatted(channel, text, message.metadata?.mentions)}${long && html`… <${Button} kind="link" onClick=${() => setWhole(true)}>Show all of it</>`}${children}</div>`;
 }
 
@@ -69,7 +69,7 @@ function Tools({ channel, message, flags, controls }) {
   return html`<div class="tools" role="group" aria-label="Actions">
     ${tool("react", "React", (event) => controls.menu(message, event.currentTarget, true))}
     ${tool("reply", "Reply", () => controls.reply(message))}
-    ${tool("thread", "Thread", () => navigate(`#/c/${channel.id}/t/${message.message_id}`))}
+    ${tool("thread", "Thread", () => navigate(`#/c/${channel.id}/t/${threadOf(channel, message)}`))}
     ${flags.own && tool("edit", "Edit", () => controls.edit(message))}
     ${tool("more", "More", (event) => controls.menu(message, event.currentTarget))}
   </div>`;
@@ -122,7 +122,7 @@ export function Message({ id, channel, message, flags, controls }) {
     ${faced && first && html`<button type="button" class="face" tabindex="-1" aria-label=${`${who}’s profile`} onClick=${() => open("person", message.sender.id)}><${Avatar} user=${message.sender} /></button>`}
     <div class="bubble">
       ${faced && first && html`<b class="name"><bdi>${who}</bdi></b>`}
-      ${message.reply_to && !message.deleted && !controls.thread && html`<${Quote} channel=${channel} id=${message.reply_to} />`}
+      ${message.reply_to && message.reply_to !== controls.thread && !message.deleted && html`<${Quote} channel=${channel} id=${message.reply_to} />`}
       <${Content} channel=${channel} message=${message}><${Foot} message=${message} flags=${flags} /></>
       ${flags.active && stored && html`<${Tools} channel=${channel} message=${message} flags=${flags} controls=${controls} />`}
     </div>

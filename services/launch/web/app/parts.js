@@ -11,6 +11,9 @@ export function sentence(error) {
   return error?.errors?.[0]?.message || error?.message || "Something went wrong. Try again.";
 }
 
+/** What is wrong with a field: the server's sentences as they are, our own phrases behind the field's name. @param {string} label @param {string} message */
+export const fault = (label, message) => (message.endsWith(".") ? message : `${label} ${message}.`).replaceAll("`", "");
+
 /**
  * @param {{kind?: "plain" | "primary" | "danger" | "quiet", icon?: any, label?: string, busy?: boolean, children?: any, [more: string]: any}} props
  * `label` names a button that is only a drawing. `busy` keeps it from being pressed twice.

@@ -24,6 +24,9 @@ export function titleOf(channel) {
   return channel.name || names.slice(0, NAMES_AT_MOST).join(", ") || "Group";
 }
 
+/** Who is typing; whoever is invisible isn't seen by that, either. @param {any} channel @returns {string[]} */
+export const typingIn = (channel) => (channel.typing ?? []).filter((id) => ringside.presence.get(id)?.status !== "offline");
+
 /** @param {any} channel whether it is muted now */
 export const isMuted = (channel) => channel.muted && !(Date.parse(channel.muted_until) < ringside.now());
 

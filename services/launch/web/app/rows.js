@@ -3,6 +3,7 @@
 import { html } from "./view.js";
 import { ringside } from "./client.js";
 import { Message } from "./message.js";
+import { rootsOf } from "./thread.js";
 import { keyOf } from "./timeline.js";
 import { Unsaved, unsavedOf } from "./unsaved.js";
 import { day, dayOf } from "./time.js";
@@ -10,10 +11,14 @@ import { day, dayOf } from "./time.js";
 const GROUP_MS = 5 * 60_000;
 const CACHED_AT_MOST = 400;
 
-/** How many replies to each message are loaded. */
+/** How many replies are loaded in the thread of each message. */
 function repliesOf(messages) {
   const replies = new Map();
-  for (const { reply_to, deleted } of messages) if (reply_to && !deleted) replies.set(reply_to, (replies.get(reply_to) || 0) + 1);
+  const roots = rootsOf(messages);
+  for (const { message_id, reply_to, deleted } of messages) {
+    const root = reply_to && !deleted && (roots.get(message_id) ?? reply_to);
+    if (root) replies.set(root, (replies.get(root) || 0) + 1);
+  }
   return replies;
 }
 

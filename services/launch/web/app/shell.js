@@ -2,15 +2,16 @@
 import { html, useEffect, useMemo, useRef, useState } from "./view.js";
 import { navigate, open, ringside, useRingside, useRoute } from "./client.js";
 import { titleOf } from "./people.js";
-import { Button, Empty, later, SHORTCUT, Toasts, sentence, toast } from "./parts.js";
+import { Button, Empty, later, SHORTCUT, sentence, toast } from "./parts.js";
 import { List } from "./list.js";
 import { Conversation, Menu } from "./conversation.js";
 import { useNotices } from "./notices.js";
-import { draftOf, forgetDrafts } from "./drafts.js";
+import { draftsIn } from "./drafts.js";
 import { Announcer } from "./announcer.js";
 
 const CALM_MS = 700;
 const IDLE_MS = 3000;
+const ZOOMED = 1.01;
 const Side = later(() => import("./side.js"));
 const Switcher = later(() => import("./switcher.js"));
 
@@ -33,9 +34,10 @@ export function Shell() {
     const idle = setTimeout(() => [Menu, Side, Switcher].forEach((part) => part.fetch().catch(() => {})), IDLE_MS);
     // Where it is about a message of the open conversation, it stands there.
     const fail = (error) => error.channel?.id !== at.current && toast(`${error.channel ? `${titleOf(error.channel)}: ` : ""}${sentence(error)}`);
-    const offs = [ringside.on("error", fail), ringside.on("signed_out", forgetDrafts)];
-    return () => (clearTimeout(idle), removeEventListener("keydown", keys), offs.forEach((off) => off()));
+    const off = ringside.on("error", fail);
+    return () => (clearTimeout(idle), removeEventListener("keydown", keys), off());
   }, []);
+  useKeyboard();
   const side = channel && (route.thread || route.pins);
   const view = side ? "side" : route.channel ? "talk" : "list";
   return html`<div class="shell" data-view=${view}>
@@ -47,8 +49,20 @@ export function Shell() {
     <${Announcer} channel=${route.channel} />
     ${route.panel && html`<${Lazy} key=${`${route.panel}/${route.arg}`} name=${route.panel} arg=${route.arg} channel=${route.channel} />`}
     ${switching && html`<${Switcher} close=${() => setSwitching(false)} />`}
-    <${Toasts} />
   </div>`;
+}
+
+/** iOS lays its keyboard over the page and pushes it up; the app fits into what is left instead. Who has zoomed in sees a part on purpose. */
+function useKeyboard() {
+  useEffect(() => {
+    const seen = globalThis.visualViewport;
+    const fit = () => {
+      document.documentElement.style.setProperty("--height", seen.scale > ZOOMED ? "" : `${seen.height}px`);
+      if (seen.scale <= ZOOMED) scrollTo(0, 0);
+    };
+    seen?.addEventListener("resize", fit);
+    return () => seen?.removeEventListener("resize", fit);
+  }, []);
 }
 
 /** How the open conversation ended, if it did; of one that is not open the end is said at the foot. @param {{current: string}} at the open one */
@@ -71,7 +85,7 @@ function Nowhere({ wanted, ended }) {
   // Before the server has said what there is, nothing is said of it; what it is doing stands above.
   if (!ended && !isListed && (wanted || !count)) return html`<main id="main" tabindex="-1" class="talk" aria-busy="true"></main>`;
   const title = ended ? ended.text : wanted ? "This conversation isn’t here" : count ? "Choose a conversation" : "Welcome to Ringside";
-  const unsent = ended ? [...ended.unsent, draftOf(wanted)].filter(Boolean) : [];
+  const unsent = ended ? [...ended.unsent, ...draftsIn(wanted)] : [];
   const text = ended ? "You can’t read or write there any more." : wanted
     ? "It was deleted, or you are not a member of it."
     : count ? `Pick one on the left, or press ${SHORTCUT} to go anywhere.` : "Nothing here yet. Three good ways to begin:";

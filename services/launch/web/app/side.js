@@ -10,7 +10,10 @@ import { Composer } from "./composer.js";
 import { attempt } from "./message.js";
 import { keyOf, isAfter } from "./timeline.js";
 import { plain } from "./text.js";
+import { loadThread, rootsOf, threadOf } from "./thread.js";
 import { brief, full } from "./time.js";
+
+const NEAR_PX = 48;
 
 function Frame({ title, channel, children }) {
   const pane = useRef(/** @type {HTMLElement | null} */ (null));
@@ -29,32 +32,50 @@ function Frame({ title, channel, children }) {
 function useThread(channel, id) {
   const [state, setState] = useState({ root: null, replies: /** @type {any[] | null} */ (null), error: "" });
   useEffect(() => {
-    const root = channel.messages.find((message) => message.message_id === id);
-    Promise.all([root || ringside.api("GET", `/channels/${channel.id}/messages/${id}`), ringside.thread(channel.id, id)]).then(
-      ([root, replies]) => setState({ root, replies: replies.items || replies, error: "" }),
-      (error) => setState((before) => ({ ...before, error: sentence(error) })),
-    );
+    const load = async () => {
+      const root = channel.messages.find((message) => message.message_id === id) || (await ringside.api("GET", `/channels/${channel.id}/messages/${id}`));
+      // An answer stands in the thread of what it answers.
+      if (root.reply_to) return navigate(`#/c/${channel.id}/t/${threadOf(channel, root)}`, true);
+      setState({ root, replies: await loadThread(channel, id), error: "" });
+    };
+    load().catch((error) => setState((before) => ({ ...before, error: sentence(error) })));
   }, [id]);
   const now = new Map([state.root, ...(state.replies || [])].filter(Boolean).map((message) => [keyOf(message), message]));
+  const roots = rootsOf([...(state.replies || []), ...channel.messages].sort((a, b) => a.seq - b.seq));
   for (const message of [...channel.messages, ...channel.pending]) {
-    if (message.reply_to === id || message.message_id === id) now.set(keyOf(message), message);
+    if (message.reply_to === id || message.message_id === id || roots.get(message.reply_to) === id) now.set(keyOf(message), message);
   }
   const all = [...now.values()].sort((a, b) => (!a.message_id - !b.message_id) || (isAfter(a.message_id, b.message_id) ? 1 : -1));
   return { root: all.find((message) => message.message_id === id), replies: all.filter((message) => message.message_id !== id), isKnown: !!state.replies, error: state.error };
 }
 
+/** Keeps the end in sight where it was, whatever grows: the answers, or the field below them. */
+function useEnd(box, count) {
+  useEffect(() => {
+    const { current: node } = box;
+    let isAtEnd = true;
+    const look = () => (isAtEnd = node.scrollHeight - node.scrollTop - node.clientHeight < NEAR_PX);
+    const watch = new ResizeObserver(() => isAtEnd && (node.scrollTop = node.scrollHeight));
+    watch.observe(node);
+    watch.observe(node.firstElementChild);
+    node.addEventListener("scroll", look, { passive: true });
+    return () => (watch.disconnect(), node.removeEventListener("scroll", look));
+  }, []);
+  useEffect(() => void (box.current.scrollTop = box.current.scrollHeight), [count]);
+}
+
 function Thread({ channel, id }) {
   const { root, replies, isKnown, error } = useThread(channel, id);
-  const { controls, mode, setMode, menu } = useControls(channel, true);
+  const { controls, mode, setMode, menu } = useControls(channel, id);
   const cache = useRef(new Map());
-  const end = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [replies.length]);
+  const box = useRef(/** @type {HTMLElement} */ (null));
+  useEnd(box, replies.length);
   const items = root ? [root, ...replies] : [];
   const rows = rowsOf(channel, items, { from: 0, to: items.length }, Infinity, controls, cache.current);
   return html`<${Frame} title="Thread" channel=${channel}>
-    <div class="scroll" tabindex="0"><div class="column">
+    <div ref=${box} class="scroll" tabindex="0"><div class="column">
       ${error && html`<p class="wrong gap" role="alert">${icon("alert")}${error}</p>`}
-      ${rows}${root && isKnown && !replies.length && html`<p class="note beginning">No replies yet.</p>`}<span ref=${end}></span>
+      ${rows}${root && isKnown && !replies.length && html`<p class="note beginning">No replies yet.</p>`}
     </div></div>
     <${Composer} channel=${channel} mode=${mode} setMode=${setMode} controls=${controls} thread=${id} />${menu}
   </>`;

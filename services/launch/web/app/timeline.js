@@ -6,7 +6,7 @@
 import { html, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./view.js";
 import { ringside, useRingside } from "./client.js";
 import { Button, sentence, toast } from "./parts.js";
-import { nameOf, personOf } from "./people.js";
+import { nameOf, personOf, typingIn } from "./people.js";
 import { icon } from "./icons.js";
 import { rowsOf } from "./rows.js";
 
@@ -51,9 +51,11 @@ function notice(box, view) {
   if (!box) return;
   const went = Math.sign(Math.trunc(box.scrollTop - view.top));
   view.way = went || view.way;
-  if (went < 0 && belowOf(box) > BOTTOM_PX) view.stuck = false;
+  if (went < 0 && belowOf(box) > BOTTOM_PX && !isResized(box, view)) view.stuck = false;
   view.top = box.scrollTop;
 }
+/** Where the box has another height, nobody has scrolled: the composer grew, or a keyboard came, and the end stays in sight. */
+const isResized = (box, view) => view.height !== box.clientHeight;
 const belowOf = (box) => box.scrollHeight - box.scrollTop - box.clientHeight;
 const rowOf = (scroller, key) => scroller.querySelector(`article[data-key="${CSS.escape(key)}"]`);
 
@@ -155,7 +157,7 @@ function usePlace(scroller, view, anchor) {
     const watch = new ResizeObserver(() => {
       notice(box, view.current);
       if (view.current.stuck) box.scrollTop = box.scrollHeight;
-      view.current.top = box.scrollTop;
+      Object.assign(view.current, { top: box.scrollTop, height: box.clientHeight });
     });
     watch.observe(box);
     watch.observe(box.firstElementChild);
@@ -201,7 +203,7 @@ export function Timeline({ channel, target, controls }) {
   const [, draw] = useReducer((n) => n + 1, 0);
   const [away, setAway] = useState(false);
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
-  const view = useRef(/** @type {any} */ ({ stuck: true, first: null, last: null, aim: null, top: 0, way: 0 }));
+  const view = useRef(/** @type {any} */ ({ stuck: true, first: null, last: null, aim: null, top: 0, height: 0, way: 0 }));
   const cache = useRef(new Map());
   const { newAfter, failed, again, begun, done } = useStart(channel, target, view, draw);
   const more = useMore(channel, draw);
@@ -237,7 +239,7 @@ export function Timeline({ channel, target, controls }) {
     const { items, slice } = state.current;
     const below = belowOf(box);
     notice(box, view.current);
-    view.current.stuck = below < BOTTOM_PX && slice.to === items.length && channel.atEnd;
+    if (!view.current.stuck || !isResized(box, view.current)) view.current.stuck = below < BOTTOM_PX && slice.to === items.length && channel.atEnd;
     look();
     move(box, items, slice, view.current, more, draw);
     if (state.current.done) readUpTo(channel, box);
@@ -272,7 +274,7 @@ function Beginning({ channel }) {
 }
 
 function Typing({ channel }) {
-  const names = channel.typing.map((id) => nameOf(personOf(channel, id)));
+  const names = typingIn(channel).map((id) => nameOf(personOf(channel, id)));
   const text = names.length > 2 ? "Several people are typing…" : names.length ? `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} typing…` : "";
   return html`<p class="typing" dir="auto">${text && html`<span class="beat" aria-hidden="true"><i></i><i></i><i></i></span>`}${text}</p>`;
 }

@@ -26,7 +26,7 @@ function About({ channel: { id, name, topic, description } }) {
     await ringside.api("PATCH", `/channels/${id}`, { ...rest, ...(name && { name }) });
     return "Saved.";
   };
-  return html`<${Form} submit=${submit} action="Save">${(field) => html`
+  return html`<${Form} submit=${submit} action="Save" draft=${`channel.${id}`}>${(field) => html`
     ${field("name", "Name", { maxlength: 200, defaultValue: name })}
     ${field("topic", "Topic", { maxlength: 1000, defaultValue: topic, placeholder: "What it is about just now" })}
     ${field("description", "Description", { as: "textarea", rows: 3, maxlength: 4000, defaultValue: description })}`}</>`;

@@ -1,6 +1,6 @@
 // A new channel.
 import { Button, html, nameOf, navigate, Panel, ringside, useState } from "../app/panel.js";
-import { Form, refuse, Segments } from "./form.js";
+import { Form, keepValues, refuse, Segments, valuesOf } from "./form.js";
 import { PeopleSearch } from "./search.js";
 
 const TYPES = [["public", "Public"], ["private", "Private"], ["group", "Group"]];
@@ -10,11 +10,29 @@ const ABOUT = {
   group: "A conversation among some people; it needs no name.",
 };
 
+const DRAFT = "create";
+
+/** Who was chosen before the page was left. @returns {any[]} */
+function chosenBefore() {
+  try {
+    const people = JSON.parse(valuesOf(DRAFT).people || "[]");
+    return people.filter(({ id }) => typeof id === "string");
+  } catch {
+    return [];
+  }
+}
+
 export default function Create({ close }) {
-  const [type, setType] = useState("public");
-  const [chosen, setChosen] = useState(/** @type {any[]} */ ([]));
+  const [type, showType] = useState(() => (valuesOf(DRAFT).type in ABOUT ? valuesOf(DRAFT).type : "public"));
+  const [chosen, showChosen] = useState(chosenBefore);
+  const setType = (type) => (showType(type), keepValues(DRAFT, { ...valuesOf(DRAFT), type }));
+  const setChosen = (people) => {
+    showChosen(people);
+    keepValues(DRAFT, { ...valuesOf(DRAFT), people: JSON.stringify(people.map(({ id, username, display_name }) => ({ id, username, display_name }))) });
+  };
   const isChosen = ({ id }) => chosen.some((other) => other.id === id);
   const turn = (user) => setChosen(isChosen(user) ? chosen.filter(({ id }) => id !== user.id) : [...chosen, user]);
+  const startAgain = () => (showType("public"), showChosen([]));
   const submit = async ({ name, description }) => {
     if (!name && type !== "group") return refuse("name", "is needed");
     if (!name && !chosen.length) return refuse("name", "may be left out once somebody is added");
@@ -22,7 +40,7 @@ export default function Create({ close }) {
     navigate(`#/c/${channel.id}`);
   };
   return html`<${Panel} title="New channel" close=${close}>
-    <${Form} submit=${submit} action="Create channel">${(field) => html`
+    <${Form} submit=${submit} action="Create channel" draft=${DRAFT} onDiscard=${startAgain}>${(field) => html`
       <${Segments} legend="Kind" name="type" value=${type} options=${TYPES} onChange=${setType} />
       <p class="note">${ABOUT[type]}</p>
       ${field("name", "Name", { maxlength: 200, hint: type === "group" && "Optional." })}

@@ -15,10 +15,10 @@ export default function Me({ close }) {
   return html`<${Panel} title="Profile and status" close=${close}>
     <div class="hero"><${Avatar} user=${me} size="large" /><b dir="auto">${nameOf(me)}</b><span class="note">@${me.username} · ${me.email}</span></div>
     <${Segments} legend="Others see me as" name="status" value=${chosen || known} options=${STATUS} onChange=${(wanted) => (setChosen(wanted), attempt(ringside.setPresence(wanted)))} />
-    <section class="part"><h3>Status</h3><${Form} submit=${setText} action="Set status">${(field) => html`
+    <section class="part"><h3>Status</h3><${Form} submit=${setText} action="Set status" draft="status">${(field) => html`
       ${field("status_message", "What are you up to?", { maxlength: 140, defaultValue: me.status_message, placeholder: "On holiday", hint: until && `Until ${moment(until)}.` })}
       <${Choice} label="Clear it" name="minutes" value=${minutes} onChange=${setMinutes} options=${ENDS} />`}</></section>
-    <section class="part"><${Form} submit=${rename} action="Save">${(field) =>
+    <section class="part"><${Form} submit=${rename} action="Save" draft="name">${(field) =>
       field("display_name", "Display name", { maxlength: 80, autocomplete: "name", defaultValue: me.display_name })}</></section>
   </>`;
 }

@@ -1,5 +1,6 @@
 // Where one is signed in.
 import { Button, confirm, html, Panel, ringside } from "../app/panel.js";
+import { signOut } from "../app/drafts.js";
 import { ago } from "../app/time.js";
 import { attempt } from "./form.js";
 import { List, useList } from "./list.js";
@@ -19,7 +20,7 @@ export default function Sessions({ close }) {
       <span class="who"><b>${name(session)}</b>
         <span class="note">${session.current ? "This device" : `Last used ${ago(session.last_used_at, ringside.now())}`}</span></span>
       ${session.current
-        ? html`<${Button} onClick=${() => ringside.logout()}>Sign out here</>`
+        ? html`<${Button} onClick=${() => signOut()}>Sign out here</>`
         : html`<${Button} aria-label=${`Sign out ${name(session)}`} onClick=${() => end(session)}>Sign out</>`}</li>`} />
   </>`;
 }

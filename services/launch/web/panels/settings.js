@@ -1,5 +1,6 @@
 // One's settings: how it looks, what it tells of oneself, the account.
 import { Button, html, icon, Panel, ringside, Switch, useAction, useRingside, useState } from "../app/panel.js";
+import { signOut } from "../app/drafts.js";
 import { setTheme, theme } from "../app/look.js";
 import { askForNotices, noticesState, silenceNotices } from "../app/notices.js";
 import { attempt, Choice, Form, Link, refuse, Segments } from "./form.js";
@@ -76,7 +77,7 @@ function Account() {
     <details><summary>${icon("trash")}Delete account</summary>
       <p class="note">Your profile, contacts and sessions are erased for good. What you wrote to others stays with them, without your name.</p>
       <${Form} submit=${erase} action="Delete my account" kind="danger">${(field) => field("username", `Type “${me?.username}” to confirm`)}</></details>
-    <${Button} icon="exit" onClick=${() => ringside.logout()}>Sign out</></section>`;
+    <${Button} icon="exit" onClick=${() => signOut()}>Sign out</></section>`;
 }
 
 async function changePassword({ old_password: current, new_password: wanted }) {
@@ -92,5 +93,5 @@ async function changePassword({ old_password: current, new_password: wanted }) {
 async function erase({ username }) {
   if (username !== ringside.me.username) return refuse("username", "first");
   await ringside.api("DELETE", "/users/me");
-  await ringside.logout();
+  await signOut();
 }

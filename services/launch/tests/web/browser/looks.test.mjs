@@ -1,12 +1,8 @@
 // Every page and panel, on a phone and on a desk, light and dark: axe finds nothing grave, nothing is wider than the
 // window, and a picture of each is kept for people to look at.
 
-import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import { test } from "node:test";
-import { audit } from "./stage/axe.mjs";
-import { expectSoon } from "./stage/soon.mjs";
+import { look } from "./stage/look.mjs";
 import { DESKTOP, PHONE, PICTURES, Stage } from "./stage/stage.mjs";
 
 /** A town with something to see in it. @param {Stage} stage */
@@ -36,20 +32,6 @@ async function furnish(stage) {
   await stage.rest("PUT", `/channels/${garden}/pins/${first.message_id}`, anna);
   await say(ben, "Those, and the yellow one at the gate.");
   return { anna, ben, dm, garden, first: first.message_id, reply };
-}
-
-/** Looks at what is there now. @param {import("./stage/person.mjs").Person} person @param {string} name */
-async function look(person, name) {
-  const { page } = person;
-  // What slides or fades is looked at when it has arrived.
-  await expectSoon(() => page.evaluate(() => document.getAnimations().every(({ playState, effect }) =>
-    playState !== "running" || effect?.getComputedTiming().iterations === Infinity)), "everything has arrived at its place");
-  await page.screenshot({ path: join(PICTURES, `${name}.png`) });
-  const { grave, passed } = await audit(page);
-  const { wide, view } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, view: innerWidth }));
-  assert.deepEqual(grave, [], name);
-  assert.ok(passed > 5, `axe looked at next to nothing of ${name}`);
-  assert.ok(wide <= view, `${name} is ${wide} px wide in a window of ${view}`);
 }
 
 /** @param {import("./stage/person.mjs").Person} person @param {string} hash @param {import("playwright-core").Locator} sign what is there once it is shown */
@@ -82,7 +64,6 @@ function places(person, { ben, garden, first }) {
 }
 
 test("every page and panel may be looked at", async (t) => {
-  await mkdir(PICTURES, { recursive: true });
   const stage = await Stage.set();
   t.after(() => stage.strike());
   const town = await furnish(stage);

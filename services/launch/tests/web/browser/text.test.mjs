@@ -33,6 +33,46 @@ test("a message is text, whatever is in it", async (t) => {
     assert.deepEqual(links, [["https:", "noopener noreferrer"]]);
   });
 
+  await step("what people paste of Markdown is drawn", async () => {
+    await send("# A plan\n\n**Today** _or_ ~~never~~:\n\n- roses\n  - red ones\n\n1. dig\n2. `water`\n\n> said Cleo\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[the gate](https://example.org/gate) done");
+    const message = ben.message("A plan");
+    await message.waitFor();
+    const drawn = await message.locator(".text").evaluate((text) => ["p.heading", "strong", "em", "del", "ul > li", "ul ul > li", "ol > li > code", "blockquote", "pre.table", "a"]
+      .map((selector) => text.querySelector(selector)?.textContent));
+    assert.deepEqual(drawn, ["A plan", "Today", "or", "never", "rosesred ones", "red ones", "water", "said Cleo", "| a | b |\n|---|---|\n| 1 | 2 |", "the gate"]);
+    assert.equal(await message.getByRole("link", { name: "the gate" }).getAttribute("href"), "https://example.org/gate");
+    await ben.page.locator("nav").getByText("A plan Today or never: roses red ones").waitFor({ state: "attached" });
+  });
+
+  await step("code is copied as it was typed, by keyboard as well", async () => {
+    await ben.page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await send("Run this:\n```sh\nls -l\n  **all** | @ben\n```");
+    const button = ben.message("Run this").getByRole("button", { name: "Copy code" });
+    await button.focus();
+    await button.press("Enter");
+    await ben.page.getByText("Copied.").waitFor();
+    assert.equal(await ben.page.evaluate(() => navigator.clipboard.readText()), "ls -l\n  **all** | @ben");
+  });
+
+  await step("a mention is one where the server sees one", async () => {
+    await stage.rest("POST", `/channels/${id}/messages`, anna, { content: "@ben, not `@ben` or example.org/@ben but **@ben**", content_type: "text" });
+    const message = ben.message("example.org/@ben");
+    await message.waitFor();
+    assert.deepEqual(await message.locator(".mention").allInnerTexts(), ["@Ben", "@Ben"]);
+  });
+
+  await step("what a stranger sends to stop the page is drawn, and short", async () => {
+    for (const sign of ["*a ", "> ", "`x` ", "[", "- a\n", "\n.", "**_~~"]) await send(`hostile ${sign.repeat(15_000).slice(0, 60_000)}`);
+    await ben.message("hostile").nth(6).waitFor();
+    const { nodes, height } = await ben.message("hostile").evaluateAll((rows) => ({ nodes: rows.reduce((sum, row) => sum + row.querySelectorAll("*").length, 0), height: Math.max(...rows.map((row) => row.clientHeight)) }));
+    assert.ok(nodes < 7 * 1_500, `${nodes} nodes`);
+    assert.ok(height < 5_000, `${height} px high`);
+    await ben.message("hostile").nth(2).getByRole("button", { name: "Show all of it" }).click();
+    await ben.message("hostile").nth(2).getByRole("button", { name: "Show all of it" }).waitFor({ state: "detached" });
+    await ben.say("and one goes on");
+    await ben.message("and one goes on").waitFor();
+  });
+
   await step("a word of 60 KB is cut, and breaks within the phone's width", async () => {
     await send("w".repeat(WORD_BYTES));
     const long = ben.message("wwwwwwwwww");
