@@ -7,7 +7,7 @@ import { Stage } from "./stage/stage.mjs";
 
 const FIRST_PAGE_BYTES_AT_MOST = 100_000;
 /** What a conversation may never pass. */
-const BYTES_AT_MOST = 250_000;
+const BYTES_AT_MOST = 300_000;
 const FIRST_MESSAGE_AT_MOST_MS = 10_000;
 const MESSAGES = 60;
 /** What is fetched after a while, and only for whom is in. */
