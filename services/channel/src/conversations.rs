@@ -73,7 +73,7 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
         if named.is_empty() {
             return Ok(());
         }
-        let message = format!("names users that there are; these are unknown: {}", named.join(", "));
+        let message = format!("There is no such user: {}.", named.join(", "));
         Err(ServiceError::Invalid(vec![FieldError { field, message }]))
     }
 
@@ -189,7 +189,7 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
         users.sort_unstable();
         users.dedup();
         if !(1..=ADD_MEMBERS_MAX).contains(&users.len()) {
-            let message = format!("names 1 to {ADD_MEMBERS_MAX} users");
+            let message = format!("Name from 1 to {ADD_MEMBERS_MAX} users.");
             return Err(ServiceError::Invalid(vec![FieldError { field: "user_ids", message }]));
         }
         let operation = if users[..] == [caller] { Operation::Join } else { Operation::AddMembers };
