@@ -234,10 +234,12 @@ impl ChannelState {
         self.settings_at(id).is_some_and(|settings| settings.is_closed)
     }
 
-    /// Whether `user` may send a message, as the record `id` sees it.
+    /// Whether `user` may send a message, as the record `id` sees it. Who is not in the channel is told no more: what it is
+    /// may not be known here.
     pub(crate) fn may_send(&self, user: UserId, id: MessageId) -> Result<(), ErrorCode> {
+        let Some(role) = self.role_at(user, id) else { return Err(ErrorCode::NotAMember) };
         let admins_post = self.settings_at(id).is_some_and(|settings| settings.admins_post);
         let operation = Operation::sending(admins_post).within(self.is_closed_at(id));
-        allowed(operation, self.kind_at(id), self.role_at(user, id)).map_err(|refusal| refusal.code())
+        allowed(operation, self.kind_at(id), Some(role)).map_err(|refusal| refusal.code())
     }
 }

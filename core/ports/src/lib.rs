@@ -15,6 +15,7 @@ pub mod people;
 pub mod presence;
 pub mod reading;
 pub mod service;
+pub mod standing;
 pub mod store;
 pub mod watching;
 

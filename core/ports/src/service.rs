@@ -88,7 +88,7 @@ impl From<crate::EngineError> for ServiceError {
 pub struct FieldError {
     /// The field's name.
     pub field: &'static str,
-    /// What it must be.
+    /// A sentence that a person understands.
     pub message: String,
 }
 
@@ -146,6 +146,8 @@ pub struct SignedIn {
 
 /// Accounts and sessions.
 pub trait UserService: Clone + Send + Sync + 'static {
+    /// What of a registration is not valid, field by field, before anything else is asked.
+    fn faults(&self, wish: &Registration) -> Vec<FieldError>;
     /// Makes an account and signs it in.
     fn register(&self, wish: Registration) -> impl Future<Output = Result<SignedIn, ServiceError>> + Send;
     /// Signs in. The answer and its time are the same for a wrong password and an unknown account.

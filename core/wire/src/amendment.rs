@@ -51,11 +51,14 @@ impl Change<'_> {
     pub fn validated(self) -> Result<Self, Refused> {
         match &self {
             Self::Edit(content) if !is_visible(content) => {
-                Err(Refused::bad_request("`content` shows nothing; delete the message instead."))
+                Err(Refused::of_field("content", "`content` shows nothing; delete the message instead."))
             }
-            Self::React { emoji, .. } if !is_emoji(emoji) => Err(Refused::bad_request(format!(
-                "`emoji` holds from 1 to {EMOJI_BYTES_MAX} bytes that show something, without spaces, slashes and control characters, and is not a dot or two."
-            ))),
+            Self::React { emoji, .. } if !is_emoji(emoji) => Err(Refused::of_field(
+                "emoji",
+                format!(
+                    "`emoji` holds from 1 to {EMOJI_BYTES_MAX} bytes that show something, without spaces, slashes and control characters, and is not a dot or two."
+                ),
+            )),
             Self::React { emoji, removed } => {
                 Ok(Self::React { emoji: text::emoji(emoji).into_owned().into(), removed: *removed })
             }

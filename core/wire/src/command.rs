@@ -29,12 +29,19 @@ pub struct Refused {
     pub code: ErrorCode,
     /// What is wrong and what to do.
     pub message: Cow<'static, str>,
+    /// The field that it is about; empty: it is about none, or several.
+    pub field: &'static str,
 }
 
 impl Refused {
     /// A refusal of a frame that doesn't say what the contract asks for.
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: ErrorCode::BadRequest, message: message.into() }
+        Self { code: ErrorCode::BadRequest, message: message.into(), field: "" }
+    }
+
+    /// The same, of one field.
+    pub fn of_field(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { field, ..Self::bad_request(message) }
     }
 }
 
@@ -176,16 +183,25 @@ pub struct SendPayload<'a> {
 
 impl<'a> SendPayload<'a> {
     /// Checks what the types alone can't.
-    pub fn validated(self, client_id: ClientId, channel_id: ChannelId) -> Result<Send<'a>, Refused> {
+    ///
+    /// # Errors
+    /// All that is wrong; at least one thing.
+    pub fn validated(self, client_id: ClientId, channel_id: ChannelId) -> Result<Send<'a>, Vec<Refused>> {
+        let mut refused = Vec::new();
         if self.content_type.needs_content() && !is_visible(&self.content) {
-            return Err(Refused::bad_request("`content` shows nothing; a text or reply needs some."));
+            let message = "`content` shows nothing; a text or reply needs some.";
+            refused.push(Refused::of_field("content", message));
         }
         if self.content_type == ContentType::Reply && self.reply_to.is_none() {
-            return Err(Refused::bad_request("A reply names the message that it answers in `reply_to`."));
+            let message = "A reply names the message that it answers in `reply_to`.";
+            refused.push(Refused::of_field("reply_to", message));
         }
         let metadata = self.metadata.map_or("", RawValue::get);
         let metadata = if metadata == "null" { "" } else { metadata };
-        check_metadata(metadata)?;
+        refused.extend(wrong_metadata(metadata).map(|message| Refused::of_field("metadata", message)));
+        if !refused.is_empty() {
+            return Err(refused);
+        }
         let Self { content, content_type, reply_to, .. } = self;
         Ok(Send { client_id, channel_id, content, content_type, reply_to, metadata })
     }
@@ -193,20 +209,19 @@ impl<'a> SendPayload<'a> {
 
 /// Metadata is kept and passed on as it was written, so whoever reads it must be able to: every value in it is read once,
 /// since the parser only skims a [`RawValue`] and lets half a surrogate pair or a number beyond `f64` pass.
-fn check_metadata(metadata: &str) -> Result<(), Refused> {
+fn wrong_metadata(metadata: &str) -> Option<String> {
     if metadata.is_empty() {
-        return Ok(());
+        return None;
     }
     if !metadata.starts_with('{') {
-        return Err(Refused::bad_request("`metadata` is an object."));
+        return Some("`metadata` is an object.".into());
     }
     // REST has no envelope that was measured.
     if depth::exceeds(metadata.as_bytes(), JSON_DEPTH_MAX) {
-        return Err(Refused::bad_request(format!("`metadata` nests deeper than {JSON_DEPTH_MAX} levels.")));
+        return Some(format!("`metadata` nests deeper than {JSON_DEPTH_MAX} levels."));
     }
-    serde_json::from_str::<serde_json::Value>(metadata)
-        .map(drop)
-        .map_err(|error| Refused::bad_request(format!("`metadata` is no JSON that all can read: {error}.")))
+    let error = serde_json::from_str::<serde_json::Value>(metadata).err()?;
+    Some(format!("`metadata` is no JSON that all can read: {error}."))
 }
 
 #[derive(Deserialize)]
@@ -260,7 +275,7 @@ fn unknown_type(kind: &str) -> Refused {
     } else {
         format!("This server does not answer frames of type {kind:?}.").into()
     };
-    Refused { code: ErrorCode::UnknownType, message }
+    Refused { code: ErrorCode::UnknownType, message, field: "" }
 }
 
 fn read_payload<'a, T: Deserialize<'a>>(envelope: &Envelope<'a>) -> Result<T, Refused> {
@@ -281,7 +296,8 @@ fn read_send<'a>(envelope: &Envelope<'a>) -> Result<Send<'a>, Refused> {
     let payload: SendPayload<'a> = read_payload(envelope)?;
     let channel_id =
         payload.channel_id.ok_or_else(|| Refused::bad_request("message.send needs a `channel_id`."))?;
-    payload.validated(client_id, channel_id)
+    // Frames are refused for one thing at a time.
+    payload.validated(client_id, channel_id).map_err(|mut refused| refused.swap_remove(0))
 }
 
 fn read_amend<'a>(envelope: &Envelope<'a>) -> Result<Amend<'a>, Refused> {

@@ -12,13 +12,17 @@ use ringside_wire::amendment::{Change, EditPayload};
 use serde_json::{Value, json};
 
 use crate::channels::ListQuery;
-use crate::client::{JsonBody, Path, Query, id};
+use crate::client::{Field, Fields, JsonBody, Path, Query, TEXT, id};
 use crate::messages::idempotency_key;
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;
 
 type Ids = Path<(String, String)>;
+
+impl Fields for EditPayload<'_> {
+    const FIELDS: &'static [Field] = &[Field::required::<String>("content", TEXT)];
+}
 
 pub(crate) async fn edit<S: Services>(
     State(app): State<Arc<App<S>>>,
@@ -131,9 +135,7 @@ async fn amend<S: Services>(
     headers: &HeaderMap,
     change: Change<'static>,
 ) -> Result<Sent, Problem> {
-    let change = change
-        .validated()
-        .map_err(|refused| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", refused.to_string()))?;
+    let change = change.validated().map_err(|refused| Problem::unfit(vec![refused]))?;
     let client_id = idempotency_key(headers)?;
     let wish = Amendment { client_id, channel_id: id(channel)?, message_id: id(message)?, change };
     Ok(app.services.messages().amend(caller.user_id, wish).await?)

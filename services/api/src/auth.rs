@@ -39,15 +39,7 @@ pub(crate) async fn authenticated<S: Services>(
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     response.extensions_mut().insert(Authenticated);
-    // One that another limit refused tells of that one.
-    if limit > 0 && response.status() != StatusCode::TOO_MANY_REQUESTS {
-        let headers = response.headers_mut();
-        // A token comes back every 60 s / limit; the bucket is whole again when all that is missing is back.
-        let reset_s = u64::from(limit.saturating_sub(remaining)) * 60 / u64::from(limit);
-        headers.insert("ratelimit-limit", HeaderValue::from(limit));
-        headers.insert("ratelimit-remaining", HeaderValue::from(remaining));
-        headers.insert("ratelimit-reset", HeaderValue::from(reset_s));
-    }
+    tell_limit(&mut response, limit, remaining);
     Ok(response)
 }
 
@@ -60,15 +52,33 @@ pub(crate) async fn by_address<S: Services>(
 ) -> Result<Response, Problem> {
     let limit = app.config.limits.sign_ins_per_minute_per_address;
     let account = Account::AddressSignIns(network(address));
-    if let Err(problem) = charge(&app, account, limit, 1).await {
-        let action = match request.uri().path().rsplit('/').next() {
-            Some("login") => AccessAction::SignIn,
-            Some("refresh") => AccessAction::Refresh,
-            _ => return Err(problem),
-        };
-        return Err(problem.of_event(AccessEvent::refused(action, "rate_limited")));
+    let remaining = match charge(&app, account, limit, 1).await {
+        Ok(remaining) => remaining,
+        Err(problem) => {
+            let action = match request.uri().path().rsplit('/').next() {
+                Some("login") => AccessAction::SignIn,
+                Some("refresh") => AccessAction::Refresh,
+                _ => return Err(problem),
+            };
+            return Err(problem.of_event(AccessEvent::refused(action, "rate_limited")));
+        }
+    };
+    let mut response = next.run(request).await;
+    tell_limit(&mut response, limit, remaining);
+    Ok(response)
+}
+
+/// Says what is left of a minute's limit; an answer that another limit refused tells of that one.
+fn tell_limit(response: &mut Response, limit: u32, remaining: u32) {
+    if limit == 0 || response.status() == StatusCode::TOO_MANY_REQUESTS {
+        return;
     }
-    Ok(next.run(request).await)
+    let headers = response.headers_mut();
+    // A token comes back every 60 s / limit; the bucket is whole again when all that is missing is back.
+    let reset_s = u64::from(limit.saturating_sub(remaining)) * 60 / u64::from(limit);
+    headers.insert("ratelimit-limit", HeaderValue::from(limit));
+    headers.insert("ratelimit-remaining", HeaderValue::from(remaining));
+    headers.insert("ratelimit-reset", HeaderValue::from(reset_s));
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -18,13 +18,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::auth::charge;
-use crate::client::{JsonBody, Path, Query, id, list_limit};
+use crate::client::{Field, Fields, JsonBody, Path, Query, TEXT, id, list_limit};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;
 
 /// So many others in one request count as one channel more in the limit of who brings them in.
 const OTHERS_PER_TOKEN: usize = 50;
+const KINDS: &str = "`dm`, `group`, `private` or `public`";
+const USERS: &str = "a list of user ids: UUIDs";
 
 #[derive(Deserialize)]
 struct CreateBody {
@@ -36,6 +38,15 @@ struct CreateBody {
     member_ids: Vec<UserId>,
     #[serde(default)]
     description: Option<String>,
+}
+
+impl Fields for CreateBody {
+    const FIELDS: &'static [Field] = &[
+        Field::required::<String>("type", KINDS),
+        Field::optional::<Option<String>>("name", TEXT),
+        Field::optional::<Vec<UserId>>("member_ids", USERS),
+        Field::optional::<Option<String>>("description", TEXT),
+    ];
 }
 
 #[derive(Deserialize)]
@@ -58,6 +69,13 @@ struct AddBody {
     user_id: Option<UserId>,
 }
 
+impl Fields for AddBody {
+    const FIELDS: &'static [Field] = &[
+        Field::optional::<Vec<UserId>>("user_ids", USERS),
+        Field::optional::<Option<UserId>>("user_id", "a user's id: a UUID"),
+    ];
+}
+
 pub(crate) async fn create<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
@@ -65,7 +83,7 @@ pub(crate) async fn create<S: Services>(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let body: CreateBody = body.read()?;
     let kind = ChannelKind::from_name(&body.kind).ok_or_else(|| {
-        let message = "is `dm`, `group`, `private` or `public`".into();
+        let message = format!("`type` must be {KINDS}.");
         ServiceError::Invalid(vec![FieldError { field: "type", message }])
     })?;
     charge_for(&app, caller.user_id, &body.member_ids).await?;

@@ -8,11 +8,12 @@ use axum::{Extension, Json};
 use ringside_ports::service::{Caller, HistoryRange, MessageService as _, Outgoing, Sent};
 use ringside_types::{ChannelId, ClientId, MessageId};
 use ringside_wire::command::SendPayload;
+use ringside_wire::message::ContentType;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::client::{JsonBody, Path, Query, id, list_limit};
+use crate::client::{Field, Fields, JsonBody, Path, Query, TEXT, id, list_limit};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;
@@ -24,6 +25,17 @@ pub(crate) struct HistoryQuery {
     around: Option<MessageId>,
     limit: Option<usize>,
     cursor: Option<MessageId>,
+}
+
+impl Fields for SendPayload<'_> {
+    const FIELDS: &'static [Field] = &[
+        Field::optional::<String>("content", TEXT),
+        Field::optional::<ContentType>("content_type", "`text`, `image`, `file` or `reply`"),
+        Field::optional::<Option<MessageId>>("reply_to", "a message's id, as text"),
+        Field::optional::<Option<Map<String, Value>>>("metadata", "an object"),
+        // The path has it; a frame's payload is welcome here.
+        Field::optional::<Option<ChannelId>>("channel_id", "a UUID"),
+    ];
 }
 
 pub(crate) async fn history<S: Services>(
@@ -70,9 +82,7 @@ pub(crate) async fn send<S: Services>(
     let channel_id: ChannelId = id(&channel)?;
     let client_id = idempotency_key(&headers)?;
     let payload: SendPayload<'_> = body.read()?;
-    let send = payload
-        .validated(client_id, channel_id)
-        .map_err(|refused| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", refused.to_string()))?;
+    let send = payload.validated(client_id, channel_id).map_err(Problem::unfit)?;
     if send.content.len() + send.metadata.len() > app.config.limits.message_bytes_max() as usize {
         let detail = format!("A message holds at most {} bytes.", app.config.limits.message_bytes_max());
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail));

@@ -5,9 +5,13 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ringside_ports::service::{FieldError, ServiceError};
+use ringside_wire::command::Refused;
 use serde_json::{Value, json};
 
 use crate::auth::events::AccessEvent;
+
+/// A field by its name, and a sentence on what is wrong with it.
+pub(crate) type FieldProblem = (Cow<'static, str>, String);
 
 /// An error answer.
 #[derive(Debug)]
@@ -15,8 +19,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    /// Fields by their names, and what each must be.
-    fields: Vec<(Cow<'static, str>, String)>,
+    /// What a 422 is about.
+    fields: Vec<FieldProblem>,
     retry_after_ms: Option<u64>,
     /// The limit that was reached.
     limit: Option<u32>,
@@ -25,7 +29,13 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// Any but a 422, which says of which fields it speaks: [`invalid`](Self::invalid).
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert_ne!(status, StatusCode::UNPROCESSABLE_ENTITY, "a 422 names its fields");
+        Self::bare(status, code, detail)
+    }
+
+    fn bare(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let (fields, detail) = (Vec::new(), detail.into());
         Self { status, code, detail, fields, retry_after_ms: None, limit: None, event: None }
     }
@@ -35,8 +45,32 @@ impl Problem {
     }
 
     /// 422, field by field.
-    pub(crate) fn invalid(detail: impl Into<String>, fields: Vec<(Cow<'static, str>, String)>) -> Self {
-        Self { fields, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail) }
+    pub(crate) fn invalid(detail: impl Into<String>, fields: Vec<FieldProblem>) -> Self {
+        debug_assert!(!fields.is_empty(), "a 422 names its fields");
+        Self { fields, ..Self::bare(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail) }
+    }
+
+    /// 422: what is written in them is no message, or no change of one.
+    pub(crate) fn unfit(refused: Vec<Refused>) -> Self {
+        let detail = refused.first().map(ToString::to_string).unwrap_or_default();
+        let named = |refused: Refused| (refused.field.into(), refused.message.into_owned());
+        Self::invalid(detail, refused.into_iter().map(named).collect())
+    }
+
+    /// A 422 with what else is wrong, of fields that it does not name yet.
+    pub(crate) fn and(mut self, others: Vec<FieldError>) -> Self {
+        if self.status == StatusCode::UNPROCESSABLE_ENTITY {
+            let is_new = |error: &FieldError| self.fields.iter().all(|(field, _)| field != error.field);
+            let others: Vec<_> = others.into_iter().filter(is_new).collect();
+            self.fields.extend(others.into_iter().map(|error| (error.field.into(), error.message)));
+        }
+        self
+    }
+
+    /// The fields that it names.
+    #[cfg(test)]
+    pub(crate) fn fields(&self) -> Vec<String> {
+        self.fields.iter().map(|(field, _)| field.to_string()).collect()
     }
 
     pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
@@ -77,8 +111,7 @@ impl Problem {
             "code": self.code,
         });
         if !self.fields.is_empty() {
-            let field =
-                |(field, message): &(Cow<'static, str>, String)| json!({"field": field, "message": message});
+            let field = |(field, message): &FieldProblem| json!({"field": field, "message": message});
             body["errors"] = self.fields.iter().map(field).collect();
         }
         if let Some(ms) = self.retry_after_ms {

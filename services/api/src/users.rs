@@ -1,5 +1,6 @@
 //! Registering, signing in, staying signed in, signing out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::auth::events::{AccessAction, AccessEvent};
-use crate::client::{Address, JsonBody};
+use crate::client::{Address, Field, Fields, JsonBody, TEXT};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;
@@ -27,6 +28,16 @@ struct RegisterBody {
     invitation: Option<String>,
 }
 
+impl Fields for RegisterBody {
+    const FIELDS: &'static [Field] = &[
+        Field::required::<String>("email", TEXT),
+        Field::required::<String>("username", TEXT),
+        Field::required::<String>("password", TEXT),
+        Field::optional::<Option<String>>("display_name", TEXT),
+        Field::optional::<Option<String>>("invitation", TEXT),
+    ];
+}
+
 #[derive(Deserialize)]
 struct LoginBody {
     login: String,
@@ -35,9 +46,21 @@ struct LoginBody {
     device: Option<String>,
 }
 
+impl Fields for LoginBody {
+    const FIELDS: &'static [Field] = &[
+        Field::required::<String>("login", TEXT),
+        Field::required::<String>("password", TEXT),
+        Field::optional::<Option<String>>("device", TEXT),
+    ];
+}
+
 #[derive(Deserialize)]
 struct RefreshBody {
     refresh_token: String,
+}
+
+impl Fields for RefreshBody {
+    const FIELDS: &'static [Field] = &[Field::required::<String>("refresh_token", TEXT)];
 }
 
 /// The answer to who has got a session, and what the operator is told of it.
@@ -52,13 +75,32 @@ pub(crate) async fn register<S: Services>(
     Address(address): Address,
     body: JsonBody,
 ) -> Result<(StatusCode, Granted), Problem> {
-    let RegisterBody { email, username, password, display_name, invitation } = body.read()?;
-    let wish = Registration { email, username, password, display_name, invitation, address };
+    let wish = match body.read() {
+        Ok(RegisterBody { email, username, password, display_name, invitation }) => {
+            Registration { email, username, password, display_name, invitation, address }
+        }
+        // What can be read is looked at all the same: one answer names all that is wrong.
+        Err(problem) => return Err(problem.and(app.services.users().faults(&legible(&body, address)))),
+    };
     let limit = app.config.limits.register_per_minute_per_address;
     let signed = app.services.users().register(wish).await.map_err(|error| {
         AccessEvent::problem(AccessAction::Register, None, error).of_limit_if_limited(limit)
     })?;
     Ok((StatusCode::CREATED, granted(AccessAction::Register, &signed)))
+}
+
+/// What can be read of a registration that is not whole.
+fn legible(body: &JsonBody, address: IpAddr) -> Registration {
+    let object = body.object();
+    let text = |field: &str| object.get(field).and_then(Value::as_str).map(str::to_owned);
+    Registration {
+        email: text("email").unwrap_or_default(),
+        username: text("username").unwrap_or_default(),
+        password: text("password").unwrap_or_default(),
+        display_name: text("display_name"),
+        invitation: None,
+        address,
+    }
 }
 
 pub(crate) async fn login<S: Services>(

@@ -99,6 +99,18 @@ impl Contract {
     }
 }
 
+/// Every node of a document, with where it is.
+fn nodes<'a>(node: &'a Value, place: &str, visit: &mut impl FnMut(&str, &'a Value)) {
+    visit(place, node);
+    match node {
+        Value::Object(object) => {
+            object.iter().for_each(|(key, value)| nodes(value, &format!("{place}/{key}"), visit));
+        }
+        Value::Array(items) => items.iter().for_each(|item| nodes(item, place, visit)),
+        _ => {}
+    }
+}
+
 /// The same, but nothing may be in an object that is not in the document.
 fn closed(mut schema: Value) -> Value {
     match &mut schema {
@@ -324,6 +336,116 @@ async fn every_operation_answers_as_its_words_say() {
     let missing: Vec<_> = walk.contract.operations().difference(&walk.contract.done).cloned().collect();
     assert!(missing.is_empty(), "not walked through: {missing:?}");
     walk.nonsense(&ada).await;
+}
+
+/// What generators of clients stumble over, or name badly.
+#[tokio::test]
+async fn a_generator_finds_what_it_needs() {
+    let scene = Scene::new().await;
+    let contract = Contract::of(&scene).await;
+    let document = &contract.document;
+    nodes(&document["components"]["schemas"], "", &mut |place, node| {
+        assert!(node["type"] != "array" || node["items"].is_object(), "{place} is a list of what?");
+        let choices = node["oneOf"].as_array().into_iter().flatten().filter(|one| one["type"] != "null");
+        if choices.count() > 1 {
+            let name = node["discriminator"]["propertyName"].as_str();
+            let name = name.unwrap_or_else(|| panic!("{place}: which of them is it?"));
+            for choice in node["oneOf"].as_array().expect("choices") {
+                let choice = contract.resolved(choice);
+                let kinds = choice["properties"][name]["enum"].as_array().expect("what tells it");
+                for kind in kinds.iter().filter_map(Value::as_str) {
+                    let mapped = &node["discriminator"]["mapping"][kind];
+                    assert_eq!(contract.resolved(&json!({"$ref": mapped})), choice, "{place}: {kind}");
+                }
+            }
+        }
+    });
+    for (name, parameter) in document["components"]["parameters"].as_object().expect("parameters") {
+        let is_text = contract.resolved(&parameter["schema"])["format"].is_null();
+        assert!(parameter["in"] != "header" || is_text, "{name}: clients put it into a header as it is");
+    }
+    let mut ids = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let id = operation["operationId"].as_str().expect("an id");
+            assert!(ids.insert(id), "{id} is there twice");
+            let is_word = id.bytes().all(|byte| byte.is_ascii_alphanumeric()) && id.len() <= 20;
+            assert!(is_word && id.starts_with(|first: char| first.is_ascii_lowercase()), "{id}");
+            for field in ["summary", "description"] {
+                let text = operation[field].as_str().unwrap_or_default();
+                assert!(text.len() > 3, "{method} {path} has no {field}");
+            }
+            if !operation["requestBody"].is_null() {
+                let content = &operation["requestBody"]["content"]["application/json"];
+                exemplified(&contract, content, &format!("{id} body"));
+            }
+            for (status, answer) in operation["responses"].as_object().expect("responses") {
+                let answer = contract.resolved(answer);
+                for content in answer["content"].as_object().into_iter().flat_map(Map::values) {
+                    exemplified(&contract, content, &format!("{id} {status}"));
+                }
+            }
+        }
+    }
+}
+
+/// A body's schema has a name, and its example is as the schema says.
+fn exemplified(contract: &Contract, content: &Value, what: &str) {
+    let reference = content["schema"]["$ref"].as_str().unwrap_or_default();
+    assert!(reference.starts_with("#/components/schemas/"), "{what} has no name");
+    assert!(!content["example"].is_null(), "{what} has no example");
+    contract.validate(&content["schema"], &content["example"], what);
+}
+
+/// A 422 names every field that is missing, or is of another type than the document says, all at once.
+#[tokio::test]
+async fn every_field_that_is_missing_or_mistyped_is_named() {
+    let scene = Scene::new().await;
+    let contract = Contract::of(&scene).await;
+    let ada = scene.registered("ada").await;
+    let wish = json!({"type": "group", "name": "ring"});
+    let channel = scene.post("/channels", &ada, wish).await.body["id"].as_str().expect("an id").to_owned();
+    let sent = scene.post(&format!("/channels/{channel}/messages"), &ada, json!({"content": "hello"})).await;
+    let message = sent.body["message_id"].as_str().expect("an id").to_owned();
+    for (path, methods) in contract.document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+            if body.is_null() {
+                continue;
+            }
+            let schema = contract.resolved(body);
+            let asked = path.strip_prefix(PREFIX).expect("the prefix").replace("{channel_id}", &channel);
+            let asked = asked.replace("{message_id}", &message).replace("{user_id}", &ada.id);
+            let named = async |body: Value| {
+                let answer = scene.ask(&method.to_uppercase(), &asked, Some(&ada), Some(body)).await;
+                let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
+                assert!(answer.status != 422 || !errors.is_empty(), "{method} {path}: {answer:?}");
+                let fields = errors.iter().filter_map(|error| error["field"].as_str().map(str::to_owned));
+                fields.collect::<BTreeSet<_>>()
+            };
+            let choices = schema["oneOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
+            for choice in choices.iter().map(|choice| contract.resolved(choice)) {
+                let required = choice["required"].as_array().cloned().unwrap_or_default();
+                let tag = schema["discriminator"]["propertyName"].as_str();
+                // What kind it is, is said.
+                let kind = tag.map(|tag| (tag, choice["properties"][tag]["enum"][0].clone()));
+                let missing =
+                    named(kind.iter().map(|(tag, kind)| ((*tag).to_owned(), kind.clone())).collect());
+                let missing = missing.await;
+                for field in required.iter().filter_map(Value::as_str).filter(|field| Some(*field) != tag) {
+                    assert!(missing.contains(field), "{method} {path}: {field} is not in {missing:?}");
+                }
+                let properties = choice["properties"].as_object().expect("properties");
+                let mistyped: Map<String, Value> =
+                    properties.keys().map(|name| (name.clone(), json!([[7]]))).collect();
+                let wrong = named(mistyped.into()).await;
+                for name in properties.keys() {
+                    let is_named = wrong.iter().any(|field| field.split(['[', '.']).next() == Some(name));
+                    assert!(is_named, "{method} {path}: {name} is not in {wrong:?}");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -110,21 +110,55 @@ impl Comparison<'_> {
     }
 }
 
+/// Where a reference leads. What may be null is what else it may be; of a choice of objects it is all that any has: what
+/// one of them may leave out, or takes, may be left out, or is taken.
 fn resolved(document: &Value, node: &Value) -> Value {
-    let node = node["oneOf"].get(0).unwrap_or(node);
-    match node["$ref"].as_str() {
+    let node = match node["$ref"].as_str() {
         Some(reference) => document.pointer(&reference[1..]).cloned().unwrap_or_default(),
         None => node.clone(),
+    };
+    let is_null = |one: &&Value| one["type"] == "null";
+    let choices: Vec<Value> =
+        list(&node["oneOf"]).iter().filter(|one| !is_null(one)).map(|one| resolved(document, one)).collect();
+    let may_be_null = list(&node["oneOf"]).iter().any(|one| is_null(&one));
+    let mut whole = match &choices[..] {
+        [] => return node,
+        [first, others @ ..] => others.iter().fold(first.clone(), |whole, other| either(&whole, other)),
+    };
+    if may_be_null {
+        whole["type"] = all(&whole["type"]).into_iter().chain([json!("null")]).collect();
+        if let Some(values) = whole["enum"].as_array_mut() {
+            values.push(Value::Null);
+        }
     }
+    whole
+}
+
+fn either(one: &Value, other: &Value) -> Value {
+    let both =
+        |name: &Value| list(&one["required"]).contains(name) && list(&other["required"]).contains(name);
+    let required: Vec<Value> = list(&one["required"]).iter().filter(|name| both(name)).cloned().collect();
+    let mut properties = one["properties"].as_object().cloned().unwrap_or_default();
+    for (name, property) in other["properties"].as_object().into_iter().flatten() {
+        let known = properties.entry(name).or_insert_with(|| property.clone());
+        if known["enum"].is_array() && property["enum"].is_array() {
+            known["enum"] = list(&known["enum"]).iter().chain(list(&property["enum"])).cloned().collect();
+        }
+    }
+    json!({"type": one["type"], "required": required, "properties": properties})
 }
 
 fn list(node: &Value) -> &[Value] {
     node.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The types that a node names: one, or several.
+fn all(node: &Value) -> Vec<Value> {
+    if node.is_string() { vec![node.clone()] } else { list(node).to_vec() }
+}
+
 /// Whether one type is all of another, where both say one.
 fn covers(wide: &Value, narrow: &Value) -> bool {
-    let all = |node: &Value| if node.is_string() { vec![node.clone()] } else { list(node).to_vec() };
     let (wide, narrow) = (all(wide), all(narrow));
     wide.is_empty() || narrow.iter().all(|one| wide.contains(one))
 }
@@ -196,5 +230,15 @@ fn what_breaks_a_client_is_seen() {
     check(
         document(schema(json!(["a"]), "integer"), plain()),
         &["post /x body.a took \"string\", takes \"integer\""],
+    );
+    let choice = |kinds: [&str; 2]| {
+        let one = |kind: &str| json!({"type": "object", "required": ["kind", kind], "properties": {"kind": {"type": "string", "enum": [kind]}}});
+        json!({"oneOf": kinds.map(one)})
+    };
+    let old = document(choice(["a", "b"]), plain());
+    assert_eq!(broken(&old, &document(choice(["b", "a"]), plain())), Vec::<String>::new());
+    assert_eq!(
+        broken(&old, &document(choice(["a", "c"]), plain())),
+        ["post /x body.kind takes \"b\" no more"]
     );
 }

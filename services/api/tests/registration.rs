@@ -83,9 +83,34 @@ async fn a_field_that_is_missing_or_mistyped_is_named() {
         assert!(errors[0]["message"].as_str().is_some_and(|words| !words.is_empty()));
     };
     check("email", None).await;
+    check("username", Some("".into())).await;
     check("password", None).await;
     check("password", Some(json!(7))).await;
     check("username", Some(json!(["ada"]))).await;
     check("display_name", Some(json!({}))).await;
     assert_eq!(scene.register(registration("ada")).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_answer_names_all_that_is_missing_or_wrong() {
+    let scene = Scene::new().await;
+    let check = async |body: serde_json::Value, expected: &[&str]| {
+        let refused = scene.register(body.clone()).await;
+        assert_eq!((refused.status, &refused.body["code"]), (422, &json!("invalid")), "{body}");
+        let errors = refused.body["errors"].as_array().expect("errors");
+        let mut named: Vec<&str> = errors.iter().filter_map(|error| error["field"].as_str()).collect();
+        named.sort_unstable();
+        assert_eq!(named, expected, "{errors:?}");
+        for error in errors {
+            let message = error["message"].as_str().expect("text");
+            assert!(message.starts_with(|first: char| first.is_uppercase() || first == '`'), "{message}");
+            assert!(message.ends_with('.'), "{message}");
+        }
+    };
+    check(json!({}), &["email", "password", "username"]).await;
+    check(json!({"username": "q"}), &["email", "password", "username"]).await;
+    check(json!({"username": "ada", "display_name": ""}), &["display_name", "email", "password"]).await;
+    check(json!({"email": 7, "username": "q", "password": "short"}), &["email", "password", "username"])
+        .await;
+    check(json!({"email": "", "username": "", "password": ""}), &["email", "password", "username"]).await;
 }

@@ -122,6 +122,9 @@ async fn an_address_has_so_many_sign_ins_a_minute() {
     for path in ["/auth/refresh", "/auth/logout", "/auth/refresh"] {
         let answer = scene.ask("POST", path, None, Some(json!({"refresh_token": "x"}))).await;
         assert_ne!(answer.status, 429, "{path}");
+        assert_eq!(answer.headers["ratelimit-limit"], "3", "{path}");
+        assert!(answer.headers.contains_key("ratelimit-remaining"), "{path}");
+        assert!(answer.headers.contains_key("ratelimit-reset"), "{path}");
     }
     for path in ["/auth/refresh", "/auth/logout", "/auth/login"] {
         let answer = scene.ask("POST", path, None, Some(json!({"refresh_token": "x"}))).await;

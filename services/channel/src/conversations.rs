@@ -11,9 +11,10 @@ use ringside_ports::people::relations::Relations;
 use ringside_ports::service::{
     ChannelService, ChannelWish, FieldError, ListPart, Listed, MyChannel, ServiceError,
 };
+use ringside_ports::standing::standing;
 use ringside_ports::watching::announce;
 use ringside_ports::{Accounts, Channels, Log};
-use ringside_types::authorization::{Operation, Refusal, allowed};
+use ringside_types::authorization::Operation;
 use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use uuid::Uuid;
@@ -41,22 +42,14 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
         Self { directory, log, relay }
     }
 
-    /// A channel, and the caller's membership, where they may do this by what is confirmed. A channel that there is not
-    /// is answered as one that they may not know of.
+    /// A channel, and the caller's membership, where they may do this.
     async fn allowed(
         &self,
         caller: UserId,
         id: ChannelId,
         operation: Operation,
     ) -> Result<(Channel, Option<Member>), ServiceError> {
-        let hidden = ChangeRefused::NotAllowed(Operation::SeeChannel, Refusal::NotFound);
-        let channel = self.directory.channels(&[id]).await?.into_iter().next();
-        let channel = channel.ok_or_else(|| refused(hidden))?;
-        let membership = self.directory.membership(&[(id, caller)]).await?.into_iter().next().flatten();
-        let role = membership.as_ref().map(|member| member.role);
-        allowed(operation, channel.kind, role)
-            .map_err(|refusal| refused(ChangeRefused::NotAllowed(operation, refusal)))?;
-        Ok((channel, membership))
+        standing(&self.directory, caller, id, operation).await
     }
 
     /// Makes a change, and waits until it is in the log, and with it all that it was decided by: a refusal too is
@@ -80,7 +73,7 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
         if named.is_empty() {
             return Ok(());
         }
-        let message = format!("names users that there are; these are unknown: {}", named.join(", "));
+        let message = format!("There is no such user: {}.", named.join(", "));
         Err(ServiceError::Invalid(vec![FieldError { field, message }]))
     }
 
@@ -196,7 +189,7 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
         users.sort_unstable();
         users.dedup();
         if !(1..=ADD_MEMBERS_MAX).contains(&users.len()) {
-            let message = format!("names 1 to {ADD_MEMBERS_MAX} users");
+            let message = format!("Name from 1 to {ADD_MEMBERS_MAX} users.");
             return Err(ServiceError::Invalid(vec![FieldError { field: "user_ids", message }]));
         }
         let operation = if users[..] == [caller] { Operation::Join } else { Operation::AddMembers };

@@ -2,7 +2,7 @@
 
 use ringside_ports::channels::{ChangeRefused, ChannelKind};
 use ringside_ports::service::ServiceError;
-use ringside_types::authorization::Refusal;
+use ringside_ports::standing;
 
 fn forbidden(sentence: &str) -> ServiceError {
     ServiceError::Forbidden(sentence.into())
@@ -11,13 +11,9 @@ fn forbidden(sentence: &str) -> ServiceError {
 /// A refusal as callers are told.
 pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
     match refusal {
-        ChangeRefused::NotAllowed(operation, Refusal::Forbidden) => forbidden(operation.forbidden()),
-        ChangeRefused::NotAllowed(_, Refusal::NotAMember) => ServiceError::NotAMember,
+        ChangeRefused::NotAllowed(operation, refusal) => standing::refused(operation, refusal),
         ChangeRefused::NoSuchMember => {
             ServiceError::NotFound("There is no such member in this channel.".into())
-        }
-        ChangeRefused::NotAllowed(_, Refusal::NotFound) => {
-            ServiceError::NotFound("There is no such channel, or you are not in it.".into())
         }
         ChangeRefused::OwnerStays => ServiceError::Conflict {
             code: "owner_stays",

@@ -62,36 +62,41 @@ pub(crate) fn checked(kind: ChannelKind, patch: ChannelPatch) -> Result<ChannelP
 }
 
 fn wrong_slow_mode(seconds: u32) -> Option<String> {
-    (seconds > SLOW_MODE_S_MAX).then(|| format!("is from 0 (off) to {SLOW_MODE_S_MAX} seconds"))
+    (seconds > SLOW_MODE_S_MAX).then(|| format!("Slow mode is from 0 (off) to {SLOW_MODE_S_MAX} seconds."))
 }
 
 fn wrong_topic(topic: &str) -> Option<String> {
     let is_valid = topic.len() <= CHANNEL_TOPIC_BYTES_MAX && !topic.chars().any(char::is_control);
-    (!is_valid).then(|| format!("has {CHANNEL_TOPIC_BYTES_MAX} bytes at the most, and no control characters"))
+    (!is_valid).then(|| {
+        format!("A topic has {CHANNEL_TOPIC_BYTES_MAX} bytes at the most, and no control characters.")
+    })
 }
 
 fn wrong_name(kind: ChannelKind, name: &str) -> Option<String> {
     match kind {
         ChannelKind::Private | ChannelKind::Public if name.is_empty() => {
-            return Some("is needed for a private or public channel".into());
+            return Some("A private or public channel needs a name.".into());
         }
-        _ if !name.is_empty() && !is_visible(name) => return Some("shows nothing".into()),
+        _ if !name.is_empty() && !is_visible(name) => {
+            return Some("This name shows nothing; choose another.".into());
+        }
         _ => {}
     }
     let is_valid = name.len() <= CHANNEL_NAME_BYTES_MAX && !name.chars().any(char::is_control);
-    (!is_valid).then(|| format!("has {CHANNEL_NAME_BYTES_MAX} bytes at the most, and no control characters"))
+    (!is_valid)
+        .then(|| format!("A name has {CHANNEL_NAME_BYTES_MAX} bytes at the most, and no control characters."))
 }
 
 /// `others` are the members but the creator, each once.
 fn wrong_members(kind: ChannelKind, others: &[UserId], named_oneself: bool) -> Option<String> {
     if kind == ChannelKind::Dm && others.len() != 1 {
         let alone = if others.is_empty() && named_oneself { "; there is no DM with oneself" } else { "" };
-        return Some(format!("names one other user for a DM{alone}"));
+        return Some(format!("A DM is with one other user{alone}."));
     }
     let is_too_many = others.len() >= CHANNEL_CREATE_MEMBERS_MAX;
     is_too_many.then(|| {
         format!(
-            "makes {CHANNEL_CREATE_MEMBERS_MAX} members at the most, with its creator; add further ones later"
+            "A new channel has {CHANNEL_CREATE_MEMBERS_MAX} members at the most, its creator one of them; add others later."
         )
     })
 }
@@ -102,7 +107,8 @@ fn wrong_description(description: &str) -> Option<String> {
         description.len() <= CHANNEL_DESCRIPTION_BYTES_MAX && !description.chars().any(is_out_of_place);
     (!is_valid).then(|| {
         format!(
-            "has {CHANNEL_DESCRIPTION_BYTES_MAX} bytes at the most, and no control characters but line breaks"
+            "A description has {CHANNEL_DESCRIPTION_BYTES_MAX} bytes at the most, and no control characters but line \
+             breaks."
         )
     })
 }

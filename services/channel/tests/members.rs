@@ -125,7 +125,7 @@ async fn who_may_remove() {
         check(kind, GUEST, GUEST, Done).await;
         check(kind, OWNER, STRANGER, NotFound).await;
         check(kind, STRANGER, MEMBER, sees).await;
-        check(kind, STRANGER, STRANGER, NotFound).await;
+        check(kind, STRANGER, STRANGER, sees).await;
     }
     // Whether a channel is there is not told to those who are not in it, whomever they name.
     let there = peopled(&scene, &running, ChannelKind::Private).await;

@@ -347,8 +347,8 @@ fn sentence(error: &ServiceError) -> String {
     match error {
         ServiceError::Invalid(fields) => {
             let fields: Vec<String> =
-                fields.iter().map(|error| format!("--{} {}", error.field, error.message)).collect();
-            fields.join("; ")
+                fields.iter().map(|error| format!("--{}: {}", error.field, error.message)).collect();
+            fields.join(" ")
         }
         other => other.to_string(),
     }

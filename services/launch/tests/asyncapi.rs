@@ -274,6 +274,25 @@ impl Walk {
     }
 }
 
+/// Each message has an example, which is as its schema says; and there is a server to connect to.
+#[test]
+fn examples_are_as_the_document_says() {
+    let data = folder();
+    let server = Server::start(data.path(), &[], &[]);
+    let mut contract = Contract::of(&server);
+    let document: Value = serde_json::from_str(&server.get_api("/asyncapi.json").1).expect("JSON");
+    for (kind, message) in document["components"]["messages"].as_object().expect("messages") {
+        let examples = message["examples"].as_array().unwrap_or_else(|| panic!("{kind} has no example"));
+        examples.iter().for_each(|example| contract.check(&example["payload"]));
+        assert!(contract.seen.contains(kind), "{kind} has another's example");
+    }
+    for server in document["servers"].as_object().expect("servers").values() {
+        assert!(["ws", "wss"].contains(&server["protocol"].as_str().expect("a protocol")), "{server}");
+        assert!(server["host"].is_string(), "{server}");
+    }
+    assert!(document["servers"].as_object().is_some_and(|servers| !servers.is_empty()));
+}
+
 #[test]
 fn every_frame_is_as_the_document_says() {
     let data = folder();

@@ -78,8 +78,9 @@ where
                 standing.retain(|row| row.to_id == MessageId::ZERO);
                 let kinds: HashSet<&str> = standing.iter().map(|row| row.emoji.as_str()).collect();
                 if kinds.len() >= MESSAGE_EMOJI_MAX && !kinds.contains(&**emoji) {
-                    let full =
-                        format!("finds {MESSAGE_EMOJI_MAX} others on the message, which are all it takes");
+                    let full = format!(
+                        "The message has {MESSAGE_EMOJI_MAX} different emoji, which are all it takes."
+                    );
                     return Err(ServiceError::Invalid(vec![FieldError { field: "emoji", message: full }]));
                 }
             }
@@ -95,7 +96,7 @@ where
                 let pinned = self.store.load(&Wanted { records, ..Wanted::default() }).await?.messages;
                 if pinned.iter().filter(|row| !row.is_deleted()).count() >= PINS_MAX {
                     let message =
-                        format!("finds {PINS_MAX} others pinned, which are all a channel takes; unpin one");
+                        format!("The channel has {PINS_MAX} pins, which are all it takes; unpin one first.");
                     return Err(ServiceError::Invalid(vec![FieldError { field: "message_id", message }]));
                 }
             }

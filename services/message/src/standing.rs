@@ -3,10 +3,10 @@
 use ringside_domain::rows::MessageRow;
 use ringside_ports::channels::{Channel, Member, Role};
 use ringside_ports::presence::{Account, Charge};
-use ringside_ports::reading;
 use ringside_ports::service::ServiceError;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
-use ringside_types::authorization::{Operation, Refusal, allowed};
+use ringside_ports::{reading, standing};
+use ringside_types::authorization::{Operation, allowed};
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::amendment::Change;
 
@@ -22,10 +22,8 @@ impl Standing {
     /// Whether they may, as the channel is.
     pub(crate) fn may(&self, operation: Operation) -> Result<(), ServiceError> {
         let operation = operation.within(self.channel.is_closed);
-        allowed(operation, self.channel.kind, Some(self.member.role)).map_err(|refusal| match refusal {
-            Refusal::Forbidden => ServiceError::Forbidden(operation.forbidden().into()),
-            Refusal::NotAMember | Refusal::NotFound => ServiceError::NotAMember,
-        })
+        allowed(operation, self.channel.kind, Some(self.member.role))
+            .map_err(|refusal| standing::refused(operation, refusal))
     }
 
     /// Whether they may change this message so.
@@ -41,12 +39,11 @@ where
     D: Channels + Accounts,
     P: Presence,
 {
-    /// The caller in a channel. Whether there is no such channel or they are not in it is one answer.
+    /// The caller in a channel. Whether there is no such channel or they may not know of it is one answer.
     pub(crate) async fn standing(&self, caller: UserId, id: ChannelId) -> Result<Standing, ServiceError> {
-        let member = self.directory.membership(&[(id, caller)]).await?.into_iter().next().flatten();
-        let member = member.ok_or(ServiceError::NotAMember)?;
-        let channel = self.directory.channels(&[id]).await?.into_iter().next();
-        Ok(Standing { channel: channel.ok_or(ServiceError::NotAMember)?, member })
+        let reading = standing::standing(&self.directory, caller, id, Operation::ReadMessages);
+        let (channel, member) = reading.await?;
+        Ok(Standing { channel, member: member.ok_or(ServiceError::NotAMember)? })
     }
 
     /// A reader of a channel: returns where their view of it begins.

@@ -4,7 +4,9 @@ use ringside_domain::rows::Wanted;
 use ringside_ports::people::relations::Relations;
 use ringside_ports::service::presence::{ReceiptService, ReceiptView};
 use ringside_ports::service::{ListPart, Listed, ServiceError};
+use ringside_ports::standing::standing;
 use ringside_ports::{Channels, MessageStore};
+use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, MessageId, UserId};
 
 /// Receipts over a store and a Directory.
@@ -28,10 +30,7 @@ impl<S: MessageStore, D: Channels + Relations> ReceiptService for Receipts<S, D>
         channel: ChannelId,
         part: ListPart,
     ) -> Result<Listed<ReceiptView>, ServiceError> {
-        let membership = self.directory.membership(&[(channel, caller)]).await?;
-        if !matches!(membership.first(), Some(Some(_))) {
-            return Err(ServiceError::NotAMember);
-        }
+        standing(&self.directory, caller, channel, Operation::ListMembers).await?;
         let after = part.cursor.as_deref().map(str::parse::<UserId>).transpose();
         let after =
             after.map_err(|_| ServiceError::BadRequest("`cursor` is not from a former answer.".into()))?;

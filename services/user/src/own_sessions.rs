@@ -11,7 +11,7 @@ use ringside_ports::{Log, Presence};
 use ringside_types::{SessionId, UserId};
 
 use crate::profile::gone;
-use crate::registration::{PASSWORD_RULE, is_password};
+use crate::registration::wrong_password;
 use crate::sessions::{revoked, to_the_end};
 use crate::users::Users;
 use crate::{lists, password, throttle};
@@ -47,11 +47,8 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
         current: String,
         new: String,
     ) -> Result<(), ServiceError> {
-        if !is_password(&new) {
-            return Err(ServiceError::Invalid(vec![FieldError {
-                field: "new",
-                message: PASSWORD_RULE.into(),
-            }]));
+        if let Some(message) = wrong_password(&new) {
+            return Err(ServiceError::Invalid(vec![FieldError { field: "new", message }]));
         }
         let Some(from) = self.current_hash(caller.user_id, address, current, &new).await? else {
             return Ok(());
@@ -68,7 +65,7 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
         to_the_end(async move {
             // Of changes at once one wins: for the others the current password is another by now.
             if !users.replace_password(change).await? {
-                return Err(wrong_password());
+                return Err(not_the_current_one());
             }
             Ok(())
         })
@@ -100,7 +97,7 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
         if !matches!(fits, Ok(None)) {
             throttle::refund(self.presence(), &cost).await;
         }
-        fits?.ok_or_else(wrong_password)
+        fits?.ok_or_else(not_the_current_one)
     }
 
     /// Writes the new hash and tells every edge of the sessions that ended; false: the old one was not the one to replace.
@@ -112,6 +109,6 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     }
 }
 
-fn wrong_password() -> ServiceError {
+fn not_the_current_one() -> ServiceError {
     ServiceError::Forbidden("The current password is another; nothing was changed.".into())
 }

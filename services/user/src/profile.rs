@@ -15,10 +15,10 @@ use ringside_ports::service::{FieldError, ListPart, Listed, ServiceError};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 use ringside_types::limits::STATUS_MESSAGE_CHARS_MAX;
-use ringside_types::text::{composed, is_visible};
+use ringside_types::text::composed;
 
 use crate::lists;
-use crate::registration::{DISPLAY_NAME_CHARS_MAX, is_text};
+use crate::registration::{is_text, wrong_display_name};
 use crate::sessions::{revoked, to_the_end};
 use crate::users::Users;
 
@@ -39,7 +39,8 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
         let status_message = status_message.map(|text| text.trim().to_owned());
         check(display_name.as_deref(), avatar_url.as_deref(), status_message.as_deref())?;
         if status_expires_at.flatten().is_some_and(|until| until <= now()) {
-            return Err(invalid("status_expires_at", "is in the future, or null for never".into()));
+            let message = "A status ends at a time in the future, or never: null.".into();
+            return Err(invalid("status_expires_at", message));
         }
         let is_seen = status_message.is_some() || status_expires_at.is_some() || settings.is_some();
         let mut change =
@@ -72,7 +73,7 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
     async fn search(&self, caller: UserId, text: &str, part: ListPart) -> Result<Listed<Seen>, ServiceError> {
         let text = text.trim();
         if !is_text(text, 0, SEARCH_CHARS_MAX) {
-            let message = format!("`q` has {SEARCH_CHARS_MAX} characters at the most");
+            let message = format!("`q` has {SEARCH_CHARS_MAX} characters at the most.");
             return Err(ServiceError::BadRequest(message));
         }
         let limit = lists::limit(&part);
@@ -147,26 +148,25 @@ fn check(
     status_message: Option<&str>,
 ) -> Result<(), ServiceError> {
     let checks = [
-        (
-            "display_name",
-            display_name.is_none_or(|name| is_text(name, 1, DISPLAY_NAME_CHARS_MAX) && is_visible(name)),
-            format!("has 1 to {DISPLAY_NAME_CHARS_MAX} characters, none of them a control character"),
-        ),
+        ("display_name", display_name.and_then(wrong_display_name)),
         (
             "avatar_url",
-            avatar_url.is_none_or(is_picture),
-            format!("is empty, or an http or https address of up to {AVATAR_URL_BYTES_MAX} bytes"),
+            avatar_url.filter(|url| !is_picture(url)).map(|_| {
+                format!("An avatar is an http or https address of up to {AVATAR_URL_BYTES_MAX} bytes, or empty.")
+            }),
         ),
         (
             "status_message",
-            status_message.is_none_or(|text| is_text(text, 0, STATUS_MESSAGE_CHARS_MAX)),
-            format!("has up to {STATUS_MESSAGE_CHARS_MAX} characters, none of them a control character"),
+            status_message.filter(|text| !is_text(text, 0, STATUS_MESSAGE_CHARS_MAX)).map(|_| {
+                format!(
+                    "A status has up to {STATUS_MESSAGE_CHARS_MAX} characters, none of them a control character."
+                )
+            }),
         ),
     ];
     let wrong: Vec<FieldError> = checks
         .into_iter()
-        .filter(|(_, is_valid, _)| !is_valid)
-        .map(|(field, _, message)| FieldError { field, message })
+        .filter_map(|(field, wrong)| wrong.map(|message| FieldError { field, message }))
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(wrong)) }
 }

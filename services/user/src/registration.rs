@@ -12,9 +12,7 @@ const USERNAME_CHARS_MIN: usize = 3;
 const USERNAME_CHARS_MAX: usize = 32;
 const PASSWORD_CHARS_MIN: usize = 8;
 const PASSWORD_CHARS_MAX: usize = 128;
-pub(crate) const DISPLAY_NAME_CHARS_MAX: usize = 80;
-/// What a password must look like; the test holds it to the limits.
-pub(crate) const PASSWORD_RULE: &str = "has 8 to 128 characters";
+const DISPLAY_NAME_CHARS_MAX: usize = 80;
 /// Names of erased accounts begin so; nobody else's does.
 const ERASED_PREFIX: &str = "deleted-";
 /// Characters of a device's name at the most.
@@ -43,45 +41,31 @@ pub(crate) struct Valid {
     pub(crate) display_name: String,
 }
 
-/// Checks every field, and names all that are wrong.
+/// The account, where every field is valid.
 pub(crate) fn valid(wish: Registration) -> Result<Valid, ServiceError> {
+    let wrong = faults(&wish);
+    if !wrong.is_empty() {
+        return Err(ServiceError::Invalid(wrong));
+    }
     let Registration { email, username, password, display_name, invitation: _, address: _ } = wish;
     let email = composed(&email).into_owned();
-    let display_name = display_name.map(|name| composed(&name).into_owned());
-    let display_name = display_name.map_or_else(|| username.clone(), |name| name.trim().to_owned());
-    let checks = [
-        (
-            "email",
-            is_email(&email),
-            format!("is an address like `name@example.org`, up to {EMAIL_BYTES_MAX} bytes"),
-        ),
-        (
-            "username",
-            is_username(&username),
-            format!(
-                "has {USERNAME_CHARS_MIN} to {USERNAME_CHARS_MAX} characters of A–Z, a–z, 0–9, `_`, `.`, `-`, and \
-                 begins with a letter or digit, but not with `{ERASED_PREFIX}`, and is not `{EVERYONE}`"
-            ),
-        ),
-        ("password", is_password(&password), PASSWORD_RULE.into()),
-        (
-            "display_name",
-            is_text(&display_name, 1, DISPLAY_NAME_CHARS_MAX) && is_visible(&display_name),
-            format!(
-                "has 1 to {DISPLAY_NAME_CHARS_MAX} characters that show something, none of them a control character"
-            ),
-        ),
-    ];
-    let wrong: Vec<FieldError> = checks
-        .into_iter()
-        .filter(|(_, is_valid, _)| !is_valid)
-        .map(|(field, _, message)| FieldError { field, message })
-        .collect();
-    if wrong.is_empty() {
-        Ok(Valid { email, username, password, display_name })
-    } else {
-        Err(ServiceError::Invalid(wrong))
-    }
+    let display_name = display_name.map(|name| composed(name.trim()).into_owned());
+    let display_name = display_name.unwrap_or_else(|| username.clone());
+    Ok(Valid { email, username, password, display_name })
+}
+
+/// Every field that is wrong, with what to do. Of a field it is the first thing that is wrong with it.
+pub(crate) fn faults(wish: &Registration) -> Vec<FieldError> {
+    let display_name = wish.display_name.as_deref().map(|name| composed(name.trim()));
+    [
+        ("email", wrong_email(&composed(&wish.email))),
+        ("username", wrong_username(&wish.username)),
+        ("password", wrong_password(&wish.password)),
+        ("display_name", display_name.and_then(|name| wrong_display_name(&name))),
+    ]
+    .into_iter()
+    .filter_map(|(field, wrong)| wrong.map(|message| FieldError { field, message }))
+    .collect()
 }
 
 /// What a user may call a device; the empty name too.
@@ -89,27 +73,72 @@ pub(crate) fn valid_device(device: &str) -> Result<(), ServiceError> {
     if is_text(device, 0, DEVICE_CHARS_MAX) {
         return Ok(());
     }
-    let message = format!("has {DEVICE_CHARS_MAX} characters at the most, none of them a control character");
+    let message = format!(
+        "A device's name has {DEVICE_CHARS_MAX} characters at the most, none of them a control character."
+    );
     Err(ServiceError::Invalid(vec![FieldError { field: "device", message }]))
 }
 
-pub(crate) fn is_password(text: &str) -> bool {
-    (PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&text.chars().count())
+pub(crate) fn wrong_password(text: &str) -> Option<String> {
+    match text.chars().count() {
+        0 => Some(format!("Choose a password of at least {PASSWORD_CHARS_MIN} characters.")),
+        1..PASSWORD_CHARS_MIN => {
+            Some(format!("This password is too short: it needs at least {PASSWORD_CHARS_MIN} characters."))
+        }
+        PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX => None,
+        _ => Some(format!("This password is too long: it may have up to {PASSWORD_CHARS_MAX} characters.")),
+    }
 }
 
-fn is_email(text: &str) -> bool {
-    let Some((name, domain)) = text.split_once('@') else { return false };
-    let is_whole = !name.is_empty() && !domain.is_empty() && !domain.contains('@');
-    is_whole && text.len() <= EMAIL_BYTES_MAX && !text.chars().any(char::is_whitespace) && !has_hidden(text)
+fn wrong_email(text: &str) -> Option<String> {
+    let parts = text.split_once('@');
+    let is_whole =
+        parts.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty() && !domain.contains('@'));
+    if text.trim().is_empty() {
+        Some("Enter an e-mail address.".into())
+    } else if text.chars().any(char::is_whitespace) || has_hidden(text) {
+        Some("An e-mail address has no spaces or invisible characters in it.".into())
+    } else if !is_whole {
+        Some("This is not an e-mail address; one looks like name@example.org.".into())
+    } else if text.len() > EMAIL_BYTES_MAX {
+        Some(format!("This e-mail address is too long: it may have up to {EMAIL_BYTES_MAX} bytes."))
+    } else {
+        None
+    }
 }
 
-fn is_username(text: &str) -> bool {
-    let may_follow = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    (USERNAME_CHARS_MIN..=USERNAME_CHARS_MAX).contains(&text.len())
-        && text.bytes().all(may_follow)
-        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && !text.get(..ERASED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(ERASED_PREFIX))
-        && !text.eq_ignore_ascii_case(EVERYONE)
+fn wrong_username(text: &str) -> Option<String> {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let is_erased =
+        text.get(..ERASED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(ERASED_PREFIX));
+    if text.is_empty() {
+        Some(format!("Choose a username of at least {USERNAME_CHARS_MIN} characters."))
+    } else if !text.bytes().all(is_known) {
+        Some(
+            "A username may have letters from A to Z, digits, underscores, dots and hyphens, nothing else."
+                .into(),
+        )
+    } else if text.len() < USERNAME_CHARS_MIN {
+        Some(format!("This username is too short: it needs at least {USERNAME_CHARS_MIN} characters."))
+    } else if text.len() > USERNAME_CHARS_MAX {
+        Some(format!("This username is too long: it may have up to {USERNAME_CHARS_MAX} characters."))
+    } else if !text.starts_with(|first: char| first.is_ascii_alphanumeric()) {
+        Some("A username begins with a letter or a digit.".into())
+    } else if is_erased || text.eq_ignore_ascii_case(EVERYONE) {
+        Some("This username is reserved; choose another.".into())
+    } else {
+        None
+    }
+}
+
+pub(crate) fn wrong_display_name(text: &str) -> Option<String> {
+    if is_text(text, 1, DISPLAY_NAME_CHARS_MAX) && is_visible(text) {
+        return None;
+    }
+    Some(format!(
+        "A display name has 1 to {DISPLAY_NAME_CHARS_MAX} characters that show something, none of them a control \
+         character."
+    ))
 }
 
 pub(crate) fn is_text(text: &str, chars_min: usize, chars_max: usize) -> bool {
@@ -184,9 +213,36 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_named_at_once() {
-        assert_eq!(PASSWORD_RULE, format!("has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"));
         let all = ["email", "username", "password", "display_name"];
         assert_eq!(wrong_fields("", "", "", Some("")), all);
+        assert_eq!(
+            wrong_fields("a@b", "", "password", None),
+            ["username"],
+            "the name to show is not to blame"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_a_sentence_that_says_what_to_do() {
+        let check = |wrong: Option<String>, part: &str| {
+            let sentence = wrong.unwrap_or_default();
+            assert!(sentence.contains(part), "{sentence:?} has no {part:?}");
+            assert!(sentence.starts_with(char::is_uppercase) && sentence.ends_with('.'), "{sentence:?}");
+        };
+        check(wrong_email(" "), "Enter an e-mail");
+        check(wrong_email("ada @example.org"), "no spaces");
+        check(wrong_email("ada"), "looks like name@example.org");
+        check(wrong_email(&format!("{}@b", "a".repeat(300))), "up to 254 bytes");
+        check(wrong_username(""), "Choose a username");
+        check(wrong_username("q"), "at least 3 characters");
+        check(wrong_username(&"q".repeat(33)), "up to 32 characters");
+        check(wrong_username("a b"), "letters from A to Z");
+        check(wrong_username("_ab"), "begins with");
+        check(wrong_username("channel"), "reserved");
+        check(wrong_password(""), "Choose a password");
+        check(wrong_password("short"), "at least 8 characters");
+        check(wrong_password(&"x".repeat(129)), "up to 128 characters");
+        check(wrong_display_name(""), "1 to 80 characters");
     }
 
     #[test]

@@ -9,7 +9,9 @@ use ringside_clock::now;
 use ringside_ports::accounts::{NewUser, Taken, User};
 use ringside_ports::people::invitations::Admitted;
 use ringside_ports::service::refusal::{Refusal, reason};
-use ringside_ports::service::{Caller, Credentials, Registration, ServiceError, SignedIn, UserService};
+use ringside_ports::service::{
+    Caller, Credentials, FieldError, Registration, ServiceError, SignedIn, UserService,
+};
 use ringside_ports::watching::announce;
 use ringside_ports::{Log, People, Presence};
 use ringside_session::token::TokenError;
@@ -18,7 +20,7 @@ use ringside_types::{Limits, UserId};
 use uuid::Uuid;
 
 use crate::keys::SigningKeys;
-use crate::registration::{RegistrationMode, Valid, valid, valid_device};
+use crate::registration::{RegistrationMode, Valid, faults, valid, valid_device};
 use crate::{password, refresh, throttle};
 use known_addresses::KnownAddresses;
 
@@ -169,6 +171,10 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
 }
 
 impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
+    fn faults(&self, wish: &Registration) -> Vec<FieldError> {
+        faults(wish)
+    }
+
     async fn register(&self, wish: Registration) -> Result<SignedIn, ServiceError> {
         if self.1 == RegistrationMode::Closed {
             return Err(closed());

@@ -98,9 +98,9 @@ pub(super) async fn who_may_not_is_refused(stand: &Stand) -> Result<(), Failed> 
     let (channel, id) = (scene.channel, scene.message.clone());
     let path = format!("/channels/{channel}/messages/{id}");
     let (owner, member, outsider) = (&scene.accounts[0], &scene.accounts[1], &scene.accounts[2]);
-    call(&scene.rest, Method::DELETE, &path, outsider, 403).await?;
-    call(&scene.rest, Method::PUT, &format!("{path}/reactions/x"), outsider, 403).await?;
-    call(&scene.rest, Method::GET, &format!("/channels/{channel}/pins"), outsider, 403).await?;
+    call(&scene.rest, Method::DELETE, &path, outsider, 404).await?;
+    call(&scene.rest, Method::PUT, &format!("{path}/reactions/x"), outsider, 404).await?;
+    call(&scene.rest, Method::GET, &format!("/channels/{channel}/pins"), outsider, 404).await?;
     call(&scene.rest, Method::DELETE, &path, member, 403).await?;
     call(&scene.rest, Method::DELETE, &format!("/channels/{channel}/messages/12"), owner, 404).await?;
     // The pipeline says the same to who asks over the socket.

@@ -190,7 +190,7 @@ pub(super) async fn roles_removals_and_the_end_are_told(stand: &Stand) -> Result
         (Method::GET, "", 404),
         (Method::DELETE, "", 404),
         (Method::GET, "/members", 404),
-        (Method::GET, "/messages", 403),
+        (Method::GET, "/messages", 404),
     ] {
         scene.ask(method, &scene.at(rest), 1, None, status).await?;
     }

@@ -12,10 +12,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::channels::ListQuery;
-use crate::client::{JsonBody, Path, Query, id};
+use crate::client::{Field, Fields, JsonBody, Path, Query, TEXT, id};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use crate::views;
+
+const ROLES: &str = "`owner`, `admin`, `member` or `guest`";
+const UNTIL: &str = "a time like 2027-01-31T18:00:00Z, or null for good";
 
 /// What may be changed. Any other field is unknown here, and passed over.
 #[derive(Deserialize)]
@@ -35,15 +38,40 @@ struct SettingsBody {
     retention_days: Option<Value>,
 }
 
+impl Fields for PatchBody {
+    const FIELDS: &'static [Field] = &[
+        Field::optional::<Option<String>>("name", TEXT),
+        Field::optional::<Option<String>>("description", TEXT),
+        Field::optional::<Option<String>>("topic", TEXT),
+        Field::object::<SettingsBody>("settings"),
+    ];
+}
+
+impl Fields for SettingsBody {
+    const FIELDS: &'static [Field] = &[
+        Field::optional::<Option<u32>>("slow_mode_s", "a number of seconds"),
+        Field::optional::<Option<String>>("who_may_post", TEXT),
+        Field::optional::<Option<String>>("history_for_joiners", TEXT),
+    ];
+}
+
 #[derive(Deserialize)]
 struct RoleBody {
     role: String,
+}
+
+impl Fields for RoleBody {
+    const FIELDS: &'static [Field] = &[Field::required::<String>("role", ROLES)];
 }
 
 #[derive(Deserialize)]
 struct MuteBody {
     #[serde(default)]
     until: Option<UnixMillis>,
+}
+
+impl Fields for MuteBody {
+    const FIELDS: &'static [Field] = &[Field::optional::<Option<UnixMillis>>("until", UNTIL)];
 }
 
 #[derive(Deserialize)]
@@ -62,7 +90,7 @@ impl PatchBody {
         let history_from_join =
             one_of("settings.history_for_joiners", history_for_joiners, ["all", "from_join"], &mut wrong);
         if retention_days.is_some_and(|days| !days.is_null()) {
-            let message = "is not built yet: messages are kept for good".into();
+            let message = "Retention is not built yet: messages are kept for good.".into();
             wrong.push(FieldError { field: "settings.retention_days", message });
         }
         if !wrong.is_empty() {
@@ -82,7 +110,7 @@ fn one_of(
 ) -> Option<bool> {
     let value = value?;
     if value != first && value != second {
-        wrong.push(FieldError { field, message: format!("is `{first}` or `{second}`") });
+        wrong.push(FieldError { field, message: format!("`{field}` must be `{first}` or `{second}`.") });
     }
     Some(value == second)
 }
@@ -132,7 +160,7 @@ pub(crate) async fn set_role<S: Services>(
 ) -> Result<Json<Value>, Problem> {
     let RoleBody { role } = body.read()?;
     let role = Role::from_name(&role).ok_or_else(|| {
-        let message = "is `owner`, `admin`, `member` or `guest`".into();
+        let message = format!("`role` must be {ROLES}.");
         ServiceError::Invalid(vec![FieldError { field: "role", message }])
     })?;
     let member = app.services.channels().set_role(caller.user_id, id(&channel)?, id(&user)?, role).await?;

@@ -4,9 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::frames::{COMMANDS, EVENTS, Frame};
 use super::openapi::VERSION;
+use super::{EXAMPLES, SCHEMAS, read};
 
-const SCHEMAS: &str = include_str!("frames.json");
-const SHARED: &str = include_str!("schemas.json");
+/// The client's name for a command, in the examples.
+const ID: &str = "3f2b8c1e-9a4d-4e6f-8b7a-1c2d3e4f5a6b";
+/// Commands whose answer is a frame of its own: it has the command's `id`.
+const ANSWERS: [&str; 6] = ["message.ack", "sync.page", "sync.done", "auth.ok", "pong", "error"];
 
 /// The document.
 pub(super) fn document() -> Value {
@@ -21,6 +24,23 @@ pub(super) fn document() -> Value {
                 frame is one JSON text message. Close codes: 40xx don't come back; 41xx back off and come back; 42xx come \
                 back at once.",
             "license": {"name": "Apache-2.0"},
+        },
+        "servers": {
+            "edge": {
+                "host": "{host}",
+                "protocol": "wss",
+                "description": "The edge, or the API's port, where TLS is on or a proxy ends it. `GET /api/v1/edge` says \
+                    which.",
+                "variables": {"host": {"default": "chat.example.org", "description": "Name and port."}},
+                "security": [{"$ref": "#/components/securitySchemes/token"}],
+            },
+            "local": {
+                "host": "{host}",
+                "protocol": "ws",
+                "description": "The same without TLS, as a server is found on one's own machine.",
+                "variables": {"host": {"default": "127.0.0.1:8081", "description": "Address and port."}},
+                "security": [{"$ref": "#/components/securitySchemes/token"}],
+            },
         },
         "defaultContentType": "application/json",
         "channels": {
@@ -37,6 +57,9 @@ pub(super) fn document() -> Value {
         "components": {
             "messages": frames().map(|frame| (frame.kind.to_owned(), message(frame))).collect::<Value>(),
             "schemas": schemas(),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From `POST /api/v1/auth/login`."},
+            },
         },
     })
 }
@@ -66,16 +89,29 @@ fn message(frame: &Frame) -> Value {
     json!({
         "name": frame.kind,
         "summary": frame.summary,
+        "examples": [example(frame)],
         "payload": {"type": "object", "required": required, "properties": properties},
     })
 }
 
+/// A frame as it is sent.
+fn example(frame: &Frame) -> Value {
+    let mut example = json!({"type": frame.kind});
+    let is_command = COMMANDS.iter().any(|command| command.kind == frame.kind);
+    if is_command || ANSWERS.contains(&frame.kind) {
+        example["id"] = ID.into();
+    }
+    if frame.payload.is_empty() {
+        example["payload"] = json!({"at": 1});
+    } else {
+        example["payload"] = EXAMPLES[frame.payload].clone();
+    }
+    json!({"name": frame.kind, "summary": frame.summary, "payload": example})
+}
+
 /// The schemas of the frames, and of REST as far as they lead there.
 fn schemas() -> Map<String, Value> {
-    let read = |text| {
-        serde_json::from_str::<Map<String, Value>>(text).expect("the schemas are JSON: a test reads them")
-    };
-    let (mut schemas, mut shared) = (read(SCHEMAS), read(SHARED));
+    let (mut schemas, mut shared) = (read(include_str!("frames.json")), SCHEMAS.clone());
     schemas.extend(COMMANDS.iter().chain(EVENTS).filter_map(|frame| shared.remove_entry(frame.payload)));
     loop {
         let text = Value::Object(schemas.clone()).to_string();

@@ -1,39 +1,101 @@
-//! The OpenAPI 3.1 document, made of the table of operations and the schemas beside it.
+//! The OpenAPI 3.1 document, made of the table of operations, and of their words, the schemas and the examples beside it.
+//!
+//! It is written for generators of clients as well: every body has a name, every list says of what, where there is a choice
+//! a field tells which, and an operation's id is what its function is to be called.
+
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
 use super::operations::{Access, Answer, GROUPS, Operation};
+use super::{EXAMPLES, SCHEMAS, read};
 
 /// The version of the contract, by semantic versioning: what breaks a client raises the first number.
-pub(super) const VERSION: &str = "1.0.0";
+pub(super) const VERSION: &str = "1.1.0";
 const PREFIX: &str = "/api/v1";
-const SCHEMAS: &str = include_str!("schemas.json");
 
-/// What every problem is for.
-const REFUSALS: [(u16, &str); 11] = [
-    (400, "The request can't be read, or a parameter is not what it must be."),
-    (401, "No access token, or one that is not valid (any more)."),
-    (403, "The caller may not do this; `not_a_member`: they are not in the channel."),
-    (404, "There is nothing under this id that the caller may know of."),
-    (408, "The request was not complete, or not done, in time."),
-    (409, "It contradicts what is there; `code` says what."),
-    (413, "The body is too large."),
-    (415, "The body is no `application/json`."),
-    (422, "Fields are not valid; `errors` names them."),
-    (429, "A limit is reached; `Retry-After` says when to come back."),
-    (503, "Not confirmed: it may have been done all the same. Try again."),
+/// Each operation's summary and description, by its id.
+static WORDS: LazyLock<Map<String, Value>> = LazyLock::new(|| read(include_str!("operations.json")));
+
+/// A problem's status, code and sentence, and what it is for.
+type Refusal = (u16, &'static str, &'static str, &'static str);
+
+const REFUSALS: [Refusal; 11] = [
+    (
+        400,
+        "bad_request",
+        "`limit` is from 1 to 100.",
+        "The request can't be read, or a parameter is not what it must be.",
+    ),
+    (
+        401,
+        "unauthorized",
+        "Send an access token: `Authorization: Bearer <token>`.",
+        "No access token, or one that is not valid (any more).",
+    ),
+    (
+        403,
+        "not_a_member",
+        "You are not a member of this channel.",
+        "The caller may not do this; `not_a_member`: they are not in the channel, which is a public one.",
+    ),
+    (
+        404,
+        "not_found",
+        "There is no such channel, or you are not in it.",
+        "There is nothing under this id that the caller may know of.",
+    ),
+    (
+        408,
+        "request_timeout",
+        "The request was not complete, or not done, within 30 seconds.",
+        "The request was not complete, or not done, in time.",
+    ),
+    (
+        409,
+        "username_taken",
+        "Another account has this username; choose another, or sign in.",
+        "It contradicts what is there; `code` says what.",
+    ),
+    (413, "payload_too_large", "The body is larger than 524288 bytes.", "The body is too large."),
+    (
+        415,
+        "unsupported_media_type",
+        "Send the body as `Content-Type: application/json`.",
+        "The body is no `application/json`.",
+    ),
+    (
+        422,
+        "invalid",
+        "Some fields are not valid.",
+        "Fields are missing or not valid; `errors` names them all.",
+    ),
+    (
+        429,
+        "rate_limited",
+        "Too many requests; try again later.",
+        "A limit is reached; `Retry-After` says when to come back.",
+    ),
+    (
+        503,
+        "unavailable",
+        "The request was not confirmed; it may have been done. Try again.",
+        "Not confirmed: it may have been done all the same. Try again.",
+    ),
 ];
 
 /// The document.
 pub(super) fn document() -> Value {
     let mut paths = Map::new();
-    for (tag, operations) in GROUPS {
+    for (tag, _, operations) in GROUPS {
         for operation in *operations {
             let path = paths.entry(format!("{PREFIX}{}", operation.path)).or_insert_with(|| json!({}));
             path[operation.method] = described(tag, operation);
         }
     }
-    let schemas: Value = serde_json::from_str(SCHEMAS).expect("the schemas are JSON: a test reads them");
+    let mut schemas = SCHEMAS.clone();
+    schemas.extend(lists());
+    let tag = |(name, about, _): &(&str, &str, &[Operation])| json!({"name": name, "description": about});
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -45,7 +107,7 @@ pub(super) fn document() -> Value {
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "tags": GROUPS.iter().map(|(tag, _)| json!({"name": tag})).collect::<Value>(),
+        "tags": GROUPS.iter().map(tag).collect::<Value>(),
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -57,10 +119,12 @@ pub(super) fn document() -> Value {
 }
 
 fn described(tag: &str, operation: &Operation) -> Value {
+    let words = &WORDS[operation.id];
     let mut described = json!({
         "tags": [tag],
-        "summary": operation.summary,
-        "operationId": operation_id(operation),
+        "summary": words["summary"],
+        "description": words["description"],
+        "operationId": operation.id,
         "parameters": parameters_of(operation),
         "responses": responses(operation),
         "security": match operation.access {
@@ -69,22 +133,32 @@ fn described(tag: &str, operation: &Operation) -> Value {
         },
     });
     if let Some(schema) = operation.body {
-        let content = json!({"application/json": {"schema": schema_ref(schema)}});
+        let content =
+            json!({"application/json": {"schema": schema_ref(schema), "example": EXAMPLES[schema]}});
         described["requestBody"] = json!({"required": true, "content": content});
     }
     described
 }
 
-/// `get /channels/{channel_id}/pins` is `getChannelsByChannelIdPins`.
-fn operation_id(operation: &Operation) -> String {
-    let mut id = operation.method.to_owned();
-    for word in operation.path.split(['/', '_', '.', '}']).filter(|word| !word.is_empty()) {
-        let (by, word) = word.strip_prefix('{').map_or(("", word), |name| ("By", name));
-        id.push_str(by);
-        id.push_str(&word[..1].to_ascii_uppercase());
-        id.push_str(&word[1..]);
-    }
-    id
+/// The lists that are answered, each with a name of its own.
+fn lists() -> Map<String, Value> {
+    let answers = GROUPS.iter().flat_map(|(_, _, operations)| *operations).flat_map(|one| one.answers);
+    let list = |answer: &Answer| {
+        let schema = json!({
+            "type": "object",
+            "required": ["items", "next_cursor"],
+            "properties": {
+                "items": {"type": "array", "items": schema_ref(answer.schema)},
+                "next_cursor": schema_ref("NextCursor"),
+            },
+        });
+        (list_of(answer.schema), schema)
+    };
+    answers.filter(|answer| answer.is_list).map(list).collect()
+}
+
+fn list_of(schema: &str) -> String {
+    format!("{schema}List")
 }
 
 fn parameters_of(operation: &Operation) -> Value {
@@ -123,21 +197,15 @@ fn answered(answer: Answer) -> Value {
     if answer.schema.is_empty() {
         return json!({"description": description});
     }
-    let mut schema = schema_ref(answer.schema);
-    if answer.is_list {
-        schema = json!({
-            "type": "object",
-            "required": ["items", "next_cursor"],
-            "properties": {
-                "items": {"type": "array", "items": schema},
-                "next_cursor": schema_ref("NextCursor"),
-            },
-        });
-    }
+    let example = &EXAMPLES[answer.schema];
+    let content = if answer.is_list {
+        let example = json!({"items": [example], "next_cursor": null});
+        json!({"schema": schema_ref(&list_of(answer.schema)), "example": example})
+    } else {
+        json!({"schema": schema_ref(answer.schema), "example": example})
+    };
     let kind = if answer.schema == "KeySet" { "application/jwk-set+json" } else { "application/json" };
-    let mut content = Map::new();
-    content.insert(kind.into(), json!({"schema": schema}));
-    json!({"description": description, "content": content})
+    json!({"description": description, "content": {kind: content}})
 }
 
 /// What an operation may refuse with: what it says itself, and what its parts imply.
@@ -162,8 +230,23 @@ fn implied(operation: &Operation) -> Vec<u16> {
 }
 
 fn refusals() -> Value {
-    let refusal = |(status, description): (u16, &str)| {
-        let content = json!({"application/problem+json": {"schema": schema_ref("Problem")}});
+    let refusal = |(status, code, detail, description): Refusal| {
+        let title =
+            axum::http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        let mut example = json!({
+            "type": format!("urn:ringside:problem:{code}"),
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        });
+        match status {
+            422 => example["errors"] = json!([{"field": "username", "message": "`username` is missing."}]),
+            429 => example["retry_after_ms"] = 1_500.into(),
+            _ => {}
+        }
+        let problem = json!({"schema": schema_ref("Problem"), "example": example});
+        let content = json!({"application/problem+json": problem});
         (status.to_string(), json!({"description": description, "content": content}))
     };
     Value::Object(REFUSALS.into_iter().map(refusal).collect())
@@ -171,8 +254,15 @@ fn refusals() -> Value {
 
 fn parameters() -> Value {
     let message = schema_ref("MessageId");
+    // A UUID; generated clients would put one of that format into a header as it is, which is no text.
+    let key = json!({
+        "type": "string",
+        "minLength": 36,
+        "maxLength": 36,
+        "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+    });
     let text = json!({"type": "string"});
-    let states = json!({"type": "string", "enum": ["outgoing", "incoming", "accepted"]});
+    let states = schema_ref("ContactState");
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 50});
     let words = json!({"type": "string"});
     let query = |name: &str, schema: &Value, description: &str| json!({"name": name, "in": "query", "schema": schema, "description": description});
@@ -197,8 +287,8 @@ fn parameters() -> Value {
         "IdempotencyKey": {
             "name": "Idempotency-Key",
             "in": "header",
-            "schema": schema_ref("Id"),
-            "description": "Requests under one key within 24 hours are done once.",
+            "schema": key,
+            "description": "A UUID. Requests under one key within 24 hours are done once.",
         },
     })
 }

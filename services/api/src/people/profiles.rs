@@ -74,7 +74,7 @@ pub(crate) async fn search<S: Services>(
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
 }
 
-const EXPIRY: &str = "is a time like 2027-01-31T18:00:00Z, or null for never";
+const EXPIRY: &str = "`status_expires_at` must be a time like 2027-01-31T18:00:00Z, or null for never.";
 
 /// These five fields, and no other: whatever else the body holds is passed over.
 fn patch_of(body: Map<String, Value>) -> Result<ProfilePatch, Problem> {
@@ -94,10 +94,12 @@ fn patch_of(body: Map<String, Value>) -> Result<ProfilePatch, Problem> {
             ("avatar_url", Value::Null) => patch.avatar_url = Some(String::new()),
             ("status_message", Value::Null) => patch.status_message = Some(String::new()),
             ("settings", settings @ Value::Object(_)) => patch.settings = Some(settings.to_string()),
-            ("settings", _) => wrong.push(("settings", "is an object")),
-            ("display_name", _) => wrong.push(("display_name", "is text")),
-            ("avatar_url", _) => wrong.push(("avatar_url", "is text, or null for none")),
-            ("status_message", _) => wrong.push(("status_message", "is text, or null for none")),
+            ("settings", _) => wrong.push(("settings", "`settings` must be an object.")),
+            ("display_name", _) => wrong.push(("display_name", "`display_name` must be text.")),
+            ("avatar_url", _) => wrong.push(("avatar_url", "`avatar_url` must be text, or null for none.")),
+            ("status_message", _) => {
+                wrong.push(("status_message", "`status_message` must be text, or null for none."));
+            }
             _ => {}
         }
     }

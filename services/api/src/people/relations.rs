@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ListQuery, show};
-use crate::client::{JsonBody, Path, Query, id, list_limit};
+use crate::client::{Field, Fields, JsonBody, Path, Query, id, list_limit};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 
@@ -27,6 +27,10 @@ pub(crate) struct ContactsQuery {
 #[derive(Deserialize)]
 struct RequestBody {
     user_id: UserId,
+}
+
+impl Fields for RequestBody {
+    const FIELDS: &'static [Field] = &[Field::required::<UserId>("user_id", "a user's id: a UUID")];
 }
 
 pub(crate) async fn contacts<S: Services>(

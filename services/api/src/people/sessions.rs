@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{ListQuery, show};
 use crate::auth::events::{AccessAction, AccessEvent};
-use crate::client::{Address, JsonBody, Path, Query, id};
+use crate::client::{Address, Field, Fields, JsonBody, Path, Query, TEXT, id};
 use crate::problem::Problem;
 use crate::router::{App, Services};
 
@@ -20,6 +20,11 @@ use crate::router::{App, Services};
 struct PasswordBody {
     current: String,
     new: String,
+}
+
+impl Fields for PasswordBody {
+    const FIELDS: &'static [Field] =
+        &[Field::required::<String>("current", TEXT), Field::required::<String>("new", TEXT)];
 }
 
 pub(crate) async fn list<S: Services>(

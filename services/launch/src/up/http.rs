@@ -7,6 +7,7 @@ mod connections;
 mod head;
 mod host;
 mod pace;
+mod rest;
 mod stream;
 mod wire;
 
@@ -238,6 +239,7 @@ async fn answer<S: Stream>(
         }
         let addressed = serving.hosts.check(request.version(), request.headers(), peer.ip());
         let is_anonymous = !request.headers().contains_key(AUTHORIZATION);
+        let (request, rest) = rest::lent(request);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         let mut router = serving.router.clone();
@@ -250,9 +252,12 @@ async fn answer<S: Stream>(
                 state.pace().await;
             }
             if let Err(error) = addressed {
+                drop(request);
+                rest.discard().await;
                 return Ok(host_refusal(error));
             }
             let response = router.call(request).await.map_err(|never| match never {})?;
+            rest.discard().await;
             if response.extensions().get::<Authenticated>().is_some() {
                 state.mark_authenticated();
             } else if !is_anonymous {

@@ -55,6 +55,7 @@ pub(super) fn routes(ready: Readiness, metrics: Arc<Metrics>) -> Router {
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(readiness))
         .route("/metrics", get(figures))
+        .method_not_allowed_fallback(ringside_api::wrong_method)
         .with_state(Shown { ready, metrics })
         .layer(from_fn(ringside_api::secured))
         .fallback_service(Pages::status().routes())

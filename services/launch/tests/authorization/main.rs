@@ -28,6 +28,14 @@ fn expected(operation: Operation, kind: ChannelKind, actor: Actor) -> Answer {
     }
 }
 
+/// The same over WebSocket, which tells who is not in a channel no more than that.
+fn expected_of_socket(operation: Operation, kind: ChannelKind, actor: Actor) -> Answer {
+    match actor.role_in(kind) {
+        Some(_) => expected(operation, kind, actor),
+        None => "not_a_member".into(),
+    }
+}
+
 /// The same of a message that has been deleted: members find it gone, and deleting it again is no error.
 fn expected_of_deleted(operation: Operation, kind: ChannelKind, actor: Actor) -> Answer {
     match (actor.role_in(kind), operation) {
@@ -112,6 +120,7 @@ fn try_cell(world: &mut World, scene: &mut Scene, tally: &mut Tally, operation: 
     let kind = scene.kind;
     let wanted = expected(operation, kind, actor);
     if attempts::is_of_socket(operation) {
+        let wanted = expected_of_socket(operation, kind, actor);
         let got = attempts::by_socket(world, scene, operation, actor);
         tally.count("WebSocket", operation, scene, actor, &wanted, &got);
     }

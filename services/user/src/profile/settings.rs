@@ -10,8 +10,8 @@ pub const SETTINGS_DEPTH_MAX: usize = 16;
 
 /// The settings with a patch merged in; or what is wrong with them.
 pub(crate) fn merged(settings: &str, patch: &str) -> Result<String, String> {
-    let patch: Value = serde_json::from_str(patch).map_err(|error| format!("is JSON: {error}"))?;
-    let Value::Object(patch) = patch else { return Err("is a JSON object".into()) };
+    let patch: Value = serde_json::from_str(patch).map_err(|error| format!("Settings are JSON: {error}."))?;
+    let Value::Object(patch) = patch else { return Err("Settings are a JSON object.".into()) };
     // What can't be read any more is no reason to refuse what replaces it.
     let mut merged: Map<String, Value> = serde_json::from_str(settings).unwrap_or_default();
     merge(&mut merged, patch);
@@ -20,7 +20,7 @@ pub(crate) fn merged(settings: &str, patch: &str) -> Result<String, String> {
     }
     let text = Value::Object(merged).to_string();
     if text.len() > SETTINGS_BYTES_MAX {
-        return Err(format!("has {SETTINGS_BYTES_MAX} bytes at the most"));
+        return Err(format!("Settings have {SETTINGS_BYTES_MAX} bytes at the most."));
     }
     Ok(text)
 }
@@ -46,21 +46,21 @@ fn merge(into: &mut Map<String, Value>, patch: Map<String, Value>) {
 
 fn wrong(settings: &Map<String, Value>) -> Option<String> {
     if settings.values().any(|value| depth(value) >= SETTINGS_DEPTH_MAX) {
-        return Some(format!("nests {SETTINGS_DEPTH_MAX} deep at the most"));
+        return Some(format!("Settings nest {SETTINGS_DEPTH_MAX} deep at the most."));
     }
     // It would look set, and have no effect.
     if let Some(key) = settings.keys().find(|key| key.starts_with("privacy.")) {
-        return Some(format!("holds `{key}` inside an object `{PRIVACY}`"));
+        return Some(format!("`{key}` stands inside an object `{PRIVACY}`, not beside it."));
     }
     let privacy = settings.get(PRIVACY)?;
-    let Value::Object(privacy) = privacy else { return Some(format!("has an object as `{PRIVACY}`")) };
+    let Value::Object(privacy) = privacy else { return Some(format!("`{PRIVACY}` is an object.")) };
     for (key, value) in privacy {
         if !PRIVACY_KEYS.iter().any(|(known, _)| known == key) {
             let known = PRIVACY_KEYS.map(|(known, _)| known).join("`, `");
-            return Some(format!("has no `{PRIVACY}.{key}`; there are `{known}`"));
+            return Some(format!("There is no `{PRIVACY}.{key}`; there are `{known}`."));
         }
         if value.as_str().and_then(Audience::from_name).is_none() {
-            return Some(format!("has `everyone`, `contacts` or `nobody` as `{PRIVACY}.{key}`"));
+            return Some(format!("`{PRIVACY}.{key}` is `everyone`, `contacts` or `nobody`."));
         }
     }
     None

@@ -202,7 +202,7 @@ pub(super) async fn bad_ones_are_refused(stand: &Stand) -> Result<(), Failed> {
     let error = refusal(&mut eve).await?;
     expect(error["payload"]["code"] == "not_a_member", || format!("an outsider is told {error}"))?;
     let path = format!("/channels/{}/receipts", scene.channel);
-    call(&scene.rest, Method::GET, &path, &scene.accounts[2], 403).await?;
+    call(&scene.rest, Method::GET, &path, &scene.accounts[2], 404).await?;
     hears_nothing(&mut ada, "message.status").await
 }
 

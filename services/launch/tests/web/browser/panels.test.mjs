@@ -45,7 +45,7 @@ test("what a panel changes is changed", async (t) => {
     const field = panel.getByRole("textbox", { name: "Display name" });
     await field.fill("");
     await press("Save");
-    await panel.getByText(/^Display name has 1 to 80 characters/).waitFor();
+    await panel.getByText(/^A display name has 1 to 80 characters/).waitFor();
     await expectSoon(() => field.evaluate((node) => node === document.activeElement && node.getAttribute("aria-invalid") === "true"), "the field has the focus");
   });
 
