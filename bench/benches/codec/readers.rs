@@ -88,7 +88,7 @@ fn read_in_one_pass<T>(frame: &[u8], take: impl FnOnce(&Send<'_>) -> T) -> Resul
         .payload
         .validated(client_id, channel_id)
         .map(|send| take(&send))
-        .map_err(|refused| refused.to_string())
+        .map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
 }
 
 #[derive(Deserialize)]
