@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::{HeaderMap, header};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use ringside_types::forwarded::{Forwarded, ForwardedHeaders, TrustedProxies};
 use ringside_types::limits::{LIST_DEFAULT, LIST_MAX};
 use serde::de::DeserializeOwned;

@@ -102,7 +102,7 @@ mod tests {
         };
         check("[]", "object");
         check("x", "JSON");
-        check(r#"{"privacy":1}"#, "object as `privacy`");
+        check(r#"{"privacy":1}"#, "`privacy` is an object");
         check(r#"{"privacy":{"email":"all"}}"#, "`privacy.email`");
         check(r#"{"privacy":{"e-mail":"nobody"}}"#, "there are `presence`");
         check(r#"{"privacy.email":"everyone"}"#, "inside an object");
