@@ -232,6 +232,8 @@ async fn answer<S: Stream>(
 ) -> Option<(S, Vec<u8>)> {
     let wire = Wire::new(stream, first, slot.state().clone());
     let knock = OnceLock::new();
+    // Behind a proxy are many, whom its one address doesn't tell apart.
+    let is_paced = !serving.hosts.trusted.trusts(peer.ip());
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let is_knock = serving.door.is_some() && request.uri().path() == door::PATH;
         if is_knock {
@@ -248,7 +250,7 @@ async fn answer<S: Stream>(
                 return Err(ForTheDoor);
             }
             let state = slot.state();
-            if is_anonymous || addressed.is_err() {
+            if is_paced && (is_anonymous || addressed.is_err()) {
                 state.pace().await;
             }
             if let Err(error) = addressed {
@@ -260,7 +262,7 @@ async fn answer<S: Stream>(
             rest.discard().await;
             if response.extensions().get::<Authenticated>().is_some() {
                 state.mark_authenticated();
-            } else if !is_anonymous {
+            } else if is_paced && !is_anonymous {
                 state.pace().await;
             }
             Ok(response)

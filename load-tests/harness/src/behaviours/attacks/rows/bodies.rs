@@ -71,15 +71,15 @@ impl Document {
         if depth > MAX_DEPTH {
             return Err(Failed(format!("{name} is nested too deep")));
         }
-        if let Some(known) = by_name(name, world) {
-            return Ok(known);
-        }
         if !schema["const"].is_null() {
             return Ok(schema["const"].clone());
         }
         let choice = schema["enum"].as_array().into_iter().flatten().find(|choice| !choice.is_null());
         if let Some(choice) = choice {
             return Ok(choice.clone());
+        }
+        if let Some(known) = by_name(name, world) {
+            return Ok(known);
         }
         let kind = match &schema["type"] {
             Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null"),
