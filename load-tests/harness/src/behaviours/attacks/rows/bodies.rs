@@ -78,7 +78,10 @@ impl Document {
         if let Some(choice) = choice {
             return Ok(choice.clone());
         }
-        if let Some(known) = by_name(name, world) {
+        // Of alternatives the first has its turn below.
+        if schema["oneOf"].is_null()
+            && let Some(known) = by_name(name, world)
+        {
             return Ok(known);
         }
         let kind = match &schema["type"] {
