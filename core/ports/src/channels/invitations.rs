@@ -17,9 +17,9 @@ pub const WAITING_MAX: usize = 100;
 pub struct ChannelInvitation {
     /// The channel, as it is confirmed.
     pub channel: Channel,
-    /// Who invited.
+    /// Who sent it; they must still be able to add members.
     pub inviter_id: UserId,
-    /// When they did.
+    /// When it was sent; a repetition does not change that.
     pub created_at: UnixMillis,
 }
 

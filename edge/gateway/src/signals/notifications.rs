@@ -65,7 +65,7 @@ struct News {
     message_id: MessageId,
     /// Whose doing it is.
     sender_id: UserId,
-    /// Whom it names.
+    /// Whom the message names as it is now.
     mentions: Mentions,
     /// Whom an edited message named before: those whom it names beside them are told, and nobody else.
     earlier: Option<Mentions>,
