@@ -10,14 +10,9 @@ pub mod commit;
 pub mod contract;
 mod error;
 pub mod log;
-pub mod mentions;
 pub mod people;
 pub mod presence;
-pub mod reading;
-pub mod service;
-pub mod standing;
 pub mod store;
-pub mod watching;
 
 pub use accounts::Accounts;
 pub use channels::Channels;

@@ -2,7 +2,7 @@
 //!
 //! A cost is counted in *units*, some 5 µs of a core each, so that one number bounds cheap and dear requests alike. The
 //! budget is a token bucket, kept as the instant at which it will be full again (the generic cell rate algorithm, ITU-T
-//! I.371): two numbers a user, shared by the shards that hold the user's connections and by the bridge. What is
+//! I.371): two numbers a user, shared by the shards that hold the user's connections and by the node. What is
 //! refused is answered, and counted in a bucket of its own; whoever goes on in spite of that is let go.
 
 use std::sync::atomic::{AtomicU64, Ordering};

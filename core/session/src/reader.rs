@@ -66,7 +66,7 @@ impl Reader {
     }
 
     /// Begins to answer a sync: these channels are queued.
-    /// `expected` are those that the shard does not know the client in: the bridge may know better, and then says so
+    /// `expected` are those that the shard does not know the client in: the node may know better, and then says so
     /// before it answers their reads.
     pub fn run(
         &mut self,

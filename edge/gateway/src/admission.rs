@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringside_edge_protocol::{AdmitRefusal, Subscription, ToNode};
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::budget::Budget;
 use ringside_session::heartbeat::Heartbeat;
-use ringside_session::mail::{AdmitRefusal, Request, Subscription};
 use ringside_types::forwarded::{Forwarded, ForwardedHeaders};
 use ringside_websocket::handshake::{Request as HandshakeRequest, RequestParser};
 use ringside_websocket::{Connection, Limits, Role};
@@ -82,7 +82,7 @@ impl Gateway {
         let Accepted { claims, answer } = accepted;
         let (user_id, session_id) = (claims.sub, claims.sid);
         let admitting = Box::new(Admitting { claims, answer, early: Vec::new(), client });
-        let request = Request::Admit { connection: self.reference(connection), user_id, session_id };
+        let request = ToNode::Admit { connection: self.reference(connection), user_id, session_id };
         self.outgoing.push(request);
         self.early(io, connection, admitting, early);
     }
@@ -128,7 +128,7 @@ impl Gateway {
         tracing::info!(reason, address = client.map(tracing::field::display), "a handshake was refused");
         if let Some(Phase::Admitting(_)) = phase {
             let connection = self.reference(connection);
-            self.outgoing.push(Request::Closed { connection });
+            self.outgoing.push(ToNode::Closed { connection });
         }
         if let Some(queue) = io.queue(connection) {
             refused.write(queue, is_head);
@@ -136,7 +136,7 @@ impl Gateway {
         io.close_after_answer(connection);
     }
 
-    /// The bridge's no.
+    /// The node's no.
     pub(crate) fn refused(&mut self, io: &mut Io, connection: ConnectionId, reason: AdmitRefusal) {
         let refused = match reason {
             AdmitRefusal::TooManyConnections => Refused::TooManyConnections,
@@ -147,7 +147,7 @@ impl Gateway {
         self.refuse(io, connection, &refused);
     }
 
-    /// The bridge's yes: 101, `hello`, and from here on the user's channels.
+    /// The node's yes: 101, `hello`, and from here on the user's channels.
     pub(crate) fn admitted(
         &mut self,
         io: &mut Io,

@@ -1,8 +1,8 @@
 //! What clients send: frames, and the commands in them.
 
+use ringside_edge_protocol::{Answer, Outcome, PresenceWish, ToNode};
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::budget::{self, Charged};
-use ringside_session::mail::{Answer, Outcome, PresenceWish, Request};
 use ringside_session::reader::Wish;
 use ringside_session::token::TokenError;
 use ringside_types::authorization::Operation;
@@ -194,7 +194,7 @@ impl Gateway {
             message_id: amend.message_id.0,
             sender: Some(records::Profile::clone(&client.profile)),
             origin: Some(origin),
-            // Of a text with an `@` the bridge says whom it names.
+            // Of a text with an `@` the node says whom it names.
             mentions: matches!(&amend.change, Change::Edit(text) if !mention::may_mention(text, ""))
                 .then(records::Mentions::default),
             change: Some(amend.change.into_record()),
@@ -245,7 +245,7 @@ impl Gateway {
             }
             _ => false,
         };
-        self.outgoing.push(Request::Send {
+        self.outgoing.push(ToNode::Send {
             connection: self.reference(connection),
             frame_id: id.map(Into::into),
             user_id: client.user_id,

@@ -18,7 +18,7 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const EARLY_BYTES_MAX: usize = 4 * 1024;
 /// Commands of one connection that wait for an answer at the most.
 pub(crate) const CONNECTION_COMMANDS_MAX: u16 = 2_048;
-/// Requests that wait for the bridge at the most, before commands are answered `unavailable`.
+/// Requests that wait for the node at the most, before commands are answered `unavailable`.
 pub(crate) const REQUESTS_WAITING_MAX: usize = 16_384;
 /// A refused hand-over is tried again after this long.
 pub(crate) const RETRY: Duration = Duration::from_millis(50);

@@ -17,7 +17,7 @@ use ringside_wire::records::Profile;
 pub(crate) enum Phase {
     /// Its request is not whole yet.
     Handshake(Box<RequestParser>),
-    /// The bridge is asked whether it may come in.
+    /// The node is asked whether it may come in.
     Admitting(Box<Admitting>),
     /// It is in.
     Open(Box<Open>),
@@ -25,7 +25,7 @@ pub(crate) enum Phase {
     Ended,
 }
 
-/// A good request that waits for the bridge's word.
+/// A good request that waits for the node's word.
 #[derive(Debug)]
 pub(crate) struct Admitting {
     pub(crate) claims: Claims,
@@ -56,7 +56,7 @@ pub(crate) struct Client {
     pub(crate) heartbeat: Heartbeat,
     /// Present while there is something to read.
     pub(crate) reader: Option<Box<Reader>>,
-    /// Commands that wait for the bridge's answer.
+    /// Commands that wait for the node's answer.
     pub(crate) commands: u16,
     /// Our close frame is sent, and the peer's awaited.
     pub(crate) ending: bool,

@@ -44,7 +44,7 @@ counters! {
     open,
     /// Gauge: channels with members here.
     channels,
-    /// Gauge: requests that the bridge has no room for yet.
+    /// Gauge: requests that the node has no room for yet.
     requests_waiting,
     /// Handshakes answered with 101.
     upgraded,
@@ -52,7 +52,7 @@ counters! {
     handshakes_evicted,
     /// Text messages received.
     frames_in,
-    /// Messages handed to the bridge.
+    /// Messages handed to the node.
     sends,
     /// Commands refused.
     errors,
@@ -60,7 +60,7 @@ counters! {
     rate_limited,
     /// Connections let go for sending on in spite of that.
     policy_closes,
-    /// Events taken from the bridge.
+    /// Events taken from the node.
     events,
     /// Frames queued for members: deliveries / events is the fan-out.
     deliveries,

@@ -1,12 +1,12 @@
-//! What the bridge tells: answers, events, pages, and ends.
+//! What the node tells: answers, events, pages, and ends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringside_clock::boot_time;
+use ringside_edge_protocol::{ChannelEvent, Subscription, ToShard};
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::cursor::{Cursor, Reading};
-use ringside_session::mail::{ChannelEvent, Delivery, Subscription};
 use ringside_types::{BootTime, ChannelId, CloseCode, ErrorCode, MessageId, SessionId, UserId};
 use ringside_wire::client_id;
 use ringside_wire::event::{Event, GoodbyeReason, Rejected};
@@ -21,52 +21,52 @@ use crate::handshake::Refused;
 use crate::syncing::reading_of;
 
 impl Gateway {
-    pub(crate) fn deliver(&mut self, io: &mut Io, delivery: Delivery) {
+    pub(crate) fn deliver(&mut self, io: &mut Io, delivery: ToShard) {
         let at = ConnectionId::from_u64;
         match delivery {
-            Delivery::Admitted { token, profile, budget, channels } => {
+            ToShard::Admitted { token, profile, budget, channels } => {
                 self.admitted(io, at(token), profile, budget, channels);
             }
-            Delivery::Refused { token, reason } => self.refused(io, at(token), reason),
-            Delivery::Answers(answers) => self.answers(io, answers),
-            Delivery::Events { valid_until, events } => self.events(io, valid_until, &events),
-            Delivery::Signals { valid_until, signals } if boot_time() < valid_until => {
+            ToShard::Refused { token, reason } => self.refused(io, at(token), reason),
+            ToShard::Answers(answers) => self.answers(io, answers),
+            ToShard::Events { valid_until, events } => self.events(io, valid_until, &events),
+            ToShard::Signals { valid_until, signals } if boot_time() < valid_until => {
                 self.signals(io, &signals);
             }
-            Delivery::Signals { .. } => self.fenced(io),
-            Delivery::Presence(seen) => self.presences(io, &seen),
-            Delivery::Probe(user_id) => self.probe(io, user_id),
-            Delivery::Attention { user_id, attention } => self.index.set_attention(user_id, attention),
-            Delivery::SignalRefused { token, frame_id, code, message } => {
+            ToShard::Signals { .. } => self.fenced(io),
+            ToShard::Presence(seen) => self.presences(io, &seen),
+            ToShard::Probe(user_id) => self.probe(io, user_id),
+            ToShard::Attention { user_id, attention } => self.index.set_attention(user_id, attention),
+            ToShard::SignalRefused { token, frame_id, code, message } => {
                 self.signal_refused(io, at(token), frame_id.as_deref(), code, message);
             }
-            Delivery::Live { channel_id, last } => {
+            ToShard::Live { channel_id, last } => {
                 if let Some(channel) = self.index.channel(channel_id) {
                     channel.last.get_or_insert(last);
                 }
             }
-            Delivery::Page { valid_until, page } if boot_time() < valid_until => self.page(io, &page),
-            Delivery::Page { .. } => self.fenced(io),
-            Delivery::Fenced => {
+            ToShard::Page { valid_until, page } if boot_time() < valid_until => self.page(io, &page),
+            ToShard::Page { .. } => self.fenced(io),
+            ToShard::Fenced => {
                 self.seat = None;
                 self.fenced(io);
             }
-            Delivery::PageRefused { token, channel_id, code } => {
+            ToShard::PageRefused { token, channel_id, code } => {
                 self.page_refused(io, at(token), channel_id, code);
             }
-            Delivery::Rejected { user_id, rejection } => self.rejected(io, user_id, &rejection),
-            Delivery::MemberAdded { user_id, subscription, from_id, change, membership } => {
+            ToShard::Rejected { user_id, rejection } => self.rejected(io, user_id, &rejection),
+            ToShard::MemberAdded { user_id, subscription, from_id, change, membership } => {
                 self.member_added(io, user_id, subscription, from_id, change, &membership);
             }
-            Delivery::MemberRemoved { user_id, channel_id } => self.member_removed(io, user_id, channel_id),
-            Delivery::Departed { users, channel_id, change, membership } => {
+            ToShard::MemberRemoved { user_id, channel_id } => self.member_removed(io, user_id, channel_id),
+            ToShard::Departed { users, channel_id, change, membership } => {
                 self.departed(io, &users, channel_id, change, &membership);
             }
-            Delivery::SessionEnded { user_id, session_id } => self.session_ended(io, user_id, session_id),
-            Delivery::Drain { window_ms } => self.drain(io, window_ms),
-            Delivery::Seated { slot, epoch } => self.seat = Some((slot, epoch)),
-            Delivery::Keys(verifier) => self.verifier = verifier,
-            Delivery::WallClock(_) => {}
+            ToShard::SessionEnded { user_id, session_id } => self.session_ended(io, user_id, session_id),
+            ToShard::Drain { window_ms } => self.drain(io, window_ms),
+            ToShard::Seated { slot, epoch } => self.seat = Some((slot, epoch)),
+            ToShard::Keys(verifier) => self.verifier = verifier,
+            ToShard::WallClock(_) => {}
         }
     }
 

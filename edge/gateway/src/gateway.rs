@@ -1,13 +1,13 @@
-//! A shard's handler: what the reactor tells, and what the bridge mails.
+//! A shard's handler: what the reactor tells, and what the node mails.
 
 mod handshakes;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ringside_edge_protocol::{ConnectionRef, ShardId, ToNode, ToShard};
 use ringside_reactor::{CloseReason, ConnectionId, Handler, Io, TimerKey};
 use ringside_session::heartbeat::Due;
-use ringside_session::mail::{ConnectionRef, Delivery, Request, ShardId};
 use ringside_session::token::Verifier;
 use ringside_types::{CloseCode, Epoch, Slot, UnixMillis, UserId};
 use ringside_websocket::handshake::RequestParser;
@@ -53,7 +53,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The gateway of one shard. `time` is the wall clock now; the bridge corrects it from then on.
+    /// The gateway of one shard. `time` is the wall clock now; the node corrects it from then on.
     pub fn new(
         config: Arc<Config>,
         shard: ShardId,
@@ -217,7 +217,7 @@ impl Gateway {
 }
 
 impl Handler for Gateway {
-    type Mail = Delivery;
+    type Mail = ToShard;
 
     fn opened(&mut self, io: &mut Io, connection: ConnectionId) {
         self.table.insert(connection, Phase::Handshake(Box::new(RequestParser::new())));
@@ -260,7 +260,7 @@ impl Handler for Gateway {
             Phase::Handshake(_) | Phase::Ended => return,
         }
         let connection = self.reference(connection);
-        self.outgoing.push(Request::Closed { connection });
+        self.outgoing.push(ToNode::Closed { connection });
     }
 
     fn timer(&mut self, io: &mut Io, timer: TimerKey) {
@@ -271,8 +271,8 @@ impl Handler for Gateway {
         }
     }
 
-    fn mail(&mut self, io: &mut Io, mail: Delivery) {
-        if let Delivery::WallClock(time) = mail {
+    fn mail(&mut self, io: &mut Io, mail: ToShard) {
+        if let ToShard::WallClock(time) = mail {
             self.time = time;
             self.time_read_at = Some(io.now());
         } else {

@@ -55,7 +55,7 @@ pub(crate) enum Refused {
     EarlyBytes,
 }
 
-/// A request that may be upgraded, once the bridge lets it in.
+/// A request that may be upgraded, once the node lets it in.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) claims: Claims,

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use ringside_edge_protocol::{Attention, Subscription};
 use ringside_reactor::ConnectionId;
 use ringside_session::cursor::Cursor;
-use ringside_session::mail::{Attention, Subscription};
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::records::Profile;
 use slab::Slab;

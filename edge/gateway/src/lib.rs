@@ -1,7 +1,7 @@
 //! Sockets, websocket and session put together; the shard's index of channels, and fan-out.
 //!
-//! [`Gateway`] is a reactor's handler: one per shard, no locks. It asks the bridge by [`HandOver`], and is told by
-//! mail. Everything that it knows of a channel it knows from the bridge, in the order of the chain.
+//! [`Gateway`] is a reactor's handler: one per shard, no locks. It asks the node by [`HandOver`], and is told by
+//! mail. Everything that it knows of a channel it knows from the node, in the order of the chain.
 
 mod admission;
 mod commands;

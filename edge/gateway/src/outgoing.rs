@@ -1,18 +1,18 @@
-//! Requests on their way to the bridge: gathered over a turn, handed over in one batch.
+//! Requests on their way to the node: gathered over a turn, handed over in one batch.
 
 use std::fmt;
 use std::sync::Arc;
 
-use ringside_session::mail::Request;
+use ringside_edge_protocol::ToNode;
 
 use crate::config::REQUESTS_WAITING_MAX;
 
-/// Hands a batch to the bridge, or gives it back where the bridge's queue is full. Never blocks.
-pub type HandOver = Arc<dyn Fn(Vec<Request>) -> Result<(), Vec<Request>> + Send + Sync>;
+/// Hands a batch to the node, or gives it back where the node's queue is full. Never blocks.
+pub type HandOver = Arc<dyn Fn(Vec<ToNode>) -> Result<(), Vec<ToNode>> + Send + Sync>;
 
 pub(crate) struct Outgoing {
     hand_over: HandOver,
-    waiting: Vec<Request>,
+    waiting: Vec<ToNode>,
 }
 
 impl Outgoing {
@@ -25,17 +25,17 @@ impl Outgoing {
         self.waiting.len() >= REQUESTS_WAITING_MAX
     }
 
-    /// Requests that the bridge has not taken yet.
+    /// Requests that the node has not taken yet.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Adds a request. Whoever can refuse asks [`is_full`](Self::is_full) first; an end of a connection can't.
-    pub(crate) fn push(&mut self, request: Request) {
+    pub(crate) fn push(&mut self, request: ToNode) {
         self.waiting.push(request);
     }
 
-    /// Hands over what was gathered; false: the bridge has no room, try again later.
+    /// Hands over what was gathered; false: the node has no room, try again later.
     pub(crate) fn flush(&mut self) -> bool {
         if self.waiting.is_empty() {
             return true;

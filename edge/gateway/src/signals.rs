@@ -1,12 +1,12 @@
-//! Receipts, typing and presence: handed to the bridge, and told to those whom they concern. They are outside the chain, so a connection that
+//! Receipts, typing and presence: handed to the node, and told to those whom they concern. They are outside the chain, so a connection that
 //! reads what it missed is told as well.
 
 mod notifications;
 
-use ringside_reactor::{ConnectionId, Io};
-use ringside_session::mail::{
-    PresenceRequest, PresenceSeen, PresenceWish, Request, Said, Signal, SignalRequest,
+use ringside_edge_protocol::{
+    PresenceRequest, PresenceSeen, PresenceWish, Said, Signal, SignalRequest, ToNode,
 };
+use ringside_reactor::{ConnectionId, Io};
 use ringside_types::{ChannelId, ErrorCode, UserId};
 use ringside_wire::event::Event;
 use ringside_wire::signals::{PresenceUpdated, Receipt, StatusUpdated, Typing, TypingUpdated};
@@ -55,7 +55,7 @@ impl Gateway {
         if self.is_too_busy(io, connection, id) {
             return;
         }
-        self.outgoing.push(Request::Signal(SignalRequest {
+        self.outgoing.push(ToNode::Signal(SignalRequest {
             connection: self.reference(connection),
             frame_id: id.map(Into::into),
             user_id: client.user_id,
@@ -76,7 +76,7 @@ impl Gateway {
         if self.is_too_busy(io, connection, id) {
             return;
         }
-        self.outgoing.push(Request::Presence(PresenceRequest {
+        self.outgoing.push(ToNode::Presence(PresenceRequest {
             connection: self.reference(connection),
             frame_id: id.map(Into::into),
             user_id: client.user_id,

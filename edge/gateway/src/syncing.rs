@@ -3,9 +3,9 @@
 use ringside_domain::rows::{ChangeRow, MessageRow};
 use ringside_domain::tally::Tally;
 use ringside_domain::{edited_message, effective_of, effective_of_change};
+use ringside_edge_protocol::{Page, ReadRequest, ToNode};
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::cursor::{Cursor, PageEnd, Reading};
-use ringside_session::mail::{Page, ReadRequest, Request};
 use ringside_session::reader::{Reader, Wish};
 use ringside_types::{ChannelId, CloseCode, ErrorCode, MessageId, UserId};
 use ringside_wire::InvalidRecord;
@@ -49,7 +49,7 @@ impl Gateway {
 
     /// The cursors of all channels of a sync stand at what the client has: from here on it gets pages of them, and no
     /// events.
-    /// A channel that the shard does not know the user in may be one that was made a moment ago: the bridge is asked.
+    /// A channel that the shard does not know the user in may be one that was made a moment ago: the node is asked.
     fn begin_sync(&mut self, connection: ConnectionId, user: UserId, reader: &mut Reader, mut wish: Wish) {
         wish.channels.sort_by_key(|asked| asked.channel_id);
         wish.channels.dedup_by_key(|asked| asked.channel_id);
@@ -84,7 +84,7 @@ impl Gateway {
                 reader.dropped(channel_id);
                 continue;
             };
-            self.outgoing.push(Request::Read(ReadRequest {
+            self.outgoing.push(ToNode::Read(ReadRequest {
                 connection: self.reference(connection),
                 user_id,
                 channel_id,

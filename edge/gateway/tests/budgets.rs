@@ -2,8 +2,8 @@
 
 mod support;
 
+use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, ToNode, ToShard};
 use ringside_reactor::Backend;
-use ringside_session::mail::{AdmitRefusal, ConnectionRef, Delivery, Request};
 use ringside_types::Limits;
 use serde_json::{Value, json};
 use support::{CHANNEL, Client, Stand, frame, live, read_to_end, say, token};
@@ -77,7 +77,7 @@ fn messages_cost_nothing_where_their_limit_is_off(backend: Backend) {
         let payload = json!({"channel_id": CHANNEL, "content": "hi", "content_type": "text"});
         let id = "6f9619ff-8b86-4011-b42d-00c04fc964ff";
         say(&mut client, &json!({"type": "message.send", "id": id, "payload": payload}));
-        assert!(matches!(stand.request(), Request::Send { .. }));
+        assert!(matches!(stand.request(), ToNode::Send { .. }));
     }
     say(&mut client, &json!({"type": "ping", "id": "affordable"}));
     assert_eq!(frame(&mut client)["type"], "pong");
@@ -146,7 +146,7 @@ fn who_has_used_it_up_is_told_at_the_handshake(backend: Backend) {
         .as_bytes(),
     );
     let (ConnectionRef { token, .. }, _) = stand.admit_request();
-    stand.post(Delivery::Refused { token, reason: AdmitRefusal::RateLimited { retry_after_ms: 6_001 } });
+    stand.post(ToShard::Refused { token, reason: AdmitRefusal::RateLimited { retry_after_ms: 6_001 } });
     let answer = read_to_end(stream);
     assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
     assert!(answer.to_lowercase().contains("retry-after: 7\r\n"), "{answer}");

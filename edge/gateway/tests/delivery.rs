@@ -5,8 +5,8 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ringside_edge_protocol::{Answer, ChannelEvent, Outcome, Subscription, ToNode, ToShard};
 use ringside_reactor::Backend;
-use ringside_session::mail::{Answer, ChannelEvent, Delivery, Outcome, Request, Subscription};
 use ringside_types::{ChannelId, ErrorCode, MessageId};
 use ringside_wire::records::{
     Amended, Edited, Effective, Member, Membership, MembershipKind, Reacted, amended, effective,
@@ -53,7 +53,7 @@ fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
         &mut client,
         &json!({"type": "message.send", "id": id, "payload": {"channel_id": CHANNEL, "content": "hi"}}),
     );
-    let Request::Send { frame_id, user_id, channel_id, record, known_member, taken_at, .. } = stand.request()
+    let ToNode::Send { frame_id, user_id, channel_id, record, known_member, taken_at, .. } = stand.request()
     else {
         panic!("not a send");
     };
@@ -71,7 +71,7 @@ fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
         |outcome| Answer { token: connection.token, frame_id: Some(id.clone().into()), outcome, taken_at };
     let refused =
         Outcome::Refused { code: ErrorCode::RateLimited, message: "Slow down.", retry_after_ms: Some(5) };
-    stand.post(Delivery::Answers(vec![answer(Outcome::Acknowledged), answer(refused)]));
+    stand.post(ToShard::Answers(vec![answer(Outcome::Acknowledged), answer(refused)]));
     let ack = frame(&mut client);
     assert_eq!((&ack["type"], &ack["id"]), (&json!("message.ack"), &json!(id)));
     let error = frame(&mut client);
@@ -137,7 +137,7 @@ fn a_sync_of_a_foreign_channel_is_refused_and_the_others_go_on(backend: Backend)
     sync(&mut client, &wish);
     let (first, second) = (stand.read_request(), stand.read_request());
     let (foreign, read) = if first.channel_id == OTHER { (first, second) } else { (second, first) };
-    let refused = Delivery::PageRefused {
+    let refused = ToShard::PageRefused {
         token: foreign.connection.token,
         channel_id: foreign.channel_id,
         code: ErrorCode::NotAMember,
@@ -157,7 +157,7 @@ fn a_sync_of_a_channel_made_a_moment_ago_waits_for_the_word_of_it(backend: Backe
     let (mut client, _) = stand.connect(2, &[]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": null}]));
     let read = stand.read_request();
-    stand.post(Delivery::MemberAdded {
+    stand.post(ToShard::MemberAdded {
         user_id: user(2),
         subscription: live(CHANNEL, 20),
         from_id: MessageId(20),
@@ -179,7 +179,7 @@ fn a_page_of_an_earlier_sync_is_dropped(backend: Backend) {
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
     let read = stand.read_request();
     // A page of something else that was asked for before.
-    let stale = ringside_session::mail::ReadRequest { after: MessageId(4), ..read };
+    let stale = ringside_edge_protocol::ReadRequest { after: MessageId(4), ..read };
     stand.page(page(stale, 5..7, 12, true));
     stand.page(page(read, 11..13, 12, false));
     let page = frame(&mut client);
@@ -201,7 +201,7 @@ fn membership(kind: MembershipKind, number: u128) -> Arc<Membership> {
 fn a_new_member_starts_where_the_membership_does(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut joiner, _) = stand.connect(2, &[]);
-    let added = |last| Delivery::MemberAdded {
+    let added = |last| ToShard::MemberAdded {
         user_id: user(2),
         subscription: Subscription { channel_id: CHANNEL, last, sees_above: MessageId::ZERO },
         from_id: MessageId(20),
@@ -213,7 +213,7 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
     assert_eq!((&told["type"], &told["payload"]["change"]), (&json!("channel.member_added"), &json!(3)));
     let read = stand.read_request();
     assert_eq!((read.after, read.after_change), (MessageId(20), Some(3)));
-    stand.post(Delivery::Live { channel_id: CHANNEL, last: MessageId(22) });
+    stand.post(ToShard::Live { channel_id: CHANNEL, last: MessageId(22) });
     stand.events(CHANNEL, &[23]);
     stand.page(page(read, 21..24, 23, false));
     assert_eq!(new_ids(&mut joiner, 3), [21, 22, 23], "what was before the join's answer is read");
@@ -222,7 +222,7 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
     assert_eq!(new_ids(&mut joiner, 1), [24], "a repeated word changes nothing");
     // Where the shard stands below the membership, what is above it comes live.
     let (mut late, _) = stand.connect(4, &[]);
-    stand.post(Delivery::MemberAdded {
+    stand.post(ToShard::MemberAdded {
         user_id: user(4),
         subscription: live(CHANNEL, 24),
         from_id: MessageId(25),
@@ -259,7 +259,7 @@ fn what_is_hidden_from_a_joiner_stays_so_when_it_changes(backend: Backend) {
         amend(24, 21, amended::Change::Pinned(true)),
         amend(25, 9, amended::Change::Deleted(true)),
     ];
-    stand.post(Delivery::Events { valid_until: deadline(), events: events.into() });
+    stand.post(ToShard::Events { valid_until: deadline(), events: events.into() });
     for change in [1, 2, 3, 4, 5] {
         let told = frame(&mut joiner);
         if change == 4 {
@@ -280,7 +280,7 @@ fn who_was_removed_gets_not_one_more_event(backend: Backend) {
     let (mut other, _) = stand.connect(1, &[live(CHANNEL, 10)]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "9"}]));
     let read = stand.read_request();
-    stand.post(Delivery::MemberRemoved { user_id: user(2), channel_id: CHANNEL });
+    stand.post(ToShard::MemberRemoved { user_id: user(2), channel_id: CHANNEL });
     stand.page(page(read, 10..11, 10, false));
     stand.events(CHANNEL, &[11]);
     let error = frame(&mut client);
@@ -293,7 +293,7 @@ fn who_was_removed_gets_not_one_more_event(backend: Backend) {
     );
     assert!(is_silent(&mut client));
     let membership = membership(MembershipKind::Removed, 2);
-    stand.post(Delivery::Departed { users: vec![user(2)], channel_id: CHANNEL, change: 7, membership });
+    stand.post(ToShard::Departed { users: vec![user(2)], channel_id: CHANNEL, change: 7, membership });
     let told = frame(&mut client);
     assert_eq!((&told["type"], &told["payload"]["change"]), (&json!("channel.member_removed"), &json!(7)));
     assert!(is_silent(&mut client));
@@ -307,20 +307,20 @@ fn one_of_each(stand: &Stand, channel_id: ChannelId, first: u64) {
         new.sender_id = user(2).as_bytes().to_vec().into();
     }
     let events = [event(first, first - 1), of_other].map(|effective| ChannelEvent { channel_id, effective });
-    stand.post(Delivery::Events { valid_until: deadline(), events: events.into() });
+    stand.post(ToShard::Events { valid_until: deadline(), events: events.into() });
 }
 
 fn who_was_removed_is_told_what_became_of_their_own(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10), live(OTHER, 10)]);
     let (mut other, _) = stand.connect(2, &[live(CHANNEL, 10), live(OTHER, 10)]);
-    stand.post(Delivery::MemberRemoved { user_id: user(1), channel_id: CHANNEL });
+    stand.post(ToShard::MemberRemoved { user_id: user(1), channel_id: CHANNEL });
     one_of_each(&stand, CHANNEL, 11);
     assert_eq!(new_ids(&mut client, 1), [11], "stored before the membership ended");
     assert!(is_silent(&mut client), "what others say is not theirs any more");
     assert_eq!(new_ids(&mut other, 2), [11, 12]);
     // A member again: from there on everything, and each once.
-    stand.post(Delivery::MemberAdded {
+    stand.post(ToShard::MemberAdded {
         user_id: user(1),
         subscription: live(CHANNEL, 12),
         from_id: MessageId(20),
@@ -335,7 +335,7 @@ fn who_was_removed_is_told_what_became_of_their_own(backend: Backend) {
     assert!(is_silent(&mut client));
     // Everybody goes, as when a channel is deleted.
     for number in [1, 2] {
-        stand.post(Delivery::MemberRemoved { user_id: user(number), channel_id: OTHER });
+        stand.post(ToShard::MemberRemoved { user_id: user(number), channel_id: OTHER });
     }
     one_of_each(&stand, OTHER, 11);
     assert_eq!(new_ids(&mut client, 1), [11]);
@@ -355,7 +355,7 @@ fn a_rejection_reaches_every_connection_of_the_sender(backend: Backend) {
         code: "not_a_member".into(),
         frame_id: String::new(),
     };
-    stand.post(Delivery::Rejected { user_id: user(1), rejection });
+    stand.post(ToShard::Rejected { user_id: user(1), rejection });
     for client in [&mut phone, &mut laptop] {
         let frame = frame(client);
         assert_eq!(
@@ -376,9 +376,9 @@ fn an_amendment_is_answered_and_rejected_by_the_name_that_it_had(backend: Backen
             said["id"] = id.into();
         }
         say(&mut client, &said);
-        let Request::Send { frame_id, record, taken_at, .. } = stand.request() else { panic!("not a send") };
+        let ToNode::Send { frame_id, record, taken_at, .. } = stand.request() else { panic!("not a send") };
         assert_eq!(frame_id.as_deref(), id);
-        stand.post(Delivery::Answers(vec![Answer {
+        stand.post(ToShard::Answers(vec![Answer {
             token: connection.token,
             frame_id,
             outcome: Outcome::Acknowledged,
@@ -396,7 +396,7 @@ fn an_amendment_is_answered_and_rejected_by_the_name_that_it_had(backend: Backen
             code: "not_found".into(),
             frame_id: amend.origin.expect("an origin").frame_id,
         };
-        stand.post(Delivery::Rejected { user_id: user(1), rejection });
+        stand.post(ToShard::Rejected { user_id: user(1), rejection });
         let rejected = frame(&mut client)["payload"]["client_id"].as_str().map(str::to_owned);
         assert!(rejected.is_some() && (named.is_none() || rejected.as_deref() == named), "{rejected:?}");
     }

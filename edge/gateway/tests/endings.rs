@@ -4,9 +4,9 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
+use ringside_edge_protocol::{ChannelEvent, ToNode, ToShard};
 use ringside_gateway::AUTH_REFUSAL_REASONS;
 use ringside_reactor::Backend;
-use ringside_session::mail::{ChannelEvent, Delivery, Request};
 use ringside_types::{ErrorCode, Limits};
 use serde_json::json;
 use support::{CHANNEL, Stand, ending, event, frame, live, say, session, token, user};
@@ -31,7 +31,7 @@ fn a_session_that_ended_is_silent_and_closed(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
     let (mut other, _) = stand.connect(2, &[live(CHANNEL, 10)]);
-    let ended = |of| Delivery::SessionEnded { user_id: user(1), session_id: Some(session(of)) };
+    let ended = |of| ToShard::SessionEnded { user_id: user(1), session_id: Some(session(of)) };
     stand.post(ended(7));
     assert!(support::is_silent(&mut client), "another session of the user");
     stand.post(ended(1));
@@ -45,31 +45,31 @@ fn a_late_delivery_fences_all(backend: Backend) {
     let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
     let events = [ChannelEvent { channel_id: CHANNEL, effective: event(11, 10) }];
     // A shard's turn goes by the time at which it began: this has passed for every turn.
-    stand.post(Delivery::Events { valid_until: support::over(), events: events.into() });
+    stand.post(ToShard::Events { valid_until: support::over(), events: events.into() });
     assert_eq!(ending(&mut client), ("draining".into(), 4212));
 }
 
 fn a_lost_slot_closes_all_and_new_ones_are_welcome_after(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut client, connection) = stand.connect(1, &[live(CHANNEL, 10)]);
-    stand.post(Delivery::Fenced);
+    stand.post(ToShard::Fenced);
     assert_eq!(ending(&mut client), ("draining".into(), 4212));
     drop(client);
-    assert!(matches!(stand.request(), Request::Closed { connection: gone } if gone == connection));
+    assert!(matches!(stand.request(), ToNode::Closed { connection: gone } if gone == connection));
     let (mut client, _) = stand.connect(1, &[]);
     let send = json!({"type": "message.send", "id": uuid::Uuid::nil(), "payload": {"channel_id": CHANNEL, "content": "x"}});
     say(&mut client, &send);
     assert_eq!(frame(&mut client)["payload"]["code"], "unavailable", "there is no slot to send from");
-    stand.post(Delivery::Seated { slot: ringside_types::Slot(3), epoch: ringside_types::Epoch(10) });
+    stand.post(ToShard::Seated { slot: ringside_types::Slot(3), epoch: ringside_types::Epoch(10) });
     assert!(support::is_silent(&mut client), "sockets come before mail in a turn");
     say(&mut client, &send);
-    assert!(matches!(stand.request(), Request::Send { .. }));
+    assert!(matches!(stand.request(), ToNode::Send { .. }));
 }
 
 fn a_drain_lets_everybody_go_and_refuses_who_comes(backend: Backend) {
     let stand = Stand::new(backend);
     let mut clients: Vec<_> = (1..=20).map(|number| stand.connect(number, &[]).0).collect();
-    stand.post(Delivery::Drain { window_ms: 1_000 });
+    stand.post(ToShard::Drain { window_ms: 1_000 });
     for client in &mut clients {
         assert_eq!(ending(client), ("draining".into(), 4212));
     }
@@ -118,7 +118,7 @@ fn a_silent_peer_is_cut_off_and_one_that_answers_is_not(backend: Backend) {
             other => panic!("{other:?}"),
         }
     }
-    assert!(matches!(stand.request(), Request::Closed { connection } if connection == gone));
+    assert!(matches!(stand.request(), ToNode::Closed { connection } if connection == gone));
     assert!(support::is_silent(&mut lives));
     drop(silent);
 }
@@ -128,11 +128,11 @@ fn who_does_not_answer_a_probe_is_cut_off(backend: Backend) {
     let (silent, gone) = stand.connect(1, &[]);
     let (mut lives, _) = stand.connect(1, &[]);
     let (other, _) = stand.connect(2, &[]);
-    stand.post(Delivery::Probe(user(1)));
+    stand.post(ToShard::Probe(user(1)));
     // Reading answers.
     assert!(matches!(lives.read(), Ok(Message::Ping(_))));
     lives.flush().expect("the pong is sent");
-    assert!(matches!(stand.request(), Request::Closed { connection } if connection == gone));
+    assert!(matches!(stand.request(), ToNode::Closed { connection } if connection == gone));
     assert!(support::is_silent(&mut lives), "one ping, and it is there still");
     drop((silent, other));
 }
@@ -145,7 +145,7 @@ fn a_page_that_can_not_be_had_sends_the_client_back(backend: Backend) {
         &json!({"type": "sync", "payload": {"channels": [{"channel_id": CHANNEL, "last_message_id": null}]}}),
     );
     stand.read_request();
-    stand.post(Delivery::PageRefused {
+    stand.post(ToShard::PageRefused {
         token: connection.token,
         channel_id: CHANNEL,
         code: ErrorCode::Unavailable,
@@ -180,7 +180,7 @@ fn a_reader_that_stalls_is_told_and_let_go(backend: Backend) {
     assert_eq!(reason, "slow_consumer");
     assert!(seen < id, "what was queued is gone, for a sync to bring");
     assert!(matches!(stalled.read(), Ok(Message::Close(Some(close))) if u16::from(close.code) == 4108));
-    assert!(matches!(stand.request(), Request::Closed { connection } if connection == gone));
+    assert!(matches!(stand.request(), ToNode::Closed { connection } if connection == gone));
 }
 
 fn the_peers_close_is_answered_with_its_code(backend: Backend) {
@@ -190,7 +190,7 @@ fn the_peers_close_is_answered_with_its_code(backend: Backend) {
         .close(Some(tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "bye".into() }))
         .expect("sent");
     assert!(matches!(client.read(), Ok(Message::Close(Some(close))) if u16::from(close.code) == 1000));
-    assert!(matches!(stand.request(), Request::Closed { .. }));
+    assert!(matches!(stand.request(), ToNode::Closed { .. }));
 }
 
 fn binary_messages_and_oversize_ones_close_with_their_code(backend: Backend) {
@@ -205,6 +205,6 @@ fn binary_messages_and_oversize_ones_close_with_their_code(backend: Backend) {
             "{answer:?}"
         );
         drop(client);
-        assert!(matches!(stand.request(), Request::Closed { .. }));
+        assert!(matches!(stand.request(), ToNode::Closed { .. }));
     }
 }

@@ -6,9 +6,9 @@ use std::io::{ErrorKind, Read as _};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ringside_edge_protocol::{AdmitRefusal, ToShard};
 use ringside_gateway::REFUSAL_REASONS;
 use ringside_reactor::Backend;
-use ringside_session::mail::{AdmitRefusal, Delivery};
 use ringside_session::token::Claims;
 use support::{CHANNEL, ORIGIN, Stand, frame, live, now, read_to_end, session, signed, token, user};
 
@@ -16,7 +16,7 @@ over_both_backends!(
     every_bad_request_gets_its_status,
     a_good_request_is_asked_for_and_upgraded,
     a_browser_brings_its_token_as_a_protocol,
-    the_bridge_may_refuse,
+    the_node_may_refuse,
     bytes_before_the_answer_wait_for_it,
     too_many_bytes_before_the_answer_end_it,
     who_goes_while_being_admitted_is_reported_gone,
@@ -126,7 +126,7 @@ fn a_browser_brings_its_token_as_a_protocol(backend: Backend) {
     assert!(head.contains("Sec-WebSocket-Protocol: ringside.v1\r\n"), "{head}");
 }
 
-fn the_bridge_may_refuse(backend: Backend) {
+fn the_node_may_refuse(backend: Backend) {
     let stand = Stand::new(backend);
     for (reason, wanted) in [
         (AdmitRefusal::TooManyConnections, "429"),
@@ -135,11 +135,11 @@ fn the_bridge_may_refuse(backend: Backend) {
     ] {
         let stream = stand.raw(request(&[&bearer(&token(1, 900))]).as_bytes());
         let (connection, _) = stand.admit_request();
-        stand.post(Delivery::Refused { token: connection.token, reason });
+        stand.post(ToShard::Refused { token: connection.token, reason });
         let answer = read_to_end(stream);
         assert_eq!(status(&answer), wanted, "{answer}");
         assert_eq!(answer.contains("Retry-After"), wanted != "401", "{answer}");
-        assert!(matches!(stand.request(), ringside_session::mail::Request::Closed { .. }));
+        assert!(matches!(stand.request(), ringside_edge_protocol::ToNode::Closed { .. }));
     }
 }
 
@@ -154,7 +154,7 @@ fn bytes_before_the_answer_wait_for_it(backend: Backend) {
     let (connection, _) = stand.admit_request();
     stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket");
     let early = std::io::Read::read(&mut stream, &mut [0; 1]);
-    assert!(early.is_err(), "nothing is answered before the bridge has spoken");
+    assert!(early.is_err(), "nothing is answered before the node has spoken");
     stream.set_read_timeout(Some(support::PATIENCE)).expect("a socket");
     stand.admit(connection, 1, &[]);
     let mut answer = Vec::new();
@@ -182,7 +182,7 @@ fn who_goes_while_being_admitted_is_reported_gone(backend: Backend) {
     let (connection, _) = stand.admit_request();
     drop(stream);
     match stand.request() {
-        ringside_session::mail::Request::Closed { connection: gone } => assert_eq!(gone, connection),
+        ringside_edge_protocol::ToNode::Closed { connection: gone } => assert_eq!(gone, connection),
         other => panic!("{other:?}"),
     }
     stand.admit(connection, 1, &[live(CHANNEL, 1)]);
@@ -201,7 +201,7 @@ fn one_more_than_the_edge_may_hold_is_told_so(backend: Backend) {
     // There is room again once it is gone.
     first.close(None).expect("it closes");
     while first.read().is_ok() {}
-    assert!(matches!(stand.request(), ringside_session::mail::Request::Closed { .. }));
+    assert!(matches!(stand.request(), ringside_edge_protocol::ToNode::Closed { .. }));
     stand.connect(2, &[]);
 }
 

@@ -1,9 +1,9 @@
-//! Receipts and typing: what the bridge is asked, and whom a shard tells.
+//! Receipts and typing: what the node is asked, and whom a shard tells.
 
 mod support;
 
+use ringside_edge_protocol::{Attention, PresenceSeen, PresenceWish, Said, Signal, ToNode, ToShard};
 use ringside_reactor::Backend;
-use ringside_session::mail::{Attention, Delivery, PresenceSeen, PresenceWish, Request, Said, Signal};
 use ringside_types::{ErrorCode, MessageId, UnixMillis, UserId};
 use ringside_wire::signals::PresenceStatus;
 use serde_json::json;
@@ -34,7 +34,7 @@ fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
     ];
     for (kind, payload, said, known_member) in asked {
         say(&mut client, &json!({"type": kind, "id": "x", "payload": payload}));
-        let Request::Signal(signal) = stand.request() else { panic!("not a signal") };
+        let ToNode::Signal(signal) = stand.request() else { panic!("not a signal") };
         assert_eq!(
             (signal.user_id, signal.said, signal.known_member),
             (user(1), said, known_member),
@@ -43,7 +43,7 @@ fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
         assert_eq!((signal.connection, signal.frame_id.as_deref()), (connection, Some("x")));
     }
     assert!(is_silent(&mut client), "a good one is not answered");
-    stand.post(Delivery::SignalRefused {
+    stand.post(ToShard::SignalRefused {
         token: connection.token,
         frame_id: Some("x".into()),
         code: ErrorCode::NotAMember,
@@ -57,7 +57,7 @@ fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
 }
 
 fn tell(stand: &Stand, signal: Signal) {
-    stand.post(Delivery::Signals { valid_until: deadline(), signals: [signal].into() });
+    stand.post(ToShard::Signals { valid_until: deadline(), signals: [signal].into() });
 }
 
 fn a_status_reaches_those_who_may_know(backend: Backend) {
@@ -117,7 +117,7 @@ fn signals_that_come_too_late_close_the_connections(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
     let signal = Signal::Typing { channel_id: CHANNEL, user_id: user(2), users: vec![user(2)] };
-    stand.post(Delivery::Signals { valid_until: support::over(), signals: [signal].into() });
+    stand.post(ToShard::Signals { valid_until: support::over(), signals: [signal].into() });
     assert_eq!(support::ending(&mut client), ("draining".into(), 4212));
 }
 
@@ -138,11 +138,11 @@ fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
     ];
     for (kind, payload, wish) in wishes {
         say(&mut client, &json!({"type": format!("presence.{kind}"), "id": "p", "payload": payload}));
-        let Request::Presence(asked) = stand.request() else { panic!("no wish about presence") };
+        let ToNode::Presence(asked) = stand.request() else { panic!("no wish about presence") };
         assert_eq!((asked.connection, asked.user_id, asked.wish), (connection, user(1), wish));
         assert_eq!(asked.frame_id.as_deref(), Some("p"));
     }
-    stand.post(Delivery::Presence(vec![PresenceSeen {
+    stand.post(ToShard::Presence(vec![PresenceSeen {
         token: connection.token,
         user_id: user(2),
         status: "dnd",
@@ -160,7 +160,7 @@ fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
 fn who_is_away_is_notified_but_of_nobody_whom_they_have_blocked(backend: Backend) {
     let stand = Stand::new(backend);
     let (mut client, _) = stand.connect(2, &[live(CHANNEL, 10)]);
-    let away = |blocked: Vec<UserId>| Delivery::Attention {
+    let away = |blocked: Vec<UserId>| ToShard::Attention {
         user_id: user(2),
         attention: Some(std::sync::Arc::new(Attention { blocked, ..Attention::default() })),
     };

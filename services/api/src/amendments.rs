@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ringside_ports::service::{Amendment, Caller, ListPart, MessageService as _, Sent};
+use ringside_application::service::{Amendment, Caller, ListPart, MessageService as _, Sent};
 use ringside_types::MessageId;
 use ringside_wire::amendment::{Change, EditPayload};
 use serde_json::{Value, json};

@@ -8,9 +8,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use ringside_application::service::UserService as _;
+use ringside_application::service::refusal::reason;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
-use ringside_ports::service::UserService as _;
-use ringside_ports::service::refusal::reason;
 
 use crate::client::Address;
 use crate::problem::Problem;

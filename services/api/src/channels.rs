@@ -8,11 +8,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use ringside_ports::channels::ChannelKind;
-use ringside_ports::presence::Account;
-use ringside_ports::service::{
+use ringside_application::service::{
     Caller, ChannelService as _, ChannelWish, FieldError, ListPart, MessageService as _, ServiceError,
 };
+use ringside_ports::channels::ChannelKind;
+use ringside_ports::presence::Account;
 use ringside_types::{ChannelId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use ringside_ports::service::{Caller, HistoryRange, MessageService as _, Outgoing, Sent};
+use ringside_application::service::{Caller, HistoryRange, MessageService as _, Outgoing, Sent};
 use ringside_types::{ChannelId, ClientId, MessageId};
 use ringside_wire::command::SendPayload;
 use ringside_wire::message::ContentType;

@@ -7,7 +7,7 @@ pub(crate) mod relations;
 pub(crate) mod sessions;
 pub(crate) mod show;
 
-use ringside_ports::service::ListPart;
+use ringside_application::service::ListPart;
 use serde::Deserialize;
 
 use crate::client::list_limit;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use ringside_ports::service::Caller;
-use ringside_ports::service::presence::{PresenceService as _, ReceiptService as _, ReceiptView};
-use ringside_ports::watching::PresenceView;
+use ringside_application::presence_view::PresenceView;
+use ringside_application::service::Caller;
+use ringside_application::service::presence::{PresenceService as _, ReceiptService as _, ReceiptView};
 use ringside_types::UserId;
 use ringside_types::limits::LIST_MAX;
 use serde::Deserialize;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ringside_ports::service::{FieldError, ServiceError};
+use ringside_application::service::{FieldError, ServiceError};
 use ringside_wire::command::Refused;
 use serde_json::{Value, json};
 

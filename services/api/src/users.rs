@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use ringside_ports::service::{Credentials, Registration, SignedIn, UserService as _};
+use ringside_application::service::{Credentials, Registration, SignedIn, UserService as _};
 use serde::Deserialize;
 use serde_json::Value;
 

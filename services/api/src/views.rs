@@ -1,13 +1,13 @@
 //! What clients see of users, channels, members and messages.
 
+use ringside_application::service::{
+    ChannelService as _, MessageService as _, ServiceError, SignedIn, UserService,
+};
 use ringside_clock::now;
 use ringside_domain::rows::MessageRow;
 use ringside_domain::tally::Tally;
 use ringside_ports::accounts::User;
 use ringside_ports::channels::{Channel, ChannelKind, ChannelSettings, Member};
-use ringside_ports::service::{
-    ChannelService as _, MessageService as _, ServiceError, SignedIn, UserService,
-};
 use ringside_types::{ChannelId, MessageId, UnixMillis, UserId};
 use ringside_wire::event::SettingsView;
 use ringside_wire::message::{Message, MessageReaction, Sender, metadata};

@@ -2,17 +2,17 @@
 //!
 //! Every change is written to the Directory, taken to the log by the relay, and only then answered.
 
+use ringside_application::authorize::channel_access;
+use ringside_application::presence_view::announce;
+use ringside_application::service::{
+    ChannelService, ChannelWish, FieldError, ListPart, Listed, MyChannel, ServiceError,
+};
 use ringside_clock::now;
 use ringside_ports::channels::invitations::{ChannelInvitation, ChannelInvitations, Invited};
 use ringside_ports::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelPatch, Created, ListRange, Member, Personal, Role,
 };
 use ringside_ports::people::relations::Relations;
-use ringside_ports::service::{
-    ChannelService, ChannelWish, FieldError, ListPart, Listed, MyChannel, ServiceError,
-};
-use ringside_ports::standing::standing;
-use ringside_ports::watching::announce;
 use ringside_ports::{Accounts, Channels, Log};
 use ringside_types::authorization::Operation;
 use ringside_types::limits::LIST_MAX;
@@ -49,7 +49,7 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
         id: ChannelId,
         operation: Operation,
     ) -> Result<(Channel, Option<Member>), ServiceError> {
-        standing(&self.directory, caller, id, operation).await
+        channel_access(&self.directory, caller, id, operation).await
     }
 
     /// Makes a change, and waits until it is in the log, and with it all that it was decided by: a refusal too is
@@ -67,8 +67,8 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
 
     /// Refuses users that there are not.
     async fn known(&self, caller: UserId, field: &'static str, users: &[UserId]) -> Result<(), ServiceError> {
-        let standings = self.directory.standings(caller, users).await?;
-        let unknown = users.iter().zip(&standings).filter(|(_, standing)| standing.is_none());
+        let relationships = self.directory.relationships(caller, users).await?;
+        let unknown = users.iter().zip(&relationships).filter(|(_, relationship)| relationship.is_none());
         let named: Vec<String> = unknown.take(UNKNOWN_NAMED_MAX).map(|(user, _)| user.to_string()).collect();
         if named.is_empty() {
             return Ok(());

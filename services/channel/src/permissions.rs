@@ -1,8 +1,8 @@
 //! What a refusal says. Who may do what is [`ringside_types::authorization`]'s to say.
 
+use ringside_application::authorize;
+use ringside_application::service::ServiceError;
 use ringside_ports::channels::{ChangeRefused, ChannelKind};
-use ringside_ports::service::ServiceError;
-use ringside_ports::standing;
 
 fn forbidden(sentence: &str) -> ServiceError {
     ServiceError::Forbidden(sentence.into())
@@ -11,7 +11,7 @@ fn forbidden(sentence: &str) -> ServiceError {
 /// A refusal as callers are told.
 pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
     match refusal {
-        ChangeRefused::NotAllowed(operation, refusal) => standing::refused(operation, refusal),
+        ChangeRefused::NotAllowed(operation, refusal) => authorize::refused(operation, refusal),
         ChangeRefused::NoSuchMember => {
             ServiceError::NotFound("There is no such member in this channel.".into())
         }

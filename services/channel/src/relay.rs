@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringside_application::service::ServiceError;
 use ringside_ports::channels::OutboxRow;
 use ringside_ports::log::Append;
-use ringside_ports::service::ServiceError;
 use ringside_ports::{Channels, EngineError, Log};
 use ringside_types::{ChannelId, PartitionId, Topic, partition_of};
 use ringside_wire::InvalidRecord;

@@ -1,7 +1,7 @@
 //! What a new channel must look like.
 
+use ringside_application::service::{ChannelWish, FieldError, ServiceError};
 use ringside_ports::channels::{Channel, ChannelKind, ChannelPatch, NewChannel, Role};
-use ringside_ports::service::{ChannelWish, FieldError, ServiceError};
 use ringside_types::limits::{
     CHANNEL_CREATE_MEMBERS_MAX, CHANNEL_DESCRIPTION_BYTES_MAX, CHANNEL_NAME_BYTES_MAX,
     CHANNEL_TOPIC_BYTES_MAX, SLOW_MODE_S_MAX,

@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
+use ringside_application::service::{ChannelService as _, ChannelWish, ListPart, ServiceError};
 use ringside_ports::channels::{ChannelKind, Role};
-use ringside_ports::service::{ChannelService as _, ChannelWish, ListPart, ServiceError};
 use ringside_types::ChannelId;
 use ringside_wire::records::MembershipKind;
 use support::{Scene, soon, user, users, wish};

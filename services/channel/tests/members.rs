@@ -2,10 +2,10 @@
 
 mod support;
 
+use ringside_application::service::{ChannelService as _, ListPart, ServiceError};
 use ringside_channel::ADD_MEMBERS_MAX;
 use ringside_ports::Channels as _;
 use ringside_ports::channels::{Channel, ChannelKind, NewChannel, Role};
-use ringside_ports::service::{ChannelService as _, ListPart, ServiceError};
 use ringside_types::{ChannelId, UnixMillis};
 use ringside_wire::records::MembershipKind;
 use support::{Running, Scene, user, users, wish};

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ringside_application::service::{ChannelService as _, ServiceError};
 use ringside_channel::{DAMAGED_ROWS_MAX, PUBLISH_TIMEOUT, ROWS_MAX, Relay};
 use ringside_ports::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelKind, Created, ListRange, Member, NewChannel, OutboxRow,
     Role,
 };
-use ringside_ports::service::{ChannelService as _, ServiceError};
 use ringside_ports::{Channels, EngineError};
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, UnixMillis, UserId};

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
+use ringside_application::service::ServiceError;
 use ringside_clock::now;
 use ringside_ports::people::profiles::{Profile, ServerRole};
 use ringside_ports::people::sessions::Session;
-use ringside_ports::service::ServiceError;
 use ringside_user::{KeysError, SigningKeys, Users};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};

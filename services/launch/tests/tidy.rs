@@ -13,12 +13,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("1", &["core/clock", "core/websocket", "core/wire"]),
     ("2", &["core/domain"]),
     ("3", &["core/session", "core/ports", "edge/uring"]),
-    ("4", &["core/adapters/embedded", "core/adapters/sql", "edge/reactor"]),
+    (
+        "4",
+        &["core/application", "core/adapters/embedded", "core/adapters/sql", "edge/reactor", "edge/protocol"],
+    ),
     (
         "5",
         &[
             "edge/gateway",
-            "edge/bridge",
+            "edge/node",
             "services/message",
             "services/user",
             "services/channel",

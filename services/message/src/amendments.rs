@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use ringside_application::mentions::in_text;
+use ringside_application::reading;
+use ringside_application::service::{Amendment, FieldError, Sent, ServiceError};
 use ringside_domain::rows::{Key, MessageRow, Wanted};
-use ringside_ports::mentions::in_text;
-use ringside_ports::reading;
-use ringside_ports::service::{Amendment, FieldError, Sent, ServiceError};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_types::limits::{MESSAGE_EMOJI_MAX, PINS_MAX};
 use ringside_types::{MessageId, UserId};

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use ringside_application::mentions::with_mentions;
+use ringside_application::reading;
+use ringside_application::service::{
+    Amendment, ChannelSummary, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
+};
 use ringside_clock::now;
 use ringside_domain::rows::{HeadRow, Key, MessageRow, ReadRow, Wanted};
 use ringside_domain::tally::Tally;
 use ringside_ports::log::Append;
-use ringside_ports::mentions::with_mentions;
 use ringside_ports::presence::{Account, Charge, JointVerdict, Rate};
-use ringside_ports::reading;
-use ringside_ports::service::{
-    Amendment, ChannelSummary, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
-};
 use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};

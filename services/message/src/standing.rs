@@ -1,11 +1,11 @@
 //! What a caller is in a channel, and what they may do there, by the one table.
 
+use ringside_application::service::ServiceError;
+use ringside_application::{authorize, reading};
 use ringside_domain::rows::MessageRow;
 use ringside_ports::channels::{Channel, Member, Role};
 use ringside_ports::presence::{Account, Charge};
-use ringside_ports::service::ServiceError;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
-use ringside_ports::{reading, standing};
 use ringside_types::authorization::{Operation, allowed};
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::amendment::Change;
@@ -23,7 +23,7 @@ impl Standing {
     pub(crate) fn may(&self, operation: Operation) -> Result<(), ServiceError> {
         let operation = operation.within(self.channel.is_closed);
         allowed(operation, self.channel.kind, Some(self.member.role))
-            .map_err(|refusal| standing::refused(operation, refusal))
+            .map_err(|refusal| authorize::refused(operation, refusal))
     }
 
     /// Whether they may change this message so.
@@ -41,7 +41,7 @@ where
 {
     /// The caller in a channel. Whether there is no such channel or they may not know of it is one answer.
     pub(crate) async fn standing(&self, caller: UserId, id: ChannelId) -> Result<Standing, ServiceError> {
-        let reading = standing::standing(&self.directory, caller, id, Operation::ReadMessages);
+        let reading = authorize::channel_access(&self.directory, caller, id, Operation::ReadMessages);
         let (channel, member) = reading.await?;
         Ok(Standing { channel, member: member.ok_or(ServiceError::NotAMember)? })
     }

@@ -1,10 +1,10 @@
 //! The service's contract: what each member has received and read.
 
+use ringside_application::authorize::channel_access;
+use ringside_application::service::presence::{ReceiptService, ReceiptView};
+use ringside_application::service::{ListPart, Listed, ServiceError};
 use ringside_domain::rows::Wanted;
 use ringside_ports::people::relations::Relations;
-use ringside_ports::service::presence::{ReceiptService, ReceiptView};
-use ringside_ports::service::{ListPart, Listed, ServiceError};
-use ringside_ports::standing::standing;
 use ringside_ports::{Channels, MessageStore};
 use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, MessageId, UserId};
@@ -30,7 +30,7 @@ impl<S: MessageStore, D: Channels + Relations> ReceiptService for Receipts<S, D>
         channel: ChannelId,
         part: ListPart,
     ) -> Result<Listed<ReceiptView>, ServiceError> {
-        standing(&self.directory, caller, channel, Operation::ListMembers).await?;
+        channel_access(&self.directory, caller, channel, Operation::ListMembers).await?;
         let after = part.cursor.as_deref().map(str::parse::<UserId>).transpose();
         let after =
             after.map_err(|_| ServiceError::BadRequest("`cursor` is not from a former answer.".into()))?;
@@ -41,11 +41,12 @@ impl<S: MessageStore, D: Channels + Relations> ReceiptService for Receipts<S, D>
         let next_cursor = users.last().filter(|_| has_more).map(ToString::to_string);
         let reads = users.iter().map(|user| (*user, channel)).collect();
         let loaded = self.store.load(&Wanted { reads, ..Wanted::default() }).await?;
-        let standings = self.directory.standings(caller, &users).await?;
+        let relationships = self.directory.relationships(caller, &users).await?;
         let mut items = Vec::with_capacity(users.len());
-        for (user_id, standing) in users.into_iter().zip(standings) {
+        for (user_id, relationship) in users.into_iter().zip(relationships) {
             // Somebody who lets nobody see is listed like somebody who has read nothing.
-            let sees = user_id == caller || standing.is_some_and(|standing| standing.sees_receipts());
+            let sees =
+                user_id == caller || relationship.is_some_and(|relationship| relationship.sees_receipts());
             let read = loaded.reads.iter().find(|row| sees && row.user_id == user_id);
             let delivered = loaded.delivered.iter().find(|row| sees && row.user_id == user_id);
             let last_read_id = read.map_or(MessageId::ZERO, |row| row.last_read_id);

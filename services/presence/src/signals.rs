@@ -189,12 +189,13 @@ impl<L: Log, S: MessageStore, D: Channels + Relations> Consumer<L, S, D> {
         }
         let mut asked: Vec<UserId> = members.iter().copied().filter(|member| *member != user).collect();
         asked.push(user);
-        let mut standings = self.directory.standings(user, &asked).await?;
-        let Some(privacy) = standings.pop().flatten().map(|own| own.privacy) else { return Ok(None) };
+        let mut relationships = self.directory.relationships(user, &asked).await?;
+        let Some(privacy) = relationships.pop().flatten().map(|own| own.privacy) else { return Ok(None) };
         asked.pop();
-        let hidden = asked.into_iter().zip(standings).filter(|(_, standing)| {
-            standing
-                .is_none_or(|standing| standing.is_apart() || !privacy.receipts.admits(standing.is_contact))
+        let hidden = asked.into_iter().zip(relationships).filter(|(_, relationship)| {
+            relationship.is_none_or(|relationship| {
+                relationship.is_apart() || !privacy.receipts.admits(relationship.is_contact)
+            })
         });
         Ok(Some(hidden.map(|(member, _)| member).collect()))
     }

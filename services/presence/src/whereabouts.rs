@@ -1,12 +1,12 @@
 //! The service's contract: who is there.
 
+use ringside_application::presence_view::{self, PresenceView};
+use ringside_application::service::ServiceError;
+use ringside_application::service::presence::PresenceService;
 use ringside_clock::now;
 use ringside_ports::Presence;
 use ringside_ports::people::profiles::Profiles;
 use ringside_ports::people::relations::Relations;
-use ringside_ports::service::ServiceError;
-use ringside_ports::service::presence::PresenceService;
-use ringside_ports::watching::{self, PresenceView};
 use ringside_types::UserId;
 
 /// Presence over its engine and a Directory.
@@ -25,6 +25,6 @@ impl<P: Presence, D: Profiles + Relations> Whereabouts<P, D> {
 
 impl<P: Presence, D: Profiles + Relations> PresenceService for Whereabouts<P, D> {
     async fn presence(&self, caller: UserId, users: &[UserId]) -> Result<Vec<PresenceView>, ServiceError> {
-        Ok(watching::seen_by(&self.presence, &self.directory, caller, users, now()).await?)
+        Ok(presence_view::seen_by(&self.presence, &self.directory, caller, users, now()).await?)
     }
 }

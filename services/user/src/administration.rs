@@ -1,12 +1,12 @@
 //! What the operator does at the command line: accounts, roles, invitations, passwords, sessions.
 
+use ringside_application::service::{Registration, ServiceError};
 use ringside_clock::now;
 use ringside_ports::accounts::{NewUser, User};
 use ringside_ports::people::invitations::Invitation;
 use ringside_ports::people::profiles::{Profile, ServerRole};
 use ringside_ports::people::sessions::{PasswordChange, Session, Which};
 use ringside_ports::people::{After, People};
-use ringside_ports::service::{Registration, ServiceError};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! Parts of lists: a cursor is the key that ended the part before.
 
-use ringside_ports::service::{ListPart, Listed, ServiceError};
+use ringside_application::service::{ListPart, Listed, ServiceError};
 use ringside_types::limits::LIST_MAX;
 
 pub(crate) fn limit(part: &ListPart) -> usize {

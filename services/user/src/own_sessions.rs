@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
+use ringside_application::service::people::SessionService;
+use ringside_application::service::{Caller, FieldError, ListPart, Listed, ServiceError};
 use ringside_clock::now;
 use ringside_ports::people::sessions::{PasswordChange, Session, Which};
 use ringside_ports::people::{After, People};
-use ringside_ports::service::people::SessionService;
-use ringside_ports::service::{Caller, FieldError, ListPart, Listed, ServiceError};
 use ringside_ports::{Log, Presence};
 use ringside_types::{SessionId, UserId};
 

@@ -10,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
+use ringside_application::service::ServiceError;
 use ringside_ports::presence::network;
-use ringside_ports::service::ServiceError;
 use ringside_types::text::composed;
 use tokio::sync::Semaphore;
 

@@ -4,14 +4,14 @@ mod settings;
 
 pub use settings::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 
+use ringside_application::service::people::{ProfilePatch, ProfileService, Seen};
+use ringside_application::service::{FieldError, ListPart, Listed, ServiceError};
 use ringside_clock::now;
 use ringside_ports::people::profiles::{
     AuditEntry, Changed, Found, Profile, ProfileChange, SearchFor, SettingsSwap,
 };
-use ringside_ports::people::relations::Standing;
+use ringside_ports::people::relations::Relationship;
 use ringside_ports::people::{After, People};
-use ringside_ports::service::people::{ProfilePatch, ProfileService, Seen};
-use ringside_ports::service::{FieldError, ListPart, Listed, ServiceError};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 use ringside_types::limits::STATUS_MESSAGE_CHARS_MAX;
@@ -120,15 +120,16 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     /// In the order given.
     async fn as_seen(&self, viewer: UserId, profiles: Vec<Profile>) -> Result<Vec<Seen>, ServiceError> {
         let ids: Vec<UserId> = profiles.iter().map(|profile| profile.user.id).collect();
-        let standings = self.directory().standings(viewer, &ids).await?;
-        let seen = profiles.into_iter().zip(standings).map(|(profile, standing)| {
+        let relationships = self.directory().relationships(viewer, &ids).await?;
+        let seen = profiles.into_iter().zip(relationships).map(|(profile, relationship)| {
             let own = profile.user.id == viewer;
-            let sees = |may: fn(&Standing) -> bool| standing.as_ref().is_some_and(|one| own || may(one));
+            let sees =
+                |may: fn(&Relationship) -> bool| relationship.as_ref().is_some_and(|one| own || may(one));
             let mut profile = as_of_now(profile);
-            if !sees(Standing::sees_status_message) {
+            if !sees(Relationship::sees_status_message) {
                 (profile.status_message, profile.status_expires_at) = (String::new(), None);
             }
-            Seen { profile, sees_email: sees(Standing::sees_email) }
+            Seen { profile, sees_email: sees(Relationship::sees_email) }
         });
         Ok(seen.collect())
     }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ringside_ports::service::refusal::Refusal;
+use ringside_application::service::refusal::Refusal;
 use sha2::{Digest as _, Sha256};
 
 const TOKEN_BYTES: usize = 32;

@@ -1,6 +1,6 @@
 //! What a new account must look like.
 
-use ringside_ports::service::{FieldError, Registration, ServiceError};
+use ringside_application::service::{FieldError, Registration, ServiceError};
 use ringside_wire::mention::EVERYONE;
 
 use crate::password::PASSWORD_BYTES_MAX;

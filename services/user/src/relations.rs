@@ -1,10 +1,10 @@
 //! Contacts and blocks. Answers don't tell who has blocked whom.
 
+use ringside_application::service::people::RelationService;
+use ringside_application::service::{ListPart, Listed, ServiceError};
 use ringside_clock::now;
 use ringside_ports::people::relations::{Block, Contact, ContactState, Requested};
 use ringside_ports::people::{After, People};
-use ringside_ports::service::people::RelationService;
-use ringside_ports::service::{ListPart, Listed, ServiceError};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 

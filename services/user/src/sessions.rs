@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
+use ringside_application::service::refusal::reason;
+use ringside_application::service::{ServiceError, SignedIn};
 use ringside_clock::now;
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, User};
 use ringside_ports::log::Append;
 use ringside_ports::people::sessions::Which;
-use ringside_ports::service::refusal::reason;
-use ringside_ports::service::{ServiceError, SignedIn};
 use ringside_ports::{Log, People, Presence};
 use ringside_types::limits::{ACCESS_TOKEN_LIFE_S, REFRESH_TOKEN_LIFE_S};
 use ringside_types::{PartitionId, SessionId, Topic, UnixMillis, UserId};

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use ringside_application::service::ServiceError;
 use ringside_ports::Presence;
 use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
-use ringside_ports::service::ServiceError;
 use ringside_types::text::folded;
 use ringside_types::{Limits, UserId};
 use uuid::Uuid;

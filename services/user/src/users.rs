@@ -5,14 +5,14 @@ mod known_addresses;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ringside_application::presence_view::announce;
+use ringside_application::service::refusal::{Refusal, reason};
+use ringside_application::service::{
+    Caller, Credentials, FieldError, Registration, ServiceError, SignedIn, UserService,
+};
 use ringside_clock::now;
 use ringside_ports::accounts::{NewUser, Taken, User};
 use ringside_ports::people::invitations::Admitted;
-use ringside_ports::service::refusal::{Refusal, reason};
-use ringside_ports::service::{
-    Caller, Credentials, FieldError, Registration, ServiceError, SignedIn, UserService,
-};
-use ringside_ports::watching::announce;
 use ringside_ports::{Log, People, Presence};
 use ringside_session::token::TokenError;
 use ringside_types::limits::RETRY_WITHIN_MS;

@@ -2,9 +2,9 @@
 
 mod support;
 
-use ringside_ports::service::UserService as _;
-use ringside_ports::service::people::{ProfileService as _, SessionService as _};
-use ringside_ports::service::{ListPart, ServiceError};
+use ringside_application::service::UserService as _;
+use ringside_application::service::people::{ProfileService as _, SessionService as _};
+use ringside_application::service::{ListPart, ServiceError};
 use ringside_types::{Limits, SessionId};
 use support::{ADDRESS, PASSWORD, Scene, credentials, is_unauthorized, registered};
 use tokio::task::JoinSet;

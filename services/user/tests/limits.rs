@@ -2,9 +2,9 @@
 
 mod support;
 
+use ringside_application::service::people::SessionService as _;
+use ringside_application::service::{Credentials, ServiceError, UserService as _};
 use ringside_ports::presence::{Charge, Connection, JointVerdict, Status, Verdict};
-use ringside_ports::service::people::SessionService as _;
-use ringside_ports::service::{Credentials, ServiceError, UserService as _};
 use ringside_ports::{EngineError, Presence};
 use ringside_types::{Epoch, Limits, Slot, UserId};
 use support::{ADDRESS, PASSWORD, Scene, credentials, is_unauthorized, registered, registration};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use ringside_application::service::{ServiceError, UserService as _};
 use ringside_embedded::EmbeddedLog;
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
-use ringside_ports::service::{ServiceError, UserService as _};
 use ringside_ports::{EngineError, Log};
 use ringside_types::{Limits, Offset, PartitionId, Topic, UnixMillis};
 use support::{Scene, is_unauthorized, registered};

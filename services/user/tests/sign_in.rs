@@ -4,8 +4,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use ringside_application::service::{Registration, ServiceError, UserService as _};
 use ringside_ports::Accounts as _;
-use ringside_ports::service::{Registration, ServiceError, UserService as _};
 use ringside_types::limits::ACCESS_TOKEN_LIFE_S;
 use ringside_types::{SessionId, UserId};
 use support::{PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
@@ -108,7 +108,7 @@ async fn fields_that_are_not_valid_are_named() {
     let fields: Vec<_> = fields.iter().map(|field| field.field).collect();
     assert_eq!(fields, ["email", "username", "password", "display_name"]);
     let device = credentials("ada", PASSWORD);
-    let device = ringside_ports::service::Credentials { device: "x".repeat(101), ..device };
+    let device = ringside_application::service::Credentials { device: "x".repeat(101), ..device };
     assert!(matches!(users.login(device).await, Err(ServiceError::Invalid(_))));
 }
 

@@ -191,7 +191,7 @@ fn a_folder_that_is_a_file_is_named() {
 
 #[tokio::test]
 async fn sessions_live_on_over_a_restart_of_the_service() {
-    use ringside_ports::service::UserService as _;
+    use ringside_application::service::UserService as _;
     let scene = support::Scene::new().await;
     let made = support::registered(&scene.users(), "ada").await;
     let caller = scene.users().verify(&made.access_token).await.expect("good");

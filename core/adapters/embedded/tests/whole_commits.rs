@@ -5,10 +5,11 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use ringside_application::reading;
 use ringside_domain::rows::{HeadRow, MessageRow, Progress, Rows, Stamp};
+use ringside_ports::Committer;
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::store::{MessageRange, Order};
-use ringside_ports::{Committer, reading};
 use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, UserId};
 use ringside_wire::message::ContentType;
 use support::Folders;

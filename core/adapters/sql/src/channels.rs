@@ -21,7 +21,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use crate::accounts::BOUND_MAX;
 use crate::directory::{Directory, failed};
-use crate::people::standings;
+use crate::people::relationships;
 use crate::rows;
 
 /// A member's row is confirmed once the outbox row of the version that made it is gone.
@@ -161,14 +161,15 @@ impl Channels for Directory {
 async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<Created, EngineError> {
     let channel = &new.channel;
     let others = new.members.iter().map(|(user, _)| *user).filter(|user| *user != channel.creator_id);
-    let standings = standings(connection, channel.creator_id, &others.collect::<Vec<_>>()).await?;
-    let may_come =
-        standings.iter().all(|one| one.is_some_and(|standing| standing.may_bring_into(channel.kind)));
+    let relationships = relationships(connection, channel.creator_id, &others.collect::<Vec<_>>()).await?;
+    let may_come = relationships
+        .iter()
+        .all(|one| one.is_some_and(|relationship| relationship.may_bring_into(channel.kind)));
     if let (ChannelKind::Dm, [(one, _), (other, _)]) = (channel.kind, &new.members[..])
         && let Some(dm) = personal::dm_of(connection, *one, *other).await?
     {
         // An account that is erased is no reason to lose what was said with it.
-        let is_erased = standings.contains(&None);
+        let is_erased = relationships.contains(&None);
         return Ok(if may_come || is_erased { Created::Existing(dm) } else { Created::Refused });
     }
     if !may_come {

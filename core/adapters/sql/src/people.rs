@@ -8,7 +8,7 @@ mod relations;
 mod search;
 mod sessions;
 
-pub(crate) use relations::standings;
+pub(crate) use relations::relationships;
 
 use ringside_ports::EngineError;
 use ringside_types::{UnixMillis, UserId};

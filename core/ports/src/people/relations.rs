@@ -73,7 +73,7 @@ pub struct Block {
 
 /// Where one user stands with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Relationship {
     /// They are contacts: requested and accepted.
     pub is_contact: bool,
     /// The viewer has blocked the other.
@@ -86,7 +86,7 @@ pub struct Standing {
     pub privacy: Privacy,
 }
 
-impl Standing {
+impl Relationship {
     /// A block stands between the two, whoever set it. Don't tell them who.
     pub const fn is_apart(&self) -> bool {
         self.blocks || self.is_blocked
@@ -187,9 +187,9 @@ pub trait Relations: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Block>, EngineError>> + Send;
 
     /// Where a viewer stands with each of these, in the order asked; `None`: there is no such account, or it is erased.
-    fn standings(
+    fn relationships(
         &self,
         viewer: UserId,
         others: &[UserId],
-    ) -> impl Future<Output = Result<Vec<Option<Standing>>, EngineError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Option<Relationship>>, EngineError>> + Send;
 }

@@ -1,7 +1,7 @@
 //! `notification`: for members who are here and away, beside the message itself.
 
+use ringside_edge_protocol::Attention;
 use ringside_reactor::Io;
-use ringside_session::mail::Attention;
 use ringside_types::{ChannelId, MessageId, UnixMillis, UserId};
 use ringside_wire::event::{Event, Notification, NotificationKind};
 use ringside_wire::mention::Mentions;

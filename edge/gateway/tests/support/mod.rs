@@ -1,4 +1,4 @@
-//! A real shard with a gateway, the test in the bridge's place, and clients by a public library.
+//! A real shard with a gateway, the test in the node's place, and clients by a public library.
 
 #![allow(dead_code)] // Each test file uses its part.
 
@@ -13,12 +13,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ringside_domain::rows::{HeadRow, MessageRow, Stamp};
+use ringside_edge_protocol::{
+    ChannelEvent, ConnectionRef, Page, ReadRequest, ShardId, Subscription, ToNode, ToShard,
+};
 use ringside_gateway::{Config, Counters, Gateway, Origins, PeerLookup};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::budget::Budget;
-use ringside_session::mail::{
-    ChannelEvent, ConnectionRef, Delivery, Page, ReadRequest, Request, ShardId, Subscription,
-};
 use ringside_session::token::{Claims, PublicKey, Verifier};
 use ringside_types::{
     BootTime, ChannelId, ClientId, Epoch, Limits, MessageId, SessionId, Slot, UnixMillis, UserId,
@@ -80,9 +80,9 @@ pub type Client = WebSocket<TcpStream>;
 
 /// A shard and its gateway.
 pub struct Stand {
-    pub shard: ShardHandle<Delivery>,
+    pub shard: ShardHandle<ToShard>,
     pub counters: Arc<Counters>,
-    requests: Receiver<Request>,
+    requests: Receiver<ToNode>,
 }
 
 impl Stand {
@@ -114,8 +114,8 @@ impl Stand {
         let counters = Arc::<Counters>::default();
         let own = counters.clone();
         let make = move |_| {
-            let sender: Sender<Request> = sender;
-            let hand_over = Arc::new(move |batch: Vec<Request>| {
+            let sender: Sender<ToNode> = sender;
+            let hand_over = Arc::new(move |batch: Vec<ToNode>| {
                 // The test may be over.
                 batch.into_iter().for_each(|request| drop(sender.send(request)));
                 Ok(())
@@ -131,7 +131,7 @@ impl Stand {
         };
         let shard = ringside_reactor::spawn(&reactor, None, make).expect("the shard starts");
         let stand = Self { shard, counters, requests };
-        stand.post(Delivery::Seated { slot: Slot(3), epoch: Epoch(9) });
+        stand.post(ToShard::Seated { slot: Slot(3), epoch: Epoch(9) });
         stand
     }
 
@@ -139,25 +139,25 @@ impl Stand {
         self.shard.address().expect("it listens")
     }
 
-    pub fn post(&self, delivery: Delivery) {
+    pub fn post(&self, delivery: ToShard) {
         self.shard.mailbox().try_send(delivery).expect("room for mail");
     }
 
-    pub fn request(&self) -> Request {
+    pub fn request(&self) -> ToNode {
         self.requests.recv_timeout(PATIENCE).expect("the gateway asks in time")
     }
 
     /// The next request is this; else the test has failed.
     pub fn admit_request(&self) -> (ConnectionRef, UserId) {
         match self.request() {
-            Request::Admit { connection, user_id, .. } => (connection, user_id),
+            ToNode::Admit { connection, user_id, .. } => (connection, user_id),
             other => panic!("not an admission: {other:?}"),
         }
     }
 
     pub fn read_request(&self) -> ReadRequest {
         match self.request() {
-            Request::Read(read) => read,
+            ToNode::Read(read) => read,
             other => panic!("not a read: {other:?}"),
         }
     }
@@ -227,7 +227,7 @@ impl Stand {
         channels: &[Subscription],
         budget: Arc<Budget>,
     ) {
-        self.post(Delivery::Admitted {
+        self.post(ToShard::Admitted {
             token: connection.token,
             profile: Arc::new(profile(number)),
             budget,
@@ -238,16 +238,16 @@ impl Stand {
     /// Events of a channel, in order.
     pub fn events(&self, channel_id: ChannelId, ids: &[u64]) {
         let event = |id: &u64| ChannelEvent { channel_id, effective: event(*id, id - 1) };
-        self.post(Delivery::Events { valid_until: deadline(), events: ids.iter().map(event).collect() });
+        self.post(ToShard::Events { valid_until: deadline(), events: ids.iter().map(event).collect() });
     }
 
     pub fn page(&self, page: Page) {
-        self.post(Delivery::Page { valid_until: deadline(), page: Box::new(page) });
+        self.post(ToShard::Page { valid_until: deadline(), page: Box::new(page) });
     }
 }
 
 /// A budget of which nothing is spent.
-#[expect(clippy::disallowed_methods, reason = "a test's own clock, for what the bridge would say")]
+#[expect(clippy::disallowed_methods, reason = "a test's own clock, for what the node would say")]
 pub fn rested_budget() -> Arc<Budget> {
     Arc::new(Budget::new(Instant::now()))
 }

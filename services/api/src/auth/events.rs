@@ -1,7 +1,7 @@
 //! What becomes of attempts to get access, for whoever runs the server: an extension of the answer.
 
-use ringside_ports::service::ServiceError;
-use ringside_ports::service::refusal::reason;
+use ringside_application::service::ServiceError;
+use ringside_application::service::refusal::reason;
 use ringside_types::UserId;
 
 use crate::problem::Problem;

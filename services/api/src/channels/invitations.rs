@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use ringside_ports::service::people::ProfileService as _;
-use ringside_ports::service::{Caller, ChannelService as _};
+use ringside_application::service::people::ProfileService as _;
+use ringside_application::service::{Caller, ChannelService as _};
 use ringside_types::UserId;
 use serde_json::{Value, json};
 

@@ -13,11 +13,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use ringside_domain::rows::ReadRow;
-use ringside_ports::service::people::{ProfileService as _, RelationService as _, SessionService as _};
-use ringside_ports::service::{
+use ringside_application::service::people::{ProfileService as _, RelationService as _, SessionService as _};
+use ringside_application::service::{
     Caller, ChannelService as _, ListPart, Listed, MessageService as _, ServiceError,
 };
+use ringside_domain::rows::ReadRow;
 use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, MessageId, UserId};
 use serde_json::{Value, json};

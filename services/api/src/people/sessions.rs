@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use ringside_ports::service::Caller;
-use ringside_ports::service::people::SessionService as _;
+use ringside_application::service::Caller;
+use ringside_application::service::people::SessionService as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

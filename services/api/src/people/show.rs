@@ -1,10 +1,10 @@
 //! What clients see of profiles, contacts, blocks, sessions and the audit log.
 
+use ringside_application::service::people::Seen;
 use ringside_ports::channels::invitations::ChannelInvitation;
 use ringside_ports::people::profiles::{AuditEntry, Profile};
 use ringside_ports::people::relations::{Block, Contact};
 use ringside_ports::people::sessions::Session;
-use ringside_ports::service::people::Seen;
 use ringside_types::{SessionId, UserId};
 use serde_json::{Value, json};
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ringside_application::service::ChannelWish;
 use ringside_channel::{Conversations, Relay};
 use ringside_embedded::{Config, EmbeddedLog, Engine};
 use ringside_ports::accounts::{NewUser, User};
 use ringside_ports::channels::ChannelKind;
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
-use ringside_ports::service::ChannelWish;
 use ringside_ports::{Accounts as _, EngineError, Log};
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, Offset, PartitionId, Topic, UnixMillis, UserId, partition_of};

@@ -1,4 +1,4 @@
-//! The shards, and the bridge between them and everything else.
+//! The shards, and the node between them and everything else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ringside_api::EdgeAddress;
-use ringside_bridge::{BridgeError, Engines, Post, REQUEST_BATCHES_MAX};
 use ringside_clock::now;
+use ringside_edge_protocol::{ShardId, ToNode, ToShard};
 use ringside_gateway::{Gateway, HandOver, PeerLookup};
+use ringside_node::{Engines, NodeError, Post, REQUEST_BATCHES_MAX};
 use ringside_reactor::{Backend, ShardHandle};
-use ringside_session::mail::{Delivery, Request, ShardId};
 use ringside_types::Slot;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Runtime;
@@ -39,16 +39,16 @@ const SEND_QUEUE_LIMIT_BYTES: usize = 2 * 1024 * 1024;
 
 /// A running edge.
 pub(super) struct Edge {
-    shards: Vec<ShardHandle<Delivery>>,
+    shards: Vec<ShardHandle<ToShard>>,
     gateways: Vec<Arc<ringside_gateway::Counters>>,
-    bridge_counters: Arc<ringside_bridge::Counters>,
-    bridge: Mutex<JoinHandle<Result<(), BridgeError>>>,
+    node_counters: Arc<ringside_node::Counters>,
+    node: Mutex<JoinHandle<Result<(), NodeError>>>,
     post: Post,
     address: SocketAddr,
 }
 
 impl Edge {
-    /// Binds the port, starts the shards, then the bridge.
+    /// Binds the port, starts the shards, then the node.
     pub(super) fn start(
         runtime: &Runtime,
         config: &Config,
@@ -59,15 +59,15 @@ impl Edge {
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let count = if config.shards > 0 { config.shards } else { ringside_reactor::core_ids().len().max(1) };
-        let (requests, asked) = mpsc::channel::<Vec<Request>>(REQUEST_BATCHES_MAX);
+        let (requests, asked) = mpsc::channel::<Vec<ToNode>>(REQUEST_BATCHES_MAX);
         let gateways: Vec<Arc<ringside_gateway::Counters>> = (0..count).map(|_| Arc::default()).collect();
         let shards = start_shards(config, api, tls, callers, folder, &gateways, hand_over(requests))?;
         let address = shards.first().and_then(ShardHandle::address).unwrap_or(config.edge_addr);
         let mailboxes: Vec<_> = shards.iter().map(|shard| shard.mailbox().clone()).collect();
-        let post: Post = Arc::new(move |shard: ShardId, mail: Vec<Delivery>| {
+        let post: Post = Arc::new(move |shard: ShardId, mail: Vec<ToShard>| {
             mailboxes[usize::from(shard.0)].try_send_batch(mail)
         });
-        let bridge_counters = Arc::<ringside_bridge::Counters>::default();
+        let node_counters = Arc::<ringside_node::Counters>::default();
         let engines = Engines {
             log: folder.engine.log(),
             store: folder.engine.store(),
@@ -75,17 +75,11 @@ impl Edge {
             presence: folder.presence.clone(),
         };
         let settings =
-            ringside_bridge::Config { slot: Slot(0), limits: config.limits.clone(), shards: count as u16 };
-        let run = ringside_bridge::run(
-            engines,
-            settings,
-            post.clone(),
-            asked,
-            bridge_counters.clone(),
-            stop.clone(),
-        );
-        let bridge = Mutex::new(runtime.spawn(run));
-        Ok(Self { shards, gateways, bridge_counters, bridge, post, address })
+            ringside_node::Config { slot: Slot(0), limits: config.limits.clone(), shards: count as u16 };
+        let run =
+            ringside_node::run(engines, settings, post.clone(), asked, node_counters.clone(), stop.clone());
+        let node = Mutex::new(runtime.spawn(run));
+        Ok(Self { shards, gateways, node_counters, node, post, address })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -100,9 +94,9 @@ impl Edge {
         self.shards.len()
     }
 
-    /// The bridge's counters: `seated` says whether channel data may be sent.
-    pub(super) fn seated(&self) -> Arc<ringside_bridge::Counters> {
-        self.bridge_counters.clone()
+    /// The node's counters: `seated` says whether channel data may be sent.
+    pub(super) fn seated(&self) -> Arc<ringside_node::Counters> {
+        self.node_counters.clone()
     }
 
     /// Each shard's counters: the reactor's and the gateway's.
@@ -118,10 +112,10 @@ impl Edge {
         config.edge_url.clone().map_or(socket, EdgeAddress::Url)
     }
 
-    /// Waits until the bridge or a shard has ended by itself; says which, and why.
+    /// Waits until the node or a shard has ended by itself; says which, and why.
     pub(super) async fn failed(&self) -> Failure {
         tokio::select! {
-            failure = self.bridge_failed() => failure,
+            failure = self.node_failed() => failure,
             number = self.shard_ended() => {
                 format!("shard {number} of the edge ended by itself; the log says why").into()
             }
@@ -140,10 +134,10 @@ impl Edge {
         }
     }
 
-    async fn bridge_failed(&self) -> Failure {
-        match (&mut *self.bridge.lock().await).await {
+    async fn node_failed(&self) -> Failure {
+        match (&mut *self.node.lock().await).await {
             Ok(Err(error)) => error.into(),
-            Ok(Ok(())) => "the bridge ended".into(),
+            Ok(Ok(())) => "the node ended".into(),
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
@@ -153,12 +147,12 @@ impl Edge {
         (self.post.clone(), self.shards.len())
     }
 
-    /// Waits until the bridge has ended: the receipts that it held are in the log then.
+    /// Waits until the node has ended: the receipts that it held are in the log then.
     pub(super) async fn stopped(&self) {
-        let mut bridge = self.bridge.lock().await;
-        if !bridge.is_finished() {
+        let mut node = self.node.lock().await;
+        if !node.is_finished() {
             // How it ends has been told, or is of no consequence any more.
-            let _ = (&mut *bridge).await;
+            let _ = (&mut *node).await;
         }
     }
 
@@ -166,7 +160,7 @@ impl Edge {
     pub(super) async fn drain(&self, window: Duration, signals: &mut Signals) {
         let until = Instant::now() + window;
         for number in 0..self.shards.len() {
-            let mut mail = vec![Delivery::Drain { window_ms: window.as_millis() as u64 }];
+            let mut mail = vec![ToShard::Drain { window_ms: window.as_millis() as u64 }];
             while !mail.is_empty() && Instant::now() < until {
                 mail = (self.post)(ShardId(number as u16), mail);
             }
@@ -187,7 +181,7 @@ impl Edge {
     }
 }
 
-fn hand_over(requests: mpsc::Sender<Vec<Request>>) -> HandOver {
+fn hand_over(requests: mpsc::Sender<Vec<ToNode>>) -> HandOver {
     Arc::new(move |batch| {
         requests.try_send(batch).map_err(|refused| match refused {
             TrySendError::Full(batch) | TrySendError::Closed(batch) => batch,
@@ -222,7 +216,7 @@ fn start_shards(
     folder: &DataFolder,
     counters: &[Arc<ringside_gateway::Counters>],
     hand_over: HandOver,
-) -> Result<Vec<ShardHandle<Delivery>>, Failure> {
+) -> Result<Vec<ShardHandle<ToShard>>, Failure> {
     let (verifier, count) = (folder.keys.verifier(), counters.len());
     let callers = callers.clone();
     let connections_max = shard_connections(config.max_connections, count as u32, raise_descriptor_limit());
@@ -244,7 +238,7 @@ fn start_shards(
         ..ringside_reactor::Config::default()
     };
     let counters = counters.to_vec();
-    let make = move |startup: ringside_reactor::Startup<Delivery>| {
+    let make = move |startup: ringside_reactor::Startup<ToShard>| {
         let shard = ShardId(startup.index as u16);
         Gateway::new(settings, shard, verifier, counters[startup.index].clone(), hand_over, now())
     };

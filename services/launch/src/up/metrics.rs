@@ -121,7 +121,7 @@ impl Metrics {
 
 struct Parts {
     shards: Vec<Shard>,
-    bridge: Arc<ringside_bridge::Counters>,
+    bridge: Arc<ringside_node::Counters>,
     processors: Arc<ringside_message::processor::Counters>,
     engine: ringside_embedded::Engine,
     ready: Readiness,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringside_bridge::Post;
 use ringside_clock::now;
-use ringside_session::mail::{Delivery, ShardId};
+use ringside_edge_protocol::{ShardId, ToShard};
+use ringside_node::Post;
 use ringside_user::{SHOWN_FIRST_MS, SigningKeys};
 use tokio::sync::watch;
 
@@ -51,7 +51,7 @@ pub(crate) type Shards = (Post, usize);
 /// Every shard takes up the keys at its next turn, long before the newest signs.
 pub(crate) async fn tell(keys: &SigningKeys, (post, shards): &Shards) {
     for number in 0..*shards {
-        let mut mail = vec![Delivery::Keys(keys.verifier())];
+        let mut mail = vec![ToShard::Keys(keys.verifier())];
         loop {
             mail = post(ShardId(number as u16), mail);
             if mail.is_empty() {

@@ -16,14 +16,14 @@ use super::pages::Pages;
 /// Whether all of it answers.
 #[derive(Clone)]
 pub(super) struct Readiness {
-    bridge: Arc<ringside_bridge::Counters>,
+    node: Arc<ringside_node::Counters>,
     draining: Arc<AtomicBool>,
 }
 
 impl Readiness {
-    /// Ready once the bridge holds its slot: then log, store and shards have answered.
-    pub(super) fn new(bridge: Arc<ringside_bridge::Counters>) -> Self {
-        Self { bridge, draining: Arc::default() }
+    /// Ready once the node holds its slot: then log, store and shards have answered.
+    pub(super) fn new(node: Arc<ringside_node::Counters>) -> Self {
+        Self { node, draining: Arc::default() }
     }
 
     /// From now on nobody is to be sent here.
@@ -35,7 +35,7 @@ impl Readiness {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining");
         }
-        (self.bridge.seated.load(Ordering::Relaxed) == 0).then_some("the edge does not hold its slot")
+        (self.node.seated.load(Ordering::Relaxed) == 0).then_some("the edge does not hold its slot")
     }
 
     pub(super) fn is_ready(&self) -> bool {

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ringside_application::service::{Credentials, Registration, ServiceError, SignedIn, UserService as _};
 use ringside_embedded::{Config, EmbeddedLog, Engine, MemoryPresence};
 use ringside_ports::log::ReadLimit;
-use ringside_ports::service::{Credentials, Registration, ServiceError, SignedIn, UserService as _};
 use ringside_ports::{Log, Presence};
 use ringside_sql::Directory;
 use ringside_types::{Limits, Offset, PartitionId, SessionId, Topic, UnixMillis, UserId};

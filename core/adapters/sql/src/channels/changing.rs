@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 
 use super::{insert_member, insert_outbox, invitations};
 use crate::directory::failed;
-use crate::people::standings;
+use crate::people::relationships;
 use crate::rows;
 
 /// A channel that changes, under the one writer's lock.
@@ -114,8 +114,8 @@ impl Changing {
         users: &[(UserId, Role)],
     ) -> Result<bool, EngineError> {
         let others = users.iter().map(|(user, _)| *user).filter(|user| *user != self.actor);
-        let standings = standings(connection, self.actor, &others.collect::<Vec<_>>()).await?;
-        Ok(standings.iter().flatten().all(|standing| standing.may_bring_into(self.channel.kind)))
+        let relationships = relationships(connection, self.actor, &others.collect::<Vec<_>>()).await?;
+        Ok(relationships.iter().flatten().all(|relationship| relationship.may_bring_into(self.channel.kind)))
     }
 
     pub(super) async fn add(

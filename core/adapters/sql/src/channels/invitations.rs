@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 
 use super::Changing;
 use crate::directory::{Directory, failed};
-use crate::people::standings;
+use crate::people::relationships;
 use crate::rows;
 
 const NO_SUCH_CHANNEL: ChangeRefused = ChangeRefused::NotAllowed(Operation::SeeChannel, Refusal::NotFound);
@@ -170,9 +170,9 @@ impl Changing {
         if let Err(refused) = self.may_add(connection, inviter).await? {
             return Ok(Some(Err(refused)));
         }
-        let standing = standings(connection, inviter, &[user]).await?.into_iter().next().flatten();
+        let relationship = relationships(connection, inviter, &[user]).await?.into_iter().next().flatten();
         let reaches = |may: bool| if may { Ok(()) } else { Err(ChangeRefused::Apart) };
-        Ok(standing.map(|standing| reaches(standing.may_open_dm())))
+        Ok(relationship.map(|relationship| reaches(relationship.may_open_dm())))
     }
 }
 

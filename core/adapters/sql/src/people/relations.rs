@@ -3,7 +3,7 @@
 use ringside_ports::EngineError;
 use ringside_ports::people::After;
 use ringside_ports::people::privacy::Privacy;
-use ringside_ports::people::relations::{Block, Contact, ContactState, Relations, Requested, Standing};
+use ringside_ports::people::relations::{Block, Contact, ContactState, Relations, Relationship, Requested};
 use ringside_types::{UnixMillis, UserId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -146,33 +146,33 @@ impl Relations for Directory {
             .collect()
     }
 
-    async fn standings(
+    async fn relationships(
         &self,
         viewer: UserId,
         others: &[UserId],
-    ) -> Result<Vec<Option<Standing>>, EngineError> {
+    ) -> Result<Vec<Option<Relationship>>, EngineError> {
         let mut reader = self.readers.acquire().await.map_err(failed)?;
-        standings(&mut reader, viewer, others).await
+        relationships(&mut reader, viewer, others).await
     }
 }
 
-/// Where a viewer stands with each of these; see [`Relations::standings`].
-pub(crate) async fn standings(
+/// Where a viewer stands with each of these; see [`Relations::relationships`].
+pub(crate) async fn relationships(
     connection: &mut SqliteConnection,
     viewer: UserId,
     others: &[UserId],
-) -> Result<Vec<Option<Standing>>, EngineError> {
+) -> Result<Vec<Option<Relationship>>, EngineError> {
     let mut known = Vec::with_capacity(others.len());
     for part in others.chunks(BOUND_MAX) {
         let mut query = standings_query(viewer, part);
         for row in query.build().fetch_all(&mut *connection).await.map_err(failed)? {
-            known.push((rows::user_id(&row, "id")?, standing_of(&row)?));
+            known.push((rows::user_id(&row, "id")?, relationship_of(&row)?));
         }
     }
     known.sort_unstable_by_key(|(id, _)| *id);
-    let standing =
+    let relationship =
         |other: &UserId| known.binary_search_by_key(other, |(id, _)| *id).ok().map(|at| known[at].1);
-    Ok(others.iter().map(standing).collect())
+    Ok(others.iter().map(relationship).collect())
 }
 
 fn standings_query(viewer: UserId, others: &[UserId]) -> QueryBuilder<Sqlite> {
@@ -195,9 +195,9 @@ fn standings_query(viewer: UserId, others: &[UserId]) -> QueryBuilder<Sqlite> {
     query
 }
 
-fn standing_of(row: &SqliteRow) -> Result<Standing, EngineError> {
+fn relationship_of(row: &SqliteRow) -> Result<Relationship, EngineError> {
     let flag = |column: &str| Ok::<bool, EngineError>(rows::number(row, column)? != 0);
-    Ok(Standing {
+    Ok(Relationship {
         is_contact: flag("is_contact")?,
         blocks: flag("blocks")?,
         is_blocked: flag("is_blocked")?,

@@ -6,7 +6,7 @@ use super::{LATER, NOW, all, part, peopled, user};
 use crate::People;
 use crate::channels::{Channel, ChannelKind, Channels, NewChannel, Role};
 use crate::people::profiles::{ProfileChange, SettingsSwap};
-use crate::people::relations::{Block, Contact, ContactState, Requested, Standing};
+use crate::people::relations::{Block, Contact, ContactState, Relationship, Requested};
 use ringside_types::ChannelId;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ pub async fn suite<D: People + Channels>(make: impl AsyncFn() -> D) {
     a_contact_ends_for_both(make().await).await;
     a_block_ends_the_contact_and_keeps_apart(make().await).await;
     lists_go_on_where_they_ended(make().await).await;
-    standings_say_where_one_stands(make().await).await;
+    relationships_are_seen_from_both_sides(make().await).await;
 }
 
 fn contact(number: u128, state: ContactState) -> Contact {
@@ -128,7 +128,7 @@ async fn lists_go_on_where_they_ended<D: People>(directory: D) {
     assert_eq!(blocks.iter().map(|block| block.user_id).collect::<Vec<_>>(), [user(6), user(7)]);
 }
 
-async fn standings_say_where_one_stands<D: People + Channels>(directory: D) {
+async fn relationships_are_seen_from_both_sides<D: People + Channels>(directory: D) {
     let directory = peopled(directory).await;
     directory.request_contact(user(1), user(2), NOW).await.expect("asks");
     directory.accept_contact(user(2), user(1), NOW).await.expect("accepts");
@@ -147,8 +147,8 @@ async fn standings_say_where_one_stands<D: People + Channels>(directory: D) {
     let members = vec![(user(7), Role::Owner), (user(1), Role::Member)];
     directory.create_channels(&[NewChannel { channel: dm, members }]).await.expect("creates");
     let asked = [5, 4, 3, 2, 6, 99, 7, 8, 2].map(user);
-    let standings = directory.standings(user(1), &asked).await.expect("answers");
-    let told: Vec<_> = standings
+    let relationships = directory.relationships(user(1), &asked).await.expect("answers");
+    let told: Vec<_> = relationships
         .iter()
         .map(|one| one.map(|one| (one.is_contact, one.blocks, one.is_blocked, one.has_dm, one.may_open_dm())))
         .collect();
@@ -164,7 +164,7 @@ async fn standings_say_where_one_stands<D: People + Channels>(directory: D) {
         Some((true, false, false, false, true)),
     ];
     assert_eq!(told, expected);
-    let sees: fn(&Standing) -> bool = Standing::sees_presence;
-    assert!(standings[7].as_ref().is_some_and(sees) && !standings[0].as_ref().is_some_and(sees));
-    assert!(!standings[7].as_ref().is_some_and(Standing::sees_email), "hidden unless allowed");
+    let sees: fn(&Relationship) -> bool = Relationship::sees_presence;
+    assert!(relationships[7].as_ref().is_some_and(sees) && !relationships[0].as_ref().is_some_and(sees));
+    assert!(!relationships[7].as_ref().is_some_and(Relationship::sees_email), "hidden unless allowed");
 }

@@ -1,0 +1,265 @@
+//! Reading a channel as of its head: what is above the head is not there yet, and a page that is not dense is read again.
+
+use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MembershipRow, MessageRow, Wanted};
+use ringside_domain::tally::{Tally, tally};
+use ringside_types::limits::REACTIONS_READ_MAX;
+use ringside_types::{ChannelId, MessageId, UserId};
+
+use ringside_ports::EngineError;
+use ringside_ports::store::{ChangeRange, MessageRange, MessageStore, Order};
+
+/// A page that was not dense is read again this many times before it counts as damage.
+pub const DENSE_TRIES: usize = 5;
+
+/// Messages of a channel, as of its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DensePage {
+    /// The head, read before the page.
+    pub head: HeadRow,
+    /// Dense in `seq`, in the order asked.
+    pub messages: Vec<MessageRow>,
+    /// Whether there are more, in that order.
+    pub has_more: bool,
+}
+
+/// The head of a channel; empty where no record has touched it.
+pub async fn head<S: MessageStore>(store: &S, channel: ChannelId) -> Result<HeadRow, EngineError> {
+    let loaded = store.load(&Wanted { channels: vec![channel], ..Wanted::default() }).await?;
+    Ok(loaded.heads.first().copied().unwrap_or(HeadRow::empty(channel)))
+}
+
+/// Where a member's view of a channel begins: the record up to which messages are hidden from them, and the change that
+/// it made. Zeros where nothing is.
+pub async fn horizon<S: MessageStore>(
+    store: &S,
+    channel: ChannelId,
+    member: UserId,
+) -> Result<(MessageId, u64), EngineError> {
+    let wanted = Wanted { channels: vec![channel], members: vec![(channel, member)], ..Wanted::default() };
+    let loaded = store.load(&wanted).await?;
+    let head = loaded.heads.first().copied().unwrap_or(HeadRow::empty(channel));
+    let Some(above) = sees_above(&loaded, &head, member).non_zero() else {
+        return Ok((MessageId::ZERO, 0));
+    };
+    if open(&loaded, channel, member).next().is_none() {
+        return Ok((above, head.last_change));
+    }
+    let wanted = Wanted { records: vec![(channel, above)], ..Wanted::default() };
+    let changes = store.load(&wanted).await?.changes;
+    Ok((above, changes.first().map_or(0, |row| row.change)))
+}
+
+/// Those of a member's channels of which something is hidden from them, with the record up to which it is.
+pub async fn horizons<S: MessageStore>(
+    store: &S,
+    channels: &[ChannelId],
+    member: UserId,
+) -> Result<Vec<(ChannelId, MessageId)>, EngineError> {
+    let members = channels.iter().map(|channel| (*channel, member)).collect();
+    let mut loaded = store.load(&Wanted { members, ..Wanted::default() }).await?;
+    // Who is about to join is few channels' matter: only those take the channel's own rows.
+    let about_to_join = |channel: &ChannelId| open(&loaded, *channel, member).next().is_none();
+    let joining: Vec<ChannelId> = channels.iter().copied().filter(about_to_join).collect();
+    if !joining.is_empty() {
+        let of_channels = store.load(&Wanted { channels: joining, ..Wanted::default() }).await?;
+        (loaded.heads, loaded.settings) = (of_channels.heads, of_channels.settings);
+    }
+    let horizon = |channel: &ChannelId| {
+        let head = loaded.heads.iter().find(|head| head.channel_id == *channel);
+        let head = head.copied().unwrap_or(HeadRow::empty(*channel));
+        Some((*channel, sees_above(&loaded, &head, member).non_zero()?))
+    };
+    Ok(channels.iter().filter_map(horizon).collect())
+}
+
+/// Reads messages between two ids (both excluded), never above the head.
+pub async fn page<S: MessageStore>(store: &S, range: MessageRange) -> Result<DensePage, EngineError> {
+    let mut cause = String::new();
+    for _ in 0..DENSE_TRIES {
+        let head = head(store, range.channel_id).await?;
+        let above_head = MessageId(head.last_message_id.0 + 1);
+        let bounded = MessageRange { before: range.before.min(above_head), limit: range.limit + 1, ..range };
+        let mut messages = store.messages(bounded).await?;
+        match gap_in(&messages, range.order) {
+            None => {
+                let has_more = messages.len() > range.limit;
+                messages.truncate(range.limit);
+                return Ok(DensePage { head, messages, has_more });
+            }
+            Some((one, next)) => {
+                cause = format!("channel {}: message {next} follows {one}", range.channel_id);
+            }
+        }
+    }
+    Err(EngineError::Damaged { engine: "message store", cause })
+}
+
+/// How reactions stand on messages of one channel, up to its head, as a reader sees them.
+pub async fn tallies<S: MessageStore>(
+    store: &S,
+    head: &HeadRow,
+    messages: &[MessageRow],
+    reader: UserId,
+) -> Result<Vec<Tally>, EngineError> {
+    let mut intervals = Vec::new();
+    let mut parts = vec![messages];
+    while let Some(part) = parts.pop() {
+        let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
+        let channel = head.channel_id;
+        let is_dense = first.seq.abs_diff(last.seq) + 1 == part.len() as u64;
+        let (one, other) = (first.message_id, last.message_id);
+        let reacted = if is_dense {
+            vec![(channel, one.min(other), one.max(other))]
+        } else {
+            part.iter().map(|row| (channel, row.message_id, row.message_id)).collect()
+        };
+        let found = store.load(&Wanted { reacted, ..Wanted::default() }).await?.reactions;
+        // A full answer may have been cut.
+        if found.len() >= REACTIONS_READ_MAX && part.len() > 1 {
+            let (first, second) = part.split_at(part.len() / 2);
+            parts.extend([first, second]);
+        } else {
+            intervals.extend(found);
+        }
+    }
+    Ok(tally(intervals, MessageId(head.last_effective_id.0.saturating_add(1)), reader))
+}
+
+/// Reads the changes above `after` up to the head's, dense.
+pub async fn changes<S: MessageStore>(
+    store: &S,
+    head: &HeadRow,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<ChangeRow>, EngineError> {
+    let range = ChangeRange { channel_id: head.channel_id, after, up_to: head.last_change, limit };
+    for _ in 0..DENSE_TRIES {
+        let rows = store.changes(range).await?;
+        let dense = rows.iter().zip(after + 1..).all(|(row, change)| row.change == change);
+        if dense && rows.len() as u64 == (head.last_change.saturating_sub(after)).min(limit as u64) {
+            return Ok(rows);
+        }
+    }
+    let cause = format!("channel {}: changes above {after} are not dense", head.channel_id);
+    Err(EngineError::Damaged { engine: "message store", cause })
+}
+
+fn gap_in(messages: &[MessageRow], order: Order) -> Option<(u64, u64)> {
+    messages.windows(2).find_map(|pair| {
+        let (one, next) = (pair[0].seq, pair[1].seq);
+        let follows = match order {
+            Order::OldestFirst => next == one + 1,
+            Order::NewestFirst => one == next + 1,
+        };
+        (!follows).then_some((one, next))
+    })
+}
+
+/// The intervals in which a user is a member still.
+fn open(loaded: &Loaded, channel: ChannelId, user: UserId) -> impl Iterator<Item = &MembershipRow> {
+    let of_user = move |row: &&MembershipRow| row.user_id == user && row.channel_id == channel;
+    loaded.members.iter().filter(of_user).filter(|row| row.to_id == MessageId::ZERO)
+}
+
+/// The record up to which a channel is hidden from a member; zero: nothing is.
+///
+/// The Directory knows a member before the partition has come to the record. Such a one joins no earlier than at the head.
+pub fn sees_above(loaded: &Loaded, head: &HeadRow, member: UserId) -> MessageId {
+    let channel = head.channel_id;
+    if let Some(above) = open(loaded, channel, member).map(|row| row.sees_above).max() {
+        return above;
+    }
+    let mut settings = loaded.settings.iter().filter(|row| row.channel_id == channel);
+    let is_hidden = settings.any(|row| row.to_id == MessageId::ZERO && row.history_from_join);
+    if is_hidden { head.last_effective_id } else { MessageId::ZERO }
+}
+
+/// Messages of a channel that a member has not read: the head's `seq` less the one read last, or the one at which the
+/// member joined, whichever is later. Who is about to join starts at the head.
+pub fn unread(loaded: &Loaded, head: &HeadRow, reader: UserId) -> u64 {
+    let channel = head.channel_id;
+    let read = loaded.reads.iter().find(|row| row.user_id == reader && row.channel_id == channel);
+    let joined = open(loaded, channel, reader).map(|row| row.from_seq).max().unwrap_or(head.last_seq);
+    head.last_seq.saturating_sub(read.map_or(0, |row| row.last_read_seq).max(joined))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringside_domain::rows::{ReadRow, SettingsRow, Stamp};
+    use ringside_types::authorization::ChannelKind;
+    use uuid::Uuid;
+
+    const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(1));
+    const READER: UserId = UserId(Uuid::from_u128(2));
+
+    fn head() -> HeadRow {
+        let (last_effective_id, last_message_id) = (MessageId(90), MessageId(80));
+        HeadRow { last_effective_id, last_message_id, last_seq: 9, ..HeadRow::empty(CHANNEL) }
+    }
+
+    fn interval(from_id: u64, to_id: u64, from_seq: u64, sees_above: u64) -> MembershipRow {
+        MembershipRow {
+            channel_id: CHANNEL,
+            user_id: READER,
+            from_id: MessageId(from_id),
+            to_id: MessageId(to_id),
+            version: 1,
+            to_version: 0,
+            from_seq,
+            sees_above: MessageId(sees_above),
+            role: "member".to_owned(),
+            stamp: Stamp::default(),
+        }
+    }
+
+    fn settings(history_from_join: bool) -> SettingsRow {
+        SettingsRow {
+            channel_id: CHANNEL,
+            from_id: MessageId(1),
+            to_id: MessageId::ZERO,
+            version: 1,
+            to_version: 0,
+            kind: ChannelKind::Group,
+            admins_post: false,
+            history_from_join,
+            is_closed: false,
+            is_deleted: false,
+            stamp: Stamp::default(),
+        }
+    }
+
+    #[test]
+    fn unread_is_what_follows_the_later_of_reading_and_joining() {
+        let read = |seq| ReadRow {
+            user_id: READER,
+            channel_id: CHANNEL,
+            last_read_id: MessageId(seq * 10),
+            last_read_seq: seq,
+        };
+        let of = |members: Vec<MembershipRow>, reads: Vec<ReadRow>| {
+            unread(&Loaded { members, reads, ..Loaded::default() }, &head(), READER)
+        };
+        assert_eq!(of(vec![interval(5, 0, 0, 0)], vec![]), 9);
+        assert_eq!(of(vec![interval(5, 0, 4, 0)], vec![]), 5);
+        assert_eq!(of(vec![interval(5, 0, 4, 0)], vec![read(2)]), 5);
+        assert_eq!(of(vec![interval(5, 0, 4, 0)], vec![read(7)]), 2);
+        assert_eq!(of(vec![interval(5, 30, 1, 0), interval(70, 0, 7, 0)], vec![read(2)]), 2);
+    }
+
+    /// The Directory has answered that somebody is a member; their record is on its way.
+    #[test]
+    fn who_is_about_to_join_starts_at_the_head() {
+        let before = vec![interval(5, 30, 1, 0)];
+        for members in [vec![], before] {
+            for (from_join, hidden_up_to) in [(true, 90), (false, 0)] {
+                let settings = vec![settings(from_join)];
+                let loaded = Loaded { members: members.clone(), settings, ..Loaded::default() };
+                assert_eq!(unread(&loaded, &head(), READER), 0);
+                assert_eq!(sees_above(&loaded, &head(), READER), MessageId(hidden_up_to));
+            }
+        }
+        let loaded = Loaded { members: vec![interval(70, 0, 7, 70)], ..Loaded::default() };
+        assert_eq!(sees_above(&loaded, &head(), READER), MessageId(70), "joined");
+    }
+}
