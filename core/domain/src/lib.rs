@@ -14,6 +14,7 @@ mod decide;
 mod events;
 pub mod feed;
 mod membership;
+pub mod page;
 pub mod partition;
 pub mod rows;
 pub mod seat;

@@ -1,6 +1,6 @@
 //! What clients send: frames, and the commands in them.
 
-use ringside_edge_protocol::{Answer, Outcome, PresenceWish, ToNode};
+use ringside_edge_protocol::{Answer, Outcome, PresenceWish, Submission, ToNode};
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::budget::{self, Charged};
 use ringside_session::reader::Wish;
@@ -245,7 +245,7 @@ impl Gateway {
             }
             _ => false,
         };
-        self.outgoing.push(ToNode::Send {
+        self.outgoing.push(ToNode::Submit(Submission {
             connection: self.reference(connection),
             frame_id: id.map(Into::into),
             user_id: client.user_id,
@@ -255,7 +255,7 @@ impl Gateway {
             operation,
             taken_at: io.now(),
             may_mention,
-        });
+        }));
     }
 
     fn sync(

@@ -45,8 +45,10 @@ impl Gateway {
                     channel.last.get_or_insert(last);
                 }
             }
-            ToShard::Page { valid_until, page } if boot_time() < valid_until => self.page(io, &page),
-            ToShard::Page { .. } => self.fenced(io),
+            ToShard::Pages { token, valid_until, pages } if boot_time() < valid_until => {
+                self.pages(io, at(token), &pages);
+            }
+            ToShard::Pages { .. } => self.fenced(io),
             ToShard::Fenced => {
                 self.seat = None;
                 self.fenced(io);

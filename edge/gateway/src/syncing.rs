@@ -1,9 +1,10 @@
 //! Pages: asked for one after the other, sent as `sync.page` or, where nobody asked, as events.
 
+use ringside_domain::page::{ChannelPage, ChannelRead, ReadOutcome};
 use ringside_domain::rows::{ChangeRow, MessageRow};
 use ringside_domain::tally::Tally;
 use ringside_domain::{edited_message, effective_of, effective_of_change};
-use ringside_edge_protocol::{Page, ReadRequest, ToNode};
+use ringside_edge_protocol::{ReadRequest, ToNode};
 use ringside_reactor::{ConnectionId, Io};
 use ringside_session::cursor::{Cursor, PageEnd, Reading};
 use ringside_session::reader::{Reader, Wish};
@@ -72,6 +73,7 @@ impl Gateway {
         if io.queued_bytes(connection) > READ_BELOW_BYTES || self.outgoing.is_full() {
             return self.stalled.push(connection);
         }
+        let mut channels = Vec::new();
         while let Some(channel_id) = reader.poll_read() {
             let cursor =
                 self.index.channel(channel_id).and_then(|channel| channel.cursor(connection)).copied();
@@ -84,15 +86,17 @@ impl Gateway {
                 reader.dropped(channel_id);
                 continue;
             };
-            self.outgoing.push(ToNode::Read(ReadRequest {
-                connection: self.reference(connection),
-                user_id,
+            channels.push(ChannelRead {
                 channel_id,
                 after: reading.after,
                 after_change: reading.after_change,
                 limit: reader.limit(channel_id),
                 reset_above: if reading.as_events { 0 } else { self.config.limits.sync_messages },
-            }));
+            });
+        }
+        if !channels.is_empty() {
+            let (connection, pages_max) = (self.reference(connection), channels.len());
+            self.outgoing.push(ToNode::Read(ReadRequest { connection, user_id, channels, pages_max }));
         }
     }
 
@@ -146,19 +150,35 @@ impl Gateway {
         }
     }
 
-    /// A page came.
-    pub(crate) fn page(&mut self, io: &mut Io, page: &Page) {
-        let connection = ConnectionId::from_u64(page.request.connection.token);
+    /// Pages came.
+    pub(crate) fn pages(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        pages: &[(ChannelRead, ReadOutcome)],
+    ) {
         self.with_client(connection, |gateway, client| {
             let Some(reader) = &mut client.reader else { return };
-            reader.answered();
-            gateway.take_page(io, connection, reader, page);
+            for (read, outcome) in pages {
+                reader.answered();
+                match outcome {
+                    ReadOutcome::Page(page) => gateway.take_page(io, connection, reader, *read, page),
+                    ReadOutcome::Deferred => reader.read_on(read.channel_id),
+                }
+            }
             gateway.read(io, connection, client);
         });
     }
 
-    fn take_page(&mut self, io: &mut Io, connection: ConnectionId, reader: &mut Reader, page: &Page) {
-        let ReadRequest { channel_id, after, after_change, .. } = page.request;
+    fn take_page(
+        &mut self,
+        io: &mut Io,
+        connection: ConnectionId,
+        reader: &mut Reader,
+        read: ChannelRead,
+        page: &ChannelPage,
+    ) {
+        let ChannelRead { channel_id, after, after_change, .. } = read;
         let Some(channel) = self.index.channel(channel_id) else { return };
         let last = channel.last.unwrap_or(MessageId::ZERO);
         // The user left, or a later sync began anew elsewhere: its own page follows.
@@ -191,7 +211,7 @@ impl Gateway {
         }
     }
 
-    fn write_page(&mut self, io: &mut Io, connection: ConnectionId, page: &Page, as_events: bool) {
+    fn write_page(&mut self, io: &mut Io, connection: ConnectionId, page: &ChannelPage, as_events: bool) {
         add(&self.counters.pages, 1);
         let Some(queue) = io.queue(connection) else { return };
         let written = if as_events {
@@ -200,7 +220,7 @@ impl Gateway {
             write_sync_page(queue, &mut self.scratch, page)
         };
         if let Err(error) = written {
-            tracing::error!(%error, channel = %page.request.channel_id, "a page can't be shown to a client");
+            tracing::error!(%error, channel = %page.head.channel_id, "a page can't be shown to a client");
         }
     }
 
@@ -229,8 +249,12 @@ pub(crate) fn reading_of(asked: &SyncChannel) -> Reading {
     Reading { after, after_change: asked.last_change, as_events: false }
 }
 
-fn write_sync_page(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Result<(), InvalidRecord> {
-    let channel_id = page.request.channel_id;
+fn write_sync_page(
+    out: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+    page: &ChannelPage,
+) -> Result<(), InvalidRecord> {
+    let channel_id = page.head.channel_id;
     let nobody = Profile::default();
     let messages: Vec<Message<'_>> = page
         .messages
@@ -264,7 +288,7 @@ fn write_sync_page(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Res
 }
 
 /// How reactions stand on a message; on a tombstone none are shown.
-fn reactions<'a>(page: &'a Page, row: &MessageRow) -> Vec<MessageReaction<'a>> {
+fn reactions<'a>(page: &'a ChannelPage, row: &MessageRow) -> Vec<MessageReaction<'a>> {
     let of_message =
         page.tallies.iter().filter(|tally| tally.message_id == row.message_id && !row.is_deleted());
     of_message
@@ -278,7 +302,11 @@ fn reactions<'a>(page: &'a Page, row: &MessageRow) -> Vec<MessageReaction<'a>> {
 }
 
 /// Messages and changes in the order of their records.
-fn write_as_events(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Result<(), InvalidRecord> {
+fn write_as_events(
+    out: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+    page: &ChannelPage,
+) -> Result<(), InvalidRecord> {
     let messages = page.messages.iter().map(|row| effective_of(row, sender(page, row.sender_id).cloned()));
     let mut events: Vec<Effective> = messages.collect();
     for row in &page.changes {
@@ -286,19 +314,19 @@ fn write_as_events(out: &mut Vec<u8>, scratch: &mut Vec<u8>, page: &Page) -> Res
     }
     events.sort_unstable_by_key(|event| event.id);
     for event in &events {
-        frames::write_effective(out, scratch, page.request.channel_id, event, page.sees_above)?;
+        frames::write_effective(out, scratch, page.head.channel_id, event, page.sees_above)?;
     }
     Ok(())
 }
 
 /// A change as an event: an edit says the message as it is.
-fn change_of(page: &Page, row: &ChangeRow) -> Result<Effective, InvalidRecord> {
+fn change_of(page: &ChannelPage, row: &ChangeRow) -> Result<Effective, InvalidRecord> {
     let edited = edited_message(row)?;
     let message = edited.and_then(|id| page.edited.iter().find(|message| message.message_id == id));
     let profile = message.and_then(|message| sender(page, message.sender_id)).cloned();
     effective_of_change(row, message, profile)
 }
 
-fn sender(page: &Page, id: UserId) -> Option<&Profile> {
+fn sender(page: &ChannelPage, id: UserId) -> Option<&Profile> {
     page.senders.iter().find(|(of, _)| *of == id).map(|(_, profile)| profile)
 }

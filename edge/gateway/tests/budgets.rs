@@ -77,7 +77,7 @@ fn messages_cost_nothing_where_their_limit_is_off(backend: Backend) {
         let payload = json!({"channel_id": CHANNEL, "content": "hi", "content_type": "text"});
         let id = "6f9619ff-8b86-4011-b42d-00c04fc964ff";
         say(&mut client, &json!({"type": "message.send", "id": id, "payload": payload}));
-        assert!(matches!(stand.request(), ToNode::Send { .. }));
+        assert!(matches!(stand.request(), ToNode::Submit(_)));
     }
     say(&mut client, &json!({"type": "ping", "id": "affordable"}));
     assert_eq!(frame(&mut client)["type"], "pong");

@@ -5,14 +5,17 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringside_edge_protocol::{Answer, ChannelEvent, Outcome, Subscription, ToNode, ToShard};
+use ringside_domain::page::ChannelRead;
+use ringside_edge_protocol::{Answer, ChannelEvent, Outcome, Submission, Subscription, ToNode, ToShard};
 use ringside_reactor::Backend;
 use ringside_types::{ChannelId, ErrorCode, MessageId};
 use ringside_wire::records::{
     Amended, Edited, Effective, Member, Membership, MembershipKind, Reacted, amended, effective,
 };
 use serde_json::json;
-use support::{CHANNEL, OTHER, Stand, deadline, event, frame, is_silent, live, new_ids, page, say, user};
+use support::{
+    AskedRead, CHANNEL, OTHER, Stand, deadline, event, frame, is_silent, live, new_ids, say, user,
+};
 
 over_both_backends!(
     members_get_events_once_and_in_order,
@@ -53,7 +56,8 @@ fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
         &mut client,
         &json!({"type": "message.send", "id": id, "payload": {"channel_id": CHANNEL, "content": "hi"}}),
     );
-    let ToNode::Send { frame_id, user_id, channel_id, record, known_member, taken_at, .. } = stand.request()
+    let ToNode::Submit(Submission { frame_id, user_id, channel_id, record, known_member, taken_at, .. }) =
+        stand.request()
     else {
         panic!("not a send");
     };
@@ -88,12 +92,12 @@ fn a_sync_is_pages_then_done_then_events(backend: Backend) {
     let (mut client, _) = stand.connect(1, &[live(CHANNEL, 13)]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
     let first = stand.read_request();
-    assert_eq!((first.after, first.limit), (MessageId(10), 2));
+    assert_eq!((first.read.after, first.read.limit), (MessageId(10), 2));
     stand.events(CHANNEL, &[14]);
-    stand.page(page(first, 11..13, 14, true));
+    stand.page(first, 11..13, 14, true);
     let second = stand.read_request();
-    assert_eq!(second.after, MessageId(12));
-    stand.page(page(second, 13..15, 14, false));
+    assert_eq!(second.read.after, MessageId(12));
+    stand.page(second, 13..15, 14, false);
     let pages = [frame(&mut client), frame(&mut client)];
     assert_eq!(pages[0]["payload"]["messages"][1]["message_id"], "12", "{}", pages[0]);
     assert_eq!(
@@ -115,10 +119,10 @@ fn what_comes_live_while_a_page_is_read_is_read_on(backend: Backend) {
     let first = stand.read_request();
     // The page is read at a head of 11; before it arrives, 12 and 13 come live.
     stand.events(CHANNEL, &[12, 13]);
-    stand.page(page(first, 11..12, 11, false));
+    stand.page(first, 11..12, 11, false);
     let second = stand.read_request();
-    assert_eq!(second.after, MessageId(11));
-    stand.page(page(second, 12..14, 13, false));
+    assert_eq!(second.read.after, MessageId(11));
+    stand.page(second, 12..14, 13, false);
     assert_eq!(frame(&mut client)["type"], "sync.page");
     assert_eq!(new_ids(&mut client, 2), [12, 13]);
     assert_eq!(frame(&mut client)["type"], "sync.done");
@@ -135,17 +139,17 @@ fn a_sync_of_a_foreign_channel_is_refused_and_the_others_go_on(backend: Backend)
         {"channel_id": CHANNEL, "last_message_id": "10"},
     ]);
     sync(&mut client, &wish);
-    let (first, second) = (stand.read_request(), stand.read_request());
-    let (foreign, read) = if first.channel_id == OTHER { (first, second) } else { (second, first) };
+    let [first, second] = stand.read_requests()[..] else { panic!("two channels are asked for at once") };
+    let (foreign, read) = if first.read.channel_id == OTHER { (first, second) } else { (second, first) };
     let refused = ToShard::PageRefused {
         token: foreign.connection.token,
-        channel_id: foreign.channel_id,
+        channel_id: foreign.read.channel_id,
         code: ErrorCode::NotAMember,
     };
     stand.post(refused);
     let error = frame(&mut client);
     assert_eq!((&error["id"], &error["payload"]["code"]), (&json!("s"), &json!("not_a_member")));
-    stand.page(page(read, 11..11, 10, false));
+    stand.page(read, 11..11, 10, false);
     assert_eq!(frame(&mut client)["type"], "sync.page");
     let done = frame(&mut client);
     assert_eq!(done["payload"]["channels"].as_array().map(Vec::len), Some(1), "{done}");
@@ -164,7 +168,7 @@ fn a_sync_of_a_channel_made_a_moment_ago_waits_for_the_word_of_it(backend: Backe
         change: 1,
         membership: membership(MembershipKind::Added, 2),
     });
-    stand.page(page(read, 21..21, 20, false));
+    stand.page(read, 21..21, 20, false);
     stand.events(CHANNEL, &[21]);
     assert_eq!(frame(&mut client)["type"], "channel.member_added");
     assert_eq!(frame(&mut client)["type"], "sync.page");
@@ -179,9 +183,9 @@ fn a_page_of_an_earlier_sync_is_dropped(backend: Backend) {
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
     let read = stand.read_request();
     // A page of something else that was asked for before.
-    let stale = ringside_edge_protocol::ReadRequest { after: MessageId(4), ..read };
-    stand.page(page(stale, 5..7, 12, true));
-    stand.page(page(read, 11..13, 12, false));
+    let stale = AskedRead { read: ChannelRead { after: MessageId(4), ..read.read }, ..read };
+    stand.page(stale, 5..7, 12, true);
+    stand.page(read, 11..13, 12, false);
     let page = frame(&mut client);
     assert_eq!(page["payload"]["messages"][0]["message_id"], "11", "{page}");
     assert_eq!(frame(&mut client)["type"], "sync.done");
@@ -212,10 +216,10 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
     let told = frame(&mut joiner);
     assert_eq!((&told["type"], &told["payload"]["change"]), (&json!("channel.member_added"), &json!(3)));
     let read = stand.read_request();
-    assert_eq!((read.after, read.after_change), (MessageId(20), Some(3)));
+    assert_eq!((read.read.after, read.read.after_change), (MessageId(20), Some(3)));
     stand.post(ToShard::Live { channel_id: CHANNEL, last: MessageId(22) });
     stand.events(CHANNEL, &[23]);
-    stand.page(page(read, 21..24, 23, false));
+    stand.page(read, 21..24, 23, false);
     assert_eq!(new_ids(&mut joiner, 3), [21, 22, 23], "what was before the join's answer is read");
     stand.post(added(Some(MessageId(23))));
     stand.events(CHANNEL, &[24]);
@@ -281,7 +285,7 @@ fn who_was_removed_gets_not_one_more_event(backend: Backend) {
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "9"}]));
     let read = stand.read_request();
     stand.post(ToShard::MemberRemoved { user_id: user(2), channel_id: CHANNEL });
-    stand.page(page(read, 10..11, 10, false));
+    stand.page(read, 10..11, 10, false);
     stand.events(CHANNEL, &[11]);
     let error = frame(&mut client);
     assert_eq!(error["payload"]["code"], "not_a_member", "{error}");
@@ -376,7 +380,9 @@ fn an_amendment_is_answered_and_rejected_by_the_name_that_it_had(backend: Backen
             said["id"] = id.into();
         }
         say(&mut client, &said);
-        let ToNode::Send { frame_id, record, taken_at, .. } = stand.request() else { panic!("not a send") };
+        let ToNode::Submit(Submission { frame_id, record, taken_at, .. }) = stand.request() else {
+            panic!("not a send")
+        };
         assert_eq!(frame_id.as_deref(), id);
         stand.post(ToShard::Answers(vec![Answer {
             token: connection.token,

@@ -63,7 +63,7 @@ fn a_lost_slot_closes_all_and_new_ones_are_welcome_after(backend: Backend) {
     stand.post(ToShard::Seated { slot: ringside_types::Slot(3), epoch: ringside_types::Epoch(10) });
     assert!(support::is_silent(&mut client), "sockets come before mail in a turn");
     say(&mut client, &send);
-    assert!(matches!(stand.request(), ToNode::Send { .. }));
+    assert!(matches!(stand.request(), ToNode::Submit(_)));
 }
 
 fn a_drain_lets_everybody_go_and_refuses_who_comes(backend: Backend) {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use ringside_application::reading;
 use ringside_domain::feed::GapRange;
+use ringside_domain::page::{ChannelPage, ChannelRead};
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Wanted};
 use ringside_domain::tally::Tally;
 use ringside_domain::{edited_message, effective_of, effective_of_change};
-use ringside_edge_protocol::{Page, ReadRequest};
+use ringside_edge_protocol::ConnectionRef;
 use ringside_ports::accounts::User;
 use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{Accounts, EngineError, MessageStore};
@@ -21,16 +22,23 @@ use crate::config::{PAGE_BYTES_MAX, PAGE_CHANGES_MAX};
 /// Bytes of a user's id in JSON.
 const USER_BYTES: usize = 39;
 
+/// One channel's read, on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PageRead {
+    pub(crate) connection: ConnectionRef,
+    pub(crate) user_id: UserId,
+    pub(crate) read: ChannelRead,
+}
+
 /// Reads the part of a channel that a connection asks for.
 pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     store: &S,
     directory: &D,
-    request: ReadRequest,
-) -> Result<Page, EngineError> {
-    let (sees_above, sees_changes_above) =
-        reading::horizon(store, request.channel_id, request.user_id).await?;
-    let request_as_made = request;
-    let request = ReadRequest {
+    request: PageRead,
+) -> Result<ChannelPage, EngineError> {
+    let PageRead { user_id, read: request, .. } = request;
+    let (sees_above, sees_changes_above) = reading::horizon(store, request.channel_id, user_id).await?;
+    let request = ChannelRead {
         after: request.after.max(sees_above),
         after_change: request.after_change.map(|after| after.max(sees_changes_above)),
         ..request
@@ -43,7 +51,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         order: Order::OldestFirst,
     };
     let mut page = reading::page(store, range).await?;
-    let mut tallies = cut(store, &mut page, Order::OldestFirst, request.user_id).await?;
+    let mut tallies = cut(store, &mut page, Order::OldestFirst, user_id).await?;
     let mut reset = is_too_far(&request, &page.head, page.messages.first());
     let (mut changes, mut edited) = (Vec::new(), Vec::new());
     if let Some(after) = request.after_change
@@ -60,18 +68,17 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
     if reset {
         let newest = MessageRange { after: sees_above, order: Order::NewestFirst, ..range };
         page = reading::page(store, newest).await?;
-        tallies = cut(store, &mut page, Order::NewestFirst, request.user_id).await?;
+        tallies = cut(store, &mut page, Order::NewestFirst, user_id).await?;
         page.messages.reverse();
         page.has_more = false;
     }
     let wanted = Wanted {
-        members: vec![(request.channel_id, request.user_id)],
-        reads: vec![(request.user_id, request.channel_id)],
+        members: vec![(request.channel_id, user_id)],
+        reads: vec![(user_id, request.channel_id)],
         ..Wanted::default()
     };
     let standing = store.load(&wanted).await?;
-    Ok(Page {
-        request: request_as_made,
+    Ok(ChannelPage {
         tallies,
         senders: senders(directory, page.messages.iter().chain(&edited)).await?,
         messages: page.messages,
@@ -80,7 +87,7 @@ pub(crate) async fn read_page<S: MessageStore, D: Accounts>(
         edited,
         has_more: page.has_more,
         reset,
-        unread_count: reading::unread(&standing, &page.head, request.user_id),
+        unread_count: reading::unread(&standing, &page.head, user_id),
         head: page.head,
     })
 }
@@ -139,7 +146,7 @@ async fn read_changes<S: MessageStore>(
 
 /// Whether more messages are missing than a sync sends. The page's first message tells where the client stands; where
 /// there is none, nothing is missing.
-fn is_too_far(request: &ReadRequest, head: &HeadRow, first: Option<&MessageRow>) -> bool {
+fn is_too_far(request: &ChannelRead, head: &HeadRow, first: Option<&MessageRow>) -> bool {
     let limit = u64::from(request.reset_above);
     limit > 0 && first.is_some_and(|first| head.last_seq + 1 - first.seq > limit)
 }

@@ -5,7 +5,8 @@ pub(crate) mod pending_reads;
 
 use std::time::{Duration, Instant};
 
-use ringside_edge_protocol::{ConnectionRef, Outcome, Page, ReadRequest, ToNode, ToShard};
+use ringside_domain::page::{ChannelPage, ReadOutcome};
+use ringside_edge_protocol::{ConnectionRef, Outcome, Submission, ToNode, ToShard};
 use ringside_ports::presence::Connection;
 use ringside_ports::{EngineError, Log, MessageStore, Presence};
 use ringside_types::authorization::Operation;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::config::{ADMISSIONS_MAX, READS_MAX, READS_WAITING_MAX, SENDERS_CHECKED_MAX};
 use crate::counters::add;
 use crate::outbound::{Answers, NOT_A_MEMBER, Sending, UNAVAILABLE};
+use crate::pages::PageRead;
 use crate::presence::EdgeDirectory;
 use crate::roster::Listen;
 use crate::runner::Node;
@@ -34,7 +36,7 @@ where
     pub(crate) fn request(&mut self, request: ToNode) {
         match request {
             ToNode::Admit { connection, user_id, session_id } => self.admit(connection, user_id, session_id),
-            ToNode::Send {
+            ToNode::Submit(Submission {
                 connection,
                 frame_id,
                 user_id,
@@ -44,7 +46,7 @@ where
                 operation,
                 taken_at,
                 may_mention,
-            } => {
+            }) => {
                 let known_member = known_member || self.roster.is_member(user_id, channel_id) == Some(true);
                 self.send(Sending {
                     connection,
@@ -62,7 +64,12 @@ where
             }
             ToNode::Signal(signal) => self.signal(signal),
             ToNode::Presence(request) => self.presence(request),
-            ToNode::Read(read) => self.read(read),
+            ToNode::Read(asked) => {
+                let ringside_edge_protocol::ReadRequest { connection, user_id, channels, .. } = asked;
+                for read in channels {
+                    self.read(PageRead { connection, user_id, read });
+                }
+            }
             ToNode::Closed { connection } => self.close(connection),
         }
     }
@@ -229,22 +236,22 @@ where
         self.reads.len() + self.readers_asked_about + awaiting
     }
 
-    fn read(&mut self, request: ReadRequest) {
+    fn read(&mut self, request: PageRead) {
         if self.reads_waiting() >= READS_WAITING_MAX {
             add(&self.counters.reads_refused, 1);
             self.refuse_page(&request, ErrorCode::Unavailable);
-        } else if !self.roster.is_told(request.user_id, request.channel_id) {
+        } else if !self.roster.is_told(request.user_id, request.read.channel_id) {
             self.readers_asked_about += 1;
             self.work.push(Box::pin(work::reader(self.engines.clone(), request)));
-        } else if self.feed.last(request.channel_id).is_none() {
-            self.awaiting_live.add(request.channel_id, request, Instant::now() + JOIN_PATIENCE);
+        } else if self.feed.last(request.read.channel_id).is_none() {
+            self.awaiting_live.add(request.read.channel_id, request, Instant::now() + JOIN_PATIENCE);
         } else {
             self.reads.push_back(request);
         }
     }
 
     /// `None`: the Directory could not say.
-    fn reader_is_known(&mut self, request: ReadRequest, is_member: Option<bool>) {
+    fn reader_is_known(&mut self, request: PageRead, is_member: Option<bool>) {
         self.readers_asked_about -= 1;
         match is_member {
             Some(true) => self.await_member(request),
@@ -254,11 +261,11 @@ where
     }
 
     /// A member whose shards don't know it yet: their word comes first, for a page that comes before it has no place.
-    fn await_member(&mut self, request: ReadRequest) {
-        if self.roster.is_told(request.user_id, request.channel_id) {
+    fn await_member(&mut self, request: PageRead) {
+        if self.roster.is_told(request.user_id, request.read.channel_id) {
             self.read(request);
         } else {
-            let who = (request.user_id, request.channel_id);
+            let who = (request.user_id, request.read.channel_id);
             self.awaiting_member.add(who, request, Instant::now() + JOIN_PATIENCE);
         }
     }
@@ -282,23 +289,25 @@ where
         }
     }
 
-    fn page(&mut self, request: ReadRequest, page: Result<Box<Page>, EngineError>) {
+    fn page(&mut self, request: PageRead, page: Result<Box<ChannelPage>, EngineError>) {
         self.reads_under_way -= 1;
-        if self.roster.is_member(request.user_id, request.channel_id) != Some(true) {
+        if self.roster.is_member(request.user_id, request.read.channel_id) != Some(true) {
             return self.refuse_page(&request, ErrorCode::NotAMember);
         }
         let page = page.inspect_err(|error| tracing::warn!(%error, "a page could not be read"));
         match (page, self.fence()) {
             (Ok(page), Some(valid_until)) => {
                 add(&self.counters.pages, 1);
-                self.outbox.send(request.connection.shard, ToShard::Page { valid_until, page });
+                let token = request.connection.token;
+                let pages = vec![(request.read, ReadOutcome::Page(page))];
+                self.outbox.send(request.connection.shard, ToShard::Pages { token, valid_until, pages });
             }
             _ => self.refuse_page(&request, ErrorCode::Unavailable),
         }
     }
 
-    fn refuse_page(&mut self, request: &ReadRequest, code: ErrorCode) {
-        let (token, channel_id) = (request.connection.token, request.channel_id);
+    fn refuse_page(&mut self, request: &PageRead, code: ErrorCode) {
+        let (token, channel_id) = (request.connection.token, request.read.channel_id);
         self.outbox.send(request.connection.shard, ToShard::PageRefused { token, channel_id, code });
     }
 

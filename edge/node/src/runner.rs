@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 use ringside_clock::boot_time;
 use ringside_domain::feed::Feed;
 use ringside_domain::seat::{Seat, SeatChange, TICK_INTERVAL};
-use ringside_edge_protocol::{ConnectionRef, ReadRequest, ToNode, ToShard};
+use ringside_edge_protocol::{ConnectionRef, ToNode, ToShard};
 use ringside_ports::log::{Append, Record};
 use ringside_ports::{EngineError, Log, MessageStore, Presence};
 use ringside_types::{BootTime, ChannelId, Epoch, PartitionId, Topic, UserId};
@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::{BACKLOG_PAUSE, Config, OUTBOUND_MAX};
 use crate::counters::Counters;
 use crate::outbound::{self, Sending};
+use crate::pages::PageRead;
 use crate::post::{Outbox, Post};
 use crate::presence::attention::Absences;
 use crate::presence::{EdgeDirectory, Whereabouts};
@@ -97,7 +98,7 @@ pub(crate) struct Node<L, S, D, P> {
     /// Applicants who wait for the user's other connections to answer.
     pub(crate) probes: HashMap<UserId, Vec<Applicant>, RandomState>,
     pub(crate) admissions_under_way: usize,
-    pub(crate) reads: VecDeque<ReadRequest>,
+    pub(crate) reads: VecDeque<PageRead>,
     pub(crate) reads_under_way: usize,
     /// Reads whose readers the Directory is asked about; they count among those that wait.
     pub(crate) readers_asked_about: usize,

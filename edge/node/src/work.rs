@@ -6,9 +6,10 @@ use ringside_application::mentions::{in_text, with_mentions};
 use ringside_application::presence_view::PresenceView;
 use ringside_clock::now;
 use ringside_domain::feed::{GapRange, Turn};
+use ringside_domain::page::ChannelPage;
 use ringside_domain::rows::{Key, KeyRow, Wanted};
 use ringside_domain::seat::FENCE;
-use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, Page, ReadRequest, SignalRequest};
+use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, SignalRequest};
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
@@ -22,7 +23,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::outbound::Sending;
-use crate::pages::{read_gap, read_page};
+use crate::pages::{PageRead, read_gap, read_page};
 use crate::presence::Moved;
 use crate::presence::attention::Absent;
 use crate::requests::admissions::Applicant;
@@ -43,7 +44,7 @@ pub(crate) enum Done {
     Probed(UserId),
     /// Joins and leaves are in the log, up to this batch of them.
     Turns(u64),
-    Page(ReadRequest, Result<Box<Page>, EngineError>),
+    Page(PageRead, Result<Box<ChannelPage>, EngineError>),
     Gap(GapRange, Vec<Effective>),
     /// What channels hold their senders to.
     Learned(Vec<(ChannelId, Standard)>),
@@ -68,7 +69,7 @@ pub(crate) enum Done {
     /// All edges are told of changes.
     PresenceTold,
     /// The Directory's word on a reader whom the edge does not know as a member.
-    Reader(ReadRequest, Result<bool, EngineError>),
+    Reader(PageRead, Result<bool, EngineError>),
     Nothing,
 }
 
@@ -89,7 +90,7 @@ pub(crate) async fn probe(user: UserId) -> Done {
 
 pub(crate) async fn page<L, S: MessageStore, D: Accounts, P>(
     engines: Engines<L, S, D, P>,
-    request: ReadRequest,
+    request: PageRead,
 ) -> Done {
     Done::Page(request, read_page(&engines.store, &engines.directory, request).await.map(Box::new))
 }
@@ -189,8 +190,8 @@ async fn name_the_mentioned<D: Accounts + Channels>(directory: &D, sending: &mut
     }
 }
 
-pub(crate) async fn reader<L, S, D: Channels, P>(engines: Engines<L, S, D, P>, request: ReadRequest) -> Done {
-    let answer = engines.directory.membership(&[(request.channel_id, request.user_id)]).await;
+pub(crate) async fn reader<L, S, D: Channels, P>(engines: Engines<L, S, D, P>, request: PageRead) -> Done {
+    let answer = engines.directory.membership(&[(request.read.channel_id, request.user_id)]).await;
     Done::Reader(request, answer.map(|members| matches!(members.first(), Some(Some(_)))))
 }
 

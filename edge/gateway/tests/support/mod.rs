@@ -12,10 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use ringside_domain::page::{ChannelPage, ChannelRead, ReadOutcome};
 use ringside_domain::rows::{HeadRow, MessageRow, Stamp};
-use ringside_edge_protocol::{
-    ChannelEvent, ConnectionRef, Page, ReadRequest, ShardId, Subscription, ToNode, ToShard,
-};
+use ringside_edge_protocol::{ChannelEvent, ConnectionRef, ShardId, Subscription, ToNode, ToShard};
 use ringside_gateway::{Config, Counters, Gateway, Origins, PeerLookup};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::budget::Budget;
@@ -77,6 +76,13 @@ pub fn signed(claims: &Claims) -> String {
 }
 
 pub type Client = WebSocket<TcpStream>;
+
+/// A part of a channel that a connection asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedRead {
+    pub connection: ConnectionRef,
+    pub read: ChannelRead,
+}
 
 /// A shard and its gateway.
 pub struct Stand {
@@ -155,9 +161,19 @@ impl Stand {
         }
     }
 
-    pub fn read_request(&self) -> ReadRequest {
+    /// The next request asks for one part of a channel.
+    pub fn read_request(&self) -> AskedRead {
+        let [read] = self.read_requests()[..] else { panic!("several channels are asked for") };
+        read
+    }
+
+    /// The next request asks for these parts of channels.
+    pub fn read_requests(&self) -> Vec<AskedRead> {
         match self.request() {
-            ToNode::Read(read) => read,
+            ToNode::Read(asked) => {
+                let connection = asked.connection;
+                asked.channels.into_iter().map(|read| AskedRead { connection, read }).collect()
+            }
             other => panic!("not a read: {other:?}"),
         }
     }
@@ -241,8 +257,11 @@ impl Stand {
         self.post(ToShard::Events { valid_until: deadline(), events: ids.iter().map(event).collect() });
     }
 
-    pub fn page(&self, page: Page) {
-        self.post(ToShard::Page { valid_until: deadline(), page: Box::new(page) });
+    /// The answer to a read: these messages, of a channel whose head is `head`.
+    pub fn page(&self, asked: AskedRead, ids: std::ops::Range<u64>, head: u64, has_more: bool) {
+        let page = page(asked.read.channel_id, ids, head, has_more);
+        let pages = vec![(asked.read, ReadOutcome::Page(Box::new(page)))];
+        self.post(ToShard::Pages { token: asked.connection.token, valid_until: deadline(), pages });
     }
 }
 
@@ -302,17 +321,14 @@ pub fn row(channel_id: ChannelId, id: u64) -> MessageRow {
     }
 }
 
-/// The answer to a read: these messages, of a channel whose head is `head`.
-pub fn page(request: ReadRequest, ids: std::ops::Range<u64>, head: u64, has_more: bool) -> Page {
-    let channel_id = request.channel_id;
+fn page(channel_id: ChannelId, ids: std::ops::Range<u64>, head: u64, has_more: bool) -> ChannelPage {
     let head = HeadRow {
         last_effective_id: MessageId(head),
         last_message_id: MessageId(head),
         last_seq: head,
         ..HeadRow::empty(channel_id)
     };
-    Page {
-        request,
+    ChannelPage {
         messages: ids.map(|id| row(channel_id, id)).collect(),
         tallies: Vec::new(),
         senders: vec![(user(1), profile(1))],

@@ -3,14 +3,14 @@
 use std::hash::Hash;
 use std::time::Instant;
 
+use crate::pages::PageRead;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use ringside_edge_protocol::ReadRequest;
 
 /// Reads by a key, each with the instant up to which it waits.
 #[derive(Debug)]
 pub(crate) struct PendingReads<K> {
-    reads: HashMap<K, Vec<(ReadRequest, Instant)>, RandomState>,
+    reads: HashMap<K, Vec<(PageRead, Instant)>, RandomState>,
     count: usize,
 }
 
@@ -25,20 +25,20 @@ impl<K: Hash + Eq> PendingReads<K> {
         self.count
     }
 
-    pub(crate) fn add(&mut self, key: K, request: ReadRequest, until: Instant) {
+    pub(crate) fn add(&mut self, key: K, request: PageRead, until: Instant) {
         self.reads.entry(key).or_default().push((request, until));
         self.count += 1;
     }
 
     /// What waited for this, in its order.
-    pub(crate) fn take(&mut self, key: &K) -> Vec<ReadRequest> {
+    pub(crate) fn take(&mut self, key: &K) -> Vec<PageRead> {
         let taken = self.reads.remove(key).unwrap_or_default();
         self.count -= taken.len();
         taken.into_iter().map(|(request, _)| request).collect()
     }
 
     /// What has waited for too long. All are looked at: call it now and then.
-    pub(crate) fn late(&mut self, now: Instant) -> Vec<ReadRequest> {
+    pub(crate) fn late(&mut self, now: Instant) -> Vec<PageRead> {
         let mut late = Vec::new();
         self.reads.retain(|_, waiting| {
             late.extend(waiting.extract_if(.., |(_, until)| *until <= now).map(|(request, _)| request));
@@ -53,25 +53,28 @@ impl<K: Hash + Eq> PendingReads<K> {
 mod tests {
     use std::time::Duration;
 
+    use ringside_domain::page::ChannelRead;
     use ringside_edge_protocol::{ConnectionRef, ShardId};
     use ringside_types::{ChannelId, MessageId, UserId};
     use uuid::Uuid;
 
     use super::*;
 
-    fn read(token: u64) -> ReadRequest {
-        ReadRequest {
+    fn read(token: u64) -> PageRead {
+        PageRead {
             connection: ConnectionRef { shard: ShardId(0), token },
             user_id: UserId(Uuid::nil()),
-            channel_id: ChannelId(Uuid::nil()),
-            after: MessageId::ZERO,
-            after_change: None,
-            limit: 1,
-            reset_above: 0,
+            read: ChannelRead {
+                channel_id: ChannelId(Uuid::nil()),
+                after: MessageId::ZERO,
+                after_change: None,
+                limit: 1,
+                reset_above: 0,
+            },
         }
     }
 
-    fn tokens(reads: &[ReadRequest]) -> Vec<u64> {
+    fn tokens(reads: &[PageRead]) -> Vec<u64> {
         reads.iter().map(|read| read.connection.token).collect()
     }
 

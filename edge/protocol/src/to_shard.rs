@@ -1,142 +1,13 @@
-//! What shards and the node tell one another. Every mailbox is bounded and first in, first out.
-//!
-//! ```text
-//! shard -- ToNode --> node -- Append --> log
-//! shard <-- ToShard -- node <-- Record -- log, store
-//! ```
+//! What the node tells a shard.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow};
-use ringside_domain::tally::Tally;
-use ringside_types::authorization::Operation;
-use ringside_types::{BootTime, ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
-use ringside_wire::records;
-use ringside_wire::signals::PresenceStatus;
-
+use ringside_domain::page::{ChannelRead, ReadOutcome};
 use ringside_session::budget::Budget;
 use ringside_session::token::Verifier;
-
-/// A shard of this edge, counted from 0.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ShardId(pub u16);
-
-/// A connection of this edge: the shard and the shard's own token of it, never used again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ConnectionRef {
-    /// The shard.
-    pub shard: ShardId,
-    /// The reactor's connection id, as a number.
-    pub token: u64,
-}
-
-/// From a shard to the node. A request for a connection that is gone is answered to nobody.
-#[derive(Debug)]
-pub enum ToNode {
-    /// A handshake whose token is good asks to be let in. Answered by `Admitted` or `Refused`.
-    Admit {
-        /// The connection.
-        connection: ConnectionRef,
-        /// Whose.
-        user_id: UserId,
-        /// The token's session.
-        session_id: SessionId,
-    },
-    /// A message for the log. Answered in `Answers`.
-    Send {
-        /// The connection.
-        connection: ConnectionRef,
-        /// The frame's `id`, to be echoed.
-        frame_id: Option<Box<str>>,
-        /// The sender, for the limit.
-        user_id: UserId,
-        /// The channel, for partition and limit.
-        channel_id: ChannelId,
-        /// An encoded `Command` record. (The node looks into it only where it may mention somebody.)
-        record: Bytes,
-        /// Whether the shard knows that the user is a member; otherwise the node asks the Directory.
-        known_member: bool,
-        /// What is asked for, as far as the shard can tell: [`Operation::Send`] for any new message, and of messages that
-        /// are there as if they were the sender's own.
-        operation: Operation,
-        /// When the shard took it, for its answer.
-        taken_at: Instant,
-        /// Whether its text may name members, whom the node then looks up.
-        may_mention: bool,
-    },
-    /// A receipt or a sign of typing. Nothing answers a good one; `SignalRefused` a bad one.
-    Signal(SignalRequest),
-    /// What a connection says of being there, or whom it watches. Refused by `SignalRefused`.
-    Presence(PresenceRequest),
-    /// A part of what a connection missed. Answered by `Page` or `PageRefused`.
-    Read(ReadRequest),
-    /// A connection that had been admitted, or asked to be, is gone.
-    Closed {
-        /// The connection.
-        connection: ConnectionRef,
-    },
-}
-
-/// What a user says of a channel, outside its chain.
-#[derive(Debug, Clone)]
-pub struct SignalRequest {
-    /// The connection.
-    pub connection: ConnectionRef,
-    /// The frame's `id`, for a refusal.
-    pub frame_id: Option<Box<str>>,
-    /// Who.
-    pub user_id: UserId,
-    /// Where.
-    pub channel_id: ChannelId,
-    /// What.
-    pub said: Said,
-    /// Whether the shard knows that the user is a member; otherwise the node asks the Directory.
-    pub known_member: bool,
-}
-
-/// A receipt, or a sign of typing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
-    /// Everything up to this message came to a device of the user's.
-    Delivered(MessageId),
-    /// The user has read everything up to this message.
-    Read(MessageId),
-    /// The user types.
-    Typing,
-    /// Not any more.
-    StoppedTyping,
-}
-
-/// What a connection says of being there, or whom it watches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PresenceRequest {
-    /// The connection.
-    pub connection: ConnectionRef,
-    /// The frame's `id`, for a refusal.
-    pub frame_id: Option<Box<str>>,
-    /// Whose connection.
-    pub user_id: UserId,
-    /// What.
-    pub wish: PresenceWish,
-}
-
-/// What is wished of presence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PresenceWish {
-    /// The connection says this from now on, and its user perhaps something else of themselves.
-    Set {
-        /// Of this connection.
-        status: PresenceStatus,
-        /// Of the user; `None`: as before.
-        status_message: Option<String>,
-    },
-    /// Be told of these users.
-    Watch(Vec<UserId>),
-    /// Be told of these no more.
-    Unwatch(Vec<UserId>),
-}
+use ringside_types::{BootTime, ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
+use ringside_wire::records;
 
 /// A user's presence, as one connection's user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,52 +22,6 @@ pub struct PresenceSeen {
     pub status_message: String,
     /// When they were last there.
     pub last_seen_at: Option<UnixMillis>,
-}
-
-/// Which part of a channel a connection needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadRequest {
-    /// The connection.
-    pub connection: ConnectionRef,
-    /// The reader.
-    pub user_id: UserId,
-    /// The channel.
-    pub channel_id: ChannelId,
-    /// Messages above this id.
-    pub after: MessageId,
-    /// Changes above this number; `None`: none before the head.
-    pub after_change: Option<u64>,
-    /// At most so many messages.
-    pub limit: usize,
-    /// A gap above this many messages is answered with the newest page and `reset`; 0: never.
-    pub reset_above: u32,
-}
-
-/// A part of a channel, read from the store: dense, and nothing above the head.
-#[derive(Debug)]
-pub struct Page {
-    /// What was asked for: a page that the connection no longer waits for is dropped.
-    pub request: ReadRequest,
-    /// Oldest first.
-    pub messages: Vec<MessageRow>,
-    /// How reactions stand on them.
-    pub tallies: Vec<Tally>,
-    /// Who sent them, without repetition.
-    pub senders: Vec<(UserId, records::Profile)>,
-    /// Oldest first, with the last page only.
-    pub changes: Vec<ChangeRow>,
-    /// Messages up to this record are hidden from the reader, and so is what changes say of them.
-    pub sees_above: MessageId,
-    /// The messages that those changes edited, as they are.
-    pub edited: Vec<MessageRow>,
-    /// Whether more messages follow below the head.
-    pub has_more: bool,
-    /// Whether the gap was too large: this is the newest page alone.
-    pub reset: bool,
-    /// The head as it was read, before the page.
-    pub head: HeadRow,
-    /// Messages that the reader has not read.
-    pub unread_count: u64,
 }
 
 /// A channel that a connection's user is in.
@@ -243,7 +68,7 @@ pub enum Outcome {
     },
 }
 
-/// The answer to one `ToNode::Send`.
+/// The answer to one `ToNode::Submit`.
 #[derive(Debug)]
 pub struct Answer {
     /// The connection's token on its shard.
@@ -376,12 +201,14 @@ pub enum ToShard {
         /// Where it begins.
         last: MessageId,
     },
-    /// A part that a connection asked for.
-    Page {
+    /// Parts that a connection asked for, each with what was asked: one that it no longer waits for is dropped.
+    Pages {
+        /// The connection's token.
+        token: u64,
         /// As in `Events`.
         valid_until: BootTime,
-        /// The part.
-        page: Box<Page>,
+        /// The parts.
+        pages: Vec<(ChannelRead, ReadOutcome)>,
     },
     /// A part can't be had.
     PageRefused {

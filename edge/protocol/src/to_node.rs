@@ -1,0 +1,134 @@
+//! What a shard asks of the node.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use ringside_domain::page::ChannelRead;
+use ringside_types::authorization::Operation;
+use ringside_types::{ChannelId, MessageId, SessionId, UserId};
+use ringside_wire::signals::PresenceStatus;
+
+use crate::ConnectionRef;
+
+/// From a shard to the node. A request for a connection that is gone is answered to nobody.
+#[derive(Debug)]
+pub enum ToNode {
+    /// A handshake whose token is good asks to be let in. Answered by `Admitted` or `Refused`.
+    Admit {
+        /// The connection.
+        connection: ConnectionRef,
+        /// Whose.
+        user_id: UserId,
+        /// The token's session.
+        session_id: SessionId,
+    },
+    /// A command for the log. Answered in `Answers`.
+    Submit(Submission),
+    /// A receipt or a sign of typing. Only a refusal is answered, by `SignalRefused`.
+    Signal(SignalRequest),
+    /// What a connection says of being there, or whom it watches. Refused by `SignalRefused`.
+    Presence(PresenceRequest),
+    /// Parts of what a connection missed. Each channel is answered by `Pages` or `PageRefused`.
+    Read(ReadRequest),
+    /// A connection that had been admitted, or asked to be, is gone.
+    Closed {
+        /// The connection.
+        connection: ConnectionRef,
+    },
+}
+
+/// A message, or a change of one, on its way to the log.
+#[derive(Debug)]
+pub struct Submission {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The frame's `id`, to be echoed.
+    pub frame_id: Option<Box<str>>,
+    /// The sender.
+    pub user_id: UserId,
+    /// The channel, for partition and limit.
+    pub channel_id: ChannelId,
+    /// An encoded `Command` record. The node looks into it only where it may mention somebody.
+    pub record: Bytes,
+    /// Whether the shard knows that the user is a member; otherwise the node asks.
+    pub known_member: bool,
+    /// As far as the shard can tell: [`Operation::Send`] for any new message, and changes of messages as if they were
+    /// the sender's own.
+    pub operation: Operation,
+    /// When the shard took it, for its answer.
+    pub taken_at: Instant,
+    /// Whether its text may name members, whom the node then looks up.
+    pub may_mention: bool,
+}
+
+/// Parts of several channels for one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadRequest {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The reader.
+    pub user_id: UserId,
+    /// The parts, in the order in which the connection wants them.
+    pub channels: Vec<ChannelRead>,
+    /// How many of them may bring messages or changes; the others are [`Deferred`](ringside_domain::page::ReadOutcome).
+    pub pages_max: usize,
+}
+
+/// What a user says of a channel, outside its chain.
+#[derive(Debug, Clone)]
+pub struct SignalRequest {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The frame's `id`, for a refusal.
+    pub frame_id: Option<Box<str>>,
+    /// Who.
+    pub user_id: UserId,
+    /// Where.
+    pub channel_id: ChannelId,
+    /// What.
+    pub said: Said,
+    /// Whether the shard knows that the user is a member; otherwise the node asks the Directory.
+    pub known_member: bool,
+}
+
+/// A receipt, or a sign of typing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Everything up to this message came to a device of the user's.
+    Delivered(MessageId),
+    /// The user has read everything up to this message.
+    Read(MessageId),
+    /// The user types.
+    Typing,
+    /// Not any more.
+    StoppedTyping,
+}
+
+/// What a connection says of being there, or whom it watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresenceRequest {
+    /// The connection.
+    pub connection: ConnectionRef,
+    /// The frame's `id`, for a refusal.
+    pub frame_id: Option<Box<str>>,
+    /// Whose connection.
+    pub user_id: UserId,
+    /// What.
+    pub wish: PresenceWish,
+}
+
+/// What is wished of presence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PresenceWish {
+    /// The connection says this from now on, and its user perhaps something else of themselves.
+    Set {
+        /// Of this connection.
+        status: PresenceStatus,
+        /// Of the user; `None`: as before.
+        status_message: Option<String>,
+    },
+    /// Be told of these users.
+    Watch(Vec<UserId>),
+    /// Be told of these no more.
+    Unwatch(Vec<UserId>),
+}
