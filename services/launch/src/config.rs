@@ -26,43 +26,48 @@ pub const AUDIT_FILES_MAX: u32 = 1_000;
 /// A key signs for so many days at the most, unless it signs for ever.
 pub const SIGNING_KEY_DAYS_MAX: u64 = 3_650;
 
-/// All that an operator may set. Everything has a default.
+/// All that an operator may set. Everything has a default. The fields' documentation is also what
+/// `docs/configuration.md` says of their keys (`tests/configuration.rs`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The data folder.
+    /// The data folder. It is made if it does not exist; only its owner may read it.
     pub data_dir: PathBuf,
-    /// REST, and the web client at `/`.
+    /// Where the REST API listens. The web client is at `/`, and `/ws` answers here too.
     pub api_addr: SocketAddr,
-    /// WebSocket: `/ws`.
+    /// Where the edge listens for WebSocket connections, at `/ws`.
     pub edge_addr: SocketAddr,
-    /// `/status` in a browser; `/health`, `/ready`, `/metrics`.
+    /// Where the admin port listens: `/status` for a browser, `/health`, `/ready` and `/metrics`. Keep it private.
     pub admin_addr: SocketAddr,
-    /// Names that the admin port answers to, beside `localhost` and the address it is bound to.
+    /// Host names that the admin port answers to, besides `localhost` and its own address.
     pub admin_names: Vec<String>,
-    /// Shards of the edge; 0: one per core.
+    /// Shards of the edge, at most 256; 0: one per core.
     pub shards: usize,
-    /// Connections of this process at the most; 0: as many as RLIMIT_NOFILE lets one ring of each shard hold.
+    /// Most WebSocket connections of this process, at most 4194304; 0: as many as `RLIMIT_NOFILE` lets one ring of each
+    /// shard hold.
     pub max_connections: u32,
-    /// How long a drain may take, in seconds.
+    /// How long connections may take to leave after SIGTERM, in seconds, at most 600.
     pub drain_window_s: u64,
-    /// The certificate chain in PEM; with `tls_key` it turns TLS on.
+    /// The certificate chain, a PEM file. Together with `tls_key` it turns TLS on, for the API and the edge.
     pub tls_cert: Option<PathBuf>,
-    /// The certificate's key in PEM.
+    /// The certificate's private key, a PEM file.
     pub tls_key: Option<PathBuf>,
-    /// Proxies whose `X-Forwarded-For`, `-Host` and `-Proto` count.
+    /// Addresses of reverse proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// Origins that browsers may connect from, beside the API's own.
+    /// Origins whose pages may open a WebSocket, besides the API's own.
     pub allowed_origins: Vec<String>,
-    /// Where clients find the edge, where that is not `edge_addr`: `wss://chat.example.org/ws`.
+    /// The address of the edge that clients are given, such as `wss://chat.example.org/ws`. If it is not set, it follows
+    /// from the name and port by which a client reached the API.
     pub edge_url: Option<String>,
-    /// Who may make an account.
+    /// Who may make an account: `open` (everyone), `invitation` (whoever has one from `ringside admin invite`) or `closed`
+    /// (nobody; `ringside admin users create` makes accounts).
     pub registration: Registration,
-    /// How the edge speaks to the kernel.
+    /// How the edge talks to the kernel: `auto` (io_uring where it is allowed, else polling), `uring` (io_uring, or the
+    /// server does not start) or `poll` (epoll).
     pub backend: Backend,
-    /// The server pings a connection this often, in milliseconds.
+    /// How often the server pings a connection, in milliseconds, from 1000 to 600000.
     pub heartbeat_interval_ms: u64,
-    /// A new key signs access tokens after so many days; 0: never by itself.
+    /// After how many days a new key signs access tokens, at most 3650; 0: only `ringside admin keys rotate` changes it.
     pub signing_key_days: u64,
     /// The record of who administered, signed in or was refused.
     pub audit: AuditConfig,
@@ -74,9 +79,9 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
-    /// A file that has so many bytes is full, and the next one is begun.
+    /// Size in bytes at which a file is full and the next one is begun, at least 4096.
     pub file_bytes: u64,
-    /// Files that are kept, the one that is written included; 0: nothing is recorded.
+    /// How many files are kept, the current one included, at most 1000; 0: nothing is recorded.
     pub files: u32,
 }
 
