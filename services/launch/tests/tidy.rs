@@ -429,3 +429,54 @@ fn names_say_what_is_inside() {
     }
     none(offenders, "Name the file for the noun that it holds.");
 }
+
+/// Folders whose documents are not ours, or are made by a build.
+const FOREIGN_FOLDERS: &[&str] = &["target", "node_modules", "vendor", ".git"];
+
+fn documents(path: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(path).expect("a folder can be listed") {
+        let path = entry.expect("a folder can be listed").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && !FOREIGN_FOLDERS.contains(&name.as_str()) {
+            documents(&path, found);
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+}
+
+/// The id that a heading gets: lower case, spaces as hyphens, no other punctuation.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|one| one.is_alphanumeric() || [' ', '-', '_'].contains(one));
+    kept.map(|one| if one == ' ' { '-' } else { one }).collect()
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut found = Vec::new();
+    documents(&root(), &mut found);
+    assert!(found.len() > 20, "only {} documents were found: the test looks in the wrong place", found.len());
+    let mut offenders = Vec::new();
+    for document in found {
+        let text = fs::read_to_string(&document).expect("documents are UTF-8");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (path, section) = link.split_once('#').unwrap_or((link, ""));
+            if path.contains(':') || path.contains(char::is_whitespace) {
+                continue;
+            }
+            let target = match path {
+                "" => document.clone(),
+                path => document.parent().expect("a document is in a folder").join(path),
+            };
+            let has_section =
+                |text: String| text.lines().any(|line| line.starts_with('#') && anchor(line) == section);
+            let leads =
+                target.exists() && (section.is_empty() || fs::read_to_string(&target).is_ok_and(has_section));
+            if !leads {
+                offenders.push(format!("{}: {link}", document.display()));
+            }
+        }
+    }
+    none(offenders, "Correct the link, or write what it leads to.");
+}
