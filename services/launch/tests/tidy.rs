@@ -480,3 +480,29 @@ fn links_between_documents_lead_somewhere() {
     }
     none(offenders, "Correct the link, or write what it leads to.");
 }
+
+/// Where the project's files are: a word in backticks that begins so is a path.
+const ROOTS: &[&str] = &["core/", "edge/", "services/", "bench/", "load-tests/", "fuzz/", "docs/", "deploy/"];
+
+#[test]
+fn paths_in_documents_are_there() {
+    let mut found = Vec::new();
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs"] {
+        match root().join(document) {
+            folder if folder.is_dir() => documents(&folder, &mut found),
+            document => found.push(document),
+        }
+    }
+    let mut offenders = Vec::new();
+    for document in found {
+        let text = fs::read_to_string(&document).expect("documents are UTF-8");
+        for word in text.split('`').skip(1).step_by(2) {
+            let is_path = ROOTS.iter().any(|root| word.starts_with(root))
+                && word.chars().all(|one| one.is_ascii_alphanumeric() || "/_.-".contains(one));
+            if is_path && !root().join(word).exists() {
+                offenders.push(format!("{}: {word}", document.display()));
+            }
+        }
+    }
+    none(offenders, "Name the file as it is called now.");
+}
