@@ -6,4 +6,4 @@ mod echo;
 mod verdict;
 
 pub use echo::{Echo, MESSAGE_BYTES_MAX};
-pub use verdict::Verdict;
+pub use verdict::RateDecision;

@@ -18,7 +18,7 @@ struct Case {
 
 /// What a report comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct RateDecision {
     expected: usize,
     ok: usize,
     informational: usize,
@@ -26,19 +26,19 @@ pub struct Verdict {
     others: Vec<String>,
 }
 
-impl Verdict {
+impl RateDecision {
     /// Reads `index.json`, which must be about one server. `expected`: how many cases were to be run.
     ///
     /// # Errors
     /// It is no report of the suite's form, or one of several servers.
-    pub fn read(index: &str, expected: usize) -> Result<Verdict, String> {
+    pub fn read(index: &str, expected: usize) -> Result<RateDecision, String> {
         let agents: BTreeMap<String, BTreeMap<String, Case>> =
             serde_json::from_str(index).map_err(|error| format!("this is no report: {error}"))?;
         let mut agents = agents.into_values();
         let (Some(cases), None) = (agents.next(), agents.next()) else {
             return Err("the report is not about one server".into());
         };
-        let mut verdict = Verdict { expected, ok: 0, informational: 0, others: Vec::new() };
+        let mut verdict = RateDecision { expected, ok: 0, informational: 0, others: Vec::new() };
         for (id, case) in cases {
             match (case.behavior.as_str(), case.behavior_close.as_str()) {
                 ("OK", "OK") => verdict.ok += 1,
@@ -64,7 +64,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for RateDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cases, others) = (self.cases(), self.others.len());
         write!(f, "{cases} cases: {} OK, {} informational, {others} others", self.ok, self.informational)?;
@@ -91,9 +91,9 @@ mod tests {
     }
 
     /// What a report of 1.1.1, which is fine, and this case comes to.
-    fn verdict(id: &str, behavior: &str, close: &str) -> Verdict {
+    fn verdict(id: &str, behavior: &str, close: &str) -> RateDecision {
         let report = report(&[("1.1.1", "OK", "OK"), (id, behavior, close)]);
-        Verdict::read(&report, 2).expect("a report")
+        RateDecision::read(&report, 2).expect("a report")
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_case_that_was_not_run_fails() {
-        let verdict = Verdict::read(&report(&[("1.1.1", "OK", "OK")]), 2).expect("a report");
+        let verdict = RateDecision::read(&report(&[("1.1.1", "OK", "OK")]), 2).expect("a report");
         assert!(!verdict.holds());
         assert_eq!(verdict.to_string(), "1 cases: 1 OK, 0 informational, 0 others; 2 were to be run");
     }
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn what_is_no_report_of_one_server_is_refused() {
         for index in ["", "{}", "[]", r#"{"a": {}, "b": {}}"#, r#"{"a": {"1.1.1": {"behavior": "OK"}}}"#] {
-            assert!(Verdict::read(index, 0).is_err(), "{index}");
+            assert!(RateDecision::read(index, 0).is_err(), "{index}");
         }
     }
 }

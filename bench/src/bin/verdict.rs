@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use ringside_bench::Verdict;
+use ringside_bench::RateDecision;
 
 fn main() -> ExitCode {
     match judge() {
@@ -17,12 +17,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn judge() -> Result<Verdict, String> {
+fn judge() -> Result<RateDecision, String> {
     let mut words = std::env::args().skip(1);
     let (Some(path), Some(cases), None) = (words.next(), words.next(), words.next()) else {
         return Err("usage: ringside-verdict INDEX CASES".into());
     };
     let cases = cases.parse().map_err(|error| format!("{cases} is no number of cases: {error}"))?;
     let index = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    Verdict::read(&index, cases)
+    RateDecision::read(&index, cases)
 }

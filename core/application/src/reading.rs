@@ -5,8 +5,9 @@ use ringside_domain::tally::{Tally, tally};
 use ringside_types::limits::REACTIONS_READ_MAX;
 use ringside_types::{ChannelId, MessageId, UserId};
 
+use ringside_ports::ChannelReader;
 use ringside_ports::EngineError;
-use ringside_ports::store::{ChangeRange, MessageRange, MessageStore, Order};
+use ringside_ports::store::{ChangeRange, MessageRange, Order};
 
 /// A page that was not dense is read again this many times before it counts as damage.
 pub const DENSE_TRIES: usize = 5;
@@ -23,14 +24,14 @@ pub struct DensePage {
 }
 
 /// The head of a channel; empty where no record has touched it.
-pub async fn head<S: MessageStore>(store: &S, channel: ChannelId) -> Result<HeadRow, EngineError> {
+pub async fn head<S: ChannelReader>(store: &S, channel: ChannelId) -> Result<HeadRow, EngineError> {
     let loaded = store.load(&Wanted { channels: vec![channel], ..Wanted::default() }).await?;
     Ok(loaded.heads.first().copied().unwrap_or(HeadRow::empty(channel)))
 }
 
 /// Where a member's view of a channel begins: the record up to which messages are hidden from them, and the change that
 /// it made. Zeros where nothing is.
-pub async fn horizon<S: MessageStore>(
+pub async fn horizon<S: ChannelReader>(
     store: &S,
     channel: ChannelId,
     member: UserId,
@@ -50,7 +51,7 @@ pub async fn horizon<S: MessageStore>(
 }
 
 /// Those of a member's channels of which something is hidden from them, with the record up to which it is.
-pub async fn horizons<S: MessageStore>(
+pub async fn horizons<S: ChannelReader>(
     store: &S,
     channels: &[ChannelId],
     member: UserId,
@@ -73,29 +74,48 @@ pub async fn horizons<S: MessageStore>(
 }
 
 /// Reads messages between two ids (both excluded), never above the head.
-pub async fn page<S: MessageStore>(store: &S, range: MessageRange) -> Result<DensePage, EngineError> {
-    let mut cause = String::new();
+///
+/// # Errors
+/// The store does not answer, or its rows are not dense however often they are read.
+pub async fn page<S: ChannelReader>(store: &S, range: MessageRange) -> Result<DensePage, EngineError> {
+    let mut failure = None;
     for _ in 0..DENSE_TRIES {
         let head = head(store, range.channel_id).await?;
-        let above_head = MessageId(head.last_message_id.0 + 1);
-        let bounded = MessageRange { before: range.before.min(above_head), limit: range.limit + 1, ..range };
-        let mut messages = store.messages(bounded).await?;
-        match gap_in(&messages, range.order) {
-            None => {
-                let has_more = messages.len() > range.limit;
-                messages.truncate(range.limit);
-                return Ok(DensePage { head, messages, has_more });
-            }
-            Some((one, next)) => {
-                cause = format!("channel {}: message {next} follows {one}", range.channel_id);
-            }
+        let messages = store.messages(&[bounded(range, &head)]).await?.concat();
+        match dense(head, messages, range) {
+            Ok(page) => return Ok(page),
+            Err(error) => failure = Some(error),
         }
     }
-    Err(EngineError::Damaged { engine: "message store", cause })
+    Err(failure.expect("DENSE_TRIES is above 0"))
+}
+
+/// A range cut at the head, with one message more: it tells whether there are more.
+pub(crate) fn bounded(range: MessageRange, head: &HeadRow) -> MessageRange {
+    let above_head = MessageId(head.last_message_id.0 + 1);
+    MessageRange { before: range.before.min(above_head), limit: range.limit + 1, ..range }
+}
+
+/// The page of a [`bounded`] range that was read after its head.
+///
+/// # Errors
+/// The messages are not dense: rows of a commit are there in part.
+pub(crate) fn dense(
+    head: HeadRow,
+    mut messages: Vec<MessageRow>,
+    range: MessageRange,
+) -> Result<DensePage, EngineError> {
+    if let Some((one, next)) = gap_in(&messages, range.order) {
+        let cause = format!("channel {}: message {next} follows {one}", range.channel_id);
+        return Err(EngineError::Damaged { engine: "message store", cause });
+    }
+    let has_more = messages.len() > range.limit;
+    messages.truncate(range.limit);
+    Ok(DensePage { head, messages, has_more })
 }
 
 /// How reactions stand on messages of one channel, up to its head, as a reader sees them.
-pub async fn tallies<S: MessageStore>(
+pub async fn tallies<S: ChannelReader>(
     store: &S,
     head: &HeadRow,
     messages: &[MessageRow],
@@ -126,7 +146,10 @@ pub async fn tallies<S: MessageStore>(
 }
 
 /// Reads the changes above `after` up to the head's, dense.
-pub async fn changes<S: MessageStore>(
+///
+/// # Errors
+/// The store does not answer, or its rows are not dense however often they are read.
+pub async fn changes<S: ChannelReader>(
     store: &S,
     head: &HeadRow,
     after: u64,
@@ -134,14 +157,19 @@ pub async fn changes<S: MessageStore>(
 ) -> Result<Vec<ChangeRow>, EngineError> {
     let range = ChangeRange { channel_id: head.channel_id, after, up_to: head.last_change, limit };
     for _ in 0..DENSE_TRIES {
-        let rows = store.changes(range).await?;
-        let dense = rows.iter().zip(after + 1..).all(|(row, change)| row.change == change);
-        if dense && rows.len() as u64 == (head.last_change.saturating_sub(after)).min(limit as u64) {
+        let rows = store.changes(&[range]).await?.concat();
+        if are_dense(&rows, range) {
             return Ok(rows);
         }
     }
     let cause = format!("channel {}: changes above {after} are not dense", head.channel_id);
     Err(EngineError::Damaged { engine: "message store", cause })
+}
+
+/// Whether these are all changes of a range, without a hole.
+pub(crate) fn are_dense(rows: &[ChangeRow], range: ChangeRange) -> bool {
+    let is_dense = rows.iter().zip(range.after + 1..).all(|(row, change)| row.change == change);
+    is_dense && rows.len() as u64 == range.up_to.saturating_sub(range.after).min(range.limit as u64)
 }
 
 fn gap_in(messages: &[MessageRow], order: Order) -> Option<(u64, u64)> {
@@ -159,6 +187,11 @@ fn gap_in(messages: &[MessageRow], order: Order) -> Option<(u64, u64)> {
 fn open(loaded: &Loaded, channel: ChannelId, user: UserId) -> impl Iterator<Item = &MembershipRow> {
     let of_user = move |row: &&MembershipRow| row.user_id == user && row.channel_id == channel;
     loaded.members.iter().filter(of_user).filter(|row| row.to_id == MessageId::ZERO)
+}
+
+/// Whether the partition knows a user as a member now.
+pub(crate) fn is_member(loaded: &Loaded, channel: ChannelId, user: UserId) -> bool {
+    open(loaded, channel, user).next().is_some()
 }
 
 /// The record up to which a channel is hidden from a member; zero: nothing is.

@@ -9,6 +9,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number: time comes with the record or as an argument.
 
 mod amend;
+pub mod attention;
 mod cache;
 mod decide;
 mod events;

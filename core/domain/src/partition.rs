@@ -149,6 +149,7 @@ impl Partition {
             for channel in channels_of(body) {
                 if !self.cache.knows(channel) && channels.insert(channel) {
                     wanted.channels.push(channel);
+                    wanted.interest.push(channel);
                 }
             }
             for (channel, user) in members_of(body) {

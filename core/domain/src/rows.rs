@@ -366,8 +366,10 @@ pub struct Rows {
 /// What a processor needs of the store before it can apply a batch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Wanted {
-    /// Heads, interest and settings of these channels.
+    /// Heads and settings of these channels.
     pub channels: Vec<ChannelId>,
+    /// Which edges listen to these channels.
+    pub interest: Vec<ChannelId>,
     /// All intervals of these users in these channels.
     pub members: Vec<(ChannelId, UserId)>,
     /// What these keys stand for.
@@ -392,6 +394,7 @@ impl Wanted {
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty()
+            && self.interest.is_empty()
             && self.members.is_empty()
             && self.keys.is_empty()
             && self.records.is_empty()

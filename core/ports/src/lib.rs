@@ -21,4 +21,4 @@ pub use error::EngineError;
 pub use log::Log;
 pub use people::People;
 pub use presence::Presence;
-pub use store::MessageStore;
+pub use store::{ChannelReader, MessageStore, PartitionStore};

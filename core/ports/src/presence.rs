@@ -142,7 +142,7 @@ impl Charge {
 
 /// What a bucket answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum RateDecision {
     /// Granted; so many tokens are left.
     Granted {
         /// Whole tokens left.
@@ -157,7 +157,7 @@ pub enum Verdict {
 
 /// What several buckets answer that were asked together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum JointVerdict {
+pub enum JointDecision {
     /// Each granted its tokens.
     Granted,
     /// None was taken from: a bucket refused.
@@ -169,50 +169,58 @@ pub enum JointVerdict {
     },
 }
 
+/// A user's status over all their connections, before and after something happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatusChange {
+    /// As it was.
+    pub before: Status,
+    /// As it is now.
+    pub after: Status,
+}
+
 /// Who is connected, and what they have used of their limits.
 pub trait Presence: Clone + Send + Sync + 'static {
-    /// Adds a connection, unless its user has `limit` already (0: no limit); says whether it was added.
+    /// Adds connections in order, each unless its user has `limit` already (0: no limit); says which were added.
     fn connect(
         &self,
-        connection: Connection,
+        connections: &[Connection],
         limit: u32,
-    ) -> impl Future<Output = Result<bool, EngineError>> + Send;
+    ) -> impl Future<Output = Result<Vec<bool>, EngineError>> + Send;
 
-    /// Removes connections; unknown ones are ignored.
-    fn disconnect(&self, connections: &[Connection]) -> impl Future<Output = Result<(), EngineError>> + Send;
-
-    /// The live connections of each user, in the order asked.
-    fn connections(
-        &self,
-        users: &[UserId],
-    ) -> impl Future<Output = Result<Vec<Vec<Connection>>, EngineError>> + Send;
-
-    /// Sets what connections say; unknown ones are ignored. A new connection says that its user is online.
-    fn set_status(
+    /// Removes connections in order; unknown ones change nothing.
+    fn disconnect(
         &self,
         connections: &[Connection],
-        status: Status,
-    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+    ) -> impl Future<Output = Result<Vec<StatusChange>, EngineError>> + Send;
+
+    /// Sets what connections say, in order; unknown ones change nothing. A new connection says that its user is online.
+    fn set_status(
+        &self,
+        statuses: &[(Connection, Status)],
+    ) -> impl Future<Output = Result<Vec<StatusChange>, EngineError>> + Send;
 
     /// The status of each user over all their connections, in the order asked.
     fn statuses(&self, users: &[UserId]) -> impl Future<Output = Result<Vec<Status>, EngineError>> + Send;
 
-    /// The slot has a new tenure: connections of its earlier ones are gone. Returns whose they were, each once.
-    fn end_tenures(
+    /// The slot has a new lease: connections of its earlier ones are gone. Returns whose they were, each once.
+    fn end_leases(
         &self,
         slot: Slot,
         before: Epoch,
     ) -> impl Future<Output = Result<Vec<UserId>, EngineError>> + Send;
 
     /// Takes the tokens of each charge from its bucket, in order. A charge that is refused takes nothing.
-    fn charge(&self, charges: &[Charge]) -> impl Future<Output = Result<Vec<Verdict>, EngineError>> + Send;
+    fn charge(
+        &self,
+        charges: &[Charge],
+    ) -> impl Future<Output = Result<Vec<RateDecision>, EngineError>> + Send;
 
     /// Takes the tokens of each group's charges, in order of the groups: all of a group's, or, where one of its buckets
     /// refuses, none. What one limit refuses costs nobody anything who shares another.
     fn charge_jointly(
         &self,
         groups: &[Vec<Charge>],
-    ) -> impl Future<Output = Result<Vec<JointVerdict>, EngineError>> + Send;
+    ) -> impl Future<Output = Result<Vec<JointDecision>, EngineError>> + Send;
 
     /// Gives the tokens back to the bucket of each charge, never above its burst: what it was taken for did not count.
     fn refund(&self, charges: &[Charge]) -> impl Future<Output = Result<(), EngineError>> + Send;

@@ -53,26 +53,19 @@ pub struct ChangeRange {
     pub limit: usize,
 }
 
-/// The message store.
+/// What readers of channels ask of the message store.
 ///
-/// Of two writes of one row the greater stamp wins; read cursors and progress are registers that only grow.
-/// Steps are confirmed in the order in which [`crate::Committer`] takes them, so a reader reads the head first
-/// and returns nothing above it.
-pub trait MessageStore: Clone + Send + Sync + 'static {
+/// Rows may be there before their head is: a reader reads the head first and returns nothing above it. That holds for a
+/// store without snapshots, too.
+pub trait ChannelReader: Clone + Send + Sync + 'static {
     /// Everything that is wanted, as far as there is such a thing.
     fn load(&self, wanted: &Wanted) -> impl Future<Output = Result<Loaded, EngineError>> + Send;
 
-    /// What is kept of a partition.
-    fn partition(
-        &self,
-        partition: PartitionId,
-    ) -> impl Future<Output = Result<PartitionRows, EngineError>> + Send;
-
-    /// Messages of a channel.
+    /// Messages of channels, range by range.
     fn messages(
         &self,
-        range: MessageRange,
-    ) -> impl Future<Output = Result<Vec<MessageRow>, EngineError>> + Send;
+        ranges: &[MessageRange],
+    ) -> impl Future<Output = Result<Vec<Vec<MessageRow>>, EngineError>> + Send;
 
     /// Messages of a channel that answer the message `to`. Unlike those of a channel they are not dense.
     fn replies(
@@ -81,9 +74,26 @@ pub trait MessageStore: Clone + Send + Sync + 'static {
         range: MessageRange,
     ) -> impl Future<Output = Result<Vec<MessageRow>, EngineError>> + Send;
 
-    /// Changes of a channel.
-    fn changes(&self, range: ChangeRange)
-    -> impl Future<Output = Result<Vec<ChangeRow>, EngineError>> + Send;
+    /// Changes of channels, range by range.
+    fn changes(
+        &self,
+        ranges: &[ChangeRange],
+    ) -> impl Future<Output = Result<Vec<Vec<ChangeRow>>, EngineError>> + Send;
+}
+
+/// What a partition's owner asks of the message store: the state that it decides by, and the steps of a commit.
+///
+/// Of two writes of one row the greater write timestamp wins; read cursors and progress are registers that only grow.
+/// Steps are confirmed in the order in which [`crate::Committer`] takes them.
+pub trait PartitionStore: Clone + Send + Sync + 'static {
+    /// What is kept of a partition.
+    fn partition(
+        &self,
+        partition: PartitionId,
+    ) -> impl Future<Output = Result<PartitionRows, EngineError>> + Send;
+
+    /// The rows that a batch of records decides by.
+    fn prefetch(&self, wanted: &Wanted) -> impl Future<Output = Result<Loaded, EngineError>> + Send;
 
     /// Writes the rows of a commit's first step.
     fn write_rows(
@@ -98,3 +108,8 @@ pub trait MessageStore: Clone + Send + Sync + 'static {
     /// Writes the progress of a commit's last step.
     fn write_progress(&self, progress: Progress) -> impl Future<Output = Result<(), EngineError>> + Send;
 }
+
+/// The message store, whole: what an adapter implements.
+pub trait MessageStore: ChannelReader + PartitionStore {}
+
+impl<S: ChannelReader + PartitionStore> MessageStore for S {}

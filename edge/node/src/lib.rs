@@ -1,28 +1,40 @@
-//! The one door between the shards and tokio.
+//! What an edge knows beyond its sockets: its lease of a slot, the channels that it listens to, who is connected, and what
+//! they are members of.
 //!
 //! ```text
-//! shards --ToNode--> node --outbound--> log
-//! shards <-ToShard- node <--inbound--- log, store, Directory
+//! shards --ToNode--> node --Effect--> log, backend
+//! shards <-ToShard-- node <-Completion, Record-- log, backend
 //! ```
-//! The node holds what an edge knows beyond its sockets: its seat, the channels it listens to, who is connected
-//! and what they are members of. All of it belongs to one task; reads and appends run beside it and report back.
+//! [`Node`] is a machine without I/O; [`run`] drives it over a log and a [`Backend`](ringside_application::backend::Backend).
 
+mod admissions;
+mod chains;
 mod config;
 mod counters;
-mod outbound;
-mod pages;
-mod post;
+mod deliveries;
+mod effect;
+mod gaps;
+mod inbound;
+mod joins;
+mod memberships;
+mod node;
+mod now;
+mod policies;
 mod presence;
-mod requests;
-mod roster;
-mod routing;
+mod reads;
+mod registry;
+mod retry;
 mod runner;
 mod signals;
-mod standards;
-mod work;
+mod submissions;
 
+pub use admissions::Applicant;
 pub use config::{Config, REQUEST_BATCHES_MAX};
 pub use counters::Counters;
-pub use post::Post;
-pub use presence::EdgeDirectory;
-pub use runner::{Engines, NodeError, run};
+pub use effect::{Batch, Completion, Effect, Question};
+pub use node::{Node, Partitions};
+pub use now::Now;
+pub use presence::{Changing, Looking};
+pub use reads::Reader;
+pub use runner::{NodeError, ToShards, run};
+pub use submissions::{Check, Outgoing};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use ringside_domain::attention::Attention;
 use ringside_domain::page::{ChannelRead, ReadOutcome};
 use ringside_session::budget::Budget;
 use ringside_session::token::Verifier;
@@ -108,17 +109,6 @@ pub enum Signal {
         /// All who type now.
         users: Vec<UserId>,
     },
-}
-
-/// How a user who is away is notified.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Attention {
-    /// Channels that they have muted, and until when.
-    pub muted: Vec<(ChannelId, UnixMillis)>,
-    /// Their DMs.
-    pub direct: Vec<ChannelId>,
-    /// Whom they have blocked: what these say notifies of nothing.
-    pub blocked: Vec<UserId>,
 }
 
 /// An effective record of a channel, in the chain's order.

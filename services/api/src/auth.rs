@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use ringside_application::service::UserService as _;
 use ringside_application::service::refusal::reason;
-use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
+use ringside_ports::presence::{Account, Charge, Rate, RateDecision, network};
 
 use crate::client::Address;
 use crate::problem::Problem;
@@ -103,10 +103,10 @@ pub(crate) async fn charge<S: Services>(
     }
     let rate = Rate { per_minute: limit, burst: limit };
     match app.services.charge(Charge { account, rate, tokens: tokens.min(limit) }).await {
-        Some(Verdict::Refused { retry_after_ms }) => {
+        Some(RateDecision::Refused { retry_after_ms }) => {
             Err(Problem::rate_limited(retry_after_ms).of_limit(limit))
         }
-        Some(Verdict::Granted { remaining }) => Ok(remaining),
+        Some(RateDecision::Granted { remaining }) => Ok(remaining),
         None => Ok(limit),
     }
 }

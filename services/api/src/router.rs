@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use ringside_application::service::people::{ProfileService, RelationService, SessionService};
 use ringside_application::service::presence::{PresenceService, ReceiptService};
 use ringside_application::service::{ChannelService, MessageService, UserService};
-use ringside_ports::presence::{Charge, Verdict};
+use ringside_ports::presence::{Charge, RateDecision};
 use ringside_types::Limits;
 use ringside_types::forwarded::TrustedProxies;
 use ringside_types::security::SECURITY_HEADERS;
@@ -68,7 +68,7 @@ pub trait Services: Send + Sync + 'static {
     /// Who is there.
     fn whereabouts(&self) -> &Self::Whereabouts;
     /// Takes one token of a limit; `None`: the engine does not answer.
-    fn charge(&self, charge: Charge) -> impl Future<Output = Option<Verdict>> + Send;
+    fn charge(&self, charge: Charge) -> impl Future<Output = Option<RateDecision>> + Send;
 }
 
 /// What an operator sets of the API.

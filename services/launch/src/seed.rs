@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use ringside_clock::now;
 use ringside_ports::accounts::{NewSession, NewUser, User};
 use ringside_ports::channels::{Channel, ChannelKind, Created, NewChannel, Role};
-use ringside_ports::{Accounts as _, Channels as _, Log as _, MessageStore as _};
+use ringside_ports::{Accounts as _, Channels as _, Log as _, PartitionStore as _};
 use ringside_types::limits::CHANNEL_CREATE_MEMBERS_MAX;
 use ringside_types::{ChannelId, PartitionId, SessionId, Topic, UnixMillis, UserId};
 use serde::Serialize;

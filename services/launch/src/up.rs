@@ -79,7 +79,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let (people, keys, shards) = (services.people(), folder.keys.clone(), Some(edge.post()));
+        let (people, keys, shards) = (services.people(), folder.keys.clone(), Some(edge.to_shards()));
         let administration = admin::Administration { people, keys, shards, audit };
         let (close, closing) = latch::channel(false);
         let auditor = auditor.map(|auditor| tokio::spawn(auditor.run(closing)));
@@ -89,7 +89,7 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         });
         announce(config, &api, &admin, &edge);
         let rotation =
-            rotation::run(folder.keys.clone(), config.signing_key_days, edge.post(), stopping.clone());
+            rotation::run(folder.keys.clone(), config.signing_key_days, edge.to_shards(), stopping.clone());
         tokio::spawn(rotation);
         tokio::spawn(logging::report_suppressed());
         let (leave, leaving) = latch::channel(false);

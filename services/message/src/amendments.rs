@@ -2,28 +2,29 @@
 
 use std::collections::HashSet;
 
+use ringside_application::charges;
 use ringside_application::mentions::in_text;
 use ringside_application::reading;
 use ringside_application::service::{Amendment, FieldError, Sent, ServiceError};
 use ringside_domain::rows::{Key, MessageRow, Wanted};
-use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_ports::{Accounts, ChannelReader, Channels, Log, Presence};
 use ringside_types::limits::{MESSAGE_EMOJI_MAX, PINS_MAX};
 use ringside_types::{MessageId, UserId};
 use ringside_wire::amendment::Change;
 use ringside_wire::records::{self, Command, command};
 
-use crate::messages::{Messages, message_charges};
+use crate::messages::Messages;
 
 impl<L, S, D, P> Messages<L, S, D, P>
 where
     L: Log,
-    S: MessageStore,
+    S: ChannelReader,
     D: Channels + Accounts,
     P: Presence,
 {
     pub(crate) async fn amended(&self, caller: UserId, wish: Amendment) -> Result<Sent, ServiceError> {
         let Amendment { client_id, channel_id, message_id, change } = wish;
-        let standing = self.standing(caller, channel_id).await?;
+        let access = self.access(caller, channel_id).await?;
         let (horizon, _) = reading::horizon(&self.store, channel_id, caller).await?;
         let row = self.visible(channel_id, message_id, horizon).await?;
         if row.is_deleted() && change == Change::Delete {
@@ -32,7 +33,7 @@ where
         if row.is_deleted() {
             return Err(ServiceError::NotFound("This message has been deleted.".into()));
         }
-        let may = standing.may_amend(&row, &change);
+        let may = access.may_amend(&row, &change);
         let is_idle = may.is_ok() && self.is_so_already(caller, &row, &change).await?;
         let has_room = if is_idle { Ok(()) } else { self.has_room(&row, &change).await };
         let mentions = match &change {
@@ -56,7 +57,7 @@ where
         }
         may?;
         has_room?;
-        self.charge(message_charges(&self.limits, caller, channel_id)).await?;
+        self.charge(charges::of_message(&self.limits, caller, channel_id, 0)).await?;
         self.append(channel_id, Command { body: Some(command::Body::Amend(record)) }).await?;
         let made = self.made(key).await?;
         let row = self.visible(channel_id, message_id, horizon).await?;

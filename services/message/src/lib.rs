@@ -5,10 +5,10 @@
 //! * [`stepwise::Stepwise`] is the committer for a log and a store that share no database.
 //! * [`messages::Messages`] is the service's contract.
 
+mod access;
 mod amendments;
 pub mod janitor;
 pub mod messages;
 mod pack;
 pub mod processor;
-mod standing;
 pub mod stepwise;

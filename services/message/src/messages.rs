@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use ringside_application::charges;
 use ringside_application::mentions::with_mentions;
+use ringside_application::pages::profile_of;
 use ringside_application::reading;
 use ringside_application::service::{
     Amendment, ChannelSummary, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
@@ -11,9 +13,9 @@ use ringside_clock::now;
 use ringside_domain::rows::{HeadRow, Key, MessageRow, ReadRow, Wanted};
 use ringside_domain::tally::Tally;
 use ringside_ports::log::Append;
-use ringside_ports::presence::{Account, Charge, JointVerdict, Rate};
+use ringside_ports::presence::{Charge, JointDecision};
 use ringside_ports::store::{MessageRange, Order};
-use ringside_ports::{Accounts, Channels, Log, MessageStore, Presence};
+use ringside_ports::{Accounts, ChannelReader, Channels, Log, Presence};
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};
 use ringside_wire::records::{self, Command, Profile, command};
 
@@ -35,7 +37,7 @@ pub struct Messages<L, S, D, P> {
 impl<L, S, D, P> Messages<L, S, D, P>
 where
     L: Log,
-    S: MessageStore,
+    S: ChannelReader,
     D: Channels + Accounts,
     P: Presence,
 {
@@ -48,7 +50,7 @@ where
     pub(crate) async fn profile(&self, caller: UserId) -> Result<Profile, ServiceError> {
         let user = self.directory.users(&[caller]).await?.into_iter().next();
         let user = user.ok_or_else(|| ServiceError::Unauthorized("This account is gone.".into()))?;
-        Ok(Profile { username: user.username, display_name: user.display_name, avatar_url: user.avatar_url })
+        Ok(profile_of(user))
     }
 
     pub(crate) async fn append(&self, channel: ChannelId, command: Command) -> Result<(), ServiceError> {
@@ -77,7 +79,7 @@ where
     /// Takes these tokens, or none of them.
     pub(crate) async fn charge(&self, charges: Vec<Charge>) -> Result<(), ServiceError> {
         match self.presence.charge_jointly(std::slice::from_ref(&charges)).await?[..] {
-            [JointVerdict::Refused { charge, retry_after_ms }] => {
+            [JointDecision::Refused { charge, retry_after_ms }] => {
                 let Charge { rate, tokens, .. } = &charges[charge];
                 let limit = (rate.per_minute / (*tokens).max(1)).max(1);
                 Err(ServiceError::RateLimited { retry_after_ms, limit })
@@ -144,26 +146,14 @@ where
             limit: 1,
             order: Order::OldestFirst,
         };
-        Ok(self.store.messages(range).await?.into_iter().next())
+        Ok(self.store.messages(&[range]).await?.into_iter().flatten().next())
     }
-}
-
-/// What one message costs its sender and its channel.
-pub fn message_charges(limits: &Limits, user: UserId, channel: ChannelId) -> Vec<Charge> {
-    let user_rate =
-        Rate { per_minute: limits.messages_per_second.saturating_mul(60), burst: limits.messages_burst };
-    let channel_rate =
-        Rate { per_minute: limits.channel_messages_per_minute, burst: limits.channel_messages_per_minute };
-    vec![
-        Charge::one(Account::UserMessages(user), user_rate),
-        Charge::one(Account::ChannelMessages(channel), channel_rate),
-    ]
 }
 
 impl<L, S, D, P> MessageService for Messages<L, S, D, P>
 where
     L: Log,
-    S: MessageStore,
+    S: ChannelReader,
     D: Channels + Accounts,
     P: Presence,
 {
@@ -176,14 +166,12 @@ where
         {
             return Ok(Sent::Stored(row));
         }
-        let slow_mode = self.admit_sender(caller, channel_id).await?;
+        let slow_mode_s = self.admit_sender(caller, channel_id).await?;
         if let Some(target) = message.reply_to {
             let (horizon, _) = reading::horizon(&self.store, channel_id, caller).await?;
             self.visible(channel_id, target, horizon).await?;
         }
-        let mut charges = message_charges(&self.limits, caller, channel_id);
-        charges.push(slow_mode);
-        self.charge(charges).await?;
+        self.charge(charges::of_message(&self.limits, caller, channel_id, slow_mode_s)).await?;
         if let Some(named) = with_mentions(&self.directory, channel_id, content, metadata).await? {
             message.metadata = named;
         }

@@ -11,7 +11,7 @@ use ringside_clock::now;
 use ringside_domain::partition::{Input, Partition};
 use ringside_domain::rows::Progress;
 use ringside_ports::log::{ReadLimit, Record};
-use ringside_ports::{Committer, EngineError, Log, MessageStore};
+use ringside_ports::{Committer, EngineError, Log, PartitionStore};
 use ringside_types::limits::PARTITION_LAG_MAX_MS;
 use ringside_types::{Histogram, Offset, PartitionId, Topic};
 use ringside_wire::records::Command;
@@ -85,7 +85,7 @@ impl Counters {
 
 /// Finds where a partition left off. On a log that is empty it writes down the start, so that records without
 /// progress are always a loss and never a beginning: call it before anything is appended.
-pub async fn open<L: Log, S: MessageStore>(
+pub async fn open<L: Log, S: PartitionStore>(
     partition: PartitionId,
     log: &L,
     store: &S,
@@ -107,7 +107,7 @@ pub async fn open<L: Log, S: MessageStore>(
 }
 
 /// Processes a partition until `stop` turns true, opening it anew after every failure.
-pub async fn run<L: Log, S: MessageStore, C: Committer>(
+pub async fn run<L: Log, S: PartitionStore, C: Committer>(
     partition: PartitionId,
     log: L,
     store: S,
@@ -147,7 +147,7 @@ pub async fn run<L: Log, S: MessageStore, C: Committer>(
 }
 
 /// One turn: the records that there are, applied and committed. An error means that the machine must be dropped.
-pub async fn turn<L: Log, S: MessageStore, C: Committer>(
+pub async fn turn<L: Log, S: PartitionStore, C: Committer>(
     machine: &mut Partition,
     log: &L,
     store: &S,
@@ -164,11 +164,11 @@ pub async fn turn<L: Log, S: MessageStore, C: Committer>(
     }
     let inputs: Vec<Input> = records.into_iter().map(input).collect();
     let wanted = machine.wants(&inputs);
-    let mut loaded = store.load(&wanted).await?;
+    let mut loaded = store.prefetch(&wanted).await?;
     machine.absorb(&wanted, &loaded);
     let replayed = machine.wants_replayed(&inputs);
     if !replayed.is_empty() {
-        let made = store.load(&replayed).await?;
+        let made = store.prefetch(&replayed).await?;
         loaded.messages.extend(made.messages);
         loaded.changes.extend(made.changes);
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ringside_domain::rows::{Progress, Stamp};
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::Commit;
-use ringside_ports::{Committer, EngineError, Log, MessageStore};
+use ringside_ports::{Committer, EngineError, Log, PartitionStore};
 use ringside_types::{MessageId, Offset, PartitionId, Topic};
 
 /// The consumer group of the processors.
@@ -17,14 +17,14 @@ pub struct Stepwise<L, S> {
     store: S,
 }
 
-impl<L: Log, S: MessageStore> Stepwise<L, S> {
+impl<L: Log, S: PartitionStore> Stepwise<L, S> {
     /// Over this log and store.
     pub fn new(log: L, store: S) -> Self {
         Self { log, store }
     }
 }
 
-impl<L: Log, S: MessageStore> Committer for Stepwise<L, S> {
+impl<L: Log, S: PartitionStore> Committer for Stepwise<L, S> {
     async fn commit(&self, batch: CommitBatch) -> Result<(), EngineError> {
         self.store.write_rows(batch.partition, &batch.rows).await?;
         if !batch.outside.is_empty() {

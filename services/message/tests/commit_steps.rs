@@ -13,7 +13,7 @@ use ringside_message::processor::{Counters, open, turn};
 use ringside_message::stepwise::Stepwise;
 use ringside_ports::log::Append;
 use ringside_ports::store::{ChangeRange, MessageRange, Order};
-use ringside_ports::{Log, MessageStore};
+use ringside_ports::{ChannelReader, Log, PartitionStore};
 use ringside_types::{ChannelId, MessageId, PartitionId, Topic, UnixMillis};
 use ringside_wire::records::{
     Channel, ChannelTurn, Command, EdgeBatch, Effective, EpochDead, Joins, Leaves, Member, Membership,
@@ -229,9 +229,9 @@ async fn assert_edge_is_whole(memory: &Memory, seed: u64) {
 async fn effective(memory: &Memory, channel_id: ChannelId) -> Vec<Effective> {
     let (after, before) = (MessageId::ZERO, MessageId::MAX);
     let range = MessageRange { channel_id, after, before, limit: usize::MAX, order: Order::OldestFirst };
-    let messages = memory.messages(range).await.expect("messages");
+    let messages = memory.messages(&[range]).await.expect("messages").remove(0);
     let range = ChangeRange { channel_id, after: 0, up_to: u64::MAX, limit: usize::MAX };
-    let changes = memory.changes(range).await.expect("changes");
+    let changes = memory.changes(&[range]).await.expect("changes").remove(0);
     assert!(messages.iter().zip(1..).all(|(row, seq)| row.seq == seq), "seq is dense");
     assert!(changes.iter().zip(1..).all(|(row, change)| row.change == change), "change is dense");
     let keys: BTreeSet<_> = messages.iter().map(|row| (row.sender_id, row.client_id)).collect();

@@ -5,7 +5,7 @@ use ringside_application::service::presence::{ReceiptService, ReceiptView};
 use ringside_application::service::{ListPart, Listed, ServiceError};
 use ringside_domain::rows::Wanted;
 use ringside_ports::people::relations::Relations;
-use ringside_ports::{Channels, MessageStore};
+use ringside_ports::{ChannelReader, Channels};
 use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, MessageId, UserId};
 
@@ -16,14 +16,14 @@ pub struct Receipts<S, D> {
     directory: D,
 }
 
-impl<S: MessageStore, D: Channels + Relations> Receipts<S, D> {
+impl<S: ChannelReader, D: Channels + Relations> Receipts<S, D> {
     /// Over these engines.
     pub fn new(store: S, directory: D) -> Self {
         Self { store, directory }
     }
 }
 
-impl<S: MessageStore, D: Channels + Relations> ReceiptService for Receipts<S, D> {
+impl<S: ChannelReader, D: Channels + Relations> ReceiptService for Receipts<S, D> {
     async fn receipts(
         &self,
         caller: UserId,

@@ -126,7 +126,7 @@ impl<L: Log, S: MessageStore, D: Channels + Relations> Consumer<L, S, D> {
         let channels: BTreeSet<ChannelId> =
             receipts.chain(gathered.typing.iter().map(|(channel, _)| *channel)).collect();
         let wanted = Wanted {
-            channels: channels.into_iter().collect(),
+            interest: channels.into_iter().collect(),
             reads: gathered.receipts.keys().map(|(channel, user)| (*user, *channel)).collect(),
             ..Wanted::default()
         };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ringside_application::service::ServiceError;
 use ringside_ports::Presence;
-use ringside_ports::presence::{Account, Charge, Rate, Verdict, network};
+use ringside_ports::presence::{Account, Charge, Rate, RateDecision, network};
 use ringside_types::text::folded;
 use ringside_types::{Limits, UserId};
 use uuid::Uuid;
@@ -59,7 +59,7 @@ fn of_guess(limits: &Limits, account: Account) -> Charge {
 pub(crate) async fn charge<P: Presence>(presence: &P, charge: &Charge) -> Result<(), ServiceError> {
     match presence.charge(std::slice::from_ref(charge)).await {
         Ok(verdicts) => match verdicts.first() {
-            Some(Verdict::Refused { retry_after_ms }) => {
+            Some(RateDecision::Refused { retry_after_ms }) => {
                 let (retry_after_ms, limit) = (*retry_after_ms, charge.rate.per_minute);
                 Err(ServiceError::RateLimited { retry_after_ms, limit })
             }

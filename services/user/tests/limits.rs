@@ -4,7 +4,7 @@ mod support;
 
 use ringside_application::service::people::SessionService as _;
 use ringside_application::service::{Credentials, ServiceError, UserService as _};
-use ringside_ports::presence::{Charge, Connection, JointVerdict, Status, Verdict};
+use ringside_ports::presence::{Charge, Connection, JointDecision, RateDecision, Status, StatusChange};
 use ringside_ports::{EngineError, Presence};
 use ringside_types::{Epoch, Limits, Slot, UserId};
 use support::{ADDRESS, PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
@@ -140,19 +140,15 @@ fn gone<T>() -> Result<T, EngineError> {
 }
 
 impl Presence for Gone {
-    async fn connect(&self, _: Connection, _: u32) -> Result<bool, EngineError> {
+    async fn connect(&self, _: &[Connection], _: u32) -> Result<Vec<bool>, EngineError> {
         gone()
     }
 
-    async fn disconnect(&self, _: &[Connection]) -> Result<(), EngineError> {
+    async fn disconnect(&self, _: &[Connection]) -> Result<Vec<StatusChange>, EngineError> {
         gone()
     }
 
-    async fn connections(&self, _: &[UserId]) -> Result<Vec<Vec<Connection>>, EngineError> {
-        gone()
-    }
-
-    async fn set_status(&self, _: &[Connection], _: Status) -> Result<(), EngineError> {
+    async fn set_status(&self, _: &[(Connection, Status)]) -> Result<Vec<StatusChange>, EngineError> {
         gone()
     }
 
@@ -160,15 +156,15 @@ impl Presence for Gone {
         gone()
     }
 
-    async fn end_tenures(&self, _: Slot, _: Epoch) -> Result<Vec<UserId>, EngineError> {
+    async fn end_leases(&self, _: Slot, _: Epoch) -> Result<Vec<UserId>, EngineError> {
         gone()
     }
 
-    async fn charge(&self, _: &[Charge]) -> Result<Vec<Verdict>, EngineError> {
+    async fn charge(&self, _: &[Charge]) -> Result<Vec<RateDecision>, EngineError> {
         gone()
     }
 
-    async fn charge_jointly(&self, _: &[Vec<Charge>]) -> Result<Vec<JointVerdict>, EngineError> {
+    async fn charge_jointly(&self, _: &[Vec<Charge>]) -> Result<Vec<JointDecision>, EngineError> {
         gone()
     }
 

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ringside_ports::presence::{Account, Charge, Connection, JointVerdict, Status, Verdict};
+use ringside_ports::presence::{
+    Account, Charge, Connection, JointDecision, RateDecision, Status, StatusChange,
+};
 use ringside_ports::{EngineError, Presence};
 use ringside_types::{Epoch, Slot, UserId};
 
@@ -69,61 +71,33 @@ impl Default for MemoryPresence {
 }
 
 impl Presence for MemoryPresence {
-    async fn connect(&self, connection: Connection, limit: u32) -> Result<bool, EngineError> {
+    async fn connect(&self, connections: &[Connection], limit: u32) -> Result<Vec<bool>, EngineError> {
         let state = &mut *self.state();
-        if state.connections >= CONNECTIONS_MAX {
-            return Err(full("connections"));
-        }
-        let known = state.users.entry(connection.user_id).or_default();
-        if known.iter().any(|(one, _)| *one == connection) {
-            return Ok(true);
-        }
-        if limit > 0 && known.len() >= limit as usize {
-            return Ok(false);
-        }
-        known.push((connection, Status::default()));
-        state.connections += 1;
-        Ok(true)
+        connections.iter().map(|connection| state.connect(*connection, limit)).collect()
     }
 
-    async fn disconnect(&self, connections: &[Connection]) -> Result<(), EngineError> {
+    async fn disconnect(&self, connections: &[Connection]) -> Result<Vec<StatusChange>, EngineError> {
         let state = &mut *self.state();
-        for connection in connections {
-            let Some(known) = state.users.get_mut(&connection.user_id) else { continue };
-            let Some(at) = known.iter().position(|(one, _)| one == connection) else { continue };
-            known.swap_remove(at);
-            state.connections -= 1;
-            if known.is_empty() {
-                state.users.remove(&connection.user_id);
-            }
-        }
-        Ok(())
+        let disconnect = |connection: &Connection| {
+            state.changing(connection.user_id, |state| state.disconnect(connection))
+        };
+        Ok(connections.iter().map(disconnect).collect())
     }
 
-    async fn connections(&self, users: &[UserId]) -> Result<Vec<Vec<Connection>>, EngineError> {
-        let state = self.state();
-        let of_user = |user| state.users.get(user).into_iter().flatten().map(|(connection, _)| *connection);
-        Ok(users.iter().map(|user| of_user(user).collect()).collect())
-    }
-
-    async fn set_status(&self, connections: &[Connection], status: Status) -> Result<(), EngineError> {
+    async fn set_status(&self, statuses: &[(Connection, Status)]) -> Result<Vec<StatusChange>, EngineError> {
         let state = &mut *self.state();
-        for connection in connections {
-            let known = state.users.get_mut(&connection.user_id).into_iter().flatten();
-            for (_, said) in known.filter(|(one, _)| one == connection) {
-                *said = status;
-            }
-        }
-        Ok(())
+        let set = |(connection, status): &(Connection, Status)| {
+            state.changing(connection.user_id, |state| state.set_status(connection, *status))
+        };
+        Ok(statuses.iter().map(set).collect())
     }
 
     async fn statuses(&self, users: &[UserId]) -> Result<Vec<Status>, EngineError> {
         let state = self.state();
-        let of_user = |user| state.users.get(user).into_iter().flatten().map(|(_, status)| *status);
-        Ok(users.iter().map(|user| Status::of_all(of_user(user))).collect())
+        Ok(users.iter().map(|user| state.status(*user)).collect())
     }
 
-    async fn end_tenures(&self, slot: Slot, before: Epoch) -> Result<Vec<UserId>, EngineError> {
+    async fn end_leases(&self, slot: Slot, before: Epoch) -> Result<Vec<UserId>, EngineError> {
         let state = &mut *self.state();
         let mut ended = Vec::new();
         for (user, known) in &mut state.users {
@@ -138,13 +112,13 @@ impl Presence for MemoryPresence {
         Ok(ended)
     }
 
-    async fn charge(&self, charges: &[Charge]) -> Result<Vec<Verdict>, EngineError> {
+    async fn charge(&self, charges: &[Charge]) -> Result<Vec<RateDecision>, EngineError> {
         let now_ms = (self.0.clock)().as_millis() as u64;
         let mut state = self.state();
         charges.iter().map(|charge| state.charge(charge, now_ms)).collect()
     }
 
-    async fn charge_jointly(&self, groups: &[Vec<Charge>]) -> Result<Vec<JointVerdict>, EngineError> {
+    async fn charge_jointly(&self, groups: &[Vec<Charge>]) -> Result<Vec<JointDecision>, EngineError> {
         let now_ms = (self.0.clock)().as_millis() as u64;
         let mut state = self.state();
         groups.iter().map(|group| state.charge_jointly(group, now_ms)).collect()
@@ -159,24 +133,67 @@ impl Presence for MemoryPresence {
 }
 
 impl State {
-    fn charge_jointly(&mut self, charges: &[Charge], now_ms: u64) -> Result<JointVerdict, EngineError> {
+    fn connect(&mut self, connection: Connection, limit: u32) -> Result<bool, EngineError> {
+        if self.connections >= CONNECTIONS_MAX {
+            return Err(full("connections"));
+        }
+        let known = self.users.entry(connection.user_id).or_insert_with(|| Vec::with_capacity(1));
+        if known.iter().any(|(one, _)| *one == connection) {
+            return Ok(true);
+        }
+        if limit > 0 && known.len() >= limit as usize {
+            return Ok(false);
+        }
+        known.push((connection, Status::default()));
+        self.connections += 1;
+        Ok(true)
+    }
+
+    fn disconnect(&mut self, connection: &Connection) {
+        let Some(known) = self.users.get_mut(&connection.user_id) else { return };
+        let Some(at) = known.iter().position(|(one, _)| one == connection) else { return };
+        known.swap_remove(at);
+        self.connections -= 1;
+        if known.is_empty() {
+            self.users.remove(&connection.user_id);
+        }
+    }
+
+    fn set_status(&mut self, connection: &Connection, status: Status) {
+        let known = self.users.get_mut(&connection.user_id).into_iter().flatten();
+        for (_, said) in known.filter(|(one, _)| one == connection) {
+            *said = status;
+        }
+    }
+
+    fn status(&self, user: UserId) -> Status {
+        Status::of_all(self.users.get(&user).into_iter().flatten().map(|(_, status)| *status))
+    }
+
+    fn changing(&mut self, user: UserId, change: impl FnOnce(&mut Self)) -> StatusChange {
+        let before = self.status(user);
+        change(self);
+        StatusChange { before, after: self.status(user) }
+    }
+
+    fn charge_jointly(&mut self, charges: &[Charge], now_ms: u64) -> Result<JointDecision, EngineError> {
         let mut verdicts = Vec::with_capacity(charges.len());
         for charge in charges {
             verdicts.push(self.charge(charge, now_ms)?);
         }
-        let wait = |(charge, verdict): (usize, &Verdict)| match verdict {
-            Verdict::Granted { .. } => None,
-            Verdict::Refused { retry_after_ms } => Some((*retry_after_ms, charge)),
+        let wait = |(charge, verdict): (usize, &RateDecision)| match verdict {
+            RateDecision::Granted { .. } => None,
+            RateDecision::Refused { retry_after_ms } => Some((*retry_after_ms, charge)),
         };
         let Some((retry_after_ms, charge)) = verdicts.iter().enumerate().filter_map(wait).max() else {
-            return Ok(JointVerdict::Granted);
+            return Ok(JointDecision::Granted);
         };
         for (charge, verdict) in charges.iter().zip(&verdicts) {
-            if matches!(verdict, Verdict::Granted { .. }) {
+            if matches!(verdict, RateDecision::Granted { .. }) {
                 self.refund(charge, now_ms);
             }
         }
-        Ok(JointVerdict::Refused { charge, retry_after_ms })
+        Ok(JointDecision::Refused { charge, retry_after_ms })
     }
 
     fn refund(&mut self, Charge { account, rate, tokens }: &Charge, now_ms: u64) {
@@ -190,7 +207,7 @@ impl State {
         &mut self,
         Charge { account, rate, tokens }: &Charge,
         now_ms: u64,
-    ) -> Result<Verdict, EngineError> {
+    ) -> Result<RateDecision, EngineError> {
         if rate.per_minute == 0 {
             return Ok(Bucket::full(*rate, now_ms).take(*rate, now_ms).verdict);
         }

@@ -10,7 +10,7 @@ use ringside_domain::rows::{
     Wanted,
 };
 use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
-use ringside_ports::{EngineError, MessageStore};
+use ringside_ports::{ChannelReader, EngineError, PartitionStore};
 use ringside_types::limits::REACTIONS_READ_MAX;
 use ringside_types::{MessageId, PartitionId};
 
@@ -33,7 +33,7 @@ impl EmbeddedStore {
     }
 }
 
-impl MessageStore for EmbeddedStore {
+impl ChannelReader for EmbeddedStore {
     async fn load(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
         if wanted.is_empty() {
             return Ok(Loaded::default());
@@ -42,6 +42,22 @@ impl MessageStore for EmbeddedStore {
         self.0.core.read(move |core| load(core, &wanted)).await
     }
 
+    async fn messages(&self, ranges: &[MessageRange]) -> Result<Vec<Vec<MessageRow>>, EngineError> {
+        let ranges = ranges.to_vec();
+        self.0.core.read(move |core| ranges.iter().map(|range| messages(core, *range)).collect()).await
+    }
+
+    async fn replies(&self, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+        self.0.core.read(move |core| replies(core, to, range)).await
+    }
+
+    async fn changes(&self, ranges: &[ChangeRange]) -> Result<Vec<Vec<ChangeRow>>, EngineError> {
+        let ranges = ranges.to_vec();
+        self.0.core.read(move |core| ranges.iter().map(|range| changes(core, *range)).collect()).await
+    }
+}
+
+impl PartitionStore for EmbeddedStore {
     async fn partition(&self, partition: PartitionId) -> Result<PartitionRows, EngineError> {
         let read = move |core: &Core| {
             let (at, table) = (core.tables.database.snapshot(), &core.tables.partitions);
@@ -53,29 +69,8 @@ impl MessageStore for EmbeddedStore {
         self.0.core.read(read).await
     }
 
-    async fn messages(&self, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
-        // Both ends are excluded; an empty range is no question for the database.
-        if range.limit == 0 || range.before.0 <= range.after.0.saturating_add(1) {
-            return Ok(Vec::new());
-        }
-        self.0.core.read(move |core| messages(core, range)).await
-    }
-
-    async fn replies(&self, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
-        self.0.core.read(move |core| replies(core, to, range)).await
-    }
-
-    async fn changes(&self, range: ChangeRange) -> Result<Vec<ChangeRow>, EngineError> {
-        if range.limit == 0 || range.up_to <= range.after {
-            return Ok(Vec::new());
-        }
-        let read = move |core: &Core| {
-            let (at, table) = (core.tables.database.snapshot(), &core.tables.changes);
-            let keys =
-                change_key(range.channel_id, range.after + 1)..=change_key(range.channel_id, range.up_to);
-            collect(table, at.range(table, keys).take(range.limit))
-        };
-        self.0.core.read(read).await
+    async fn prefetch(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+        ChannelReader::load(self, wanted).await
     }
 
     async fn write_rows(&self, partition: PartitionId, rows: &Rows) -> Result<(), EngineError> {
@@ -105,7 +100,7 @@ fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
     for channel in each(&wanted.channels) {
         loaded.heads.extend(get::<HeadRow>(at, &tables.heads, channel.as_bytes())?);
     }
-    for channel in each(&wanted.channels) {
+    for channel in each(&wanted.interest) {
         with_prefix(at, &tables.interest, channel.as_bytes(), &mut loaded.interest)?;
     }
     for channel in each(&wanted.channels) {
@@ -164,6 +159,10 @@ fn each<T: Eq + Hash>(wanted: &[T]) -> impl Iterator<Item = &T> {
 }
 
 fn messages(core: &Core, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+    // Both ends are excluded; an empty range is no question for the database.
+    if range.limit == 0 || range.before.0 <= range.after.0.saturating_add(1) {
+        return Ok(Vec::new());
+    }
     let (at, table) = (&core.tables.database.snapshot(), &core.tables.messages);
     let first = MessageId(range.after.0 + 1);
     let keys = message_key(range.channel_id, first)..message_key(range.channel_id, range.before);
@@ -171,6 +170,15 @@ fn messages(core: &Core, range: MessageRange) -> Result<Vec<MessageRow>, EngineE
         Order::OldestFirst => collect(table, at.range(table, keys).take(range.limit)),
         Order::NewestFirst => collect(table, at.range(table, keys).rev().take(range.limit)),
     }
+}
+
+fn changes(core: &Core, range: ChangeRange) -> Result<Vec<ChangeRow>, EngineError> {
+    if range.limit == 0 || range.up_to <= range.after {
+        return Ok(Vec::new());
+    }
+    let (at, table) = (core.tables.database.snapshot(), &core.tables.changes);
+    let keys = change_key(range.channel_id, range.after + 1)..=change_key(range.channel_id, range.up_to);
+    collect(table, at.range(table, keys).take(range.limit))
 }
 
 fn replies(core: &Core, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {

@@ -11,7 +11,7 @@ use ringside_embedded::Engine;
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::Append;
 use ringside_ports::store::{MessageRange, Order};
-use ringside_ports::{Committer, Log, MessageStore};
+use ringside_ports::{ChannelReader, Committer, Log, PartitionStore};
 use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, Topic, UserId};
 use ringside_wire::message::ContentType;
 use support::{config, read_from, record};
@@ -154,7 +154,7 @@ async fn check(folder: &Path, answered: &[Option<u64>; 4]) {
         limit: usize::MAX,
         order: Order::OldestFirst,
     };
-    let messages = store.messages(range).await.expect("reads");
+    let messages = store.messages(&[range]).await.expect("reads").remove(0);
     assert_eq!(messages, expected.iter().flat_map(|number| batch(*number).rows.messages).collect::<Vec<_>>());
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use ringside_domain::rows::{HeadRow, Stamp, Wanted};
 use ringside_embedded::Engine;
-use ringside_ports::MessageStore;
+use ringside_ports::{ChannelReader, PartitionStore};
 use ringside_types::ChannelId;
 use support::config;
 use uuid::Uuid;

@@ -10,7 +10,7 @@ use ringside_domain::rows::{Key, KeyRow, Progress, Rows, Stamp, Wanted};
 use ringside_embedded::{Clock, Config, Engine};
 use ringside_ports::contract;
 use ringside_ports::log::{Append, Bounds};
-use ringside_ports::{Log, MessageStore};
+use ringside_ports::{ChannelReader, Log, PartitionStore};
 use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, Topic, UserId};
 use support::{config, read_from, record};
 use uuid::Uuid;

@@ -81,8 +81,10 @@ impl Tables {
         let mut loaded = Loaded::default();
         for channel in &wanted.channels {
             loaded.heads.extend(self.heads.get(channel).copied());
-            loaded.interest.extend(self.interest.values().filter(|row| row.channel_id == *channel).copied());
             loaded.settings.extend(self.settings.values().filter(|row| row.channel_id == *channel).copied());
+        }
+        for channel in &wanted.interest {
+            loaded.interest.extend(self.interest.values().filter(|row| row.channel_id == *channel).copied());
         }
         for (channel, user) in &wanted.members {
             let rows = self.memberships.values();

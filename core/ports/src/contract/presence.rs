@@ -1,12 +1,13 @@
 //! The contract of [`Presence`].
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ringside_types::{ChannelId, Epoch, SessionId, Slot, UserId};
 use uuid::Uuid;
 
-use crate::presence::{Account, Charge, Connection, JointVerdict, Presence, Rate, Status, Verdict};
+use crate::presence::{
+    Account, Charge, Connection, JointDecision, Presence, Rate, RateDecision, Status, StatusChange,
+};
 
 /// Comes back so slowly that no part of the suite sees a token return.
 const SLOW: Rate = Rate { per_minute: 1, burst: 10 };
@@ -15,7 +16,7 @@ const SLOW: Rate = Rate { per_minute: 1, burst: 10 };
 pub async fn suite<P: Presence>(make: impl AsyncFn() -> P) {
     connections_come_and_go(make().await).await;
     a_status_is_over_all_connections(make().await).await;
-    earlier_tenures_of_a_slot_end(make().await).await;
+    earlier_leases_of_a_slot_end(make().await).await;
     a_limit_of_connections_holds(make().await).await;
     racing_connections_stop_at_the_limit(make().await).await;
     a_bucket_grants_its_burst(make().await).await;
@@ -45,91 +46,87 @@ fn charge(account: Account) -> Charge {
     Charge::one(account, SLOW)
 }
 
-fn granted(verdicts: &[Verdict]) -> usize {
-    verdicts.iter().filter(|verdict| matches!(verdict, Verdict::Granted { .. })).count()
+fn granted(verdicts: &[RateDecision]) -> usize {
+    verdicts.iter().filter(|verdict| matches!(verdict, RateDecision::Granted { .. })).count()
 }
 
-async fn connected<P: Presence>(presence: &P, users: &[UserId]) -> Vec<HashSet<Connection>> {
-    let connections = presence.connections(users).await.expect("answers");
-    connections.into_iter().map(|of_user| of_user.into_iter().collect()).collect()
+async fn connect<P: Presence>(presence: &P, connection: Connection, limit: u32) -> bool {
+    presence.connect(&[connection], limit).await.expect("answers")[0]
 }
 
-/// Connections are found by user in the order asked, and go one by one; unknown ones are ignored.
+const fn change(before: Status, after: Status) -> StatusChange {
+    StatusChange { before, after }
+}
+
+/// Connections go one by one, and each answer says what became of its user; unknown ones change nothing.
 pub async fn connections_come_and_go<P: Presence>(presence: P) {
+    use Status::{Offline, Online};
     let (one, two) = (user(1), user(2));
-    assert_eq!(connected(&presence, &[]).await, Vec::<HashSet<Connection>>::new());
-    for (of, number) in [(one, 1), (one, 2), (two, 3)] {
-        assert_eq!(presence.connect(connection(of, number), 0).await, Ok(true));
-    }
-    assert_eq!(
-        presence.connect(connection(one, 1), 0).await,
-        Ok(true),
-        "a repetition is no second connection"
-    );
-    let first: HashSet<_> = [connection(one, 1), connection(one, 2)].into();
-    let second: HashSet<_> = [connection(two, 3)].into();
-    let all = connected(&presence, &[two, user(9), one]).await;
-    assert_eq!(all, [second.clone(), HashSet::new(), first]);
-    let gone = [connection(one, 1), connection(one, 99), connection(user(9), 1)];
-    presence.disconnect(&gone).await.expect("unknown ones are ignored");
-    presence.disconnect(&[]).await.expect("nothing to do");
-    let all = connected(&presence, &[one, two]).await;
-    assert_eq!(all, [[connection(one, 2)].into(), second]);
+    let all = [connection(one, 1), connection(one, 2), connection(two, 3), connection(one, 1)];
+    let added = presence.connect(&all, 2).await;
+    assert_eq!(added, Ok(vec![true; 4]), "a repetition is no second connection");
+    assert_eq!(presence.connect(&[], 2).await, Ok(vec![]));
+    let gone = [connection(one, 1), connection(one, 99), connection(user(9), 1), connection(one, 2)];
+    let changes = presence.disconnect(&gone).await.expect("answers");
+    let expected =
+        [change(Online, Online), change(Online, Online), change(Offline, Offline), change(Online, Offline)];
+    assert_eq!(changes, expected);
+    assert_eq!(presence.disconnect(&[]).await, Ok(vec![]));
+    assert_eq!(presence.statuses(&[two, user(9), one]).await, Ok(vec![Online, Offline, Offline]));
 }
 
 /// What each connection says counts while it is there; unknown ones say nothing.
 pub async fn a_status_is_over_all_connections<P: Presence>(presence: P) {
+    use Status::{Dnd, Offline, Online};
     let (one, two) = (user(1), user(2));
     let seen = async || presence.statuses(&[two, one]).await.expect("answers");
-    assert_eq!(seen().await, [Status::Offline, Status::Offline]);
+    assert_eq!(seen().await, [Offline, Offline]);
     assert_eq!(presence.statuses(&[]).await, Ok(vec![]));
     for (of, number) in [(one, 1), (one, 2), (two, 3)] {
-        presence.connect(connection(of, number), 0).await.expect("connects");
+        assert!(connect(&presence, connection(of, number), 0).await);
     }
-    assert_eq!(seen().await, [Status::Online, Status::Online]);
-    presence.set_status(&[connection(one, 1)], Status::Dnd).await.expect("sets");
-    assert_eq!(seen().await, [Status::Online, Status::Dnd]);
-    presence.connect(connection(one, 1), 0).await.expect("a repetition");
-    assert_eq!(seen().await, [Status::Online, Status::Dnd], "changes nothing");
+    assert_eq!(seen().await, [Online, Online]);
+    let set = presence.set_status(&[(connection(one, 1), Dnd)]).await;
+    assert_eq!(set, Ok(vec![change(Online, Dnd)]));
+    assert!(connect(&presence, connection(one, 1), 0).await, "a repetition");
+    assert_eq!(seen().await, [Online, Dnd], "changes nothing");
     presence.disconnect(&[connection(one, 1)]).await.expect("disconnects");
-    assert_eq!(seen().await, [Status::Online, Status::Online]);
-    let both = [connection(one, 2), connection(two, 3), connection(user(9), 9)];
-    presence.set_status(&both, Status::Offline).await.expect("unknown ones are ignored");
-    assert_eq!(seen().await, [Status::Offline, Status::Offline]);
-    assert_eq!(presence.statuses(&[user(9)]).await, Ok(vec![Status::Offline]));
+    assert_eq!(seen().await, [Online, Online]);
+    let all = [(one, 2), (two, 3), (user(9), 9)].map(|(of, number)| (connection(of, number), Offline));
+    let set = presence.set_status(&all).await;
+    let expected = vec![change(Online, Offline), change(Online, Offline), change(Offline, Offline)];
+    assert_eq!(set, Ok(expected), "unknown ones change nothing");
+    assert_eq!(seen().await, [Offline, Offline]);
 }
 
-/// Connections of a slot's earlier tenures are gone, and no others.
-pub async fn earlier_tenures_of_a_slot_end<P: Presence>(presence: P) {
+/// Connections of a slot's earlier leases are gone, and no others.
+pub async fn earlier_leases_of_a_slot_end<P: Presence>(presence: P) {
     let (one, two) = (user(1), user(2));
     let later = Connection { epoch: Epoch(5), ..connection(one, 2) };
     let elsewhere = Connection { slot: Slot(7), ..connection(two, 4) };
-    for connection in [connection(one, 1), later, connection(two, 3), elsewhere] {
-        presence.connect(connection, 0).await.expect("connects");
-    }
-    let mut ended = presence.end_tenures(Slot(1), Epoch(5)).await.expect("ends");
+    let all = [connection(one, 1), later, connection(two, 3), elsewhere];
+    presence.connect(&all, 0).await.expect("connects");
+    let mut ended = presence.end_leases(Slot(1), Epoch(5)).await.expect("ends");
     ended.sort_unstable();
     assert_eq!(ended, [one, two]);
-    let all = connected(&presence, &[one, two]).await;
-    assert_eq!(all, [[later].into(), [elsewhere].into()]);
-    assert_eq!(presence.end_tenures(Slot(1), Epoch(5)).await, Ok(vec![]), "a second time");
-    presence.end_tenures(Slot(1), Epoch(6)).await.expect("ends");
+    assert_eq!(presence.end_leases(Slot(1), Epoch(5)).await, Ok(vec![]), "a second time");
+    let added = presence.connect(&[connection(one, 8), connection(one, 9)], 2).await;
+    assert_eq!(added, Ok(vec![true, false]), "the later one counts still");
+    presence.end_leases(Slot(1), Epoch(6)).await.expect("ends");
     assert_eq!(presence.statuses(&[one, two]).await, Ok(vec![Status::Offline, Status::Online]));
 }
 
 /// A user has at most so many; what goes makes room.
 pub async fn a_limit_of_connections_holds<P: Presence>(presence: P) {
     let one = user(1);
-    for (number, expected) in [(1, true), (2, true), (3, false)] {
-        assert_eq!(presence.connect(connection(one, number), 2).await, Ok(expected), "connection {number}");
-    }
-    assert_eq!(connected(&presence, &[one]).await[0].len(), 2);
-    assert_eq!(presence.connect(connection(user(2), 1), 2).await, Ok(true), "another user has their own");
+    let three = [1, 2, 3].map(|number| connection(one, number));
+    assert_eq!(presence.connect(&three, 2).await, Ok(vec![true, true, false]));
+    assert!(connect(&presence, connection(user(2), 1), 2).await, "another user has their own");
     presence.disconnect(&[connection(one, 3)]).await.expect("one that was refused is unknown");
-    assert_eq!(presence.connect(connection(one, 4), 2).await, Ok(false));
+    assert!(!connect(&presence, connection(one, 4), 2).await);
     presence.disconnect(&[connection(one, 1)]).await.expect("disconnects");
-    assert_eq!(presence.connect(connection(one, 5), 2).await, Ok(true));
-    assert_eq!(presence.connect(connection(one, 6), 0).await, Ok(true), "0 is no limit");
+    assert!(connect(&presence, connection(one, 5), 2).await);
+    assert!(connect(&presence, connection(one, 6), 0).await, "0 is no limit");
 }
 
 /// Fifty connect at once where five may.
@@ -137,15 +134,14 @@ pub async fn racing_connections_stop_at_the_limit<P: Presence>(presence: P) {
     let racers: Vec<_> = (0..50)
         .map(|number| {
             let presence = presence.clone();
-            tokio::spawn(async move { presence.connect(connection(user(1), number), 5).await })
+            tokio::spawn(async move { connect(&presence, connection(user(1), number), 5).await })
         })
         .collect();
     let mut added = 0;
     for racer in racers {
-        added += usize::from(racer.await.expect("no panic").expect("answers"));
+        added += usize::from(racer.await.expect("no panic"));
     }
     assert_eq!(added, 5);
-    assert_eq!(connected(&presence, &[user(1)]).await[0].len(), 5);
 }
 
 /// A rested bucket grants its burst, then refuses and says when to come back; a refusal takes nothing.
@@ -155,10 +151,10 @@ pub async fn a_bucket_grants_its_burst<P: Presence>(presence: P) {
     let charges = vec![charge(account.clone()); 12];
     let verdicts = presence.charge(&charges).await.expect("answers");
     for (verdict, left) in verdicts.iter().zip((0..10).rev()) {
-        assert_eq!(*verdict, Verdict::Granted { remaining: left });
+        assert_eq!(*verdict, RateDecision::Granted { remaining: left });
     }
     for verdict in &verdicts[10..] {
-        let Verdict::Refused { retry_after_ms } = verdict else { panic!("{verdict:?}") };
+        let RateDecision::Refused { retry_after_ms } = verdict else { panic!("{verdict:?}") };
         assert!((1..=60_000).contains(retry_after_ms), "a token a minute: {retry_after_ms} ms");
     }
     let more = vec![charge(account); 50];
@@ -205,7 +201,7 @@ pub async fn tokens_come_back<P: Presence>(presence: P) {
     let mut refusals = 0;
     while refusals < 3 {
         let verdicts = presence.charge(&charge).await.expect("answers");
-        let [Verdict::Refused { retry_after_ms }] = verdicts[..] else { continue };
+        let [RateDecision::Refused { retry_after_ms }] = verdicts[..] else { continue };
         assert!((1..=50).contains(&retry_after_ms), "1,200 a minute: {retry_after_ms} ms");
         refusals += 1;
         tokio::time::sleep(std::time::Duration::from_millis(retry_after_ms)).await;
@@ -241,7 +237,7 @@ pub async fn a_refund_is_a_token_again<P: Presence>(presence: P) {
     presence.refund(&back).await.expect("answers");
     let verdicts = presence.charge(&vec![charge(one); 5]).await.expect("answers");
     assert_eq!(granted(&verdicts), 3);
-    assert_eq!(verdicts[0], Verdict::Granted { remaining: 2 });
+    assert_eq!(verdicts[0], RateDecision::Granted { remaining: 2 });
     assert_eq!(granted(&presence.charge(&[charge(other)]).await.expect("answers")), 0);
 }
 
@@ -265,19 +261,18 @@ pub async fn a_refused_group_takes_nothing<P: Presence>(presence: P) {
     let groups: Vec<_> =
         (0..15).map(|_| vec![of(1)]).chain((0..40).map(|_| vec![channel.clone(), of(1)])).collect();
     let verdicts = presence.charge_jointly(&groups).await.expect("answers");
-    let own_refusal =
-        |verdict: &JointVerdict, at| matches!(verdict, JointVerdict::Refused { charge, .. } if *charge == at);
-    assert!(verdicts[..10].iter().all(|verdict| *verdict == JointVerdict::Granted));
+    let own_refusal = |verdict: &JointDecision, at| matches!(verdict, JointDecision::Refused { charge, .. } if *charge == at);
+    assert!(verdicts[..10].iter().all(|verdict| *verdict == JointDecision::Granted));
     assert!(verdicts[10..15].iter().all(|verdict| own_refusal(verdict, 0)));
     assert!(verdicts[15..].iter().all(|verdict| own_refusal(verdict, 1)), "by the user's limit");
     let others: Vec<_> = (0..12).map(|number| vec![of(10 + number), channel.clone()]).collect();
     let verdicts = presence.charge_jointly(&others).await.expect("answers");
     assert!(
-        verdicts[..10].iter().all(|verdict| *verdict == JointVerdict::Granted),
+        verdicts[..10].iter().all(|verdict| *verdict == JointDecision::Granted),
         "the channel's are there"
     );
     assert!(verdicts[10..].iter().all(|verdict| own_refusal(verdict, 1)));
-    let JointVerdict::Refused { retry_after_ms, .. } = verdicts[11] else { panic!("{verdicts:?}") };
+    let JointDecision::Refused { retry_after_ms, .. } = verdicts[11] else { panic!("{verdicts:?}") };
     assert!((1..=60_000).contains(&retry_after_ms), "a token a minute: {retry_after_ms} ms");
     let refused = vec![of(20); 11];
     assert_eq!(

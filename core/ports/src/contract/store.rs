@@ -47,6 +47,7 @@ async fn write<S: MessageStore>(store: &S, rows: Rows) {
 fn wanted_of(rows: &Rows) -> Wanted {
     Wanted {
         channels: rows.interest.iter().map(|row| row.channel_id).collect(),
+        interest: rows.interest.iter().map(|row| row.channel_id).collect(),
         members: rows.memberships.iter().map(|row| (row.channel_id, row.user_id)).collect(),
         keys: rows.keys.iter().map(|row| row.key).collect(),
         records: rows
@@ -94,10 +95,11 @@ pub async fn an_empty_store_has_nothing<S: MessageStore>(store: S) {
     let wanted = wanted_of(&one_of_each(channel(1), stamp(0)));
     assert_eq!(load(&store, wanted).await, Loaded::default());
     assert_eq!(store.partition(FIRST).await, Ok(PartitionRows::default()));
-    let messages = store.messages(range(channel(1), 0, u64::MAX, 10, Order::OldestFirst)).await;
-    assert_eq!(messages, Ok(Vec::new()));
+    let messages = store.messages(&[range(channel(1), 0, u64::MAX, 10, Order::OldestFirst)]).await;
+    assert_eq!(messages, Ok(vec![Vec::new()]));
+    assert_eq!(store.messages(&[]).await, Ok(Vec::new()));
     let all = ChangeRange { channel_id: channel(1), after: 0, up_to: u64::MAX, limit: 10 };
-    assert_eq!(store.changes(all).await, Ok(Vec::new()));
+    assert_eq!(store.changes(&[all]).await, Ok(vec![Vec::new()]));
 }
 
 /// What is written is read, field by field.
@@ -122,6 +124,7 @@ pub async fn only_what_is_wanted_comes<S: MessageStore>(store: S) {
     assert_eq!(load(&store, wanted_of(&other)).await, loaded_of(&other, &[head(channel(2), 9, stamp(0))]));
     let strangers = Wanted {
         channels: vec![channel(3)],
+        interest: vec![channel(3)],
         members: vec![(channel(1), user(2)), (channel(3), user(1))],
         keys: vec![key(channel(1), 99, stamp(0)).key],
         records: vec![(channel(1), MessageId(31)), (channel(3), MessageId(30))],
@@ -148,7 +151,7 @@ pub async fn messages_by_range<S: MessageStore>(store: S) {
     }
     write(&store, rows).await;
     let check = async |range: MessageRange, expected: &[u64]| {
-        let rows = store.messages(range).await.expect("reads");
+        let rows = store.messages(&[range]).await.expect("reads").remove(0);
         let seqs: Vec<u64> = rows.iter().map(|row| row.seq).collect();
         assert_eq!(seqs, expected, "{range:?}");
         assert!(rows.iter().all(|row| row.channel_id == range.channel_id));
@@ -176,7 +179,7 @@ pub async fn changes_by_range<S: MessageStore>(store: S) {
     write(&store, Rows { changes: changes.collect(), ..Rows::default() }).await;
     let check = async |after, up_to, limit, expected: &[u64]| {
         let range = ChangeRange { channel_id: channel(1), after, up_to, limit };
-        let rows = store.changes(range).await.expect("reads");
+        let rows = store.changes(&[range]).await.expect("reads").remove(0);
         let numbers: Vec<u64> = rows.iter().map(|row| row.change).collect();
         assert_eq!(numbers, expected, "{range:?}");
         assert!(rows.iter().all(|row| row.channel_id == channel(1)));
@@ -388,7 +391,7 @@ pub async fn void_interest_goes<S: MessageStore>(store: S) {
         [(1, 7), (1, 9), (2, 8), (300, 8)].map(|(slot, epoch)| interest(channel(1), slot, epoch, stamp(0)));
     write(&store, Rows { interest: rows.to_vec(), ..Rows::default() }).await;
     let kept = async || {
-        let wanted = Wanted { channels: vec![channel(1)], ..Wanted::default() };
+        let wanted = Wanted { interest: vec![channel(1)], ..Wanted::default() };
         let mut interest = load(&store, wanted).await.interest;
         interest.sort_by_key(|row| (row.slot, row.epoch));
         interest

@@ -14,7 +14,7 @@ use ringside_channel::{Conversations, Relay};
 use ringside_embedded::{EmbeddedLog, EmbeddedStore, Engine, MemoryPresence};
 use ringside_message::messages::Messages;
 use ringside_message::processor;
-use ringside_ports::presence::{Charge, Verdict};
+use ringside_ports::presence::{Charge, RateDecision};
 use ringside_ports::{Log as _, Presence as _};
 use ringside_presence::{Receipts, Whereabouts};
 use ringside_sql::Directory;
@@ -81,7 +81,7 @@ impl Services for All {
         &self.whereabouts
     }
 
-    async fn charge(&self, charge: Charge) -> Option<Verdict> {
+    async fn charge(&self, charge: Charge) -> Option<RateDecision> {
         self.presence.charge(&[charge]).await.ok()?.first().copied()
     }
 }

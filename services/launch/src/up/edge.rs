@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ringside_api::EdgeAddress;
+use ringside_application::direct::DirectBackend;
 use ringside_clock::now;
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
 use ringside_gateway::{Gateway, HandOver, PeerLookup};
-use ringside_node::{Engines, NodeError, Post, REQUEST_BATCHES_MAX};
+use ringside_node::{NodeError, REQUEST_BATCHES_MAX, ToShards};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_types::Slot;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -43,7 +44,7 @@ pub(super) struct Edge {
     gateways: Vec<Arc<ringside_gateway::Counters>>,
     node_counters: Arc<ringside_node::Counters>,
     node: Mutex<JoinHandle<Result<(), NodeError>>>,
-    post: Post,
+    to_shards: ToShards,
     address: SocketAddr,
 }
 
@@ -64,22 +65,25 @@ impl Edge {
         let shards = start_shards(config, api, tls, callers, folder, &gateways, hand_over(requests))?;
         let address = shards.first().and_then(ShardHandle::address).unwrap_or(config.edge_addr);
         let mailboxes: Vec<_> = shards.iter().map(|shard| shard.mailbox().clone()).collect();
-        let post: Post = Arc::new(move |shard: ShardId, mail: Vec<ToShard>| {
+        let to_shards: ToShards = Arc::new(move |shard: ShardId, mail: Vec<ToShard>| {
             mailboxes[usize::from(shard.0)].try_send_batch(mail)
         });
         let node_counters = Arc::<ringside_node::Counters>::default();
-        let engines = Engines {
-            log: folder.engine.log(),
-            store: folder.engine.store(),
-            directory: folder.directory.clone(),
-            presence: folder.presence.clone(),
-        };
+        let backend =
+            DirectBackend::new(folder.engine.store(), folder.directory.clone(), folder.presence.clone());
         let settings =
             ringside_node::Config { slot: Slot(0), limits: config.limits.clone(), shards: count as u16 };
-        let run =
-            ringside_node::run(engines, settings, post.clone(), asked, node_counters.clone(), stop.clone());
+        let run = ringside_node::run(
+            folder.engine.log(),
+            backend,
+            settings,
+            to_shards.clone(),
+            asked,
+            node_counters.clone(),
+            stop.clone(),
+        );
         let node = Mutex::new(runtime.spawn(run));
-        Ok(Self { shards, gateways, node_counters, node, post, address })
+        Ok(Self { shards, gateways, node_counters, node, to_shards, address })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -143,8 +147,8 @@ impl Edge {
     }
 
     /// How each shard is told something.
-    pub(super) fn post(&self) -> (Post, usize) {
-        (self.post.clone(), self.shards.len())
+    pub(super) fn to_shards(&self) -> (ToShards, usize) {
+        (self.to_shards.clone(), self.shards.len())
     }
 
     /// Waits until the node has ended: the receipts that it held are in the log then.
@@ -162,7 +166,7 @@ impl Edge {
         for number in 0..self.shards.len() {
             let mut mail = vec![ToShard::Drain { window_ms: window.as_millis() as u64 }];
             while !mail.is_empty() && Instant::now() < until {
-                mail = (self.post)(ShardId(number as u16), mail);
+                mail = (self.to_shards)(ShardId(number as u16), mail);
             }
         }
         while self.open() > 0 && Instant::now() < until {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringside_clock::now;
 use ringside_edge_protocol::{ShardId, ToShard};
-use ringside_node::Post;
+use ringside_node::ToShards;
 use ringside_user::{SHOWN_FIRST_MS, SigningKeys};
 use tokio::sync::watch;
 
@@ -46,14 +46,14 @@ pub(super) async fn run(keys: Arc<SigningKeys>, days: u64, shards: Shards, mut s
 }
 
 /// How shards are told something, and how many there are.
-pub(crate) type Shards = (Post, usize);
+pub(crate) type Shards = (ToShards, usize);
 
 /// Every shard takes up the keys at its next turn, long before the newest signs.
-pub(crate) async fn tell(keys: &SigningKeys, (post, shards): &Shards) {
+pub(crate) async fn tell(keys: &SigningKeys, (to_shards, shards): &Shards) {
     for number in 0..*shards {
         let mut mail = vec![ToShard::Keys(keys.verifier())];
         loop {
-            mail = post(ShardId(number as u16), mail);
+            mail = to_shards(ShardId(number as u16), mail);
             if mail.is_empty() {
                 break;
             }

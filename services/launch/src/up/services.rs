@@ -4,7 +4,7 @@ use ringside_channel::Conversations;
 use ringside_embedded::{EmbeddedLog, EmbeddedStore, MemoryPresence};
 use ringside_message::messages::Messages;
 use ringside_ports::Presence as _;
-use ringside_ports::presence::{Charge, Verdict};
+use ringside_ports::presence::{Charge, RateDecision};
 use ringside_presence::{Receipts, Whereabouts};
 use ringside_sql::Directory;
 use ringside_user::Users;
@@ -96,7 +96,7 @@ impl ringside_api::Services for Services {
         &self.whereabouts
     }
 
-    async fn charge(&self, charge: Charge) -> Option<Verdict> {
+    async fn charge(&self, charge: Charge) -> Option<RateDecision> {
         self.presence.charge(&[charge]).await.ok()?.first().copied()
     }
 }

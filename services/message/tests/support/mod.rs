@@ -10,7 +10,7 @@ use ringside_domain::rows::{
 };
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
-use ringside_ports::{EngineError, Log, MessageStore};
+use ringside_ports::{ChannelReader, EngineError, Log, PartitionStore};
 use ringside_types::{
     ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, Topic, UnixMillis, UserId,
 };
@@ -106,6 +106,26 @@ impl Memory {
 }
 
 impl World {
+    fn messages(&self, range: MessageRange) -> Vec<MessageRow> {
+        let inside = |row: &&MessageRow| {
+            row.channel_id == range.channel_id
+                && row.message_id > range.after
+                && row.message_id < range.before
+        };
+        let mut rows: Vec<MessageRow> = self.messages.values().filter(inside).cloned().collect();
+        if range.order == Order::NewestFirst {
+            rows.reverse();
+        }
+        rows.truncate(range.limit);
+        rows
+    }
+
+    fn changes(&self, range: ChangeRange) -> Vec<ChangeRow> {
+        let keys = (range.channel_id, range.after + 1)..=(range.channel_id, range.up_to.max(range.after + 1));
+        let rows = self.changes.range(keys).map(|(_, row)| row).filter(|row| row.change <= range.up_to);
+        rows.take(range.limit).cloned().collect()
+    }
+
     fn may_write(&mut self) -> Result<(), EngineError> {
         match &mut self.writes_before_crash {
             Some(0) => Err(EngineError::Unavailable { engine: "memory", cause: "crashed".into() }),
@@ -180,14 +200,19 @@ impl Log for Memory {
     }
 }
 
-impl MessageStore for Memory {
+impl ChannelReader for Memory {
     async fn load(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
         let world = self.world();
         let of = |channel: &ChannelId| wanted.channels.contains(channel);
         let key = |row: &&KeyRow| wanted.keys.contains(&row.key);
         Ok(Loaded {
             heads: world.heads.values().filter(|row| of(&row.channel_id)).copied().collect(),
-            interest: world.interest.values().filter(|row| of(&row.channel_id)).copied().collect(),
+            interest: world
+                .interest
+                .values()
+                .filter(|row| wanted.interest.contains(&row.channel_id))
+                .copied()
+                .collect(),
             settings: world.settings.values().filter(|row| of(&row.channel_id)).copied().collect(),
             members: world
                 .members
@@ -238,36 +263,28 @@ impl MessageStore for Memory {
         })
     }
 
+    async fn messages(&self, ranges: &[MessageRange]) -> Result<Vec<Vec<MessageRow>>, EngineError> {
+        Ok(ranges.iter().map(|range| self.world().messages(*range)).collect())
+    }
+
+    async fn replies(&self, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
+        let all = self.world().messages(MessageRange { limit: usize::MAX, ..range });
+        Ok(all.into_iter().filter(|row| row.reply_to == to).take(range.limit).collect())
+    }
+
+    async fn changes(&self, ranges: &[ChangeRange]) -> Result<Vec<Vec<ChangeRow>>, EngineError> {
+        Ok(ranges.iter().map(|range| self.world().changes(*range)).collect())
+    }
+}
+
+impl PartitionStore for Memory {
     async fn partition(&self, _: PartitionId) -> Result<PartitionRows, EngineError> {
         let world = self.world();
         Ok(PartitionRows { progress: world.progress, slots: world.slots.values().copied().collect() })
     }
 
-    async fn messages(&self, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
-        let world = self.world();
-        let inside = |row: &&MessageRow| {
-            row.channel_id == range.channel_id
-                && row.message_id > range.after
-                && row.message_id < range.before
-        };
-        let mut rows: Vec<MessageRow> = world.messages.values().filter(inside).cloned().collect();
-        if range.order == Order::NewestFirst {
-            rows.reverse();
-        }
-        rows.truncate(range.limit);
-        Ok(rows)
-    }
-
-    async fn replies(&self, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
-        let all = self.messages(MessageRange { limit: usize::MAX, ..range }).await?;
-        Ok(all.into_iter().filter(|row| row.reply_to == to).take(range.limit).collect())
-    }
-
-    async fn changes(&self, range: ChangeRange) -> Result<Vec<ChangeRow>, EngineError> {
-        let world = self.world();
-        let keys = (range.channel_id, range.after + 1)..=(range.channel_id, range.up_to.max(range.after + 1));
-        let rows = world.changes.range(keys).map(|(_, row)| row).filter(|row| row.change <= range.up_to);
-        Ok(rows.take(range.limit).cloned().collect())
+    async fn prefetch(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+        self.load(wanted).await
     }
 
     async fn write_rows(&self, _: PartitionId, rows: &Rows) -> Result<(), EngineError> {

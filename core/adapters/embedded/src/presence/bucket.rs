@@ -1,6 +1,6 @@
 //! A token bucket without a clock: time is an argument, in milliseconds that only rise.
 
-use ringside_ports::presence::{Rate, Verdict};
+use ringside_ports::presence::{Rate, RateDecision};
 
 /// Parts of a token: at `n` tokens a minute, `n` parts come back each millisecond, without rounding.
 const PARTS_PER_TOKEN: u64 = 60_000;
@@ -16,7 +16,7 @@ pub struct Bucket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocked {
     /// Whether the token was granted.
-    pub verdict: Verdict,
+    pub verdict: RateDecision,
     /// When the bucket is full, in milliseconds.
     pub full_at_ms: u64,
 }
@@ -35,7 +35,7 @@ impl Bucket {
     /// Takes so many tokens, which the burst holds, if they are there.
     pub fn take_tokens(&mut self, rate: Rate, tokens: u32, now_ms: u64) -> Clocked {
         if rate.per_minute == 0 {
-            return Clocked { verdict: Verdict::Granted { remaining: u32::MAX }, full_at_ms: now_ms };
+            return Clocked { verdict: RateDecision::Granted { remaining: u32::MAX }, full_at_ms: now_ms };
         }
         let per_ms = u64::from(rate.per_minute);
         self.fill(rate, now_ms);
@@ -43,9 +43,9 @@ impl Bucket {
         let verdict = match self.parts.checked_sub(parts) {
             Some(left) => {
                 self.parts = left;
-                Verdict::Granted { remaining: (left / PARTS_PER_TOKEN) as u32 }
+                RateDecision::Granted { remaining: (left / PARTS_PER_TOKEN) as u32 }
             }
-            None => Verdict::Refused { retry_after_ms: (parts - self.parts).div_ceil(per_ms) },
+            None => RateDecision::Refused { retry_after_ms: (parts - self.parts).div_ceil(per_ms) },
         };
         Clocked { verdict, full_at_ms: self.full_at_ms(rate) }
     }
@@ -91,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn is_granted(clocked: Clocked) -> bool {
-        matches!(clocked.verdict, Verdict::Granted { .. })
+        matches!(clocked.verdict, RateDecision::Granted { .. })
     }
 
     #[test]
@@ -99,11 +99,11 @@ mod tests {
         let rate = Rate { per_minute: 600, burst: 20 };
         let mut bucket = Bucket::full(rate, 0);
         let granted: Vec<_> = (0..20).map(|_| bucket.take(rate, 0).verdict).collect();
-        assert_eq!(granted[0], Verdict::Granted { remaining: 19 });
-        assert_eq!(granted[19], Verdict::Granted { remaining: 0 });
-        assert_eq!(bucket.take(rate, 0).verdict, Verdict::Refused { retry_after_ms: 100 });
-        assert_eq!(bucket.take(rate, 99).verdict, Verdict::Refused { retry_after_ms: 1 });
-        assert_eq!(bucket.take(rate, 100).verdict, Verdict::Granted { remaining: 0 });
+        assert_eq!(granted[0], RateDecision::Granted { remaining: 19 });
+        assert_eq!(granted[19], RateDecision::Granted { remaining: 0 });
+        assert_eq!(bucket.take(rate, 0).verdict, RateDecision::Refused { retry_after_ms: 100 });
+        assert_eq!(bucket.take(rate, 99).verdict, RateDecision::Refused { retry_after_ms: 1 });
+        assert_eq!(bucket.take(rate, 100).verdict, RateDecision::Granted { remaining: 0 });
     }
 
     #[test]
@@ -111,8 +111,8 @@ mod tests {
         let rate = Rate { per_minute: 60, burst: 7 };
         let mut bucket = Bucket::full(rate, 0);
         assert!(is_granted(bucket.take_tokens(rate, 7, 0)));
-        assert_eq!(bucket.take_tokens(rate, 7, 0).verdict, Verdict::Refused { retry_after_ms: 7_000 });
-        assert_eq!(bucket.take_tokens(rate, 7, 6_999).verdict, Verdict::Refused { retry_after_ms: 1 });
+        assert_eq!(bucket.take_tokens(rate, 7, 0).verdict, RateDecision::Refused { retry_after_ms: 7_000 });
+        assert_eq!(bucket.take_tokens(rate, 7, 6_999).verdict, RateDecision::Refused { retry_after_ms: 1 });
         assert!(is_granted(bucket.take_tokens(rate, 7, 7_000)));
         assert_eq!(bucket.give_tokens(rate, 7, 7_000), 7_000);
     }
@@ -149,11 +149,11 @@ mod tests {
                 now += step;
                 let clocked = bucket.take(rate, now);
                 match clocked.verdict {
-                    Verdict::Granted { remaining } => {
+                    RateDecision::Granted { remaining } => {
                         granted += 1;
                         prop_assert!(remaining < burst.max(1));
                     }
-                    Verdict::Refused { retry_after_ms } => {
+                    RateDecision::Refused { retry_after_ms } => {
                         prop_assert!(retry_after_ms > 0);
                         let (mut early, mut due) = (bucket, bucket);
                         prop_assert!(!is_granted(early.take(rate, now + retry_after_ms - 1)));

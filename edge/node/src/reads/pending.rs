@@ -3,14 +3,14 @@
 use std::hash::Hash;
 use std::time::Instant;
 
-use crate::pages::PageRead;
+use super::ChannelReading;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 /// Reads by a key, each with the instant up to which it waits.
 #[derive(Debug)]
 pub(crate) struct PendingReads<K> {
-    reads: HashMap<K, Vec<(PageRead, Instant)>, RandomState>,
+    reads: HashMap<K, Vec<(ChannelReading, Instant)>, RandomState>,
     count: usize,
 }
 
@@ -25,20 +25,20 @@ impl<K: Hash + Eq> PendingReads<K> {
         self.count
     }
 
-    pub(crate) fn add(&mut self, key: K, request: PageRead, until: Instant) {
+    pub(crate) fn add(&mut self, key: K, request: ChannelReading, until: Instant) {
         self.reads.entry(key).or_default().push((request, until));
         self.count += 1;
     }
 
     /// What waited for this, in its order.
-    pub(crate) fn take(&mut self, key: &K) -> Vec<PageRead> {
+    pub(crate) fn take(&mut self, key: &K) -> Vec<ChannelReading> {
         let taken = self.reads.remove(key).unwrap_or_default();
         self.count -= taken.len();
         taken.into_iter().map(|(request, _)| request).collect()
     }
 
     /// What has waited for too long. All are looked at: call it now and then.
-    pub(crate) fn late(&mut self, now: Instant) -> Vec<PageRead> {
+    pub(crate) fn late(&mut self, now: Instant) -> Vec<ChannelReading> {
         let mut late = Vec::new();
         self.reads.retain(|_, waiting| {
             late.extend(waiting.extract_if(.., |(_, until)| *until <= now).map(|(request, _)| request));
@@ -60,8 +60,8 @@ mod tests {
 
     use super::*;
 
-    fn read(token: u64) -> PageRead {
-        PageRead {
+    fn read(token: u64) -> ChannelReading {
+        ChannelReading {
             connection: ConnectionRef { shard: ShardId(0), token },
             user_id: UserId(Uuid::nil()),
             read: ChannelRead {
@@ -74,7 +74,7 @@ mod tests {
         }
     }
 
-    fn tokens(reads: &[PageRead]) -> Vec<u64> {
+    fn tokens(reads: &[ChannelReading]) -> Vec<u64> {
         reads.iter().map(|read| read.connection.token).collect()
     }
 

@@ -1,4 +1,4 @@
-//! What connections wish of presence and what waits of it: one status and one set of users a connection, however often
+//! What connections request of presence and what waits of it: one status and one set of users a connection, however often
 //! it asks. Machines without I/O.
 //!
 //! Both are taken in turns: a connection that has had one goes behind all others that wait, so that what one user asks
@@ -16,7 +16,7 @@ use crate::config::{LOOK_USERS_MAX, LOOK_USERS_OF_CONNECTION_MAX, STATUSES_UNDER
 
 /// A status that is to be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StatusWish {
+pub(crate) struct StatusRequest {
     pub(crate) user_id: UserId,
     pub(crate) session_id: SessionId,
     /// The frame's `id`, for a refusal.
@@ -26,40 +26,40 @@ pub(crate) struct StatusWish {
     pub(crate) status_message: Option<String>,
 }
 
-/// Statuses on their way. A newer one takes the place of the one that waits.
+/// StatusRequests on their way. A newer one takes the place of the one that waits.
 #[derive(Debug, Default)]
-pub(crate) struct Statuses {
-    waiting: HashMap<ConnectionRef, StatusWish, RandomState>,
+pub(crate) struct StatusRequests {
+    waiting: HashMap<ConnectionRef, StatusRequest, RandomState>,
     /// Connections of which one waits and none is under way, in turn. Some may be gone.
     turns: VecDeque<ConnectionRef>,
     under_way: HashSet<ConnectionRef, RandomState>,
 }
 
-impl Statuses {
+impl StatusRequests {
     /// A connection wishes for this status. What the one that it replaces says of the user, it says as well.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    pub(crate) fn offer(&mut self, connection: ConnectionRef, mut wish: StatusWish) {
+    pub(crate) fn offer(&mut self, connection: ConnectionRef, mut request: StatusRequest) {
         let before = self.waiting.remove(&connection);
         if before.is_none() && !self.under_way.contains(&connection) {
             self.turns.push_back(connection);
         }
-        wish.status_message = wish.status_message.or_else(|| before?.status_message);
-        self.waiting.insert(connection, wish);
+        request.status_message = request.status_message.or_else(|| before?.status_message);
+        self.waiting.insert(connection, request);
     }
 
     /// The next one to be set, while not too many are; [`done`](Self::done) says when it is.
-    pub(crate) fn poll(&mut self) -> Option<(ConnectionRef, StatusWish)> {
+    pub(crate) fn poll(&mut self) -> Option<(ConnectionRef, StatusRequest)> {
         if self.under_way.len() >= STATUSES_UNDER_WAY_MAX {
             return None;
         }
         loop {
             let connection = self.turns.pop_front()?;
-            if let Some(wish) = self.waiting.remove(&connection) {
+            if let Some(request) = self.waiting.remove(&connection) {
                 self.under_way.insert(connection);
-                return Some((connection, wish));
+                return Some((connection, request));
             }
         }
     }
@@ -81,12 +81,12 @@ impl Statuses {
 
 /// Whom connections begin to watch, and are to be told of. Nobody waits twice for the same user.
 #[derive(Debug, Default)]
-pub(crate) struct Beginnings {
+pub(crate) struct NewWatches {
     users: HashMap<ConnectionRef, (UserId, HashSet<UserId, RandomState>), RandomState>,
     turns: VecDeque<ConnectionRef>,
 }
 
-impl Beginnings {
+impl NewWatches {
     /// How many connections wait for a look.
     pub(crate) fn len(&self) -> usize {
         self.users.len()
@@ -150,8 +150,8 @@ mod tests {
         ConnectionRef { shard: ShardId(0), token }
     }
 
-    fn wish(status: PresenceStatus, message: Option<&str>) -> StatusWish {
-        StatusWish {
+    fn request(status: PresenceStatus, message: Option<&str>) -> StatusRequest {
+        StatusRequest {
             user_id: user(1),
             session_id: SessionId(Uuid::from_u128(7)),
             frame_id: None,
@@ -162,15 +162,15 @@ mod tests {
 
     #[test]
     fn of_a_flood_of_statuses_the_last_one_waits() {
-        let mut statuses = Statuses::default();
+        let mut statuses = StatusRequests::default();
         for number in 0..10_000 {
-            statuses.offer(connection(1), wish(PresenceStatus::Online, Some(&number.to_string())));
+            statuses.offer(connection(1), request(PresenceStatus::Online, Some(&number.to_string())));
         }
-        statuses.offer(connection(1), wish(PresenceStatus::Away, None));
+        statuses.offer(connection(1), request(PresenceStatus::Away, None));
         let (_, first) = statuses.poll().expect("one");
-        assert_eq!(first, wish(PresenceStatus::Away, Some("9999")), "the newest, with the newest words");
+        assert_eq!(first, request(PresenceStatus::Away, Some("9999")), "the newest, with the newest words");
         assert_eq!((statuses.poll(), statuses.turns.len()), (None, 0));
-        statuses.offer(connection(1), wish(PresenceStatus::Dnd, None));
+        statuses.offer(connection(1), request(PresenceStatus::Dnd, None));
         assert_eq!(statuses.poll(), None, "one of a connection at a time");
         statuses.done(connection(1));
         assert_eq!(statuses.poll().expect("the next").1.status, PresenceStatus::Dnd);
@@ -180,13 +180,13 @@ mod tests {
 
     #[test]
     fn statuses_are_taken_in_turns_and_so_many_at_once() {
-        let mut statuses = Statuses::default();
+        let mut statuses = StatusRequests::default();
         for token in 0..=STATUSES_UNDER_WAY_MAX as u64 {
-            statuses.offer(connection(token), wish(PresenceStatus::Online, None));
+            statuses.offer(connection(token), request(PresenceStatus::Online, None));
         }
         let begun = std::iter::from_fn(|| statuses.poll()).count();
         assert_eq!(begun, STATUSES_UNDER_WAY_MAX);
-        statuses.offer(connection(0), wish(PresenceStatus::Away, None));
+        statuses.offer(connection(0), request(PresenceStatus::Away, None));
         statuses.done(connection(0));
         let (next, _) = statuses.poll().expect("room");
         assert_eq!(next, connection(STATUSES_UNDER_WAY_MAX as u64), "whoever has had none comes first");
@@ -197,29 +197,29 @@ mod tests {
 
     #[test]
     fn the_same_users_again_and_again_wait_once() {
-        let mut beginnings = Beginnings::default();
+        let mut new_watches = NewWatches::default();
         let users: Vec<UserId> = (0..500).map(user).collect();
         for _ in 0..1_000 {
-            beginnings.offer(connection(1), user(9), users.clone());
+            new_watches.offer(connection(1), user(9), users.clone());
         }
-        beginnings.offer(connection(2), user(8), vec![user(1)]);
-        let looked = beginnings.poll();
+        new_watches.offer(connection(2), user(8), vec![user(1)]);
+        let looked = new_watches.poll();
         let of_first: usize =
             looked.iter().filter(|(one, _, _)| *one == connection(1)).map(|(_, _, users)| users.len()).sum();
         assert_eq!(of_first, 500);
         assert!(looked.iter().any(|(one, viewer, _)| *one == connection(2) && *viewer == user(8)));
-        assert_eq!((beginnings.poll(), beginnings.len(), beginnings.turns.len()), (Vec::new(), 0, 0));
+        assert_eq!((new_watches.poll(), new_watches.len(), new_watches.turns.len()), (Vec::new(), 0, 0));
     }
 
     #[test]
     fn a_look_takes_so_many_users_and_some_of_everybody() {
-        let mut beginnings = Beginnings::default();
-        beginnings.offer(connection(1), user(9), (0..3 * LOOK_USERS_MAX).map(user).collect());
-        beginnings.offer(connection(2), user(8), vec![user(1)]);
-        let looked = beginnings.poll();
+        let mut new_watches = NewWatches::default();
+        new_watches.offer(connection(1), user(9), (0..3 * LOOK_USERS_MAX).map(user).collect());
+        new_watches.offer(connection(2), user(8), vec![user(1)]);
+        let looked = new_watches.poll();
         assert_eq!(looked.iter().map(|(_, _, users)| users.len()).sum::<usize>(), LOOK_USERS_MAX);
         assert_eq!(looked[1].0, connection(2));
-        beginnings.close(connection(1));
-        assert_eq!((beginnings.poll(), beginnings.turns.len()), (Vec::new(), 0));
+        new_watches.close(connection(1));
+        assert_eq!((new_watches.poll(), new_watches.turns.len()), (Vec::new(), 0));
     }
 }

@@ -1,4 +1,4 @@
-//! Who of a channel is here: the roster's standings by channel instead of by user.
+//! Who of a channel is here: the registry's memberships by channel instead of by user.
 
 use std::slice;
 
@@ -10,7 +10,7 @@ use ringside_types::{ChannelId, UserId};
 /// So many users are searched one by one.
 const FEW: usize = 32;
 
-/// The users who have a standing in each channel.
+/// The users who have a membership in each channel.
 #[derive(Debug, Default)]
 pub(super) struct ChannelUsers(HashMap<ChannelId, Users, RandomState>);
 

@@ -1,0 +1,339 @@
+//! The backend of an edge that stands in one process with its engines.
+
+use std::collections::HashMap;
+
+use ringside_clock::now;
+use ringside_domain::attention::Attention;
+use ringside_domain::rows::{Key, KeyRow, Wanted};
+use ringside_ports::channels::{Channel, ChannelKind, Member};
+use ringside_ports::people::After;
+use ringside_ports::people::profiles::{ProfileChange, Profiles};
+use ringside_ports::people::relations::Relations;
+use ringside_ports::presence::{Connection, Status, StatusChange};
+use ringside_ports::{Accounts, ChannelReader, Channels, EngineError, Presence};
+use ringside_types::authorization::Operation;
+use ringside_types::{ChannelId, MessageId, UserId};
+use ringside_wire::records::{Amend, Command, amend, command};
+
+use crate::backend::{
+    Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, Backend, BackendError, ChannelMembership,
+    CommandAnswer, CommandRequest, LookAnswer, LookRequest, Position, PresenceChange, ReadAnswer,
+    ReadRequest, SenderAnswer, SenderRequest,
+};
+use crate::mentions::{in_text, with_mentions};
+use crate::pages::{profile_of, read_gap, read_pages};
+use crate::policy::ChannelPolicy;
+use crate::{presence_view, reading};
+
+/// Blocks of a user that are read at once.
+const BLOCKS_PAGE: usize = 500;
+
+/// What a backend needs of the Directory.
+pub trait BackendDirectory: Accounts + Channels + Profiles + Relations {}
+
+impl<D: Accounts + Channels + Profiles + Relations> BackendDirectory for D {}
+
+/// Over a store, a Directory, and who is connected.
+#[derive(Clone, Debug)]
+pub struct DirectBackend<S, D, P> {
+    store: S,
+    directory: D,
+    presence: P,
+}
+
+impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> {
+    /// Over these engines.
+    pub fn new(store: S, directory: D, presence: P) -> Self {
+        Self { store, directory, presence }
+    }
+
+    /// What the engines say of connections that are within their users' limits; `None`: the session has ended.
+    async fn admissions(&self, connections: &[Connection]) -> Result<Vec<Option<Admission>>, EngineError> {
+        let sessions: Vec<_> = connections.iter().map(|connection| connection.session_id).collect();
+        let open = self.directory.sessions_open(&sessions).await?;
+        let mut users: Vec<UserId> = connections.iter().map(|connection| connection.user_id).collect();
+        users.sort_unstable();
+        users.dedup();
+        let found = self.directory.users(&users).await?;
+        let profiles: HashMap<UserId, _> =
+            found.into_iter().map(|user| (user.id, profile_of(user))).collect();
+        let mut admissions = Vec::with_capacity(connections.len());
+        for (connection, is_open) in connections.iter().zip(open) {
+            let profile = profiles.get(&connection.user_id).filter(|_| is_open);
+            admissions.push(match profile {
+                None => None,
+                Some(profile) => Some(Admission {
+                    profile: profile.clone(),
+                    memberships: self.memberships(connection.user_id).await?,
+                }),
+            });
+        }
+        Ok(admissions)
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Vec<ChannelMembership>, EngineError> {
+        let listed = self.directory.memberships(user, None).await?;
+        let channels: Vec<ChannelId> = listed.iter().map(|member| member.channel_id).collect();
+        let hidden: HashMap<ChannelId, MessageId> =
+            reading::horizons(&self.store, &channels, user).await?.into_iter().collect();
+        let membership = |member: Member| ChannelMembership {
+            channel_id: member.channel_id,
+            version: member.version,
+            sees_above: hidden.get(&member.channel_id).copied().unwrap_or_default(),
+        };
+        Ok(listed.into_iter().map(membership).collect())
+    }
+
+    async fn sender(&self, asked: SenderRequest) -> SenderAnswer {
+        let SenderRequest { user_id, channel_id, commands } = asked;
+        let access = self.access(channel_id, user_id).await;
+        let is_open = matches!(&access, Ok(Some((_, policy))) if policy.is_open_to(Operation::Send));
+        let mut answers: Vec<CommandAnswer> = Vec::with_capacity(commands.len());
+        for CommandRequest { record, may_mention } in commands {
+            let named = if may_mention { self.with_names(channel_id, &record).await } else { None };
+            answers.push(CommandAnswer { record: named.unwrap_or(record), is_repetition: false });
+        }
+        if !is_open {
+            self.find_repetitions(&mut answers).await;
+        }
+        SenderAnswer { access: access.map_err(Into::into), commands: answers }
+    }
+
+    async fn access(
+        &self,
+        channel: ChannelId,
+        user: UserId,
+    ) -> Result<Option<(ringside_ports::channels::Role, ChannelPolicy)>, EngineError> {
+        let membership = self.directory.membership(&[(channel, user)]).await?.into_iter().next().flatten();
+        let Some(member) = membership else { return Ok(None) };
+        let channels = self.directory.channels(&[channel]).await?;
+        Ok(channels.first().map(|channel| (member.role, ChannelPolicy::from(channel))))
+    }
+
+    /// Marks the commands that the store has: a retry is acknowledged like the first, though its sender was removed, or
+    /// would have to wait in slow mode. Where the store can't say, they are judged anew.
+    async fn find_repetitions(&self, commands: &mut [CommandAnswer]) {
+        let key = |command: &CommandAnswer| match ringside_wire::decode(command.record.clone()) {
+            Ok(Command { body: Some(command::Body::Send(send)) }) => Key::of(&send).ok(),
+            _ => None,
+        };
+        let keys: Vec<_> = commands.iter().map(key).collect();
+        let wanted = Wanted { keys: keys.iter().flatten().copied().collect(), ..Wanted::default() };
+        let Ok(loaded) = self.store.load(&wanted).await else { return };
+        let now = now();
+        for (command, key) in commands.iter_mut().zip(keys) {
+            let is_made = |row: &KeyRow| Some(row.key) == key && row.is_current(now);
+            command.is_repetition = loaded.keys.iter().any(is_made);
+        }
+    }
+
+    /// The record of a message, or of an edit, with whom its text names; `None`: it stays as it is. A message is worth more
+    /// than its mentions: where they can't be had, it goes without, and an edited one keeps those that it has.
+    async fn with_names(&self, channel: ChannelId, record: &bytes::Bytes) -> Option<bytes::Bytes> {
+        let Ok(Command { body: Some(mut body) }) = ringside_wire::decode(record.clone()) else { return None };
+        let is_changed = match &mut body {
+            command::Body::Send(send) => {
+                let named = with_mentions(&self.directory, channel, &send.content, &send.metadata).await;
+                named.map(|metadata| metadata.map(|metadata| send.metadata = metadata).is_some())
+            }
+            command::Body::Amend(Amend { change: Some(amend::Change::Content(text)), mentions, .. }) => {
+                let named = in_text(&self.directory, channel, text).await;
+                named.map(|named| {
+                    *mentions = Some(named.to_record());
+                    true
+                })
+            }
+            _ => Ok(false),
+        };
+        match is_changed {
+            Ok(true) => Some(ringside_wire::encode(&Command { body: Some(body) })),
+            Ok(false) => None,
+            Err(error) => {
+                tracing::warn!(%error, "whom a message mentions could not be looked up");
+                None
+            }
+        }
+    }
+
+    async fn positions(&self, messages: &[(ChannelId, MessageId)]) -> Result<Vec<Position>, EngineError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let channels = messages.iter().map(|(channel, _)| *channel).collect();
+        let wanted = Wanted { channels, records: messages.to_vec(), ..Wanted::default() };
+        let loaded = self.store.load(&wanted).await?;
+        let heads: HashMap<ChannelId, MessageId> =
+            loaded.heads.iter().map(|head| (head.channel_id, head.last_message_id)).collect();
+        let seqs: HashMap<(ChannelId, MessageId), u64> =
+            loaded.messages.iter().map(|row| ((row.channel_id, row.message_id), row.seq)).collect();
+        let position = |message: &(ChannelId, MessageId)| {
+            // Rows come before their head: what is above it is not there yet.
+            if heads.get(&message.0).is_none_or(|head| message.1 > *head) {
+                return Position::AboveHead;
+            }
+            seqs.get(message).map_or(Position::Unknown, |seq| Position::At(*seq))
+        };
+        Ok(messages.iter().map(position).collect())
+    }
+
+    async fn change_presence(&self, change: PresenceChange) -> Result<Vec<UserId>, EngineError> {
+        match change {
+            PresenceChange::Disconnected(connection) => {
+                let changes = self.presence.disconnect(&[connection]).await?;
+                self.note_departure(connection.user_id, changes.first().copied()).await;
+                Ok(vec![connection.user_id])
+            }
+            PresenceChange::StatusSet { connection, status, status_message } => {
+                let user = connection.user_id;
+                if status_message.is_some() {
+                    let change = ProfileChange { status_message, ..ProfileChange::default() };
+                    self.directory.change_profile(user, change, now()).await?;
+                }
+                let changes = self.presence.set_status(&[(connection, status)]).await?;
+                self.note_departure(user, changes.first().copied()).await;
+                Ok(vec![user])
+            }
+            PresenceChange::LeaseEnded { slot, before } => self.presence.end_leases(slot, before).await,
+        }
+    }
+
+    /// When somebody went survives a restart; where it can't be written, nobody is told of it later. Who was not to be seen
+    /// before, has not gone now.
+    async fn note_departure(&self, user: UserId, change: Option<StatusChange>) {
+        let is_gone =
+            change.is_some_and(|change| change.before != Status::Offline && change.after == Status::Offline);
+        if is_gone && let Err(error) = self.directory.saw(&[(user, now())]).await {
+            tracing::warn!(%error, "when a user was last seen could not be written");
+        }
+    }
+
+    async fn attention(&self, users: &[UserId]) -> Result<Vec<Option<Attention>>, EngineError> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statuses = self.presence.statuses(users).await?;
+        let mut attention = Vec::with_capacity(users.len());
+        for (user, status) in users.iter().zip(statuses) {
+            let is_away = status == Status::Away;
+            attention.push(if is_away { Some(self.notification_rules(*user).await?) } else { None });
+        }
+        Ok(attention)
+    }
+
+    async fn notification_rules(&self, user: UserId) -> Result<Attention, EngineError> {
+        let memberships = self.directory.memberships(user, None).await?;
+        let muted = memberships.iter().filter_map(|member| Some((member.channel_id, member.muted_until?)));
+        let ids: Vec<_> = memberships.iter().map(|member| member.channel_id).collect();
+        let channels = self.directory.channels(&ids).await?;
+        let is_direct = |channel: &&Channel| channel.kind == ChannelKind::Dm;
+        let direct = channels.iter().filter(is_direct).map(|channel| channel.id).collect();
+        Ok(Attention { muted: muted.collect(), direct, blocked: self.blocked(user).await? })
+    }
+
+    async fn blocked(&self, user: UserId) -> Result<Vec<UserId>, EngineError> {
+        let mut blocked: Vec<UserId> = Vec::new();
+        loop {
+            let part = After { after: blocked.last().copied(), limit: BLOCKS_PAGE };
+            let page = self.directory.blocks(user, part).await?;
+            blocked.extend(page.iter().map(|block| block.user_id));
+            if page.len() < BLOCKS_PAGE {
+                return Ok(blocked);
+            }
+        }
+    }
+}
+
+impl<S: ChannelReader, D: BackendDirectory, P: Presence> Backend for DirectBackend<S, D, P> {
+    async fn admit(
+        &self,
+        connections: Vec<Connection>,
+        connections_max: u32,
+    ) -> Vec<Result<Admission, AdmitRefusal>> {
+        let unavailable = |error: EngineError| {
+            tracing::warn!(%error, "connections could not be admitted");
+            AdmitRefusal::Unavailable
+        };
+        let added = match self.presence.connect(&connections, connections_max).await.map_err(unavailable) {
+            Ok(added) => added,
+            Err(refusal) => return vec![Err(refusal); connections.len()],
+        };
+        let within = connections.iter().zip(&added).filter(|(_, added)| **added);
+        let within: Vec<Connection> = within.map(|(connection, _)| *connection).collect();
+        let admissions = self.admissions(&within).await.map_err(unavailable);
+        let mut answers: Vec<Result<Admission, AdmitRefusal>> = match admissions {
+            Ok(admissions) => {
+                admissions.into_iter().map(|admission| admission.ok_or(AdmitRefusal::SessionEnded)).collect()
+            }
+            Err(refusal) => vec![Err(refusal); within.len()],
+        };
+        // A connection that stays counted would keep its user out; one that can't be removed now dies with the epoch.
+        let refused = within.iter().zip(&answers).filter(|(_, answer)| answer.is_err());
+        let refused: Vec<Connection> = refused.map(|(connection, _)| *connection).collect();
+        if !refused.is_empty() {
+            let _ = self.presence.disconnect(&refused).await;
+        }
+        let mut of_those_within = answers.drain(..);
+        let answer = |added: bool| match added {
+            true => of_those_within.next().unwrap_or(Err(AdmitRefusal::Unavailable)),
+            false => Err(AdmitRefusal::TooManyConnections),
+        };
+        added.into_iter().map(answer).collect()
+    }
+
+    async fn authorize(&self, asked: AuthorizeRequest) -> Result<AuthorizeAnswer, BackendError> {
+        let AuthorizeRequest { senders, members, positions, policies, charges } = asked;
+        let mut answer = AuthorizeAnswer::default();
+        for sender in senders {
+            answer.senders.push(self.sender(sender).await);
+        }
+        if !members.is_empty() {
+            let found = self.directory.membership(&members).await?;
+            answer.members = found.iter().map(Option::is_some).collect();
+        }
+        answer.positions = self.positions(&positions).await?;
+        if !policies.is_empty() {
+            let channels = self.directory.channels(&policies).await?;
+            answer.policies = channels.iter().map(|channel| (channel.id, channel.into())).collect();
+        }
+        if !charges.is_empty() {
+            answer.charges = self.presence.charge_jointly(&charges).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn read(&self, asked: ReadRequest) -> ReadAnswer {
+        let ReadRequest { readers, gaps } = asked;
+        let mut answer = ReadAnswer::default();
+        if !readers.is_empty() {
+            answer.readers = read_pages(&self.store, &self.directory, &readers).await;
+        }
+        for range in gaps {
+            let found = read_gap(&self.store, &self.directory, range).await;
+            answer.gaps.push(found.map_err(Into::into));
+        }
+        answer
+    }
+
+    async fn presence(&self, changes: Vec<PresenceChange>) -> Vec<Result<Vec<UserId>, BackendError>> {
+        let mut told = Vec::with_capacity(changes.len());
+        for change in changes {
+            told.push(self.change_presence(change).await.map_err(Into::into));
+        }
+        told
+    }
+
+    async fn look(&self, asked: LookRequest) -> Result<LookAnswer, BackendError> {
+        let LookRequest { viewers, seen, away } = asked;
+        let (presence, directory) = (&self.presence, &self.directory);
+        let mut answer = LookAnswer { away: self.attention(&away).await?, ..LookAnswer::default() };
+        for (viewer, users) in &viewers {
+            let views = presence_view::seen_by(presence, directory, *viewer, users, now()).await?;
+            answer.viewers.push(views);
+        }
+        for (user, viewers) in &seen {
+            let views = presence_view::seen_by_each(presence, directory, *user, viewers, now()).await?;
+            answer.seen.push(views);
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,172 @@
+//! Letting connections in: after the joins, with what is known by then; and the refusals.
+
+mod support;
+
+use std::time::Duration;
+
+use ringside_application::backend;
+use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, ShardId, ToNode, ToShard};
+use ringside_node::Completion;
+use ringside_types::{Limits, MessageId};
+use ringside_wire::records::{Command, Revoked, command, control};
+use support::{CHANNEL, OTHER, TestNode, admission, session, user};
+
+const CONNECTION: ConnectionRef = ConnectionRef { shard: ShardId(0), token: 4 };
+
+fn ask(test: &mut TestNode, connection: ConnectionRef, number: u128) {
+    test.request(ToNode::Admit { connection, user_id: user(number), session_id: session(number) });
+}
+
+fn answer(test: &mut TestNode, answer: &Result<backend::Admission, backend::AdmitRefusal>) {
+    let applicants = test.applicants();
+    let answers = applicants.into_iter().map(|applicant| (applicant, answer.clone())).collect();
+    test.complete(Completion::Admitted(answers));
+}
+
+fn refusals(test: &mut TestNode) -> Vec<(u64, AdmitRefusal)> {
+    let refusal = |(_, mail)| match mail {
+        ToShard::Refused { token, reason } => Some((token, reason)),
+        _ => None,
+    };
+    test.deliveries().into_iter().filter_map(refusal).collect()
+}
+
+#[test]
+fn a_connection_is_in_when_the_log_has_its_joins() {
+    let mut test = TestNode::holding();
+    ask(&mut test, CONNECTION, 1);
+    answer(&mut test, &Ok(admission(1, &[CHANNEL, OTHER])));
+    assert!(test.deliveries().is_empty(), "the joins are not confirmed");
+    let appends = test.confirm_joins();
+    let joined: usize = appends
+        .iter()
+        .map(|append| match ringside_wire::decode(append.payload.clone()) {
+            Ok(Command { body: Some(command::Body::Joins(joins)) }) => joins.channels.len(),
+            other => panic!("not joins: {other:?}"),
+        })
+        .sum();
+    assert_eq!(joined, 2);
+    let told = test.deliveries();
+    let [(0, ToShard::Admitted { token: 4, profile, channels, .. })] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((&*profile.username, channels.len()), ("user1", 2));
+    assert!(channels.iter().all(|channel| channel.last.is_none()), "their joins are not answered");
+}
+
+#[test]
+fn joins_that_are_not_confirmed_are_appended_again() {
+    let mut test = TestNode::holding();
+    ask(&mut test, CONNECTION, 1);
+    answer(&mut test, &Ok(admission(1, &[CHANNEL])));
+    test.skip_policies();
+    test.effect(|effect| {
+        if matches!(effect, ringside_node::Effect::Append(ringside_node::Batch::Presence(_), _)) {
+            Ok(())
+        } else {
+            Err(effect.into())
+        }
+    });
+    test.refuse_append();
+    assert!(test.effects().is_empty() && test.deliveries().is_empty());
+    test.wait(Duration::from_millis(200));
+    test.confirm_joins();
+    assert!(matches!(test.deliveries()[..], [(0, ToShard::Admitted { .. })]));
+}
+
+#[test]
+fn the_second_connection_finds_the_channel_live() {
+    let mut test = TestNode::holding();
+    test.connect(1, 4, &[CHANNEL]);
+    test.live(CHANNEL, 1, 30);
+    test.deliveries();
+    test.connect(2, 5, &[CHANNEL]);
+    let told = test.deliveries();
+    let [(1, ToShard::Admitted { channels, .. })] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(channels[0].last, Some(MessageId(30)));
+}
+
+#[test]
+fn each_refusal_says_why_and_leaves_nothing_behind() {
+    for (cause, expected) in [
+        (backend::AdmitRefusal::SessionEnded, AdmitRefusal::SessionEnded),
+        (backend::AdmitRefusal::Unavailable, AdmitRefusal::Unavailable),
+    ] {
+        let mut test = TestNode::holding();
+        ask(&mut test, CONNECTION, 1);
+        answer(&mut test, &Err(cause));
+        assert_eq!(refusals(&mut test), [(4, expected)]);
+        test.request(ToNode::Closed { connection: CONNECTION });
+        assert_eq!(test.effects(), ["append presence"], "{cause:?}: Presence never counted it");
+    }
+}
+
+#[test]
+fn who_has_too_many_waits_for_the_others_to_answer_once() {
+    let mut test = TestNode::holding();
+    test.connect(1, 4, &[]);
+    test.deliveries();
+    let second = ConnectionRef { shard: ShardId(1), token: 5 };
+    ask(&mut test, second, 1);
+    answer(&mut test, &Err(backend::AdmitRefusal::TooManyConnections));
+    let told = test.deliveries();
+    assert!(matches!(told[..], [(0, ToShard::Probe(asked))] if asked == user(1)), "{told:?}");
+    test.wait(Duration::from_millis(1_299));
+    assert!(!test.effects().contains(&"admit"));
+    test.wait(Duration::from_millis(1));
+    answer(&mut test, &Err(backend::AdmitRefusal::TooManyConnections));
+    assert_eq!(refusals(&mut test), [(5, AdmitRefusal::TooManyConnections)], "they all live");
+}
+
+#[test]
+fn who_closed_while_the_backend_was_asked_is_not_counted_any_more() {
+    let mut test = TestNode::holding();
+    ask(&mut test, CONNECTION, 1);
+    test.request(ToNode::Closed { connection: CONNECTION });
+    answer(&mut test, &Ok(admission(1, &[CHANNEL])));
+    assert_eq!(test.effects(), ["change presence"]);
+    assert!(test.deliveries().is_empty());
+}
+
+#[test]
+fn a_session_that_ends_meanwhile_keeps_its_connection_out() {
+    let mut test = TestNode::holding();
+    ask(&mut test, CONNECTION, 1);
+    let revoked = Revoked {
+        user_id: user(1).as_bytes().to_vec().into(),
+        session_id: session(1).as_bytes().to_vec().into(),
+    };
+    test.control(control::Body::Revoked(revoked));
+    answer(&mut test, &Ok(admission(1, &[])));
+    assert_eq!(refusals(&mut test), [(4, AdmitRefusal::SessionEnded)]);
+    assert!(test.effects().contains(&"change presence"), "Presence had counted it");
+}
+
+#[test]
+fn handshakes_beyond_a_user_s_budget_are_refused_with_a_time() {
+    let limits = Limits { frame_units_per_second: 200, frame_units_burst: 200, ..Limits::default() };
+    let mut test = TestNode::with(limits);
+    test.hold();
+    ask(&mut test, CONNECTION, 1);
+    ask(&mut test, ConnectionRef { token: 6, ..CONNECTION }, 1);
+    let refused = refusals(&mut test);
+    assert_eq!(refused, [(6, AdmitRefusal::RateLimited { retry_after_ms: 1_000 })]);
+}
+
+#[test]
+fn so_many_are_asked_about_in_one_call() {
+    let mut test = TestNode::holding();
+    let mut calls = Vec::new();
+    for number in 0..20 {
+        test.node.handle_request(
+            test.now,
+            ToNode::Admit {
+                connection: ConnectionRef { token: number, ..CONNECTION },
+                user_id: user(u128::from(number)),
+                session_id: session(u128::from(number)),
+            },
+        );
+    }
+    while test.effects().contains(&"admit") {
+        calls.push(test.applicants().len());
+    }
+    assert_eq!(calls, [8, 8, 4]);
+}

@@ -1,0 +1,183 @@
+//! Receipts and typing: paced, looked up, refused; and told to the shards.
+
+mod support;
+
+use std::time::Duration;
+
+use ringside_application::backend::{AuthorizeAnswer, BackendError, Position};
+use ringside_edge_protocol::{ConnectionRef, Said, Signal, SignalRequest, ToNode, ToShard};
+use ringside_node::Completion;
+use ringside_types::{ErrorCode, MessageId, Topic};
+use ringside_wire::records::{Signals, TypingSign, edge_item, signal};
+use support::{CHANNEL, EPOCH, TestNode, item, submission, user};
+
+fn member() -> (TestNode, ConnectionRef) {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    test.live(CHANNEL, 1, 10);
+    test.confirm_append();
+    test.deliveries();
+    (test, connection)
+}
+
+fn say(test: &mut TestNode, connection: ConnectionRef, said: Said) {
+    test.request(ToNode::Signal(SignalRequest {
+        connection,
+        frame_id: Some("s".into()),
+        user_id: user(1),
+        channel_id: CHANNEL,
+        said,
+        known_member: true,
+    }));
+}
+
+/// What goes to the log: it is confirmed.
+fn logged(test: &mut TestNode) -> Vec<signal::Body> {
+    let appends = test.confirm_append();
+    assert!(appends.iter().all(|append| append.topic == Topic::MessagesStatus));
+    let signals = appends
+        .into_iter()
+        .flat_map(|append| ringside_wire::decode::<Signals>(append.payload).expect("signals").items);
+    signals.filter_map(|signal| signal.body).collect()
+}
+
+fn refusals(test: &mut TestNode) -> Vec<ErrorCode> {
+    let of_mail = |(_, mail)| match mail {
+        ToShard::SignalRefused { code, .. } => Some(code),
+        _ => None,
+    };
+    test.deliveries().into_iter().filter_map(of_mail).collect()
+}
+
+#[test]
+fn a_receipt_of_what_was_handed_on_asks_nobody() {
+    let (mut test, connection) = member();
+    test.events(CHANNEL, &[(11, 10)]);
+    say(&mut test, connection, Said::Read(MessageId(11)));
+    let logged = logged(&mut test);
+    let [signal::Body::Receipt(receipt)] = &logged[..] else { panic!("{logged:?}") };
+    assert_eq!((receipt.read_id, receipt.read_seq), (11, 11));
+}
+
+#[test]
+fn a_receipt_of_another_message_is_looked_up() {
+    let table = [
+        (Ok(Position::At(5)), None),
+        (Ok(Position::AboveHead), Some(ErrorCode::BadRequest)),
+        (Ok(Position::Unknown), Some(ErrorCode::NotFound)),
+        (Err(BackendError("away".into())), Some(ErrorCode::Unavailable)),
+    ];
+    for (position, expected) in table {
+        let (mut test, connection) = member();
+        say(&mut test, connection, Said::Read(MessageId(5)));
+        let (question, asked) = test.question();
+        assert_eq!((asked.members.len(), asked.positions), (0, vec![(CHANNEL, MessageId(5))]));
+        let answered = position
+            .clone()
+            .map(|position| AuthorizeAnswer { positions: vec![position], ..Default::default() });
+        test.complete(Completion::Authorized(question, answered));
+        assert_eq!(refusals(&mut test), Vec::from_iter(expected), "{position:?}");
+        assert_eq!(test.effects().contains(&"append signals"), expected.is_none(), "{position:?}");
+    }
+}
+
+#[test]
+fn a_stranger_is_looked_up_and_refused() {
+    let (mut test, connection) = member();
+    let signal = SignalRequest {
+        connection,
+        frame_id: None,
+        user_id: user(9),
+        channel_id: CHANNEL,
+        said: Said::Typing,
+        known_member: false,
+    };
+    test.request(ToNode::Signal(signal));
+    let (question, asked) = test.question();
+    assert_eq!(asked.members, [(CHANNEL, user(9))]);
+    let answered = AuthorizeAnswer { members: vec![false], ..Default::default() };
+    test.complete(Completion::Authorized(question, Ok(answered)));
+    assert_eq!(refusals(&mut test), [ErrorCode::NotAMember]);
+}
+
+#[test]
+fn of_many_receipts_one_a_second_goes_and_the_last_always() {
+    let (mut test, connection) = member();
+    let chain: Vec<(u64, u64)> = (11..=30).map(|id| (id, id - 1)).collect();
+    test.events(CHANNEL, &chain);
+    for id in 11..=30 {
+        say(&mut test, connection, Said::Read(MessageId(id)));
+    }
+    assert_eq!(logged(&mut test).len(), 1);
+    assert!(!test.effects().contains(&"append signals"));
+    test.wait(Duration::from_secs(1));
+    let logged = logged(&mut test);
+    assert!(matches!(&logged[..], [signal::Body::Receipt(receipt)] if receipt.read_id == 30), "{logged:?}");
+}
+
+#[test]
+fn whoever_sends_or_goes_has_stopped_typing() {
+    for is_closed in [false, true] {
+        let (mut test, connection) = member();
+        say(&mut test, connection, Said::Typing);
+        assert_eq!(logged(&mut test), [signal::Body::Typing(true)]);
+        test.wait(Duration::from_secs(1));
+        if is_closed {
+            test.request(ToNode::Closed { connection });
+        } else {
+            let submission = submission(&test, connection, 1, "a");
+            test.request(ToNode::Submit(submission));
+        }
+        let (batch, appends) = test.effect(|effect| match effect {
+            ringside_node::Effect::Append(batch @ ringside_node::Batch::Signals(_), appends) => {
+                Ok((batch, appends))
+            }
+            other => Err(other.into()),
+        });
+        let signals = ringside_wire::decode::<Signals>(appends[0].payload.clone()).expect("signals");
+        assert_eq!(signals.items[0].body, Some(signal::Body::Typing(false)), "closed: {is_closed}");
+        test.complete(Completion::Appended(batch, Ok(())));
+    }
+}
+
+#[test]
+fn the_shards_are_told_who_types_until_their_time_is_over() {
+    let (mut test, _) = member();
+    let sign = TypingSign { user_id: user(2).as_bytes().to_vec().into(), stopped: false };
+    test.items(EPOCH, vec![item(CHANNEL, edge_item::Body::Typing(sign))]);
+    let typing = |test: &mut TestNode| {
+        let of_mail = |(shard, mail)| match mail {
+            ToShard::Signals { signals, .. } if shard == 0 => Some(signals),
+            _ => None,
+        };
+        let told = test.deliveries().into_iter().find_map(of_mail).expect("told");
+        match &told[0] {
+            Signal::Typing { users, .. } => users.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(typing(&mut test), [user(2)]);
+    for _ in 0..12 {
+        test.advance(Duration::from_millis(500));
+        test.beat();
+    }
+    assert_eq!(typing(&mut test), []);
+}
+
+#[test]
+fn what_is_held_goes_when_the_edge_stops() {
+    let (mut test, connection) = member();
+    test.events(CHANNEL, &[(11, 10), (12, 11)]);
+    for id in [11, 12] {
+        say(&mut test, connection, Said::Delivered(MessageId(id)));
+    }
+    logged(&mut test);
+    let held = test.node.finish(false);
+    let signals = ringside_wire::decode::<Signals>(held[0].payload.clone()).expect("signals");
+    let [signal::Body::Receipt(receipt)] =
+        &signals.items.iter().filter_map(|one| one.body).collect::<Vec<_>>()[..]
+    else {
+        panic!("{signals:?}")
+    };
+    assert_eq!(receipt.delivered_id, 12);
+}

@@ -1,0 +1,224 @@
+//! Commands on their way to the log: order, refusals, limits, answers.
+
+mod support;
+
+use ringside_application::backend::{AuthorizeAnswer, BackendError, CommandAnswer, SenderAnswer};
+use ringside_application::policy::ChannelPolicy;
+use ringside_edge_protocol::{ConnectionRef, Outcome, ToNode};
+use ringside_node::{Completion, Question};
+use ringside_ports::channels::{ChannelKind, Role};
+use ringside_ports::presence::JointDecision;
+use ringside_types::authorization::Operation;
+use ringside_types::{ErrorCode, Limits, Topic};
+use support::{CHANNEL, TestNode, submission, texts};
+
+const OPEN: ChannelPolicy = ChannelPolicy {
+    version: 1,
+    kind: ChannelKind::Group,
+    slow_mode_s: 0,
+    admins_post: false,
+    is_closed: false,
+};
+
+/// Answers the question about senders alike for each of their commands.
+fn answer_senders(
+    test: &mut TestNode,
+    access: &Result<Option<(Role, ChannelPolicy)>, BackendError>,
+    repeated: bool,
+) {
+    let (question, asked) = test.question();
+    let sender = |sender: ringside_application::backend::SenderRequest| SenderAnswer {
+        access: access.clone(),
+        commands: sender
+            .commands
+            .into_iter()
+            .map(|command| CommandAnswer { record: command.record, is_repetition: repeated })
+            .collect(),
+    };
+    let senders = asked.senders.into_iter().map(sender).collect();
+    test.complete(Completion::Authorized(question, Ok(AuthorizeAnswer { senders, ..Default::default() })));
+}
+
+/// A node with a member of a channel that restricts nobody.
+fn with_member() -> (TestNode, ConnectionRef) {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    send(&mut test, connection, "first");
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    drop_presence(&mut test);
+    test.confirm_append();
+    test.deliveries();
+    (test, connection)
+}
+
+fn drop_presence(test: &mut TestNode) {
+    while test.effects().contains(&"append presence") {
+        test.effect(|effect| match effect {
+            ringside_node::Effect::Append(ringside_node::Batch::Presence(_), _) => Ok(()),
+            other => Err(other.into()),
+        });
+    }
+}
+
+fn send(test: &mut TestNode, connection: ConnectionRef, id: &str) {
+    let submission = submission(test, connection, 1, id);
+    test.request(ToNode::Submit(submission));
+}
+
+fn code(outcome: &Outcome) -> Option<ErrorCode> {
+    match outcome {
+        Outcome::Acknowledged => None,
+        Outcome::Refused { code, .. } => Some(*code),
+    }
+}
+
+#[test]
+fn one_append_is_under_way_and_what_comes_meanwhile_makes_the_next() {
+    let (mut test, connection) = with_member();
+    for id in ["a", "b", "c"] {
+        send(&mut test, connection, id);
+    }
+    assert_eq!(test.effects(), ["append commands"]);
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["a"]);
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["b", "c"]);
+    let answers = test.answers();
+    assert_eq!(answers.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert!(answers.iter().all(|(_, outcome)| *outcome == Outcome::Acknowledged));
+}
+
+#[test]
+fn what_the_log_does_not_confirm_is_unavailable() {
+    let (mut test, connection) = with_member();
+    send(&mut test, connection, "a");
+    test.refuse_append();
+    assert_eq!(code(&test.answers()[0].1), Some(ErrorCode::Unavailable));
+    send(&mut test, connection, "b");
+    test.confirm_append();
+    assert_eq!(test.answers()[0].1, Outcome::Acknowledged, "the next one goes");
+}
+
+#[test]
+fn what_a_sender_sends_while_they_are_asked_about_waits_behind() {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    drop_presence(&mut test);
+    for id in ["a", "b"] {
+        send(&mut test, connection, id);
+    }
+    // One that may mention somebody is asked about anew, and everything behind it waits.
+    let mentions =
+        ringside_edge_protocol::Submission { may_mention: true, ..submission(&test, connection, 1, "c") };
+    test.request(ToNode::Submit(mentions));
+    send(&mut test, connection, "d");
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["a", "b"]);
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["c", "d"]);
+    send(&mut test, connection, "e");
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["e"], "nobody is asked any more");
+}
+
+#[test]
+fn the_backend_s_word_decides() {
+    let closed = ChannelPolicy { is_closed: true, kind: ChannelKind::Dm, ..OPEN };
+    let quiet = ChannelPolicy { admins_post: true, ..OPEN };
+    let away = || Err(BackendError("away".into()));
+    let table = [
+        ("a member", Ok(Some((Role::Member, OPEN))), false, true, None),
+        ("no member", Ok(None), false, true, Some(ErrorCode::NotAMember)),
+        ("admins alone post", Ok(Some((Role::Member, quiet))), false, true, Some(ErrorCode::Forbidden)),
+        ("an admin", Ok(Some((Role::Admin, quiet))), false, true, None),
+        ("a closed DM", Ok(Some((Role::Member, closed))), false, true, Some(ErrorCode::Forbidden)),
+        ("a retry of one removed", Ok(None), true, true, None),
+        ("nobody answers, a member", away(), false, true, None),
+        ("nobody answers, a stranger", away(), false, false, Some(ErrorCode::Unavailable)),
+    ];
+    for (case, access, repeated, known_member, expected) in table {
+        let mut test = TestNode::holding();
+        let connection = test.connect(2, 4, &[]);
+        drop_presence(&mut test);
+        let asked =
+            ringside_edge_protocol::Submission { known_member, ..submission(&test, connection, 1, "a") };
+        test.request(ToNode::Submit(asked));
+        answer_senders(&mut test, &access, repeated);
+        if expected.is_none() {
+            assert_eq!(test.effects(), ["append commands"], "{case}");
+            test.confirm_append();
+        }
+        let answers = test.answers();
+        assert_eq!(answers.len(), 1, "{case}");
+        assert_eq!(code(&answers[0].1), expected, "{case}");
+    }
+}
+
+#[test]
+fn changes_of_messages_wait_for_nobody_where_the_channel_is_unknown() {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    drop_presence(&mut test);
+    let edit = ringside_edge_protocol::Submission {
+        operation: Operation::EditOwn,
+        ..submission(&test, connection, 1, "edit")
+    };
+    test.request(ToNode::Submit(edit));
+    assert_eq!(test.effects(), ["append commands"]);
+}
+
+#[test]
+fn tokens_are_taken_for_a_batch_and_those_without_are_refused() {
+    let mut test = TestNode::with(Limits { messages_per_second: 1, ..Limits::default() });
+    test.hold();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    drop_presence(&mut test);
+    for id in ["a", "b", "c"] {
+        send(&mut test, connection, id);
+    }
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    let (question, asked) = test.question();
+    assert!(matches!(&question, Question::Charges(batch) if batch.len() == 3));
+    assert_eq!(
+        asked.charges.iter().map(Vec::len).collect::<Vec<_>>(),
+        [2, 2, 2],
+        "of the user and the channel"
+    );
+    let charges = vec![
+        JointDecision::Granted,
+        JointDecision::Refused { charge: 0, retry_after_ms: 900 },
+        JointDecision::Granted,
+    ];
+    test.complete(Completion::Authorized(question, Ok(AuthorizeAnswer { charges, ..Default::default() })));
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["a", "c"]);
+    let answers = test.answers();
+    let refused = answers.iter().find(|(id, _)| id == "b").expect("answered");
+    assert!(matches!(
+        refused.1,
+        Outcome::Refused { code: ErrorCode::RateLimited, retry_after_ms: Some(900), .. }
+    ));
+}
+
+#[test]
+fn without_their_engine_limits_suffer_and_messages_do_not() {
+    let mut test = TestNode::with(Limits { messages_per_second: 1, ..Limits::default() });
+    test.hold();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    drop_presence(&mut test);
+    send(&mut test, connection, "a");
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    let (question, _) = test.question();
+    test.complete(Completion::Authorized(question, Err(BackendError("away".into()))));
+    test.confirm_append();
+    assert_eq!(test.answers()[0].1, Outcome::Acknowledged);
+}
+
+#[test]
+fn slow_mode_is_charged_with_the_message() {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    drop_presence(&mut test);
+    send(&mut test, connection, "a");
+    let slow = ChannelPolicy { slow_mode_s: 30, ..OPEN };
+    answer_senders(&mut test, &Ok(Some((Role::Member, slow))), false);
+    let (question, asked) = test.question();
+    assert!(matches!(question, Question::Charges(_)));
+    assert_eq!(asked.charges[0].last().map(|charge| charge.tokens), Some(30));
+}
