@@ -30,7 +30,17 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("6", &["services/launch"]),
-    (BESIDE, &["bench", "load-tests/harness"]),
+    (
+        BESIDE,
+        &[
+            "bench",
+            "load-tests/client",
+            "load-tests/checker",
+            "load-tests/crash",
+            "load-tests/conformance",
+            "load-tests/load",
+        ],
+    ),
 ];
 
 /// Stands beside the house: may import what it measures, and nothing of the house imports it.
@@ -41,11 +51,22 @@ const ADAPTERS: &str = "core/adapters/";
 /// Who chooses engines. Others take an adapter as a dev-dependency at most.
 const MAY_IMPORT_ADAPTERS: &[&str] = &["services/launch", "bench"];
 
-/// Judges what a server does, so it must not share the server's own understanding of it.
-const JUDGE: (&str, &[&str]) = ("load-tests/harness", &["core/clock", "core/websocket"]);
+/// They judge what a server does, so they must not share the server's own understanding of it. Each imports only those
+/// before it.
+const LOAD_TESTS: &[&str] = &[
+    "load-tests/client",
+    "load-tests/checker",
+    "load-tests/crash",
+    "load-tests/conformance",
+    "load-tests/load",
+];
+
+/// What they may import of the product.
+const LOAD_TESTS_MAY_IMPORT: &[&str] = &["core/clock", "core/websocket"];
 
 /// Time is an argument there and output goes into the caller's buffer, so that a simulator can drive them.
-const PURE: &[&str] = &["core/types", "core/websocket", "core/wire", "core/domain", "core/session"];
+const PURE: &[&str] =
+    &["core/types", "core/websocket", "core/wire", "core/domain", "core/session", "load-tests/checker"];
 
 /// What a pure crate would reach the world with: crates, and words in its sources.
 const IMPURE_CRATES: &[&str] =
@@ -245,6 +266,7 @@ fn imports_go_strictly_down() {
     for Crate { folder, imports, .. } in crates() {
         for import in imports {
             let goes_down = match (floor_of(&folder), floor_of(&import)) {
+                (Some(BESIDE), Some(BESIDE)) => is_load_test_below(&import, &folder),
                 (_, None | Some(BESIDE)) | (None, _) => false,
                 (Some(BESIDE), _) => true,
                 (Some(upper), Some(lower)) => upper > lower,
@@ -260,6 +282,12 @@ fn imports_go_strictly_down() {
     );
 }
 
+/// Whether both are load tests, and the first comes before the second.
+fn is_load_test_below(lower: &str, upper: &str) -> bool {
+    let position = |folder: &str| LOAD_TESTS.iter().position(|it| *it == folder);
+    position(lower).zip(position(upper)).is_some_and(|(lower, upper)| lower < upper)
+}
+
 #[test]
 fn only_launch_chooses_engines() {
     let mut offenders = Vec::new();
@@ -273,13 +301,20 @@ fn only_launch_chooses_engines() {
 }
 
 #[test]
-fn the_load_harness_knows_the_public_contract_alone() {
-    let (judge, allowed) = JUDGE;
-    let judges = crates().into_iter().filter(|it| it.folder == judge);
-    none(
-        judges.flat_map(|it| it.imports).filter(|import| !allowed.contains(&import.as_str())),
-        "load-tests/harness imports these. It judges the server from outside: write what it needs there.",
-    );
+fn load_tests_know_the_public_contract_alone() {
+    let mut offenders = Vec::new();
+    for Crate { folder, imports, .. } in
+        crates().into_iter().filter(|it| it.folder.starts_with("load-tests/"))
+    {
+        assert!(
+            LOAD_TESTS.contains(&folder.as_str()),
+            "{folder} is not in LOAD_TESTS: give it a place there"
+        );
+        let product = imports.iter().filter(|it| !LOAD_TESTS.contains(&it.as_str()));
+        let forbidden = product.filter(|it| !LOAD_TESTS_MAY_IMPORT.contains(&it.as_str()));
+        offenders.extend(forbidden.map(|import| format!("{folder} imports {import}")));
+    }
+    none(offenders, "Load tests judge the server from outside: write what they need in load-tests/client.");
 }
 
 #[test]

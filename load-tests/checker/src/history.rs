@@ -1,0 +1,295 @@
+//! What clients saw, written down by themselves: the only evidence that the checker looks at.
+//!
+//! A history holds no opinion. Every client appends a [`Record`] for each frame that it sent or read, with the time of one
+//! clock that all clients of the run share and the generation of the connection it happened on. At the end the final
+//! history of each channel is read over REST, by more than one member.
+
+use ringside_test_client::amendment::{Change, Wish};
+use ringside_test_client::cursor::{Cursor, Unread};
+use ringside_test_client::eviction::Way;
+use ringside_test_client::websocket::Message;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Everything that one run left behind.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct History {
+    /// The seed that the run's decisions came from.
+    pub seed: u64,
+    /// The channels of the run, with their final contents.
+    pub channels: Vec<ChannelHistory>,
+    /// One entry for each client (a device: several may belong to one user).
+    pub clients: Vec<ClientHistory>,
+    /// Clients that only listen, and are shut out and let in again; they have no place among the members.
+    #[serde(default)]
+    pub guests: Vec<ClientHistory>,
+    /// From then on the server was not killed any more; none: not known.
+    #[serde(default)]
+    pub undisturbed_from_us: Option<u64>,
+}
+
+/// A channel and what it held at the end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChannelHistory {
+    /// The channel's id.
+    pub channel_id: Uuid,
+    /// User ids of the members; constant over a run.
+    pub members: Vec<Uuid>,
+    /// The whole channel as members read it after everything was quiet.
+    pub readings: Vec<FinalReading>,
+    /// All its changes, from a last sync that asked for them from the first one; none: they were not to be had.
+    #[serde(default)]
+    pub changes: Option<Vec<Change>>,
+    /// What each member was told of cursors and unread messages after everything was quiet.
+    #[serde(default)]
+    pub standings: Vec<Standing>,
+}
+
+/// How far the members of a channel have come in the end, as one of them sees it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    /// Who asked.
+    pub reader: Uuid,
+    /// The list of receipts.
+    pub cursors: Vec<Cursor>,
+    /// What the reader has not read, by the list of channels; none: the channel was not in it.
+    pub listed: Option<Unread>,
+    /// And by `sync.done`.
+    pub synced: Option<Unread>,
+}
+
+/// One member's reading of a whole channel over REST.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FinalReading {
+    /// Who read.
+    pub reader: Uuid,
+    /// Oldest first.
+    pub messages: Vec<Seen>,
+    /// Messages that are pinned; none: not asked.
+    #[serde(default)]
+    pub pins: Option<Vec<u64>>,
+}
+
+/// One client's own records, in the order in which they happened to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientHistory {
+    /// Number of the client in the run.
+    pub client: u32,
+    /// Whose device it is.
+    pub user_id: Uuid,
+    /// Whether its last sync ended with `sync.done` after all sending had stopped: then it must have seen everything.
+    pub settled: bool,
+    /// What happened, in order.
+    pub records: Vec<Record>,
+}
+
+/// One event of one client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Microseconds since the start of the run, on the clock of all clients.
+    pub at_us: u64,
+    /// Which connection of this client: 1, 2, 3 …
+    pub connection: u32,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What can happen to a client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// `hello` was read.
+    Opened,
+    /// The connection ended, for whatever reason.
+    Closed {
+        /// The close code, when the server sent one.
+        code: Option<u16>,
+    },
+    /// A `message.send` was handed to the socket. A retry is another such record with the same `client_id`.
+    Sent {
+        /// Where to.
+        channel: Uuid,
+        /// The idempotency key.
+        client_id: Uuid,
+        /// What was said.
+        content: String,
+    },
+    /// A change of a message was asked for; answered like a message that is sent. A retry is another such record.
+    Asked {
+        /// Where.
+        channel: Uuid,
+        /// The idempotency key.
+        client_id: Uuid,
+        /// Of which message.
+        message_id: u64,
+        /// What.
+        wish: Wish,
+    },
+    /// `message.ack` was read, or a 2xx over REST.
+    Acked {
+        /// Where the message was sent to.
+        channel: Uuid,
+        /// The idempotency key.
+        client_id: Uuid,
+    },
+    /// The message was refused for certain: `message.rejected`, or an `error` other than `unavailable` and `internal`.
+    Refused {
+        /// Where the message was sent to.
+        channel: Uuid,
+        /// The idempotency key.
+        client_id: Uuid,
+        /// The error code.
+        code: String,
+    },
+    /// `unavailable` or `internal`: the fate of this attempt is unknown.
+    Unconfirmed {
+        /// Where the message was sent to.
+        channel: Uuid,
+        /// The idempotency key.
+        client_id: Uuid,
+    },
+    /// `message.new` was read.
+    New {
+        /// Where.
+        channel: Uuid,
+        /// The message.
+        message: Seen,
+    },
+    /// `message.delivered` or `message.read` was handed to the socket.
+    Receipt {
+        /// Where.
+        channel: Uuid,
+        /// The frame's id, which a refusal names.
+        frame_id: Uuid,
+        /// Up to which message.
+        message_id: u64,
+        /// Whether it was read.
+        is_read: bool,
+    },
+    /// A receipt was refused for certain.
+    ReceiptRefused {
+        /// The frame's id.
+        frame_id: Uuid,
+        /// The error code.
+        code: String,
+    },
+    /// `message.status` was read.
+    Status {
+        /// Where.
+        channel: Uuid,
+        /// Whose, and how far.
+        cursor: Cursor,
+    },
+    /// The list of receipts was read over REST.
+    Receipts {
+        /// Where.
+        channel: Uuid,
+        /// When it was asked for; the record's own time is the answer's.
+        asked_us: u64,
+        /// One a member.
+        cursors: Vec<Cursor>,
+    },
+    /// The list of channels was read over REST.
+    Listed {
+        /// When it was asked for.
+        asked_us: u64,
+        /// What is unread of each.
+        channels: Vec<Unread>,
+    },
+    /// A numbered change was read.
+    Changed {
+        /// Where.
+        channel: Uuid,
+        /// Which.
+        change: Change,
+    },
+    /// A `sync` was handed to the socket.
+    SyncSent {
+        /// Channels asked for, each with the last message id known to the client.
+        channels: Vec<(Uuid, Option<u64>)>,
+        /// The last change known, likewise.
+        #[serde(default)]
+        changes: Vec<(Uuid, u64)>,
+    },
+    /// `sync.page` was read.
+    Page {
+        /// Of which channel.
+        channel: Uuid,
+        /// Oldest first.
+        messages: Vec<Seen>,
+        /// In the order of their numbers.
+        #[serde(default)]
+        changes: Vec<Change>,
+        /// Whether another page of this channel follows.
+        has_more: bool,
+        /// Whether the client has to forget what it had.
+        reset: bool,
+    },
+    /// `sync.done` was read.
+    SyncDone {
+        /// Each channel with the `last_seq` that the server named.
+        channels: Vec<(Uuid, u64)>,
+        /// And with its `last_change`.
+        #[serde(default)]
+        changes: Vec<(Uuid, u64)>,
+        /// And with its `unread_count`.
+        #[serde(default)]
+        unread: Vec<(Uuid, u64)>,
+    },
+    /// The server answered that the user is not a member, to a sync.
+    SyncRefused {
+        /// Of which channel, where the answer names it.
+        channel: Option<Uuid>,
+    },
+    /// It was answered that the user is out of this channel, or (without one) that the session is over.
+    ShutOut {
+        /// Which channel.
+        channel: Option<Uuid>,
+        /// How.
+        way: Way,
+    },
+    /// The user is about to be let in again.
+    LetIn {
+        /// Which channel.
+        channel: Option<Uuid>,
+    },
+    /// Something that the contract does not allow, kept as text.
+    Malformed {
+        /// What was read, and why it makes no sense.
+        detail: String,
+    },
+}
+
+/// A message as some client saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The server's id.
+    pub message_id: u64,
+    /// Number in the channel.
+    pub seq: u64,
+    /// The sender's idempotency key.
+    pub client_id: Uuid,
+    /// The user who sent it.
+    pub sender: Uuid,
+    /// What it says; empty in a tombstone.
+    pub content: String,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// Whether it was ever edited.
+    #[serde(default)]
+    pub edited: bool,
+}
+
+impl From<Message> for Seen {
+    fn from(message: Message) -> Self {
+        Self {
+            message_id: message.message_id,
+            seq: message.seq,
+            client_id: message.client_id,
+            sender: message.sender.id,
+            content: message.content,
+            deleted: message.deleted,
+            edited: message.edited_at.is_some(),
+        }
+    }
+}

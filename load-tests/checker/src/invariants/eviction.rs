@@ -1,0 +1,55 @@
+//! Invariant 9: no event reaches a removed member or a revoked session later than a stated bound.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use crate::history::{ClientHistory, Event};
+use crate::index::Index;
+use crate::verdict::{Fault, Invariant, Verdict, Violation};
+
+/// After the removal or the revocation was answered; the contract's own figure.
+pub const SILENT_WITHIN_US: u64 = 2_000_000;
+
+pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
+    for guest in &index.history.guests {
+        check_guest(guest, verdict);
+    }
+}
+
+fn check_guest(guest: &ClientHistory, verdict: &mut Verdict) {
+    // When the guest was shut out of a channel, or (under `None`) of all.
+    let mut out: HashMap<Option<Uuid>, u64> = HashMap::new();
+    for record in &guest.records {
+        let channel = match &record.event {
+            Event::ShutOut { channel, .. } => {
+                out.insert(*channel, record.at_us);
+                continue;
+            }
+            Event::LetIn { channel } => {
+                out.remove(channel);
+                continue;
+            }
+            Event::New { channel, .. } | Event::Changed { channel, .. } | Event::Page { channel, .. } => {
+                Some(*channel)
+            }
+            // A session that is over opens no connection either.
+            Event::Opened => None,
+            _ => continue,
+        };
+        let since = [None, channel].iter().filter_map(|key| out.get(key)).min().copied();
+        if let Some(since) = since.filter(|since| record.at_us > since + SILENT_WITHIN_US) {
+            verdict.add(Violation {
+                invariant: Invariant::SilentAfterRemoval,
+                fault: Fault::EventAfterRemoval,
+                channel,
+                witness: Some((guest.client, record.connection)),
+                at_us: Some(record.at_us),
+                detail: format!(
+                    "an event or a connection came {} ms after the guest was shut out",
+                    (record.at_us - since) / 1000
+                ),
+            });
+        }
+    }
+}

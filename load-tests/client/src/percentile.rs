@@ -1,0 +1,7 @@
+//! Percentiles of a list that is small enough to be kept and sorted.
+
+/// The value below which this part of a sorted list lies.
+pub fn percentile(sorted: &[f64], part: f64) -> f64 {
+    let at = (part * sorted.len() as f64).ceil() as usize;
+    sorted.get(at.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or(f64::NAN)
+}
