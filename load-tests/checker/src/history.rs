@@ -4,9 +4,9 @@
 //! clock that all clients of the run share and the generation of the connection it happened on. At the end the final
 //! history of each channel is read over REST, by more than one member.
 
-use ringside_test_client::amendment::{Change, Wish};
+use ringside_test_client::amendment::{Amendment, Change};
 use ringside_test_client::cursor::{Cursor, Unread};
-use ringside_test_client::eviction::Way;
+use ringside_test_client::eviction::Eviction;
 use ringside_test_client::websocket::Message;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -20,9 +20,9 @@ pub struct History {
     pub channels: Vec<ChannelHistory>,
     /// One entry for each client (a device: several may belong to one user).
     pub clients: Vec<ClientHistory>,
-    /// Clients that only listen, and are shut out and let in again; they have no place among the members.
-    #[serde(default)]
-    pub guests: Vec<ClientHistory>,
+    /// Clients that only listen, and are evicted and readmitted; they are not among the members.
+    #[serde(default, rename = "guests")]
+    pub evicted_clients: Vec<ClientHistory>,
     /// From then on the server was not killed any more; none: not known.
     #[serde(default)]
     pub undisturbed_from_us: Option<u64>,
@@ -41,30 +41,30 @@ pub struct ChannelHistory {
     #[serde(default)]
     pub changes: Option<Vec<Change>>,
     /// What each member was told of cursors and unread messages after everything was quiet.
-    #[serde(default)]
-    pub standings: Vec<Standing>,
+    #[serde(default, rename = "standings")]
+    pub final_cursors: Vec<FinalCursors>,
 }
 
 /// How far the members of a channel have come in the end, as one of them sees it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Standing {
-    /// Who asked.
+pub struct FinalCursors {
+    /// The member who asked.
     pub reader: Uuid,
     /// The list of receipts.
     pub cursors: Vec<Cursor>,
     /// What the reader has not read, by the list of channels; none: the channel was not in it.
     pub listed: Option<Unread>,
-    /// And by `sync.done`.
+    /// The same by `sync.done`.
     pub synced: Option<Unread>,
 }
 
 /// One member's reading of a whole channel over REST.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FinalReading {
-    /// Who read.
+    /// The member who read.
     pub reader: Uuid,
     /// Oldest first.
-    pub messages: Vec<Seen>,
+    pub messages: Vec<SeenMessage>,
     /// Messages that are pinned; none: not asked.
     #[serde(default)]
     pub pins: Option<Vec<u64>>,
@@ -97,6 +97,7 @@ pub struct Record {
 /// What can happen to a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "fields are named as in the frames")]
 pub enum Event {
     /// `hello` was read.
     Opened,
@@ -106,58 +107,25 @@ pub enum Event {
         code: Option<u16>,
     },
     /// A `message.send` was handed to the socket. A retry is another such record with the same `client_id`.
-    Sent {
-        /// Where to.
-        channel: Uuid,
-        /// The idempotency key.
-        client_id: Uuid,
-        /// What was said.
-        content: String,
-    },
+    Sent { channel: Uuid, client_id: Uuid, content: String },
     /// A change of a message was asked for; answered like a message that is sent. A retry is another such record.
     Asked {
-        /// Where.
         channel: Uuid,
-        /// The idempotency key.
         client_id: Uuid,
-        /// Of which message.
         message_id: u64,
-        /// What.
-        wish: Wish,
+        #[serde(rename = "wish")]
+        amendment: Amendment,
     },
     /// `message.ack` was read, or a 2xx over REST.
-    Acked {
-        /// Where the message was sent to.
-        channel: Uuid,
-        /// The idempotency key.
-        client_id: Uuid,
-    },
+    Acked { channel: Uuid, client_id: Uuid },
     /// The message was refused for certain: `message.rejected`, or an `error` other than `unavailable` and `internal`.
-    Refused {
-        /// Where the message was sent to.
-        channel: Uuid,
-        /// The idempotency key.
-        client_id: Uuid,
-        /// The error code.
-        code: String,
-    },
-    /// `unavailable` or `internal`: the fate of this attempt is unknown.
-    Unconfirmed {
-        /// Where the message was sent to.
-        channel: Uuid,
-        /// The idempotency key.
-        client_id: Uuid,
-    },
+    Refused { channel: Uuid, client_id: Uuid, code: String },
+    /// `unavailable` or `internal`: whether this attempt was stored is unknown.
+    Unconfirmed { channel: Uuid, client_id: Uuid },
     /// `message.new` was read.
-    New {
-        /// Where.
-        channel: Uuid,
-        /// The message.
-        message: Seen,
-    },
+    New { channel: Uuid, message: SeenMessage },
     /// `message.delivered` or `message.read` was handed to the socket.
     Receipt {
-        /// Where.
         channel: Uuid,
         /// The frame's id, which a refusal names.
         frame_id: Uuid,
@@ -167,26 +135,19 @@ pub enum Event {
         is_read: bool,
     },
     /// A receipt was refused for certain.
-    ReceiptRefused {
-        /// The frame's id.
-        frame_id: Uuid,
-        /// The error code.
-        code: String,
-    },
+    ReceiptRefused { frame_id: Uuid, code: String },
     /// `message.status` was read.
     Status {
-        /// Where.
         channel: Uuid,
         /// Whose, and how far.
         cursor: Cursor,
     },
     /// The list of receipts was read over REST.
     Receipts {
-        /// Where.
         channel: Uuid,
         /// When it was asked for; the record's own time is the answer's.
         asked_us: u64,
-        /// One a member.
+        /// One for each member.
         cursors: Vec<Cursor>,
     },
     /// The list of channels was read over REST.
@@ -197,12 +158,7 @@ pub enum Event {
         channels: Vec<Unread>,
     },
     /// A numbered change was read.
-    Changed {
-        /// Where.
-        channel: Uuid,
-        /// Which.
-        change: Change,
-    },
+    Changed { channel: Uuid, change: Change },
     /// A `sync` was handed to the socket.
     SyncSent {
         /// Channels asked for, each with the last message id known to the client.
@@ -213,14 +169,12 @@ pub enum Event {
     },
     /// `sync.page` was read.
     Page {
-        /// Of which channel.
         channel: Uuid,
         /// Oldest first.
-        messages: Vec<Seen>,
+        messages: Vec<SeenMessage>,
         /// In the order of their numbers.
         #[serde(default)]
         changes: Vec<Change>,
-        /// Whether another page of this channel follows.
         has_more: bool,
         /// Whether the client has to forget what it had.
         reset: bool,
@@ -241,18 +195,16 @@ pub enum Event {
         /// Of which channel, where the answer names it.
         channel: Option<Uuid>,
     },
-    /// It was answered that the user is out of this channel, or (without one) that the session is over.
-    ShutOut {
-        /// Which channel.
+    /// The request that removed the user from this channel, or (without one) ended the session, was answered.
+    #[serde(rename = "shut_out")]
+    Evicted {
         channel: Option<Uuid>,
-        /// How.
-        way: Way,
+        #[serde(rename = "way")]
+        eviction: Eviction,
     },
-    /// The user is about to be let in again.
-    LetIn {
-        /// Which channel.
-        channel: Option<Uuid>,
-    },
+    /// The request that undoes an eviction is about to be made.
+    #[serde(rename = "let_in")]
+    Readmitted { channel: Option<Uuid> },
     /// Something that the contract does not allow, kept as text.
     Malformed {
         /// What was read, and why it makes no sense.
@@ -262,8 +214,8 @@ pub enum Event {
 
 /// A message as some client saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// The server's id.
+pub struct SeenMessage {
+    /// Given by the server; increases with `seq`.
     pub message_id: u64,
     /// Number in the channel.
     pub seq: u64,
@@ -280,7 +232,7 @@ pub struct Seen {
     pub edited: bool,
 }
 
-impl From<Message> for Seen {
+impl From<Message> for SeenMessage {
     fn from(message: Message) -> Self {
         Self {
             message_id: message.message_id,

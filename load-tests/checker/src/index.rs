@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ringside_test_client::amendment::Wish;
-use ringside_test_client::eviction::Way;
+use ringside_test_client::amendment::Amendment;
+use ringside_test_client::eviction::Eviction;
 use uuid::Uuid;
 
-use crate::history::{ChannelHistory, Event, History, Record, Seen};
+use crate::history::{ChannelHistory, Event, History, Record, SeenMessage};
 use crate::invariants::count_unread;
 use crate::verdict::Counts;
 
@@ -33,7 +33,7 @@ pub(crate) struct Sending<'h> {
 
 /// Where a message was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Source {
     Live,
     Page,
     Final,
@@ -47,8 +47,8 @@ pub(crate) struct Sighting<'h> {
     /// Client and connection; none for the final history.
     pub witness: Option<(u32, u32)>,
     pub at_us: Option<u64>,
-    pub place: Place,
-    pub seen: &'h Seen,
+    pub source: Source,
+    pub seen: &'h SeenMessage,
 }
 
 /// The history with its indices.
@@ -105,7 +105,7 @@ impl<'h> Index<'h> {
                 });
                 sending.attempts += 1;
             }
-            Event::Asked { channel, message_id, wish: Wish::Edit { content }, .. } => {
+            Event::Asked { channel, message_id, amendment: Amendment::Edit { content }, .. } => {
                 self.edits.entry((*channel, *message_id)).or_default().push(content);
             }
             Event::Acked { channel, client_id } => {
@@ -127,9 +127,9 @@ impl<'h> Index<'h> {
     }
 
     fn note_sightings(&mut self, client: u32, reader: Uuid, record: &'h Record) {
-        let (channel, place, messages): (Uuid, Place, &'h [Seen]) = match &record.event {
-            Event::New { channel, message } => (*channel, Place::Live, std::slice::from_ref(message)),
-            Event::Page { channel, messages, .. } => (*channel, Place::Page, messages),
+        let (channel, source, messages): (Uuid, Source, &'h [SeenMessage]) = match &record.event {
+            Event::New { channel, message } => (*channel, Source::Live, std::slice::from_ref(message)),
+            Event::Page { channel, messages, .. } => (*channel, Source::Page, messages),
             _ => return,
         };
         for seen in messages {
@@ -140,7 +140,7 @@ impl<'h> Index<'h> {
                 reader,
                 witness,
                 at_us: Some(record.at_us),
-                place,
+                source,
                 seen,
             });
         }
@@ -156,7 +156,7 @@ impl<'h> Index<'h> {
                         reader: reading.reader,
                         witness: None,
                         at_us: None,
-                        place: Place::Final,
+                        source: Source::Final,
                         seen,
                     });
                     if number == 0 {
@@ -213,15 +213,16 @@ impl<'h> Index<'h> {
             .filter_map(|c| c.readings.first())
             .map(|r| r.messages.len() as u64)
             .sum();
-        counts.live = self.sightings.iter().filter(|sighting| sighting.place == Place::Live).count() as u64;
-        counts.synced = self.sightings.iter().filter(|sighting| sighting.place == Place::Page).count() as u64;
+        counts.live = self.sightings.iter().filter(|sighting| sighting.source == Source::Live).count() as u64;
+        counts.synced =
+            self.sightings.iter().filter(|sighting| sighting.source == Source::Page).count() as u64;
         let mut asked = std::collections::HashSet::new();
         counts.changes =
             self.history.channels.iter().filter_map(|c| c.changes.as_ref()).map(|c| c.len() as u64).sum();
-        for record in self.history.guests.iter().flat_map(|guest| &guest.records) {
-            let Event::ShutOut { way: by, .. } = record.event else { continue };
-            for (times, way) in counts.shut_out.iter_mut().zip(Way::ALL) {
-                *times += u64::from(way == by);
+        for record in self.history.evicted_clients.iter().flat_map(|evicted_client| &evicted_client.records) {
+            let Event::Evicted { eviction: by, .. } = record.event else { continue };
+            for (times, eviction) in counts.evictions.iter_mut().zip(Eviction::ALL) {
+                *times += u64::from(eviction == by);
             }
         }
         for record in self.history.clients.iter().flat_map(|client| &client.records) {

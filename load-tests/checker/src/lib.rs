@@ -8,5 +8,5 @@ mod index;
 mod invariants;
 mod verdict;
 
-pub use invariants::{Due, SILENT_WITHIN_US, check, due};
+pub use invariants::{CertainCursors, SILENT_WITHIN_US, certain_cursors, check};
 pub use verdict::{Counts, Fault, Invariant, MAX_REPORTED_PER_FAULT, Verdict, Violation};

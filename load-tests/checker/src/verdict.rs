@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use ringside_test_client::eviction::Way;
+use ringside_test_client::eviction::Eviction;
 use uuid::Uuid;
 
 /// Violations of one kind that are kept with their context; a broken server easily makes millions, and the first ones of
@@ -116,7 +116,7 @@ pub enum Fault {
     ViewDiverges,
     /// A reaction's count is not that of its changes, or not everybody's.
     ReactionDiverges,
-    /// An event reached somebody who had been shut out for too long.
+    /// An event reached an evicted client after the bound.
     EventAfterRemoval,
     /// A cursor fell below what had been told of it.
     CursorRegressed,
@@ -139,17 +139,17 @@ pub enum Fault {
 /// One violation, with what is needed to look for its cause.
 #[derive(Clone, Debug)]
 pub struct Violation {
-    /// Which rule.
+    /// The rule that is broken.
     pub invariant: Invariant,
-    /// In what way.
+    /// How it is broken.
     pub fault: Fault,
-    /// Where.
+    /// The channel, where the rule is about one.
     pub channel: Option<Uuid>,
     /// By whose record (number of the client and of its connection).
     pub witness: Option<(u32, u32)>,
     /// When, in µs since the start of the run.
     pub at_us: Option<u64>,
-    /// The particulars.
+    /// Ids, numbers and values, for people.
     pub detail: String,
 }
 
@@ -178,7 +178,7 @@ pub struct Counts {
     pub attempts: u64,
     /// Messages acknowledged at least once.
     pub acknowledged: u64,
-    /// Messages never acknowledged and never seen by anyone: their fate was unknown to the end.
+    /// Messages never acknowledged and never seen by anyone: whether they were stored stayed unknown.
     pub unknown: u64,
     /// Messages of the final histories.
     pub stored: u64,
@@ -190,15 +190,15 @@ pub struct Counts {
     pub syncs: u64,
     /// Pages with `reset`.
     pub resets: u64,
-    /// Connections opened.
+    /// Connections that read `hello`.
     pub connections: u64,
     /// Requests for edits, deletions, reactions and pins, each counted once.
     pub amendments: u64,
     /// Changes in the final histories.
     pub changes: u64,
-    /// Times that a guest was shut out, by way.
-    pub shut_out: [u64; Way::ALL.len()],
-    /// Receipts sent.
+    /// Evictions, in the order of [`Eviction::ALL`].
+    pub evictions: [u64; Eviction::ALL.len()],
+    /// `message.delivered` and `message.read` sent.
     pub receipts: u64,
     /// Cursors told, by `message.status` and by lists.
     pub cursors: u64,
@@ -206,7 +206,7 @@ pub struct Counts {
     pub unread: u64,
 }
 
-/// The checker's judgement.
+/// What [`check`](crate::check) found.
 #[derive(Debug, Default)]
 pub struct Verdict {
     /// The first [`MAX_REPORTED_PER_FAULT`] of each fault.

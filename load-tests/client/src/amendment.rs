@@ -6,24 +6,20 @@ use uuid::Uuid;
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "wish", rename_all = "snake_case")]
-pub enum Wish {
-    /// Another content.
+#[expect(missing_docs, reason = "fields are named as on the wire")]
+pub enum Amendment {
     Edit {
-        /// Which.
         content: String,
     },
-    /// The message goes.
     Delete,
     /// A reaction of one's own, or its end.
     React {
-        /// What.
         emoji: String,
         /// Added, or taken back.
         added: bool,
     },
-    /// Pinned, or no longer.
+    /// Pinned, or unpinned.
     Pin {
-        /// Which of the two.
         pinned: bool,
     },
 }
@@ -33,33 +29,27 @@ pub enum Wish {
 pub struct Change {
     /// The number in the channel.
     pub number: u64,
-    /// What changed.
+    /// What it did.
     pub what: Changed,
 }
 
 /// What a change did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "changed", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub enum Changed {
     /// `message.updated`: the message as it was when the frame was made, which in a sync is later than the change.
     Edited {
-        /// Which.
         message_id: u64,
         /// Its content; empty in a tombstone.
         content: String,
     },
     /// `message.deleted`.
-    Deleted {
-        /// Which.
-        message_id: u64,
-    },
+    Deleted { message_id: u64 },
     /// `reaction.updated`.
     Reacted {
-        /// To which.
         message_id: u64,
-        /// What.
         emoji: String,
-        /// Who.
         user_id: Uuid,
         /// Added, or taken back.
         added: bool,
@@ -67,17 +57,9 @@ pub enum Changed {
         count: u64,
     },
     /// `message.pinned`, `message.unpinned`.
-    Pinned {
-        /// Which.
-        message_id: u64,
-        /// Which of the two.
-        pinned: bool,
-    },
+    Pinned { message_id: u64, pinned: bool },
     /// Anything else that has a number: members, the channel itself.
-    Other {
-        /// The frame's type.
-        kind: String,
-    },
+    Other { kind: String },
 }
 
 impl Changed {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 /// One member's cursors in one channel; `None`: nothing yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Whose.
+    /// Whose cursors they are.
     pub user_id: Uuid,
     /// The last message that reached a device of theirs.
     #[serde(rename = "last_delivered_id", deserialize_with = "decimal")]
@@ -37,7 +37,7 @@ impl Cursor {
 /// What is unread of a channel, as `sync.done` or the list of channels says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
-    /// Where.
+    /// The channel that is counted.
     pub channel: Uuid,
     /// The number of the last message; 0 in an empty channel.
     pub last_seq: u64,

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How somebody loses their events.
+/// A way to lose one's events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum Eviction {
     /// `POST /auth/logout`.
     Logout,
     /// `DELETE /auth/sessions/{id}`, from another session.
@@ -16,7 +16,7 @@ pub enum Way {
     Removed,
 }
 
-impl Way {
-    /// All of them.
+impl Eviction {
+    /// In the order of reports.
     pub const ALL: [Self; 4] = [Self::Logout, Self::Revoked, Self::Password, Self::Removed];
 }

@@ -1,7 +1,7 @@
 //! What the load tests share: clients of the public contract over [`websocket`] and [`rest`], and a [`server`] process to
 //! try them on.
 //!
-//! It judges from outside, so it shares no code with the server but the RFC 6455 machine.
+//! It looks from outside, so it shares no code with the server but the RFC 6455 machine.
 
 pub mod amendment;
 pub mod cursor;

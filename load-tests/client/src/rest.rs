@@ -31,24 +31,23 @@ pub struct Rest {
     address: SocketAddr,
 }
 
-/// A whole answer.
+/// An answer whose body has come whole.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Answer {
-    /// The status.
     pub status: u16,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub body: Bytes,
 }
 
 /// Why there is no useful answer.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum RestError {
-    /// The transport failed.
+    /// The connection failed.
     #[error("REST: {0}")]
     Io(#[from] std::io::Error),
-    /// HTTP failed.
+    /// The answer was no HTTP.
     #[error("REST: {0}")]
     Http(#[from] hyper::Error),
     /// Nothing came in time.
@@ -59,22 +58,10 @@ pub enum RestError {
     Request(#[from] hyper::http::Error),
     /// Another status than the contract's.
     #[error("REST: {what} was answered {status}: {body}")]
-    Status {
-        /// What was asked.
-        what: String,
-        /// The status.
-        status: u16,
-        /// The beginning of the body.
-        body: String,
-    },
+    Status { what: String, status: u16, body: String },
     /// The body is not what the contract says.
     #[error("REST: the answer to {what}: {source}")]
-    Body {
-        /// What was asked.
-        what: String,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
+    Body { what: String, source: serde_json::Error },
 }
 
 /// An account that this process may act for.
@@ -89,7 +76,7 @@ pub struct Account {
 /// A session just begun.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Whose.
+    /// Whose session it is.
     pub account: Account,
     /// Ends it, or renews it once.
     pub refresh_token: String,

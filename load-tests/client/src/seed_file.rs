@@ -10,25 +10,21 @@ use uuid::Uuid;
 /// The version that this crate reads.
 pub const SEED_FILE_VERSION: u32 = 1;
 
-/// The whole file.
+/// `seed.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct SeedFile {
-    /// [`SEED_FILE_VERSION`].
     pub version: u32,
-    /// The accounts.
     pub users: Vec<SeededUser>,
-    /// The channels.
     pub channels: Vec<SeededChannel>,
 }
 
 /// An account with a token that lives for a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct SeededUser {
-    /// The user.
     pub user_id: Uuid,
-    /// Its name.
     pub username: String,
-    /// Its password.
     pub password: String,
     /// A token for the edge and for REST.
     pub access_token: String,
@@ -36,10 +32,9 @@ pub struct SeededUser {
 
 /// A channel and its members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct SeededChannel {
-    /// The channel.
     pub channel_id: Uuid,
-    /// `dm`, `group` …
     #[serde(rename = "type")]
     pub kind: String,
     /// Indices into [`SeedFile::users`].
@@ -48,23 +43,14 @@ pub struct SeededChannel {
 
 /// Why a seed file can't be used.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum SeedFileError {
     /// It can't be read: was `ringside seed` run on this data folder?
     #[error("{path}: {source}; `ringside seed` writes it")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// It is no seed file.
     #[error("{path}: {source}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
+    Parse { path: PathBuf, source: serde_json::Error },
     /// It comes from another version of `ringside seed`.
     #[error("the seed file has version {0}, this tool reads {SEED_FILE_VERSION}")]
     Version(u32),

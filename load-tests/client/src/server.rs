@@ -40,11 +40,11 @@ const LIMITS_OF_FAST_CLIENTS: [&str; 8] = [
 /// Where the three listeners are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// REST.
+    /// REST, and `/ws` behind it.
     pub api: SocketAddr,
-    /// WebSocket.
+    /// The WebSocket edge.
     pub edge: SocketAddr,
-    /// `/ready`.
+    /// `/ready` and `/metrics`.
     pub admin: SocketAddr,
 }
 
@@ -62,7 +62,7 @@ impl Addresses {
     }
 
     /// The edge behind the API's port, for clients.
-    pub fn door(&self) -> Target {
+    pub fn websocket_proxy(&self) -> Target {
         Target::at(self.api)
     }
 
@@ -124,25 +124,18 @@ impl ServerSpec {
 
 /// Why there is no server.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ServerError {
-    /// The system refused.
+    /// The process or its log could not be made.
     #[error("the server could not be started: {0}")]
     Io(#[from] io::Error),
     /// It ended before it was ready.
     #[error("the server ended with {status} before it was ready; its log is {log}")]
-    Ended {
-        /// How.
-        status: ExitStatus,
-        /// Where it says why.
-        log: PathBuf,
-    },
+    Ended { status: ExitStatus, log: PathBuf },
     /// It took longer than the contract allows.
     #[error("the server was not ready within {} s; its log is {log}", READY_DEADLINE.as_secs())]
-    NotReady {
-        /// Where it may say why.
-        log: PathBuf,
-    },
-    /// It did not go.
+    NotReady { log: PathBuf },
+    /// It did not end in time.
     #[error("the server did not end within {} s", GONE_DEADLINE.as_secs())]
     NotGone,
 }

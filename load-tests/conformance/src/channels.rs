@@ -4,13 +4,14 @@
 use hyper::Method;
 use ringside_test_client::rest::{Account, Rest};
 use ringside_test_client::server::ServerProcess;
+use ringside_test_client::websocket::Incoming;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::test_server::{Client, Failed, Stand, expect, message, register, told};
+use crate::test_server::{Client, Failed, TestServer, await_frame, expect, message, register};
 
 /// An owner, a member and an outsider, the first two connected and in one channel.
-struct Scene {
+struct TestContext {
     _server: ServerProcess,
     rest: Rest,
     accounts: Vec<Account>,
@@ -19,8 +20,8 @@ struct Scene {
     channel: Uuid,
 }
 
-async fn scene(stand: &Stand, kind: &str) -> Result<Scene, Failed> {
-    let server = stand.start(&[("rest_per_minute", 0)]).await?;
+async fn set_up(test_server: &TestServer, kind: &str) -> Result<TestContext, Failed> {
+    let server = test_server.start(&[("rest_per_minute", 0)]).await?;
     let accounts = register(&server, 3).await?;
     let rest = server.addresses.rest();
     let members = [accounts[1].user_id];
@@ -28,11 +29,11 @@ async fn scene(stand: &Stand, kind: &str) -> Result<Scene, Failed> {
     let target = server.addresses.target();
     let owner = Client::open(&target, &accounts[0]).await?;
     let member = Client::open(&target, &accounts[1]).await?;
-    Ok(Scene { _server: server, rest, accounts, owner, member, channel })
+    Ok(TestContext { _server: server, rest, accounts, owner, member, channel })
 }
 
-impl Scene {
-    async fn ask(
+impl TestContext {
+    async fn send_frame(
         &self,
         method: Method,
         path: &str,
@@ -75,7 +76,7 @@ async fn answer(client: &mut Client, kind: &str, payload: Value) -> Result<Optio
 
 async fn answer_to(client: &mut Client, id: Uuid) -> Result<Option<Value>, Failed> {
     loop {
-        let ringside_test_client::websocket::Incoming::Text(text) = client.incoming().await? else {
+        let Incoming::Text(text) = client.incoming().await? else {
             return Err(Failed("closed".into()));
         };
         let frame: Value = serde_json::from_slice(&text)?;
@@ -86,47 +87,47 @@ async fn answer_to(client: &mut Client, id: Uuid) -> Result<Option<Value>, Faile
     }
 }
 
-pub(crate) async fn settings_are_told_and_in_force(stand: &Stand) -> Result<(), Failed> {
-    let mut scene = scene(stand, "private").await?;
-    let path = scene.at("");
+pub(crate) async fn settings_are_told_and_in_force(test_server: &TestServer) -> Result<(), Failed> {
+    let mut context = set_up(test_server, "private").await?;
+    let path = context.at("");
     let patch = json!({"name": "new", "topic": "tea", "type": "public", "id": Uuid::nil(), "creator_id": Uuid::nil(),
         "settings": {"who_may_post": "admins", "history_for_joiners": "from_join"}});
-    let changed = scene.ask(Method::PATCH, &path, 0, Some(patch.clone()), 200).await?;
-    let is_kept = changed["type"] == "private" && changed["id"] == json!(scene.channel);
-    expect(is_kept && changed["creator_id"] == json!(scene.accounts[0].user_id), || format!("{changed}"))?;
-    let told_of = told(&mut scene.member, "channel.updated").await?;
+    let changed = context.send_frame(Method::PATCH, &path, 0, Some(patch.clone()), 200).await?;
+    let is_kept = changed["type"] == "private" && changed["id"] == json!(context.channel);
+    expect(is_kept && changed["creator_id"] == json!(context.accounts[0].user_id), || format!("{changed}"))?;
+    let told_of = await_frame(&mut context.member, "channel.updated").await?;
     let is_told =
         told_of["topic"] == "tea" && told_of["change"] == 2 && told_of["settings"] == changed["settings"];
-    expect(is_told && told_of["actor_id"] == json!(scene.accounts[0].user_id), || format!("{told_of}"))?;
-    scene.ask(Method::PATCH, &path, 1, Some(patch.clone()), 403).await?;
-    scene.ask(Method::PATCH, &path, 2, Some(patch), 404).await?;
-    let refused = refusal(&mut scene.member, scene.channel).await?;
+    expect(is_told && told_of["actor_id"] == json!(context.accounts[0].user_id), || format!("{told_of}"))?;
+    context.send_frame(Method::PATCH, &path, 1, Some(patch.clone()), 403).await?;
+    context.send_frame(Method::PATCH, &path, 2, Some(patch), 404).await?;
+    let refused = refusal(&mut context.member, context.channel).await?;
     expect(refused.as_ref().is_some_and(|one| one["code"] == "forbidden"), || format!("{refused:?}"))?;
-    let posts = scene.at("/messages");
+    let posts = context.at("/messages");
     let hello = json!({"content": "hello", "content_type": "text"});
-    scene.ask(Method::POST, &posts, 1, Some(hello.clone()), 403).await?;
-    let refused = refusal(&mut scene.owner, scene.channel).await?;
+    context.send_frame(Method::POST, &posts, 1, Some(hello.clone()), 403).await?;
+    let refused = refusal(&mut context.owner, context.channel).await?;
     expect(refused.is_none(), || format!("the owner was refused: {refused:?}"))?;
     // Who joins now sees nothing of it.
-    let ids = json!({"user_ids": [scene.accounts[2].user_id]});
-    scene.ask(Method::POST, &scene.at("/members"), 0, Some(ids), 201).await?;
-    let hidden = scene.ask(Method::GET, &posts, 2, None, 200).await?;
+    let ids = json!({"user_ids": [context.accounts[2].user_id]});
+    context.send_frame(Method::POST, &context.at("/members"), 0, Some(ids), 201).await?;
+    let hidden = context.send_frame(Method::GET, &posts, 2, None, 200).await?;
     expect(hidden["items"] == json!([]), || format!("a joiner sees {hidden}"))?;
     let slow = json!({"settings": {"who_may_post": "everyone", "slow_mode_s": 600}});
-    scene.ask(Method::PATCH, &path, 0, Some(slow), 200).await?;
-    told(&mut scene.member, "channel.updated").await?;
+    context.send_frame(Method::PATCH, &path, 0, Some(slow), 200).await?;
+    await_frame(&mut context.member, "channel.updated").await?;
     let id = Uuid::new_v4();
-    let refused = refusal_of(&mut scene.member, scene.channel, id).await?;
+    let refused = refusal_of(&mut context.member, context.channel, id).await?;
     expect(refused.is_none(), || format!("the first was refused: {refused:?}"))?;
-    told(&mut scene.member, "message.new").await?;
-    let refused = refusal_of(&mut scene.member, scene.channel, id).await?;
+    await_frame(&mut context.member, "message.new").await?;
+    let refused = refusal_of(&mut context.member, context.channel, id).await?;
     expect(refused.is_none(), || format!("its repetition was refused: {refused:?}"))?;
-    let refused = refusal(&mut scene.member, scene.channel).await?.unwrap_or_default();
+    let refused = refusal(&mut context.member, context.channel).await?.unwrap_or_default();
     let waits = refused["retry_after_ms"].as_u64().is_some_and(|ms| (500_000..=600_000).contains(&ms));
     expect(refused["code"] == "rate_limited" && waits, || format!("slow mode says {refused}"))?;
-    scene.ask(Method::POST, &posts, 1, Some(hello), 429).await?;
+    context.send_frame(Method::POST, &posts, 1, Some(hello), 429).await?;
     for _ in 0..3 {
-        let refused = refusal(&mut scene.owner, scene.channel).await?;
+        let refused = refusal(&mut context.owner, context.channel).await?;
         expect(refused.is_none(), || format!("the owner waits: {refused:?}"))?;
     }
     for bad in [
@@ -135,55 +136,55 @@ pub(crate) async fn settings_are_told_and_in_force(stand: &Stand) -> Result<(), 
         json!({"settings": {"retention_days": 3}}),
         json!({"name": ""}),
     ] {
-        scene.ask(Method::PATCH, &path, 0, Some(bad), 422).await?;
+        context.send_frame(Method::PATCH, &path, 0, Some(bad), 422).await?;
     }
     Ok(())
 }
 
-pub(crate) async fn roles_removals_and_the_end_are_told(stand: &Stand) -> Result<(), Failed> {
-    let mut scene = scene(stand, "public").await?;
-    let other = scene.accounts[1].user_id;
-    let of_other = scene.at(&format!("/members/{other}"));
-    let of_owner = scene.at(&format!("/members/{}", scene.accounts[0].user_id));
-    scene.ask(Method::DELETE, &of_owner, 0, None, 409).await?;
-    scene.ask(Method::PATCH, &of_other, 0, Some(json!({"role": "owner"})), 200).await?;
+pub(crate) async fn roles_removals_and_the_end_are_told(test_server: &TestServer) -> Result<(), Failed> {
+    let mut context = set_up(test_server, "public").await?;
+    let other = context.accounts[1].user_id;
+    let of_other = context.at(&format!("/members/{other}"));
+    let of_owner = context.at(&format!("/members/{}", context.accounts[0].user_id));
+    context.send_frame(Method::DELETE, &of_owner, 0, None, 409).await?;
+    context.send_frame(Method::PATCH, &of_other, 0, Some(json!({"role": "owner"})), 200).await?;
     let mut roles = Vec::new();
     for _ in 0..2 {
-        let told = told(&mut scene.owner, "channel.member_updated").await?;
-        expect(told["change"] == 2, || format!("{told}"))?;
-        roles.push((told["user_id"].clone(), told["role"].clone()));
+        let frame = await_frame(&mut context.owner, "channel.member_updated").await?;
+        expect(frame["change"] == 2, || format!("{frame}"))?;
+        roles.push((frame["user_id"].clone(), frame["role"].clone()));
     }
-    let passed = [(json!(other), json!("owner")), (json!(scene.accounts[0].user_id), json!("admin"))];
+    let passed = [(json!(other), json!("owner")), (json!(context.accounts[0].user_id), json!("admin"))];
     expect(roles == passed, || format!("the ownership passed as {roles:?}"))?;
-    scene.ask(Method::DELETE, &scene.at(""), 0, None, 403).await?;
-    scene.ask(Method::DELETE, &of_owner, 1, None, 204).await?;
-    for client in [&mut scene.owner, &mut scene.member] {
-        let told = told(client, "channel.member_removed").await?;
-        expect(told["change"] == 3, || format!("{told}"))?;
+    context.send_frame(Method::DELETE, &context.at(""), 0, None, 403).await?;
+    context.send_frame(Method::DELETE, &of_owner, 1, None, 204).await?;
+    for client in [&mut context.owner, &mut context.member] {
+        let frame = await_frame(client, "channel.member_removed").await?;
+        expect(frame["change"] == 3, || format!("{frame}"))?;
     }
-    let found = scene.ask(Method::GET, "/channels/discover?q=AL", 0, None, 200).await?;
+    let found = context.send_frame(Method::GET, "/channels/discover?q=AL", 0, None, 200).await?;
     expect(
-        found["items"][0]["id"] == json!(scene.channel) && found["items"][0]["member_count"] == 1,
+        found["items"][0]["id"] == json!(context.channel) && found["items"][0]["member_count"] == 1,
         || format!("discover says {found}"),
     )?;
-    let me = json!({"user_ids": [scene.accounts[0].user_id]});
-    scene.ask(Method::POST, &scene.at("/members"), 0, Some(me), 201).await?;
-    told(&mut scene.owner, "channel.member_added").await?;
-    let mute = scene.at("/mute");
-    scene.ask(Method::PUT, &mute, 0, Some(json!({"until": null})), 204).await?;
-    let muted = scene.ask(Method::GET, &scene.at(""), 0, None, 200).await?;
+    let me = json!({"user_ids": [context.accounts[0].user_id]});
+    context.send_frame(Method::POST, &context.at("/members"), 0, Some(me), 201).await?;
+    await_frame(&mut context.owner, "channel.member_added").await?;
+    let mute = context.at("/mute");
+    context.send_frame(Method::PUT, &mute, 0, Some(json!({"until": null})), 204).await?;
+    let muted = context.send_frame(Method::GET, &context.at(""), 0, None, 200).await?;
     expect(muted["muted"] == true && muted["muted_until"].is_null(), || format!("{muted}"))?;
-    scene.ask(Method::PUT, &mute, 0, Some(json!({"until": "2999-01-01T00:00:00Z"})), 204).await?;
-    let muted = scene.ask(Method::GET, &scene.at(""), 0, None, 200).await?;
+    context.send_frame(Method::PUT, &mute, 0, Some(json!({"until": "2999-01-01T00:00:00Z"})), 204).await?;
+    let muted = context.send_frame(Method::GET, &context.at(""), 0, None, 200).await?;
     expect(muted["muted_until"] == "2999-01-01T00:00:00.000Z", || format!("{muted}"))?;
-    scene.ask(Method::DELETE, &mute, 0, None, 204).await?;
-    let muted = scene.ask(Method::GET, &scene.at(""), 0, None, 200).await?;
+    context.send_frame(Method::DELETE, &mute, 0, None, 204).await?;
+    let muted = context.send_frame(Method::GET, &context.at(""), 0, None, 200).await?;
     expect(muted["muted"] == false, || format!("{muted}"))?;
-    scene.ask(Method::DELETE, &scene.at(""), 1, None, 204).await?;
-    for client in [&mut scene.owner, &mut scene.member] {
-        let told = told(client, "channel.deleted").await?;
-        expect(told["change"] == 5 && told["id"] == json!(scene.channel), || format!("{told}"))?;
-        let refused = refusal(client, scene.channel).await?.unwrap_or_default();
+    context.send_frame(Method::DELETE, &context.at(""), 1, None, 204).await?;
+    for client in [&mut context.owner, &mut context.member] {
+        let frame = await_frame(client, "channel.deleted").await?;
+        expect(frame["change"] == 5 && frame["id"] == json!(context.channel), || format!("{frame}"))?;
+        let refused = refusal(client, context.channel).await?.unwrap_or_default();
         expect(refused["code"] == "not_a_member", || format!("a message to it is answered {refused}"))?;
     }
     for (method, rest, status) in [
@@ -192,45 +193,50 @@ pub(crate) async fn roles_removals_and_the_end_are_told(stand: &Stand) -> Result
         (Method::GET, "/members", 404),
         (Method::GET, "/messages", 404),
     ] {
-        scene.ask(method, &scene.at(rest), 1, None, status).await?;
+        context.send_frame(method, &context.at(rest), 1, None, status).await?;
     }
     Ok(())
 }
 
-pub(crate) async fn a_block_closes_the_dm_and_its_end_opens_it(stand: &Stand) -> Result<(), Failed> {
-    let mut scene = scene(stand, "dm").await?;
-    let block = format!("/users/me/blocks/{}", scene.accounts[1].user_id);
+pub(crate) async fn a_block_closes_the_dm_and_its_end_opens_it(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    let mut context = set_up(test_server, "dm").await?;
+    let block = format!("/users/me/blocks/{}", context.accounts[1].user_id);
     let hello = json!({"content": "hello", "content_type": "text"});
-    let sent = scene.ask(Method::POST, &scene.at("/messages"), 1, Some(hello.clone()), 201).await?;
+    let sent =
+        context.send_frame(Method::POST, &context.at("/messages"), 1, Some(hello.clone()), 201).await?;
     let id = sent["message_id"].as_str().unwrap_or_default();
-    let (of_message, pin) = (scene.at(&format!("/messages/{id}")), scene.at(&format!("/pins/{id}")));
+    let (of_message, pin) = (context.at(&format!("/messages/{id}")), context.at(&format!("/pins/{id}")));
     let reaction = format!("{of_message}/reactions/yes");
     for is_blocked in [false, true, false] {
         if is_blocked {
-            scene.ask(Method::PUT, &block, 0, None, 204).await?;
+            context.send_frame(Method::PUT, &block, 0, None, 204).await?;
         } else {
-            scene.ask(Method::DELETE, &block, 0, None, 204).await?;
+            context.send_frame(Method::DELETE, &block, 0, None, 204).await?;
         }
         let status = if is_blocked { 403 } else { 201 };
-        scene.ask(Method::POST, &scene.at("/messages"), 1, Some(hello.clone()), status).await?;
+        context.send_frame(Method::POST, &context.at("/messages"), 1, Some(hello.clone()), status).await?;
         let (changed, made) = if is_blocked { (403, 403) } else { (200, 204) };
-        scene.ask(Method::PATCH, &of_message, 1, Some(json!({"content": "hello!"})), changed).await?;
+        context
+            .send_frame(Method::PATCH, &of_message, 1, Some(json!({"content": "hello!"})), changed)
+            .await?;
         for by in [0, 1] {
-            scene.ask(Method::PUT, &reaction, by, None, made).await?;
-            scene.ask(Method::PUT, &pin, by, None, made).await?;
-            scene.ask(Method::DELETE, &reaction, by, None, 204).await?;
-            scene.ask(Method::DELETE, &pin, by, None, 204).await?;
+            context.send_frame(Method::PUT, &reaction, by, None, made).await?;
+            context.send_frame(Method::PUT, &pin, by, None, made).await?;
+            context.send_frame(Method::DELETE, &reaction, by, None, 204).await?;
+            context.send_frame(Method::DELETE, &pin, by, None, 204).await?;
         }
-        let edit = json!({"channel_id": scene.channel, "message_id": id, "content": "hello?"});
-        let refused = answer(&mut scene.member, "message.edit", edit).await?;
+        let edit = json!({"channel_id": context.channel, "message_id": id, "content": "hello?"});
+        let refused = answer(&mut context.member, "message.edit", edit).await?;
         expect(refused.is_some() == is_blocked, || format!("blocked: {is_blocked}, edited: {refused:?}"))?;
         if is_blocked {
-            let typing = json!({"channel_id": scene.channel});
-            let refused = answer(&mut scene.member, "typing.start", typing).await?.unwrap_or_default();
+            let typing = json!({"channel_id": context.channel});
+            let refused = answer(&mut context.member, "typing.start", typing).await?.unwrap_or_default();
             expect(refused["code"] == "forbidden", || format!("typing is answered {refused}"))?;
         }
-        for client in [&mut scene.owner, &mut scene.member] {
-            let refused = refusal(client, scene.channel).await?;
+        for client in [&mut context.owner, &mut context.member] {
+            let refused = refusal(client, context.channel).await?;
             let is_as_it_should = match &refused {
                 Some(refused) => is_blocked && refused["code"] == "forbidden",
                 None => !is_blocked,
@@ -238,8 +244,8 @@ pub(crate) async fn a_block_closes_the_dm_and_its_end_opens_it(stand: &Stand) ->
             expect(is_as_it_should, || format!("blocked: {is_blocked}, and it came to {refused:?}"))?;
         }
     }
-    scene.ask(Method::PUT, &block, 0, None, 204).await?;
-    scene.ask(Method::DELETE, &of_message, 1, None, 204).await?;
-    let seen = scene.ask(Method::GET, &scene.at(""), 1, None, 200).await?;
+    context.send_frame(Method::PUT, &block, 0, None, 204).await?;
+    context.send_frame(Method::DELETE, &of_message, 1, None, 204).await?;
+    let seen = context.send_frame(Method::GET, &context.at(""), 1, None, 200).await?;
     expect(seen["settings"].get("closed").is_none(), || format!("a block shows: {seen}"))
 }

@@ -8,11 +8,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use uuid::Uuid;
 
-use crate::test_server::{ANSWER_DEADLINE, Client, Failed, Stand, expect, message, pair};
+use crate::test_server::{ANSWER_DEADLINE, Client, Failed, TestServer, expect, message, pair};
 
 /// The browser's way in: token as a subprotocol, `ringside.v1` selected.
-pub(crate) async fn two_people_chat_through_a_public_client(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn two_people_chat_through_a_public_client(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let (first, second, channel) = pair(&server).await?;
     let mut reader = Client::open(&server.addresses.target(), &second).await?;
 
@@ -49,8 +49,8 @@ pub(crate) async fn two_people_chat_through_a_public_client(stand: &Stand) -> Re
 }
 
 /// N retries, one message, on one connection and on another.
-pub(crate) async fn retries_make_one_message(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn retries_make_one_message(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let (first, _, channel) = pair(&server).await?;
     let mut sender = Client::open(&server.addresses.target(), &first).await?;
     let id = Uuid::new_v4();

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::test_server::{Client, Failed, Stand, expect, message, register};
+use crate::test_server::{Client, Failed, TestServer, expect, message, register};
 
 const CLIENTS: usize = 10;
 /// How long they send before and while the server drains.
@@ -18,21 +18,26 @@ const BEFORE: Duration = Duration::from_millis(500);
 /// Drain window of the contract's default, and some.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 
-/// What one sender came to.
+/// What one sender was told.
 #[derive(Debug, Default)]
-struct Fate {
+struct SenderOutcome {
     acknowledged: HashSet<Uuid>,
     goodbye: Option<(String, Option<u64>)>,
     code: Option<u16>,
 }
 
-pub(crate) async fn clients_are_told_and_nothing_acknowledged_is_lost(stand: &Stand) -> Result<(), Failed> {
-    told(stand, Addresses::target).await
+pub(crate) async fn clients_are_told_and_nothing_acknowledged_is_lost(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    drain_clients(test_server, Addresses::target).await
 }
 
 /// The same wherever the clients come in.
-pub(crate) async fn told(stand: &Stand, way_in: fn(&Addresses) -> Target) -> Result<(), Failed> {
-    let spec = stand.spec(&[]).without_limits();
+pub(crate) async fn drain_clients(
+    test_server: &TestServer,
+    entry: fn(&Addresses) -> Target,
+) -> Result<(), Failed> {
+    let spec = test_server.spec(&[]).without_limits();
     let mut server = ServerProcess::start(&spec).await?;
     let accounts = register(&server, CLIENTS).await?;
     let others: Vec<Uuid> = accounts[1..].iter().map(|account| account.user_id).collect();
@@ -40,7 +45,7 @@ pub(crate) async fn told(stand: &Stand, way_in: fn(&Addresses) -> Target) -> Res
     let channel = rest.create_channel(&accounts[0].access_token, "group", "all", &others).await?;
     let mut senders = Vec::new();
     for account in &accounts {
-        let client = Client::open(&way_in(&server.addresses), account).await?;
+        let client = Client::open(&entry(&server.addresses), account).await?;
         senders.push(tokio::spawn(send_until_closed(client, channel)));
     }
     sleep(BEFORE).await;
@@ -49,11 +54,14 @@ pub(crate) async fn told(stand: &Stand, way_in: fn(&Addresses) -> Target) -> Res
     expect(status.success(), || format!("after SIGTERM the server ended with {status}"))?;
     let mut acknowledged = HashSet::new();
     for sender in senders {
-        let fate = timeout(Duration::from_secs(5), sender).await??;
-        let told = fate.goodbye.as_ref().is_some_and(|(reason, wait)| reason == "draining" && wait.is_some());
-        expect(told, || format!("a client got {:?} in place of goodbye draining with a wait", fate.goodbye))?;
-        expect(fate.code == Some(4212), || format!("a client was closed with {:?}", fate.code))?;
-        acknowledged.extend(fate.acknowledged);
+        let outcome = timeout(Duration::from_secs(5), sender).await??;
+        let is_told =
+            outcome.goodbye.as_ref().is_some_and(|(reason, wait)| reason == "draining" && wait.is_some());
+        expect(is_told, || {
+            format!("a client got {:?} in place of goodbye draining with a wait", outcome.goodbye)
+        })?;
+        expect(outcome.code == Some(4212), || format!("a client was closed with {:?}", outcome.code))?;
+        acknowledged.extend(outcome.acknowledged);
     }
     expect(!acknowledged.is_empty(), || "nothing was acknowledged before the drain".to_owned())?;
 
@@ -65,23 +73,23 @@ pub(crate) async fn told(stand: &Stand, way_in: fn(&Addresses) -> Target) -> Res
 }
 
 /// Sends every few ms and reads, to the close.
-async fn send_until_closed(mut client: Client, channel: Uuid) -> Fate {
-    let mut fate = Fate::default();
+async fn send_until_closed(mut client: Client, channel: Uuid) -> SenderOutcome {
+    let mut outcome = SenderOutcome::default();
     loop {
         tokio::select! {
             incoming = client.socket.next() => match incoming {
                 Ok(Incoming::Text(text)) => match parse(&text) {
-                    Ok(ServerFrame::Ack { id }) => fate.acknowledged.extend(id.parse::<Uuid>()),
-                    Ok(ServerFrame::Goodbye { reason, retry_after_ms }) => fate.goodbye = Some((reason, retry_after_ms)),
+                    Ok(ServerFrame::Ack { id }) => outcome.acknowledged.extend(id.parse::<Uuid>()),
+                    Ok(ServerFrame::Goodbye { reason, retry_after_ms }) => outcome.goodbye = Some((reason, retry_after_ms)),
                     _ => {}
                 },
                 Ok(Incoming::Closed(code)) => {
-                    fate.code = code;
+                    outcome.code = code;
                     // The answer to the close is owed.
                     let _ = client.socket.flush().await;
-                    return fate;
+                    return outcome;
                 }
-                Err(_) => return fate,
+                Err(_) => return outcome,
             },
             () = sleep(Duration::from_millis(5)) => {
                 client.socket.queue(&message(Uuid::new_v4(), channel, "while it lasts"));
@@ -91,9 +99,11 @@ async fn send_until_closed(mut client: Client, channel: Uuid) -> Fate {
     }
 }
 
-pub(crate) async fn second_start_on_one_data_folder_is_refused(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
-    let spec = stand.spec(&[]);
+pub(crate) async fn second_start_on_one_data_folder_is_refused(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
+    let spec = test_server.spec(&[]);
     let second = Command::new(&spec.binary)
         .arg("up")
         .arg("--data-dir")

@@ -1,7 +1,7 @@
 //! What the contract promises, tried on servers started for it: one check after the other by [`run`], and by
 //! [`abuse`] what honest users notice of attacks.
 //!
-//! A check is an async function over a `Stand` with a time limit; one that fails says what was expected and what came.
+//! A check is an async function over a `TestServer` with a time limit; one that fails says what was expected and what came.
 
 pub mod abuse;
 mod amendments;

@@ -7,7 +7,7 @@ use ringside_test_client::websocket::{Incoming, ServerFrame, Socket, SocketError
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::test_server::{Client, Failed, Stand, answer_pings, expect, message, pair, register};
+use crate::test_server::{Client, Failed, TestServer, answer_pings, expect, message, pair, register};
 
 /// Answers to a burst, by code; acks count as `ack`.
 struct Answers {
@@ -41,8 +41,8 @@ async fn burst(client: &mut Client, channel: Uuid, count: u32, content: &str) ->
     Ok(answers)
 }
 
-pub(crate) async fn user_rate_has_a_burst_of_twenty(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn user_rate_has_a_burst_of_twenty(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let (first, _, channel) = pair(&server).await?;
     let mut client = Client::open(&server.addresses.target(), &first).await?;
     let answers = burst(&mut client, channel, 60, "quick").await?;
@@ -66,8 +66,8 @@ pub(crate) async fn user_rate_has_a_burst_of_twenty(stand: &Stand) -> Result<(),
     })
 }
 
-pub(crate) async fn channel_rate_is_kept(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[("messages_per_second", 0)]).await?;
+pub(crate) async fn channel_rate_is_kept(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[("messages_per_second", 0)]).await?;
     let (first, second, channel) = pair(&server).await?;
     let target = server.addresses.target();
     let mut one = Client::open(&target, &first).await?;
@@ -87,8 +87,8 @@ pub(crate) async fn channel_rate_is_kept(stand: &Stand) -> Result<(), Failed> {
     })
 }
 
-pub(crate) async fn sixth_connection_is_refused(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn sixth_connection_is_refused(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let target = server.addresses.target();
     let mut open = Vec::new();
@@ -118,8 +118,8 @@ pub(crate) async fn sixth_connection_is_refused(stand: &Stand) -> Result<(), Fai
 }
 
 /// Sockets that nobody is behind any more keep no device out.
-pub(crate) async fn connections_that_do_not_answer_make_room(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn connections_that_do_not_answer_make_room(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let target = server.addresses.target();
     let alive = answer_pings(Client::open(&target, &account).await?);
@@ -142,8 +142,8 @@ pub(crate) async fn connections_that_do_not_answer_make_room(stand: &Stand) -> R
 }
 
 /// Content above the limit never makes a message; a frame that is larger closes with 1009.
-pub(crate) async fn oversize_content_is_refused(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn oversize_content_is_refused(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let (first, _, channel) = pair(&server).await?;
     let nonce = Uuid::new_v4().as_u128();
     let mut socket = Socket::connect(&server.addresses.target(), &first.access_token, nonce).await?;

@@ -9,10 +9,12 @@ use ringside_test_client::websocket::Incoming;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::test_server::{ANSWER_DEADLINE, Client, Failed, Stand, ask, call, expect, register, told};
+use crate::test_server::{
+    ANSWER_DEADLINE, Client, Failed, TestServer, await_frame, call, expect, register, send_frame,
+};
 
 /// Three people, the first two of whom are in a group and have a DM.
-struct Scene {
+struct TestContext {
     server: ServerProcess,
     rest: Rest,
     accounts: Vec<Account>,
@@ -20,17 +22,17 @@ struct Scene {
     direct: Uuid,
 }
 
-async fn scene(stand: &Stand) -> Result<Scene, Failed> {
-    let server = stand.start(&[]).await?;
+async fn set_up(test_server: &TestServer) -> Result<TestContext, Failed> {
+    let server = test_server.start(&[]).await?;
     let accounts = register(&server, 3).await?;
     let rest = server.addresses.rest();
     let (token, other) = (&accounts[0].access_token, [accounts[1].user_id]);
     let group = rest.create_channel(token, "group", "all", &other).await?;
     let direct = rest.create_channel(token, "dm", "", &other).await?;
-    Ok(Scene { server, rest, accounts, group, direct })
+    Ok(TestContext { server, rest, accounts, group, direct })
 }
 
-impl Scene {
+impl TestContext {
     async fn client(&self, number: usize) -> Result<Client, Failed> {
         Client::open(&self.server.addresses.target(), &self.accounts[number]).await
     }
@@ -50,51 +52,53 @@ impl Scene {
     }
 }
 
-pub(crate) async fn names_of_members_become_mentions(stand: &Stand) -> Result<(), Failed> {
-    let scene = scene(stand).await?;
-    let mut ada = scene.client(0).await?;
-    let (bob, carl) = (scene.name(1).await?, scene.name(2).await?);
-    let bob_id = json!(scene.accounts[1].user_id);
+pub(crate) async fn names_of_members_become_mentions(test_server: &TestServer) -> Result<(), Failed> {
+    let context = set_up(test_server).await?;
+    let mut ada = context.client(0).await?;
+    let (bob, carl) = (context.name(1).await?, context.name(2).await?);
+    let bob_id = json!(context.accounts[1].user_id);
     let texts = [
         (format!("@{}: and @{carl}, @nobody", bob.to_uppercase()), json!({ "mentions": [bob_id] })),
         (format!("to all of @channel, @{bob}."), json!({ "mentions": [bob_id, "channel"] })),
         (format!("{bob}@example.org and @{carl}"), Value::Null),
     ];
     for (content, metadata) in &texts {
-        ask(&mut ada, "message.send", &json!({ "channel_id": scene.group, "content": content })).await?;
-        let new = told(&mut ada, "message.new").await?;
+        send_frame(&mut ada, "message.send", &json!({ "channel_id": context.group, "content": content }))
+            .await?;
+        let new = await_frame(&mut ada, "message.new").await?;
         expect(new["metadata"] == *metadata, || format!("{content} came as {new}"))?;
-        let posted = scene.post(0, scene.group, &json!({ "content": content })).await?;
+        let posted = context.post(0, context.group, &json!({ "content": content })).await?;
         expect(posted == *metadata, || format!("by REST {content} came with {posted}"))?;
-        told(&mut ada, "message.new").await?;
+        await_frame(&mut ada, "message.new").await?;
     }
     let body = json!({ "content": format!("@{bob}"), "metadata": { "mentions": ["x"], "colour": "red" } });
-    let kept = scene.post(0, scene.group, &body).await?;
+    let kept = context.post(0, context.group, &body).await?;
     expect(kept == json!({ "mentions": [bob_id], "colour": "red" }), || format!("beside others: {kept}"))?;
     // Messages that name somebody wait for the Directory, and those behind them keep their place.
-    told(&mut ada, "message.new").await?;
+    await_frame(&mut ada, "message.new").await?;
     for number in 0..8 {
         let content = if number % 2 == 0 { format!("{number} @{bob}") } else { number.to_string() };
-        ask(&mut ada, "message.send", &json!({ "channel_id": scene.group, "content": content })).await?;
+        send_frame(&mut ada, "message.send", &json!({ "channel_id": context.group, "content": content }))
+            .await?;
     }
     for number in 0..8 {
-        let new = told(&mut ada, "message.new").await?;
+        let new = await_frame(&mut ada, "message.new").await?;
         let content = new["content"].as_str().unwrap_or_default();
         expect(content.starts_with(&number.to_string()), || format!("out of order: {content}"))?;
     }
     Ok(())
 }
 
-pub(crate) async fn an_edit_reads_its_mentions_again(stand: &Stand) -> Result<(), Failed> {
-    let scene = scene(stand).await?;
-    let mut ada = scene.client(0).await?;
-    let mut bob = scene.client(1).await?;
-    let name = scene.name(1).await?;
-    ask(&mut bob, "presence.set", &json!({ "status": "away" })).await?;
-    until_notified(&scene, &mut bob, scene.group, "hello", Some("message")).await?;
-    let named = json!({ "mentions": [scene.accounts[1].user_id], "colour": "red" });
+pub(crate) async fn an_edit_reads_its_mentions_again(test_server: &TestServer) -> Result<(), Failed> {
+    let context = set_up(test_server).await?;
+    let mut ada = context.client(0).await?;
+    let mut bob = context.client(1).await?;
+    let name = context.name(1).await?;
+    send_frame(&mut bob, "presence.set", &json!({ "status": "away" })).await?;
+    until_notified(&context, &mut bob, context.group, "hello", Some("message")).await?;
+    let named = json!({ "mentions": [context.accounts[1].user_id], "colour": "red" });
     let bare = json!({ "colour": "red" });
-    let everyone = json!({ "mentions": [scene.accounts[1].user_id, "channel"], "colour": "red" });
+    let everyone = json!({ "mentions": [context.accounts[1].user_id, "channel"], "colour": "red" });
     let steps = [
         (format!("hello @{name}"), &named, true),
         (format!("hello again, @{name}"), &named, false),
@@ -103,28 +107,29 @@ pub(crate) async fn an_edit_reads_its_mentions_again(stand: &Stand) -> Result<()
         ("nobody".to_owned(), &bare, false),
     ];
     for is_rest in [false, true] {
-        scene.post(0, scene.group, &json!({ "content": "to be edited", "metadata": bare })).await?;
-        let new = told(&mut bob, "message.new").await?;
+        context.post(0, context.group, &json!({ "content": "to be edited", "metadata": bare })).await?;
+        let new = await_frame(&mut bob, "message.new").await?;
         let message_id = &new["message_id"];
-        told(&mut bob, "notification").await?;
+        await_frame(&mut bob, "notification").await?;
         for (content, metadata, is_notified) in &steps {
             if is_rest {
                 let id = message_id.as_str().unwrap_or_default();
-                let path = format!("/api/v1/channels/{}/messages/{id}", scene.group);
-                let token = Some(scene.accounts[0].access_token.as_str());
-                let answer = scene
+                let path = format!("/api/v1/channels/{}/messages/{id}", context.group);
+                let token = Some(context.accounts[0].access_token.as_str());
+                let answer = context
                     .rest
                     .call(Method::PATCH, &path, token, Some(&json!({ "content": content })))
                     .await?;
                 expect(answer.status == 200, || format!("an edit was answered {}", answer.status))?;
             } else {
-                let edit = json!({ "channel_id": scene.group, "message_id": message_id, "content": content });
-                ask(&mut ada, "message.edit", &edit).await?;
+                let edit =
+                    json!({ "channel_id": context.group, "message_id": message_id, "content": content });
+                send_frame(&mut ada, "message.edit", &edit).await?;
             }
-            let updated = told(&mut bob, "message.updated").await?;
+            let updated = await_frame(&mut bob, "message.updated").await?;
             expect(updated["metadata"] == **metadata, || format!("{content} came as {updated}"))?;
             let notified = notification(&mut bob).await?;
-            let kind = notified.as_ref().map(|told| (&told["message_id"], told["kind"].as_str()));
+            let kind = notified.as_ref().map(|frame| (&frame["message_id"], frame["kind"].as_str()));
             let expected = is_notified.then_some((message_id, Some("mention")));
             expect(kind == expected, || format!("{content} notified {notified:?}"))?;
         }
@@ -149,9 +154,9 @@ async fn notification(client: &mut Client) -> Result<Option<Value>, Failed> {
     }
 }
 
-/// Sends messages until what comes with one is as wished: who is away is known a moment after they say so.
+/// Sends messages until what comes with one is as expected: who is away is known a moment after they say so.
 async fn until_notified(
-    scene: &Scene,
+    context: &TestContext,
     away: &mut Client,
     channel: Uuid,
     content: &str,
@@ -159,8 +164,8 @@ async fn until_notified(
 ) -> Result<(), Failed> {
     let since = Instant::now();
     loop {
-        scene.post(0, channel, &json!({ "content": content })).await?;
-        let new = told(away, "message.new").await?;
+        context.post(0, channel, &json!({ "content": content })).await?;
+        let new = await_frame(away, "message.new").await?;
         let notified = notification(away).await?;
         let expected = kind.map(
             |kind| json!({ "channel_id": new["channel_id"], "message_id": new["message_id"], "kind": kind }),
@@ -172,36 +177,36 @@ async fn until_notified(
     }
 }
 
-pub(crate) async fn who_is_away_is_notified(stand: &Stand) -> Result<(), Failed> {
-    let scene = scene(stand).await?;
-    let name = scene.name(1).await?;
-    let mut bob = scene.client(1).await?;
-    until_notified(&scene, &mut bob, scene.group, "while online", None).await?;
-    ask(&mut bob, "presence.set", &json!({ "status": "away" })).await?;
-    until_notified(&scene, &mut bob, scene.group, "hello", Some("message")).await?;
-    until_notified(&scene, &mut bob, scene.direct, "hello", Some("direct")).await?;
-    until_notified(&scene, &mut bob, scene.direct, &format!("hello @{name}"), Some("mention")).await?;
-    until_notified(&scene, &mut bob, scene.group, "hello @channel", Some("mention")).await?;
-    let mute = format!("/api/v1/channels/{}/mute", scene.group);
-    let token = Some(scene.accounts[1].access_token.as_str());
+pub(crate) async fn who_is_away_is_notified(test_server: &TestServer) -> Result<(), Failed> {
+    let context = set_up(test_server).await?;
+    let name = context.name(1).await?;
+    let mut bob = context.client(1).await?;
+    until_notified(&context, &mut bob, context.group, "while online", None).await?;
+    send_frame(&mut bob, "presence.set", &json!({ "status": "away" })).await?;
+    until_notified(&context, &mut bob, context.group, "hello", Some("message")).await?;
+    until_notified(&context, &mut bob, context.direct, "hello", Some("direct")).await?;
+    until_notified(&context, &mut bob, context.direct, &format!("hello @{name}"), Some("mention")).await?;
+    until_notified(&context, &mut bob, context.group, "hello @channel", Some("mention")).await?;
+    let mute = format!("/api/v1/channels/{}/mute", context.group);
+    let token = Some(context.accounts[1].access_token.as_str());
     for (method, body, kind) in [
         (Method::PUT, Some(json!({ "until": null })), None),
         (Method::DELETE, None, Some("message")),
         (Method::PUT, Some(json!({ "until": "2020-01-01T00:00:00.000Z" })), Some("message")),
     ] {
-        let answer = scene.rest.call(method, &mute, token, body.as_ref()).await?;
+        let answer = context.rest.call(method, &mute, token, body.as_ref()).await?;
         expect(answer.status == 204, || format!("mute was answered {}", answer.status))?;
-        until_notified(&scene, &mut bob, scene.group, "hello", kind).await?;
+        until_notified(&context, &mut bob, context.group, "hello", kind).await?;
     }
     // Their own messages are no news to them, on whichever device.
-    let path = format!("/api/v1/channels/{}/messages", scene.group);
-    scene.rest.call(Method::POST, &path, token, Some(&json!({ "content": "mine" }))).await?;
-    told(&mut bob, "message.new").await?;
-    until_notified(&scene, &mut bob, scene.group, "hello", Some("message")).await?;
-    let second = scene.client(1).await?;
-    until_notified(&scene, &mut bob, scene.group, "online elsewhere", None).await?;
+    let path = format!("/api/v1/channels/{}/messages", context.group);
+    context.rest.call(Method::POST, &path, token, Some(&json!({ "content": "mine" }))).await?;
+    await_frame(&mut bob, "message.new").await?;
+    until_notified(&context, &mut bob, context.group, "hello", Some("message")).await?;
+    let second = context.client(1).await?;
+    until_notified(&context, &mut bob, context.group, "online elsewhere", None).await?;
     drop(second);
-    until_notified(&scene, &mut bob, scene.group, "away again", Some("message")).await?;
-    ask(&mut bob, "presence.set", &json!({ "status": "dnd" })).await?;
-    until_notified(&scene, &mut bob, scene.group, "not to be disturbed", None).await
+    until_notified(&context, &mut bob, context.group, "away again", Some("message")).await?;
+    send_frame(&mut bob, "presence.set", &json!({ "status": "dnd" })).await?;
+    until_notified(&context, &mut bob, context.group, "not to be disturbed", None).await
 }

@@ -8,22 +8,22 @@ use ringside_test_client::server::ServerProcess;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::test_server::{Client, Failed, Stand, ask, call, expect, register, told};
+use crate::test_server::{Client, Failed, TestServer, await_frame, call, expect, register, send_frame};
 
-struct Scene {
+struct TestContext {
     server: ServerProcess,
     rest: Rest,
     accounts: Vec<Account>,
 }
 
-async fn scene(stand: &Stand) -> Result<Scene, Failed> {
-    let server = stand.start(&[]).await?;
+async fn set_up(test_server: &TestServer) -> Result<TestContext, Failed> {
+    let server = test_server.start(&[]).await?;
     let accounts = register(&server, 3).await?;
     let rest = server.addresses.rest();
-    Ok(Scene { server, rest, accounts })
+    Ok(TestContext { server, rest, accounts })
 }
 
-impl Scene {
+impl TestContext {
     async fn client(&self, number: usize) -> Result<Client, Failed> {
         Client::open(&self.server.addresses.target(), &self.accounts[number]).await
     }
@@ -34,8 +34,9 @@ impl Scene {
 
     /// Watches somebody and returns the first update.
     async fn watch(&self, client: &mut Client, whom: usize) -> Result<Value, Failed> {
-        ask(client, "presence.subscribe", &json!({ "user_ids": [self.id(whom), Uuid::nil()] })).await?;
-        told(client, "presence.update").await
+        send_frame(client, "presence.subscribe", &json!({ "user_ids": [self.id(whom), Uuid::nil()] }))
+            .await?;
+        await_frame(client, "presence.update").await
     }
 
     async fn change_profile(&self, number: usize, patch: &Value) -> Result<(), Failed> {
@@ -60,159 +61,159 @@ async fn set(
     watcher: &mut Client,
     expected: &str,
 ) -> Result<Value, Failed> {
-    ask(client, "presence.set", &json!({ "status": status })).await?;
-    let update = told(watcher, "presence.update").await?;
+    send_frame(client, "presence.set", &json!({ "status": status })).await?;
+    let update = await_frame(watcher, "presence.update").await?;
     expect(update["status"] == expected, || format!("after {status}: {update}, not {expected}"))?;
     Ok(update)
 }
 
-pub(crate) async fn watchers_see_the_best_of_all_connections(stand: &Stand) -> Result<(), Failed> {
-    let scene = scene(stand).await?;
-    let mut ada = scene.client(0).await?;
-    let first = scene.watch(&mut ada, 1).await?;
+pub(crate) async fn watchers_see_the_best_of_all_connections(test_server: &TestServer) -> Result<(), Failed> {
+    let context = set_up(test_server).await?;
+    let mut ada = context.client(0).await?;
+    let first = context.watch(&mut ada, 1).await?;
     let expected = json!({
-        "user_id": scene.id(1), "status": "offline", "status_message": null, "last_seen_at": null,
+        "user_id": context.id(1), "status": "offline", "status_message": null, "last_seen_at": null,
     });
     expect(first == expected, || format!("the first update is {first}"))?;
-    let mut bob = scene.client(1).await?;
-    let update = told(&mut ada, "presence.update").await?;
+    let mut bob = context.client(1).await?;
+    let update = await_frame(&mut ada, "presence.update").await?;
     expect(update["status"] == "online", || format!("who came is {update}"))?;
     set(&mut bob, "away", &mut ada, "away").await?;
-    let mut second = scene.client(1).await?;
-    let update = told(&mut ada, "presence.update").await?;
+    let mut second = context.client(1).await?;
+    let update = await_frame(&mut ada, "presence.update").await?;
     expect(update["status"] == "online", || format!("with a second connection: {update}"))?;
     set(&mut second, "dnd", &mut ada, "dnd").await?;
     drop(second);
-    let update = told(&mut ada, "presence.update").await?;
+    let update = await_frame(&mut ada, "presence.update").await?;
     expect(update["status"] == "away", || format!("the first is left: {update}"))?;
     let message = json!({ "status": "online", "status_message": "in the ring" });
-    ask(&mut bob, "presence.set", &message).await?;
-    let update = told(&mut ada, "presence.update").await?;
+    send_frame(&mut bob, "presence.set", &message).await?;
+    let update = await_frame(&mut ada, "presence.update").await?;
     expect(update["status"] == "online" && update["status_message"] == "in the ring", || {
         format!("{update}")
     })?;
     let invisible = set(&mut bob, "offline", &mut ada, "offline").await?;
     expect(invisible["last_seen_at"].is_string(), || format!("who hides was seen: {invisible}"))?;
     drop(bob);
-    let bob = scene.client(1).await?;
-    let update = told(&mut ada, "presence.update").await?;
+    let bob = context.client(1).await?;
+    let update = await_frame(&mut ada, "presence.update").await?;
     expect(update["status"] == "online" && update["last_seen_at"] == invisible["last_seen_at"], || {
         format!("an end that nobody could see is not told of: {update}")
     })?;
     drop(bob);
-    let update = told(&mut ada, "presence.update").await?;
+    let update = await_frame(&mut ada, "presence.update").await?;
     expect(
         update["status"] == "offline" && update["last_seen_at"].as_str() > invisible["last_seen_at"].as_str(),
         || format!("who went is {update}"),
     )?;
-    let listed = scene.listed(0, 1).await?;
+    let listed = context.listed(0, 1).await?;
     expect(listed == update, || format!("the list says {listed}, the update {update}"))?;
-    ask(&mut ada, "presence.unsubscribe", &json!({ "user_ids": [scene.id(1)] })).await?;
+    send_frame(&mut ada, "presence.unsubscribe", &json!({ "user_ids": [context.id(1)] })).await?;
     ada.is_alive().await?;
-    let _bob = scene.client(1).await?;
-    let cyd = scene.watch(&mut ada, 2).await?;
-    expect(cyd["user_id"] == json!(scene.id(2)), || format!("told of who is not watched any more: {cyd}"))
+    let _bob = context.client(1).await?;
+    let cyd = context.watch(&mut ada, 2).await?;
+    expect(cyd["user_id"] == json!(context.id(2)), || format!("told of who is not watched any more: {cyd}"))
 }
 
-pub(crate) async fn who_may_not_know_sees_nobody_there(stand: &Stand) -> Result<(), Failed> {
-    let scene = scene(stand).await?;
-    let (mut ada, mut cyd) = (scene.client(0).await?, scene.client(2).await?);
-    let mut bob = scene.client(1).await?;
+pub(crate) async fn who_may_not_know_sees_nobody_there(test_server: &TestServer) -> Result<(), Failed> {
+    let context = set_up(test_server).await?;
+    let (mut ada, mut cyd) = (context.client(0).await?, context.client(2).await?);
+    let mut bob = context.client(1).await?;
     for watcher in [&mut ada, &mut cyd] {
-        let update = scene.watch(watcher, 1).await?;
+        let update = context.watch(watcher, 1).await?;
         expect(update["status"] == "online", || format!("{update}"))?;
     }
     // A block is felt at once, by both sides and nobody else.
-    let block = format!("/users/me/blocks/{}", scene.id(0));
-    call(&scene.rest, Method::PUT, &block, &scene.accounts[1], 204).await?;
-    let update = told(&mut ada, "presence.update").await?;
+    let block = format!("/users/me/blocks/{}", context.id(0));
+    call(&context.rest, Method::PUT, &block, &context.accounts[1], 204).await?;
+    let update = await_frame(&mut ada, "presence.update").await?;
     expect(update["status"] == "offline" && update["last_seen_at"].is_null(), || format!("{update}"))?;
     set(&mut bob, "away", &mut cyd, "away").await?;
-    let listed = [scene.listed(0, 1).await?, scene.listed(1, 0).await?];
+    let listed = [context.listed(0, 1).await?, context.listed(1, 0).await?];
     expect(listed.iter().all(|one| one["status"] == "offline"), || format!("{listed:?}"))?;
-    call(&scene.rest, Method::DELETE, &block, &scene.accounts[1], 204).await?;
-    let update = told(&mut ada, "presence.update").await?;
+    call(&context.rest, Method::DELETE, &block, &context.accounts[1], 204).await?;
+    let update = await_frame(&mut ada, "presence.update").await?;
     expect(update["status"] == "away", || format!("{update}"))?;
     // So are settings; one's own devices know in any case.
     let hide = json!({ "settings": { "privacy": { "presence": "nobody", "last_seen": "nobody" } } });
-    scene.change_profile(1, &hide).await?;
-    let update = told(&mut cyd, "presence.update").await?;
+    context.change_profile(1, &hide).await?;
+    let update = await_frame(&mut cyd, "presence.update").await?;
     expect(update["status"] == "offline", || format!("{update}"))?;
-    let own = scene.watch(&mut bob, 1).await?;
+    let own = context.watch(&mut bob, 1).await?;
     expect(own["status"] == "away", || format!("one's own is {own}"))?;
     // A message that ends by itself.
     let show =
         json!({ "settings": { "privacy": { "presence": "everyone" } }, "status_message": "back soon" });
-    scene.change_profile(1, &show).await?;
-    let update = told(&mut cyd, "presence.update").await?;
+    context.change_profile(1, &show).await?;
+    let update = await_frame(&mut cyd, "presence.update").await?;
     expect(update["status_message"] == "back soon" && update["status"] == "away", || format!("{update}"))?;
     let until = std::time::SystemTime::now() + Duration::from_millis(1_500);
     let until = until.duration_since(std::time::UNIX_EPOCH)?.as_millis();
     let (seconds, ms) = (until / 1_000 % 86_400, until % 1_000);
-    let today = today(&scene).await?;
+    let today = today(&context).await?;
     let until =
         format!("{today}T{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    scene.change_profile(1, &json!({ "status_message": "a moment", "status_expires_at": until })).await?;
-    let update = told(&mut cyd, "presence.update").await?;
+    context.change_profile(1, &json!({ "status_message": "a moment", "status_expires_at": until })).await?;
+    let update = await_frame(&mut cyd, "presence.update").await?;
     expect(update["status_message"] == "a moment", || format!("{update}"))?;
-    let update = told(&mut cyd, "presence.update").await?;
+    let update = await_frame(&mut cyd, "presence.update").await?;
     expect(update["status_message"].is_null(), || format!("{update}"))
 }
 
 /// The day, as the server writes it.
-async fn today(scene: &Scene) -> Result<String, Failed> {
-    let me = call(&scene.rest, Method::GET, "/users/me", &scene.accounts[0], 200).await?;
+async fn today(context: &TestContext) -> Result<String, Failed> {
+    let me = call(&context.rest, Method::GET, "/users/me", &context.accounts[0], 200).await?;
     let day = me["created_at"].as_str().and_then(|time| time.split('T').next()).unwrap_or_default();
     Ok(day.to_owned())
 }
 
-pub(crate) async fn last_seen_survives_a_restart(stand: &Stand) -> Result<(), Failed> {
-    let mut scene = scene(stand).await?;
-    let mut ada = scene.client(0).await?;
-    let bob = scene.client(1).await?;
-    scene.watch(&mut ada, 1).await?;
+pub(crate) async fn last_seen_survives_a_restart(test_server: &TestServer) -> Result<(), Failed> {
+    let mut context = set_up(test_server).await?;
+    let mut ada = context.client(0).await?;
+    let bob = context.client(1).await?;
+    context.watch(&mut ada, 1).await?;
     drop(bob);
-    let mut update = told(&mut ada, "presence.update").await?;
+    let mut update = await_frame(&mut ada, "presence.update").await?;
     if update["status"] == "online" {
-        update = told(&mut ada, "presence.update").await?;
+        update = await_frame(&mut ada, "presence.update").await?;
     }
     expect(update["status"] == "offline" && update["last_seen_at"].is_string(), || format!("{update}"))?;
-    scene.server.kill().await?;
-    scene.server = stand.start(&[]).await?;
-    scene.rest = scene.server.addresses.rest();
-    let listed = scene.listed(0, 1).await?;
+    context.server.kill().await?;
+    context.server = test_server.start(&[]).await?;
+    context.rest = context.server.addresses.rest();
+    let listed = context.listed(0, 1).await?;
     expect(listed == update, || format!("after the restart the list says {listed}, not {update}"))?;
-    let own = scene.listed(0, 0).await?;
+    let own = context.listed(0, 0).await?;
     expect(own["status"] == "offline", || format!("who was connected when it was killed is {own}"))
 }
 
-pub(crate) async fn bad_wishes_are_refused(stand: &Stand) -> Result<(), Failed> {
-    let scene = scene(stand).await?;
-    let mut ada = scene.client(0).await?;
+pub(crate) async fn bad_wishes_are_refused(test_server: &TestServer) -> Result<(), Failed> {
+    let context = set_up(test_server).await?;
+    let mut ada = context.client(0).await?;
     let many: Vec<Uuid> = (0..501).map(|_| Uuid::new_v4()).collect();
-    let wishes = [
+    let requests = [
         ("presence.set", json!({ "status": "asleep" })),
         ("presence.set", json!({ "status": "away", "status_message": "x".repeat(141) })),
         ("presence.subscribe", json!({ "user_ids": many })),
     ];
-    for (kind, payload) in wishes {
-        ask(&mut ada, kind, &payload).await?;
-        let Err(Failed(refused)) = told(&mut ada, "presence.update").await else {
+    for (kind, payload) in requests {
+        send_frame(&mut ada, kind, &payload).await?;
+        let Err(Failed(refused)) = await_frame(&mut ada, "presence.update").await else {
             return Err(Failed(format!("{kind} {payload} is taken")));
         };
         expect(refused.contains("bad_request"), || format!("{kind} is answered {refused}"))?;
     }
     for _ in 0..4 {
         let users: Vec<Uuid> = (0..500).map(|_| Uuid::new_v4()).collect();
-        ask(&mut ada, "presence.subscribe", &json!({ "user_ids": users })).await?;
+        send_frame(&mut ada, "presence.subscribe", &json!({ "user_ids": users })).await?;
     }
-    ask(&mut ada, "presence.subscribe", &json!({ "user_ids": [scene.id(1)] })).await?;
-    let Err(Failed(refused)) = told(&mut ada, "presence.update").await else {
+    send_frame(&mut ada, "presence.subscribe", &json!({ "user_ids": [context.id(1)] })).await?;
+    let Err(Failed(refused)) = await_frame(&mut ada, "presence.update").await else {
         return Err(Failed("a connection may watch any number".into()));
     };
     expect(refused.contains("rate_limited"), || format!("one too many is answered {refused}"))?;
     for bad in ["/presence?user_ids=x", "/presence"] {
-        call(&scene.rest, Method::GET, bad, &scene.accounts[0], 400).await?;
+        call(&context.rest, Method::GET, bad, &context.accounts[0], 400).await?;
     }
     ada.is_alive().await
 }

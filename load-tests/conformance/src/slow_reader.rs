@@ -7,22 +7,27 @@ use ringside_test_client::websocket::{Incoming, ServerFrame, Target, parse};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::test_server::{Client, Failed, Stand, expect, message, pair};
+use crate::test_server::{Client, Failed, TestServer, expect, message, pair};
 
 /// More than the server's queue and both kernels' buffers take together.
 const MESSAGES: usize = 1500;
 const CONTENT_BYTES: usize = 16 * 1024;
 
-pub(crate) async fn stalled_reader_is_let_go_and_syncs_to_completeness(stand: &Stand) -> Result<(), Failed> {
-    stalled(stand, Addresses::target).await
+pub(crate) async fn stalled_reader_is_let_go_and_syncs_to_completeness(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    stall_reader(test_server, Addresses::target).await
 }
 
 /// The same wherever the clients come in.
-pub(crate) async fn stalled(stand: &Stand, way_in: fn(&Addresses) -> Target) -> Result<(), Failed> {
-    let spec = stand.spec(&[]).without_limits();
+pub(crate) async fn stall_reader(
+    test_server: &TestServer,
+    entry: fn(&Addresses) -> Target,
+) -> Result<(), Failed> {
+    let spec = test_server.spec(&[]).without_limits();
     let server = ServerProcess::start(&spec).await?;
     let (first, second, channel) = pair(&server).await?;
-    let target = way_in(&server.addresses);
+    let target = entry(&server.addresses);
     let mut stalled = Client::open(&target, &second).await?;
     let mut sender = Client::open(&target, &first).await?;
 
@@ -35,7 +40,7 @@ pub(crate) async fn stalled(stand: &Stand, way_in: fn(&Addresses) -> Target) -> 
         sender.acknowledged(id).await?;
         sent.push(id);
     }
-    let (goodbye, code) = timeout(Duration::from_secs(20), farewell(&mut stalled)).await??;
+    let (goodbye, code) = timeout(Duration::from_secs(20), read_to_close(&mut stalled)).await??;
     expect(goodbye.as_deref() == Some("slow_consumer"), || {
         format!("the goodbye before the close was {goodbye:?}")
     })?;
@@ -52,7 +57,7 @@ pub(crate) async fn stalled(stand: &Stand, way_in: fn(&Addresses) -> Target) -> 
 }
 
 /// Reads to the end: the reason of the goodbye, and the close code.
-async fn farewell(client: &mut Client) -> Result<(Option<String>, Option<u16>), Failed> {
+async fn read_to_close(client: &mut Client) -> Result<(Option<String>, Option<u16>), Failed> {
     let mut goodbye = None;
     loop {
         match client.socket.next().await {

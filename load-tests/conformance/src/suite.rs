@@ -1,6 +1,6 @@
 //! What the contract says of limits, slow readers, drain and bad input, tried one by one on servers started for it.
 //!
-//! Each behaviour is an async function over a `Stand`, with a time limit; a failed one says what was expected and what
+//! Each check is an async function over a `TestServer`, with a time limit; one that fails says what was expected and what
 //! came.
 
 use std::future::Future;
@@ -15,18 +15,18 @@ use tokio::time::timeout;
 use crate::attacks::{accounts, assignment, forged_tokens, refresh_tokens, rows};
 use crate::bad_input::{bad_frames, bad_handshakes};
 use crate::receipts::unread;
-use crate::test_server::{Failed, Stand};
-// The names of checks are output that people grep for: this module's stays what it was.
+use crate::test_server::{Failed, TestServer};
+// The names of checks are output, which people pass to `--only`: this module is `door` there.
 use crate::websocket_proxy as door;
 use crate::{amendments, channels, chat, drain, limits, mentions, presence, receipts, slow_reader, typing};
 
-/// No behaviour takes longer, the half-open handshakes of ten seconds included.
-const BEHAVIOUR_DEADLINE: Duration = Duration::from_secs(90);
+/// No check takes longer, the half-open handshakes of ten seconds included.
+const CHECK_DEADLINE: Duration = Duration::from_secs(90);
 
 /// `ringside-load check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckOptions {
-    /// The server.
+    /// Which server is started, and how.
     #[command(flatten)]
     pub server: ServerOptions,
     /// Only behaviours whose name contains one of these.
@@ -40,30 +40,30 @@ pub struct CheckOptions {
 /// Why nothing could be tried.
 #[derive(Debug, Error)]
 pub enum CheckError {
-    /// No behaviour has such a name.
+    /// No check has such a name.
     #[error("no behaviour is called so; --list names them")]
     Nothing,
 }
 
 type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), Failed>> + 'a>>;
 
-/// A behaviour: its name, and how it is tried.
-struct Behaviour {
+/// A check: its name, and how it is done.
+struct Check {
     name: &'static str,
-    attempt: fn(&Stand) -> Outcome<'_>,
+    run: fn(&TestServer) -> Outcome<'_>,
 }
 
-macro_rules! behaviours {
+macro_rules! checks {
     ($($module:ident :: $name:ident),* $(,)?) => {
-        [$(Behaviour {
+        [$(Check {
             name: concat!(stringify!($module), "::", stringify!($name)),
-            attempt: |stand| Box::pin($module::$name(stand)),
+            run: |test_server| Box::pin($module::$name(test_server)),
         }),*]
     };
 }
 
-fn all() -> Vec<Behaviour> {
-    behaviours![
+fn all() -> Vec<Check> {
+    checks![
         chat::two_people_chat_through_a_public_client,
         chat::retries_make_one_message,
         amendments::changes_reach_members_history_and_sync,
@@ -125,35 +125,34 @@ fn all() -> Vec<Behaviour> {
     .into()
 }
 
-/// Tries what was asked for. True when all behave.
+/// Runs the checks that were asked for. True when none fails.
 pub async fn run(options: &CheckOptions) -> Result<bool, CheckError> {
-    let wanted = |behaviour: &Behaviour| {
-        options.only.is_empty() || options.only.iter().any(|part| behaviour.name.contains(part.as_str()))
+    let wanted = |check: &Check| {
+        options.only.is_empty() || options.only.iter().any(|part| check.name.contains(part.as_str()))
     };
-    let chosen: Vec<Behaviour> = all().into_iter().filter(wanted).collect();
+    let chosen: Vec<Check> = all().into_iter().filter(wanted).collect();
     if chosen.is_empty() {
         return Err(CheckError::Nothing);
     }
     let mut failures = 0;
-    for behaviour in &chosen {
+    for check in &chosen {
         if options.list {
-            println!("{}", behaviour.name);
+            println!("{}", check.name);
             continue;
         }
         let since = Instant::now();
-        let stand = Stand::new(options.server.clone());
-        let outcome = match &stand {
-            Ok(stand) => timeout(BEHAVIOUR_DEADLINE, (behaviour.attempt)(stand)).await,
+        let test_server = TestServer::new(options.server.clone());
+        let outcome = match &test_server {
+            Ok(test_server) => timeout(CHECK_DEADLINE, (check.run)(test_server)).await,
             Err(error) => Ok(Err(Failed(error.to_string()))),
         };
-        let outcome =
-            outcome.unwrap_or_else(|_| Err(Failed(format!("not done within {BEHAVIOUR_DEADLINE:?}"))));
+        let outcome = outcome.unwrap_or_else(|_| Err(Failed(format!("not done within {CHECK_DEADLINE:?}"))));
         let seconds = since.elapsed().as_secs_f64();
         match outcome {
-            Ok(()) => println!("ok      {} ({seconds:.1} s)", behaviour.name),
+            Ok(()) => println!("ok      {} ({seconds:.1} s)", check.name),
             Err(Failed(reason)) => {
                 failures += 1;
-                println!("FAILED  {} ({seconds:.1} s): {reason}", behaviour.name);
+                println!("FAILED  {} ({seconds:.1} s): {reason}", check.name);
             }
         }
     }

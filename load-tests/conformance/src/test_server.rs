@@ -1,4 +1,4 @@
-//! What every behaviour needs: a server of its own, accounts, channels, and a client that says what it expected.
+//! What every check needs: a server of its own, accounts, channels, and a client that says what it expected.
 
 use std::fmt::Display;
 use std::io;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// What a client waits for comes within this time.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A behaviour that is not as the contract says.
+/// Why a check failed: what was expected, and what came.
 #[derive(Debug)]
 pub(crate) struct Failed(pub String);
 
@@ -32,23 +32,23 @@ pub(crate) fn expect(condition: bool, otherwise: impl FnOnce() -> String) -> Res
     if condition { Ok(()) } else { Err(Failed(otherwise())) }
 }
 
-/// A data folder and the way to start servers on it.
-pub(crate) struct Stand {
+/// A server of the check's own: its data folder, and how to start it there, again and again if need be.
+pub(crate) struct TestServer {
     server: ServerOptions,
     folder: TempDir,
 }
 
-impl Stand {
+impl TestServer {
     pub(crate) fn new(server: ServerOptions) -> io::Result<Self> {
         Ok(Self { server, folder: tempfile::tempdir()? })
     }
 
-    /// Another stand, of the same binary, that shares nothing with this one.
+    /// Another one, of the same binary, that shares nothing with this one.
     pub(crate) fn beside(&self) -> io::Result<Self> {
         Self::new(self.server.clone())
     }
 
-    /// How a server is started here, with these limits (`messages_per_second` …) changed.
+    /// How it is started, with these limits (`messages_per_second` …) changed.
     pub(crate) fn spec(&self, limits: &[(&str, u32)]) -> ServerSpec {
         let variable = |(name, value): &(&str, u32)| {
             (format!("RINGSIDE_LIMITS_{}", name.to_ascii_uppercase()), value.to_string())
@@ -63,7 +63,7 @@ impl Stand {
     }
 }
 
-/// Registers users.
+/// Registers this many users, `person000` and so on.
 pub(crate) async fn register(server: &ServerProcess, count: usize) -> Result<Vec<Account>, Failed> {
     let mut accounts = Vec::with_capacity(count);
     for number in 0..count {
@@ -81,7 +81,7 @@ pub(crate) async fn pair(server: &ServerProcess) -> Result<(Account, Account, Uu
     Ok((first, second, channel))
 }
 
-/// A `message.send`.
+/// A `message.send` frame.
 pub(crate) fn message(id: Uuid, channel: Uuid, content: &str) -> String {
     let payload =
         json!({ "channel_id": channel, "content": content, "content_type": "text", "reply_to": null });
@@ -181,7 +181,7 @@ impl Client {
 }
 
 /// The next frame of this kind, raw.
-pub(crate) async fn told(client: &mut Client, kind: &str) -> Result<Value, Failed> {
+pub(crate) async fn await_frame(client: &mut Client, kind: &str) -> Result<Value, Failed> {
     loop {
         match client.incoming().await? {
             Incoming::Text(text) => {
@@ -204,7 +204,7 @@ pub(crate) fn answer_pings(mut client: Client) -> JoinHandle<()> {
 }
 
 /// Sends a frame with a fresh id.
-pub(crate) async fn ask(client: &mut Client, kind: &str, payload: &Value) -> Result<(), Failed> {
+pub(crate) async fn send_frame(client: &mut Client, kind: &str, payload: &Value) -> Result<(), Failed> {
     let frame = json!({ "type": kind, "id": Uuid::new_v4(), "payload": payload });
     client.socket.send(&frame.to_string()).await?;
     Ok(())

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::bad_input::bad_handshakes::{malformed, upgrade};
-use crate::test_server::{ANSWER_DEADLINE, Client, Failed, Stand, answer_pings, expect, pair, register};
+use crate::test_server::{ANSWER_DEADLINE, Client, Failed, TestServer, answer_pings, expect, pair, register};
 use crate::{drain, slow_reader};
 
 /// All that comes back, until the server ends the connection.
@@ -22,8 +22,8 @@ async fn whole(address: std::net::SocketAddr, request: &[u8]) -> Result<Vec<u8>,
     Ok(answer)
 }
 
-pub(crate) async fn answers_are_the_edges_own(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn answers_are_the_edges_own(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let Addresses { api, edge, .. } = server.addresses;
     let token = &account.access_token;
@@ -55,11 +55,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-pub(crate) async fn connections_live_and_end_as_at_the_edge(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn connections_live_and_end_as_at_the_edge(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let (first, second, channel) = pair(&server).await?;
-    let door = server.addresses.door();
-    let mut here = Client::open(&door, &first).await?;
+    let websocket_proxy = server.addresses.websocket_proxy();
+    let mut here = Client::open(&websocket_proxy, &first).await?;
     let mut there = Client::open(&server.addresses.target(), &second).await?;
     let id = here.say(channel, "through the door").await?;
     let seen = |frame| matches!(frame, ServerFrame::New(message) if message.client_id == id).then_some(());
@@ -73,7 +73,7 @@ pub(crate) async fn connections_live_and_end_as_at_the_edge(stand: &Stand) -> Re
     // The limit of connections counts both ways in.
     answer_pings(there);
     for _ in 0..4 {
-        answer_pings(Client::open(&door, &second).await?);
+        answer_pings(Client::open(&websocket_proxy, &second).await?);
     }
     let sixth = upgrade(server.addresses.api, &second.access_token, "").await?;
     expect(sixth.starts_with("HTTP/1.1 429"), || format!("the sixth connection was answered {sixth}"))?;
@@ -92,19 +92,21 @@ pub(crate) async fn connections_live_and_end_as_at_the_edge(stand: &Stand) -> Re
     }
 }
 
-pub(crate) async fn a_kept_connection_of_a_proxy_may_turn_to_it(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn a_kept_connection_of_a_proxy_may_turn_to_it(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let mut stream = TcpStream::connect(server.addresses.api).await?;
     stream.write_all(b"GET /api/v1/auth/jwks.json HTTP/1.1\r\nHost: api\r\n\r\n").await?;
     let first = read_until(&mut stream, "]}").await?;
     expect(first.starts_with("HTTP/1.1 200"), || format!("the keys were answered {first}"))?;
-    let knock = format!(
+    let upgrade_request = format!(
         "GET /ws HTTP/1.1\r\nHost: api\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {}\r\n\r\n",
         account.access_token
     );
-    stream.write_all(knock.as_bytes()).await?;
+    stream.write_all(upgrade_request.as_bytes()).await?;
     let second = read_until(&mut stream, "\"type\":\"hello\"").await?;
     expect(second.starts_with("HTTP/1.1 101"), || format!("the upgrade was answered {second}"))
 }
@@ -123,10 +125,12 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> Result<String, Failed>
     Ok(text(&answer))
 }
 
-pub(crate) async fn stalled_reader_is_let_go_there_as_well(stand: &Stand) -> Result<(), Failed> {
-    slow_reader::stalled(stand, Addresses::door).await
+pub(crate) async fn stalled_reader_is_let_go_there_as_well(test_server: &TestServer) -> Result<(), Failed> {
+    slow_reader::stall_reader(test_server, Addresses::websocket_proxy).await
 }
 
-pub(crate) async fn clients_are_told_of_a_drain_there_as_well(stand: &Stand) -> Result<(), Failed> {
-    drain::told(stand, Addresses::door).await
+pub(crate) async fn clients_are_told_of_a_drain_there_as_well(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    drain::drain_clients(test_server, Addresses::websocket_proxy).await
 }

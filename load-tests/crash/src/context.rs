@@ -15,13 +15,13 @@ pub(crate) enum Phase {
     Sending,
     /// Nothing new is said; what is unfinished is brought to its end.
     Settling,
-    /// One last sync, then home.
+    /// One last sync, then the connection ends.
     Leaving,
 }
 
 /// Shared by all clients.
 #[derive(Clone)]
-pub(crate) struct Stage {
+pub(crate) struct RunContext {
     pub started: Instant,
     pub phase: watch::Receiver<Phase>,
     pub target: Target,
@@ -29,7 +29,7 @@ pub(crate) struct Stage {
     pub mean_pause: Duration,
 }
 
-impl Stage {
+impl RunContext {
     /// The clock of the histories.
     pub(crate) fn now_us(&self) -> u64 {
         self.started.elapsed().as_micros() as u64

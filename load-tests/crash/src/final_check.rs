@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringside_checker::history::{ChannelHistory, FinalReading, Seen, Standing};
+use ringside_checker::history::{ChannelHistory, FinalCursors, FinalReading, SeenMessage};
 use ringside_test_client::amendment::Change;
 use ringside_test_client::cursor::Unread;
 use ringside_test_client::rest::{Account, Rest, RestError};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::options::CrashError;
+use crate::options::CrashError;
 
 const SYNC_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -23,7 +23,7 @@ pub(crate) async fn reading(rest: Rest, account: &Account, channel: Uuid) -> Res
     let messages = rest.history(&account.access_token, channel).await?;
     Ok(FinalReading {
         reader: account.user_id,
-        messages: messages.into_iter().map(Seen::from).collect(),
+        messages: messages.into_iter().map(SeenMessage::from).collect(),
         pins: pins(rest, account, channel).await?,
     })
 }
@@ -60,7 +60,7 @@ pub(crate) async fn changes(
 }
 
 /// What a member is told of cursors and unread messages, in each of their channels.
-pub(crate) async fn stand(
+pub(crate) async fn read_cursors(
     rest: Rest,
     target: &Target,
     account: &Account,
@@ -79,7 +79,7 @@ pub(crate) async fn stand(
     for channel in own {
         let id = channel.channel_id;
         let of_sync = synced.iter().find(|synced| synced.channel_id == id);
-        channel.standings.push(Standing {
+        channel.final_cursors.push(FinalCursors {
             reader: account.user_id,
             cursors: rest.receipts(&account.access_token, id).await?,
             listed: listed.iter().find(|listed| listed.channel == id).copied(),
@@ -98,7 +98,7 @@ async fn sync(
 ) -> Result<Option<Vec<SyncedChannel>>, SocketError> {
     let mut socket = Socket::connect(target, &account.access_token, Uuid::new_v4().as_u128()).await?;
     let payload = json!({ "channels": asked, "limit": 200 });
-    socket.send(&json!({ "type": "sync", "id": "finale", "payload": payload }).to_string()).await?;
+    socket.send(&json!({ "type": "sync", "id": "final", "payload": payload }).to_string()).await?;
     let all = async {
         loop {
             let Incoming::Text(text) = socket.next().await? else { return Ok(None) };

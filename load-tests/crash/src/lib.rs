@@ -10,8 +10,10 @@ mod evicted_client;
 mod final_check;
 mod options;
 mod participants;
+mod report;
 mod run;
 mod schedule;
 
 pub use options::{CrashError, CrashOptions};
-pub use run::{CrashReport, run};
+pub use report::CrashReport;
+pub use run::run;

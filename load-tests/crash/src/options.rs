@@ -17,7 +17,7 @@ pub const MAX_CHANNELS: u32 = 1000;
 /// `ringside-load crash`.
 #[derive(Clone, Debug, Args)]
 pub struct CrashOptions {
-    /// The server.
+    /// Which server is started, and how.
     #[command(flatten)]
     pub server: ServerOptions,
     /// A folder that is empty or not there yet; without it, a temporary one that goes after success.
@@ -33,8 +33,13 @@ pub struct CrashOptions {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CHANNELS)))]
     pub channels: u32,
     /// Clients that only listen, and are shut out and let in again.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_CLIENTS)))]
-    pub guests: u32,
+    #[arg(
+        long = "guests",
+        value_name = "GUESTS",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_CLIENTS))
+    )]
+    pub evicted_clients: u32,
     /// How often the server is killed.
     #[arg(long, default_value_t = 5)]
     pub kills: u32,

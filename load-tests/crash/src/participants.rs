@@ -1,10 +1,10 @@
-//! Who is in a run: users, their channels, guests, and what each channel holds in the end.
+//! Who is in a run: users, their channels, clients that are evicted, and what each channel holds in the end.
 
 use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use ringside_checker::due;
+use ringside_checker::certain_cursors;
 use ringside_checker::history::{ChannelHistory, History};
 use ringside_test_client::cursor::Cursor;
 use ringside_test_client::rest::{Account, Rest, RestError, Session};
@@ -12,15 +12,15 @@ use ringside_test_client::websocket::Target;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::agent::Persona;
-use super::evicted_client::Invitation;
-use super::final_check;
-use super::options::{CrashError, CrashOptions};
+use crate::agent::Persona;
+use crate::evicted_client::EvictedPersona;
+use crate::final_check;
+use crate::options::{CrashError, CrashOptions};
 
-/// Members of a group, where there are so many.
+/// Members of a group, if there are that many users.
 const GROUP_SIZES: std::ops::RangeInclusive<usize> = 3..=8;
-/// Groups that guests are in besides.
-const GUEST_CHANNELS: usize = 3;
+/// Groups that evicted clients are in besides.
+const EVICTED_CLIENT_CHANNELS: usize = 3;
 /// Members that read each channel's final history.
 const READERS: usize = 2;
 /// What the edge holds of receipts is told within this time; whether it was, the checker decides.
@@ -28,18 +28,18 @@ const RECEIPTS_DEADLINE: Duration = Duration::from_secs(10);
 const RECEIPTS_POLL: Duration = Duration::from_millis(100);
 
 /// Users and channels of a run.
-pub(crate) struct Cast {
+pub(crate) struct Participants {
     pub accounts: Vec<Account>,
     /// Members are indices of accounts.
     pub channels: Vec<(Uuid, Vec<usize>)>,
     /// Names and sessions of those who are no members of their own, and the groups that they are in besides.
-    guests: Vec<(String, Session)>,
-    open_to_guests: Vec<(Uuid, usize)>,
+    evicted_clients: Vec<(String, Session)>,
+    shared_channels: Vec<(Uuid, usize)>,
 }
 
-impl Cast {
+impl Participants {
     /// Registers users and creates channels: two-person ones and groups by turns, and one group of all.
-    pub(crate) async fn gather(rest: Rest, seed: u64, options: &CrashOptions) -> Result<Self, RestError> {
+    pub(crate) async fn register(rest: Rest, seed: u64, options: &CrashOptions) -> Result<Self, RestError> {
         let users = (options.clients as usize * 4 / 5).max(2);
         let mut accounts = Vec::with_capacity(users);
         for user in 0..users {
@@ -66,28 +66,31 @@ impl Cast {
             }
         }
         let groups = channels.iter().filter(|(_, members)| members.len() > 2);
-        let open_to_guests: Vec<(Uuid, usize)> =
-            groups.rev().take(GUEST_CHANNELS).map(|(channel, members)| (*channel, members[0])).collect();
-        let mut guests = Vec::new();
-        for guest in 0..if open_to_guests.is_empty() { 0 } else { options.guests } {
-            let username = format!("guest{guest:04}");
+        let shared_channels: Vec<(Uuid, usize)> = groups
+            .rev()
+            .take(EVICTED_CLIENT_CHANNELS)
+            .map(|(channel, members)| (*channel, members[0]))
+            .collect();
+        let mut evicted_clients = Vec::new();
+        for evicted_client in 0..if shared_channels.is_empty() { 0 } else { options.evicted_clients } {
+            let username = format!("guest{evicted_client:04}");
             let session = rest.sign_up(&username).await?;
-            for &(channel, owner) in &open_to_guests {
+            for &(channel, owner) in &shared_channels {
                 rest.add_member(&accounts[owner].access_token, channel, session.account.user_id).await?;
             }
-            guests.push((username, session));
+            evicted_clients.push((username, session));
         }
-        Ok(Self { accounts, channels, guests, open_to_guests })
+        Ok(Self { accounts, channels, evicted_clients, shared_channels })
     }
 
-    /// The guests, numbered behind the clients.
-    pub(crate) fn guests(&self, clients: u32) -> impl Iterator<Item = Invitation> {
+    /// The evicted clients, numbered behind the others.
+    pub(crate) fn evicted_clients(&self, clients: u32) -> impl Iterator<Item = EvictedPersona> {
         let owner = |&(channel, owner): &(Uuid, usize)| (channel, self.accounts[owner].access_token.clone());
-        self.guests.iter().zip(clients..).map(move |((username, session), client)| Invitation {
+        self.evicted_clients.iter().zip(clients..).map(move |((username, session), client)| EvictedPersona {
             client,
             username: username.clone(),
             session: session.clone(),
-            channels: self.open_to_guests.iter().map(owner).collect(),
+            channels: self.shared_channels.iter().map(owner).collect(),
         })
     }
 
@@ -98,7 +101,7 @@ impl Cast {
     }
 
     /// Reads what everything has come to, once it is quiet.
-    pub(crate) async fn read_finally(
+    pub(crate) async fn read_final_state(
         &self,
         rest: Rest,
         target: &Target,
@@ -112,12 +115,12 @@ impl Cast {
             let changes = final_check::changes(target, &self.accounts[members[0]], *channel_id).await?;
             let members = members.iter().map(|&member| self.accounts[member].user_id).collect();
             let channel_id = *channel_id;
-            let standings = Vec::new();
-            history.channels.push(ChannelHistory { channel_id, members, readings, changes, standings });
+            let final_cursors = Vec::new();
+            history.channels.push(ChannelHistory { channel_id, members, readings, changes, final_cursors });
         }
         self.await_receipts(rest, history).await?;
         for account in &self.accounts {
-            final_check::stand(rest, target, account, &mut history.channels).await?;
+            final_check::read_cursors(rest, target, account, &mut history.channels).await?;
         }
         Ok(())
     }
@@ -129,14 +132,15 @@ impl Cast {
             let reading = found.and_then(|channel| channel.readings.first());
             reading.is_some_and(|reading| reading.messages.iter().any(|seen| seen.message_id == id))
         };
-        let due = due(&history.clients, history.undisturbed_from_us.unwrap_or(u64::MAX), exists);
+        let certain =
+            certain_cursors(&history.clients, history.undisturbed_from_us.unwrap_or(u64::MAX), exists);
         let deadline = Instant::now() + RECEIPTS_DEADLINE;
         for (channel, members) in &self.channels {
             let token = &self.accounts[members[0]].access_token;
             loop {
                 let cursors = rest.receipts(token, *channel).await?;
                 let is_behind = |cursor: &Cursor| {
-                    due.get(&(*channel, cursor.user_id)).is_some_and(|due| cursor.is_below(due))
+                    certain.get(&(*channel, cursor.user_id)).is_some_and(|certain| cursor.is_below(certain))
                 };
                 if Instant::now() > deadline || !cursors.iter().any(is_behind) {
                     break;

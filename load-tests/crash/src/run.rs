@@ -1,25 +1,24 @@
 //! One crash test from an empty folder to the verdict.
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ringside_checker::check;
 use ringside_checker::history::{ClientHistory, History};
-use ringside_checker::{Verdict, check};
-use ringside_test_client::eviction::Way;
-use ringside_test_client::server::{Addresses, ServerProcess, ServerSpec};
+use ringside_test_client::server::{Addresses, READY_DEADLINE, ServerProcess, ServerSpec};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, sleep_until};
 use uuid::Uuid;
 
-use super::agent::Agent;
-use super::context::{Phase, Stage, Unfinished};
-use super::evicted_client::Guest;
-use super::options::{CrashError, CrashOptions};
-use super::participants::Cast;
-use super::schedule::kills;
+use crate::agent::Agent;
+use crate::context::{Phase, RunContext, Unfinished};
+use crate::evicted_client::EvictedClient;
+use crate::options::{CrashError, CrashOptions};
+use crate::participants::Participants;
+use crate::report::CrashReport;
+use crate::schedule::kills;
 
 /// What is unfinished when sending ends has to come to its end within this time.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(60);
@@ -28,82 +27,6 @@ const LEAVE_DEADLINE: Duration = Duration::from_secs(30);
 /// A drain without clients is over as soon as it begins; this is generous.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 const POLL: Duration = Duration::from_millis(50);
-
-/// What the crash test found.
-#[derive(Debug)]
-pub struct CrashReport {
-    /// For a replay.
-    pub seed: u64,
-    /// The checker's judgement.
-    pub verdict: Verdict,
-    /// Kills done.
-    pub kills: u32,
-    /// The slowest restart until `/ready`.
-    pub slowest_ready: Duration,
-    /// Clients that did not come to a last `sync.done`.
-    pub unsettled: usize,
-    /// Whether SIGTERM ended the server with 0 at the end.
-    pub drained: bool,
-    /// Where the histories are, if they were kept.
-    pub histories: Option<PathBuf>,
-}
-
-impl CrashReport {
-    /// Whether the server passed.
-    pub fn is_clean(&self) -> bool {
-        self.verdict.holds() && self.unsettled == 0 && self.drained && self.verdict.counts.stored > 0
-    }
-}
-
-impl fmt::Display for CrashReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = &self.verdict.counts;
-        writeln!(
-            f,
-            "{} messages in {} attempts: {} acknowledged, {} stored, {} unknown; {} live, {} synced in {} syncs, {} resets; {} connections",
-            counts.messages,
-            counts.attempts,
-            counts.acknowledged,
-            counts.stored,
-            counts.unknown,
-            counts.live,
-            counts.synced,
-            counts.syncs,
-            counts.resets,
-            counts.connections
-        )?;
-        writeln!(f, "{} amendments asked for, {} changes in the end", counts.amendments, counts.changes)?;
-        let ways = Way::ALL.iter().zip(counts.shut_out).map(|(way, times)| format!("{way:?} {times}"));
-        writeln!(f, "guests shut out, times: {}", ways.collect::<Vec<_>>().join(", "))?;
-        writeln!(
-            f,
-            "{} receipts; {} cursors told, {} unread counts counted anew",
-            counts.receipts, counts.cursors, counts.unread
-        )?;
-        writeln!(
-            f,
-            "{} kills, slowest restart {:.2} s until ready",
-            self.kills,
-            self.slowest_ready.as_secs_f64()
-        )?;
-        for violation in &self.verdict.violations {
-            writeln!(f, "VIOLATION {violation}")?;
-        }
-        if !self.verdict.holds() {
-            writeln!(f, "in all: {:?}", self.verdict.faults)?;
-        }
-        if self.unsettled > 0 {
-            writeln!(f, "{} clients never came to a last sync.done", self.unsettled)?;
-        }
-        if !self.drained {
-            writeln!(f, "SIGTERM did not end the server with 0")?;
-        }
-        if let Some(path) = &self.histories {
-            writeln!(f, "histories: {}", path.display())?;
-        }
-        write!(f, "seed {}: {}", self.seed, if self.is_clean() { "every invariant holds" } else { "BROKEN" })
-    }
-}
 
 /// Runs the crash test that was asked for.
 pub async fn run(options: &CrashOptions) -> Result<CrashReport, CrashError> {
@@ -118,12 +41,12 @@ pub async fn run(options: &CrashOptions) -> Result<CrashReport, CrashError> {
     }
     .without_limits();
     let server = ServerProcess::start(&spec).await?;
-    let cast = Cast::gather(server.addresses.rest(), seed, options).await?;
-    eprintln!("{} users, {} channels; sending", cast.accounts.len(), cast.channels.len());
+    let participants = Participants::register(server.addresses.rest(), seed, options).await?;
+    eprintln!("{} users, {} channels; sending", participants.accounts.len(), participants.channels.len());
     let mut run = Run { spec, seed, server, kills: 0, slowest_ready: Duration::ZERO };
-    let mut history = run.play(&cast, options).await?;
+    let mut history = run.run_clients(&participants, options).await?;
     let addresses = run.server.addresses;
-    cast.read_finally(addresses.rest(), &addresses.target(), &mut history).await?;
+    participants.read_final_state(addresses.rest(), &addresses.target(), &mut history).await?;
     let drained = run.drain().await?;
     let mut report = CrashReport {
         seed,
@@ -176,39 +99,44 @@ struct Run {
 
 impl Run {
     /// Everything between the first message and the last sync; the final readings are still to come.
-    async fn play(&mut self, cast: &Cast, options: &CrashOptions) -> Result<History, CrashError> {
+    async fn run_clients(
+        &mut self,
+        participants: &Participants,
+        options: &CrashOptions,
+    ) -> Result<History, CrashError> {
         let duration = Duration::from_secs_f64(options.duration.max(0.1));
         let started = Instant::now();
         let (phases, phase) = watch::channel(Phase::Sending);
         let mean_pause = Duration::from_secs_f64(options.pause_ms.max(1.0) / 1000.0);
         let target = self.server.addresses.target();
         let rest = self.server.addresses.rest();
-        let stage = Stage { started, phase, target, rest, mean_pause };
+        let context = RunContext { started, phase, target, rest, mean_pause };
         // A kill late in the run may move its end; nobody stays for ever.
-        let slack = ringside_test_client::server::READY_DEADLINE * (options.kills + 1);
+        let slack = READY_DEADLINE * (options.kills + 1);
         let give_up = started + duration + slack + SETTLE_DEADLINE + LEAVE_DEADLINE;
         let mut unfinished = Vec::new();
         let mut clients: Vec<JoinHandle<ClientHistory>> = Vec::new();
         for client in 0..options.clients {
             let count = Unfinished::default();
             unfinished.push(count.clone());
-            let agent = Agent::new(cast.persona(client), stage.clone(), count, self.seed);
+            let agent = Agent::new(participants.persona(client), context.clone(), count, self.seed);
             clients.push(tokio::spawn(agent.run(give_up)));
         }
-        let guests: Vec<JoinHandle<ClientHistory>> = cast
-            .guests(options.clients)
-            .map(|invitation| tokio::spawn(Guest::new(invitation, stage.clone(), self.seed).run(give_up)))
+        let evicted_clients: Vec<JoinHandle<ClientHistory>> = participants
+            .evicted_clients(options.clients)
+            .map(|persona| tokio::spawn(EvictedClient::new(persona, context.clone(), self.seed).run(give_up)))
             .collect();
         for kill in kills(self.seed, options.kills, duration) {
             sleep_until((started + kill.at).into()).await;
             self.kill_and_restart(kill.away).await?;
         }
-        let undisturbed_from_us = Some(stage.now_us());
+        let undisturbed_from_us = Some(context.now_us());
         sleep_until((started + duration).into()).await;
         phases.send_replace(Phase::Settling);
         let settle_until = Instant::now() + SETTLE_DEADLINE;
         let is_quiet = || {
-            unfinished.iter().all(|count| count.count() == 0) && guests.iter().all(JoinHandle::is_finished)
+            unfinished.iter().all(|count| count.count() == 0)
+                && evicted_clients.iter().all(JoinHandle::is_finished)
         };
         while !is_quiet() && Instant::now() < settle_until {
             sleep(POLL).await;
@@ -224,8 +152,8 @@ impl Run {
         for client in clients {
             history.clients.push(client.await.expect("a client does not panic"));
         }
-        for guest in guests {
-            history.guests.push(guest.await.expect("a guest does not panic"));
+        for evicted_client in evicted_clients {
+            history.evicted_clients.push(evicted_client.await.expect("an evicted client does not panic"));
         }
         Ok(history)
     }

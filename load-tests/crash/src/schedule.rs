@@ -10,7 +10,7 @@ const MAX_AWAY_MS: u64 = 1500;
 /// No kill before this part of the sending time: clients have to be at it.
 const FIRST_KILL_AT: f64 = 0.05;
 
-/// One kill.
+/// A SIGKILL and the time until the restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kill {
     /// After the start of sending.

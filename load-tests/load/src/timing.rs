@@ -20,7 +20,7 @@ const WARM_UP: u32 = 10;
 /// `ringside-load timing`.
 #[derive(Clone, Debug, Args)]
 pub struct TimingOptions {
-    /// The server.
+    /// Which server is started, and how.
     #[command(flatten)]
     pub server: ServerOptions,
     /// Logins of each kind, in pairs whose order changes.
@@ -31,13 +31,13 @@ pub struct TimingOptions {
 /// Why nothing was measured.
 #[derive(Debug, Error)]
 pub enum TimingError {
-    /// No server.
+    /// The server could not be started.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// A request was not answered as the contract says.
     #[error(transparent)]
     Rest(#[from] RestError),
-    /// The system refused.
+    /// The data folder could not be made.
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
@@ -96,7 +96,7 @@ impl fmt::Display for TimingReport {
     }
 }
 
-/// Measures.
+/// Starts a server and times pairs of failed logins on it.
 pub async fn run(options: &TimingOptions) -> Result<TimingReport, TimingError> {
     let folder = tempfile::tempdir()?;
     let spec = options.server.spec_in(folder.path()).without_limits();

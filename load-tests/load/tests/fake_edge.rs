@@ -1,4 +1,4 @@
-//! The load against a server in miniature that keeps the contract, or breaks it on purpose: the figures have to say so.
+//! The load against a fake edge that keeps the contract, or breaks it on purpose: the figures have to say so.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -19,7 +19,7 @@ const USERS: u32 = 6;
 
 /// How the server breaks the contract.
 #[derive(Clone, Copy, PartialEq)]
-enum Mischief {
+enum Defect {
     None,
     Loses,
     Doubles,
@@ -40,7 +40,7 @@ fn channel_of(user: u32) -> String {
     Uuid::from_u128(1000 + u128::from(user / 2)).to_string()
 }
 
-fn fan_out(channels: &mut Channels, mischief: Mischief, channel: &str, frame: &str) {
+fn fan_out(channels: &mut Channels, defect: Defect, channel: &str, frame: &str) {
     channels.count += 1;
     let odd = channels.count % 20 == 10;
     for at in 0..channels.open.len() {
@@ -49,10 +49,10 @@ fn fan_out(channels: &mut Channels, mischief: Mischief, channel: &str, frame: &s
             continue;
         }
         let hit = odd && user % 2 == 0;
-        match mischief {
-            Mischief::Loses if hit => continue,
-            Mischief::Doubles if hit => drop(outbox.send(frame.to_owned())),
-            Mischief::Swaps if hit && channels.held.is_none() => {
+        match defect {
+            Defect::Loses if hit => continue,
+            Defect::Doubles if hit => drop(outbox.send(frame.to_owned())),
+            Defect::Swaps if hit && channels.held.is_none() => {
                 channels.held = Some((at, frame.to_owned()));
                 continue;
             }
@@ -66,7 +66,7 @@ fn fan_out(channels: &mut Channels, mischief: Mischief, channel: &str, frame: &s
 }
 
 #[expect(clippy::result_large_err, reason = "the signature of the handshake's callback")]
-async fn serve(stream: TcpStream, channels: Arc<Mutex<Channels>>, mischief: Mischief) {
+async fn serve(stream: TcpStream, channels: Arc<Mutex<Channels>>, defect: Defect) {
     let mut user = 0;
     let mut socket = tokio_tungstenite::accept_hdr_async(stream, |request: &Request, response: Response| {
         let token = request.headers()["authorization"].to_str().expect("a token");
@@ -90,7 +90,7 @@ async fn serve(stream: TcpStream, channels: Arc<Mutex<Channels>>, mischief: Misc
                 let frame: serde_json::Value = serde_json::from_str(&text).expect("a frame");
                 let (id, payload) = (frame["id"].as_str().expect("a key"), &frame["payload"]);
                 let channel = payload["channel_id"].as_str().expect("a channel");
-                if mischief == Mischief::Refuses {
+                if defect == Defect::Refuses {
                     let error = r#""payload":{"code":"rate_limited","message":"Slow down."}"#;
                     let _ = outbox.send(format!(r#"{{"type":"error","id":"{id}",{error}}}"#));
                     continue;
@@ -103,14 +103,14 @@ async fn serve(stream: TcpStream, channels: Arc<Mutex<Channels>>, mischief: Misc
                     r#"{{"type":"message.new","payload":{{"message_id":"{seq}","seq":{seq},"client_id":"{id}","channel_id":"{channel}","sender":{{"id":"{channel}"}},"content":{}}}}}"#,
                     payload["content"]
                 );
-                fan_out(&mut channels, mischief, channel, &new);
+                fan_out(&mut channels, defect, channel, &new);
             }
         }
     }
 }
 
 /// Starts the server on a thread of its own; it ends with the process.
-fn fake_edge(mischief: Mischief) -> Target {
+fn fake_edge(defect: Defect) -> Target {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("non-blocking");
     let address = listener.local_addr().expect("an address");
@@ -121,7 +121,7 @@ fn fake_edge(mischief: Mischief) -> Target {
             let channels = Arc::new(Mutex::new(Channels::default()));
             loop {
                 let (stream, _) = listener.accept().await.expect("a connection");
-                tokio::spawn(serve(stream, Arc::clone(&channels), mischief));
+                tokio::spawn(serve(stream, Arc::clone(&channels), defect));
             }
         });
     });
@@ -150,10 +150,10 @@ fn seed_file() -> tempfile::NamedTempFile {
     written
 }
 
-fn run(mischief: Mischief) -> LoadReport {
+fn run(defect: Defect) -> LoadReport {
     let seed = seed_file();
     let options = LoadOptions {
-        edge: fake_edge(mischief),
+        edge: fake_edge(defect),
         seed_file: seed.path().to_owned(),
         connections: USERS,
         channels: USERS / 2,
@@ -173,7 +173,7 @@ fn run(mischief: Mischief) -> LoadReport {
 
 #[test]
 fn clean_run_is_clean() {
-    let report = run(Mischief::None);
+    let report = run(Defect::None);
     assert!(report.is_clean(), "{report}");
     assert!(report.sent > 150 && report.acknowledged == report.sent, "{report}");
     assert_eq!(report.delivered, 2 * report.sent, "{report}");
@@ -182,26 +182,26 @@ fn clean_run_is_clean() {
 
 #[test]
 fn lost_deliveries_are_seen() {
-    let report = run(Mischief::Loses);
+    let report = run(Defect::Loses);
     assert!(!report.is_clean() && report.lost_messages > 0 && report.gaps > 0, "{report}");
     assert_eq!((report.doubled, report.reordered), (0, 0), "{report}");
 }
 
 #[test]
 fn doubled_deliveries_are_seen() {
-    let report = run(Mischief::Doubles);
+    let report = run(Defect::Doubles);
     assert!(!report.is_clean() && report.doubled > 0 && report.lost_messages == 0, "{report}");
 }
 
 #[test]
 fn reordered_deliveries_are_seen() {
-    let report = run(Mischief::Swaps);
+    let report = run(Defect::Swaps);
     assert!(!report.is_clean() && report.reordered > 0 && report.doubled == 0, "{report}");
 }
 
 #[test]
 fn refusals_are_no_success() {
-    let report = run(Mischief::Refuses);
+    let report = run(Defect::Refuses);
     assert!(!report.is_clean(), "{report}");
     assert_eq!(report.refusals.get("rate_limited"), Some(&report.sent), "{report}");
 }
@@ -210,7 +210,7 @@ fn refusals_are_no_success() {
 fn idle_connections_are_counted() {
     let seed = seed_file();
     let options = IdleOptions {
-        edge: fake_edge(Mischief::None),
+        edge: fake_edge(Defect::None),
         seed_file: Some(seed.path().to_owned()),
         connections: 100,
         hold: Duration::from_millis(100).as_secs_f64(),

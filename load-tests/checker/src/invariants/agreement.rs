@@ -21,11 +21,11 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
             );
             verdict.add(violation(sighting, Invariant::OneMessagePerSeq, Fault::SequenceConflict, detail));
         }
-        let place = *by_id.entry(seen.message_id).or_insert((sighting.channel, seen.seq));
-        if place != (sighting.channel, seen.seq) {
+        let position = *by_id.entry(seen.message_id).or_insert((sighting.channel, seen.seq));
+        if position != (sighting.channel, seen.seq) {
             let detail = format!(
                 "message {} is seq {} of {} to one and seq {} to another",
-                seen.message_id, place.1, place.0, seen.seq
+                seen.message_id, position.1, position.0, seen.seq
             );
             verdict.add(violation(sighting, Invariant::OneMessagePerSeq, Fault::IdConflict, detail));
         }

@@ -12,21 +12,21 @@ use crate::verdict::{Fault, Invariant, Verdict, Violation};
 pub const SILENT_WITHIN_US: u64 = 2_000_000;
 
 pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
-    for guest in &index.history.guests {
-        check_guest(guest, verdict);
+    for client in &index.history.evicted_clients {
+        check_client(client, verdict);
     }
 }
 
-fn check_guest(guest: &ClientHistory, verdict: &mut Verdict) {
-    // When the guest was shut out of a channel, or (under `None`) of all.
+fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
+    // When the client was evicted from a channel, or (under `None`) from all.
     let mut out: HashMap<Option<Uuid>, u64> = HashMap::new();
-    for record in &guest.records {
+    for record in &client.records {
         let channel = match &record.event {
-            Event::ShutOut { channel, .. } => {
+            Event::Evicted { channel, .. } => {
                 out.insert(*channel, record.at_us);
                 continue;
             }
-            Event::LetIn { channel } => {
+            Event::Readmitted { channel } => {
                 out.remove(channel);
                 continue;
             }
@@ -43,7 +43,7 @@ fn check_guest(guest: &ClientHistory, verdict: &mut Verdict) {
                 invariant: Invariant::SilentAfterRemoval,
                 fault: Fault::EventAfterRemoval,
                 channel,
-                witness: Some((guest.client, record.connection)),
+                witness: Some((client.client, record.connection)),
                 at_us: Some(record.at_us),
                 detail: format!(
                     "an event or a connection came {} ms after the guest was shut out",

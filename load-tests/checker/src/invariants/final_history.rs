@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::history::{ChannelHistory, FinalReading};
-use crate::index::{Index, Place};
+use crate::index::{Index, Source};
 use crate::verdict::{Fault, Invariant, Verdict, Violation};
 
 pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
@@ -94,7 +94,7 @@ fn check_acknowledged(index: &Index<'_>, verdict: &mut Verdict) {
 
 fn check_seen(index: &Index<'_>, verdict: &mut Verdict) {
     let mut reported = HashSet::new();
-    for sighting in index.sightings.iter().filter(|sighting| sighting.place != Place::Final) {
+    for sighting in index.sightings.iter().filter(|sighting| sighting.source != Source::Final) {
         let read = index.channels.get(&sighting.channel).is_some_and(|channel| !channel.readings.is_empty());
         if read && !index.final_seq.contains_key(&sighting.key()) && reported.insert(sighting.key()) {
             verdict.add(Violation {

@@ -34,7 +34,7 @@ fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
         match &record.event {
             Event::New { channel, message } => {
                 let position = positions.entry(*channel).or_default();
-                if let Some((fault, detail)) = judge(*position, message.seq) {
+                if let Some((fault, detail)) = find_fault(*position, message.seq) {
                     verdict.add(violation(client, record, *channel, fault, detail));
                 }
                 position.live = position.live.max(message.seq);
@@ -56,7 +56,7 @@ fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
 }
 
 /// `message.new` with this seq at this position. Where the place is not known yet, any seq may be the first.
-fn judge(position: Position, seq: u64) -> Option<(Fault, String)> {
+fn find_fault(position: Position, seq: u64) -> Option<(Fault, String)> {
     if position.live == seq {
         return Some((Fault::DuplicateLive, format!("seq {seq} came twice in a row")));
     }

@@ -15,10 +15,10 @@ use crate::history::History;
 use crate::index::Index;
 use crate::verdict::Verdict;
 pub(crate) use cursors::count_unread;
-pub use cursors::{Due, due};
+pub use cursors::{CertainCursors, certain_cursors};
 pub use eviction::SILENT_WITHIN_US;
 
-/// Judges a history.
+/// Checks every invariant over a history.
 pub fn check(history: &History) -> Verdict {
     let index = Index::build(history);
     let mut verdict = Verdict { counts: index.counts(), ..Verdict::default() };

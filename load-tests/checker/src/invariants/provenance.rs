@@ -6,7 +6,7 @@ use crate::verdict::{Fault, Invariant, Verdict, Violation};
 
 pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
     for sighting in &index.sightings {
-        if let Some((fault, detail)) = judge(index, sighting) {
+        if let Some((fault, detail)) = find_fault(index, sighting) {
             verdict.add(Violation {
                 invariant: Invariant::NothingInvented,
                 fault,
@@ -33,7 +33,7 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
     }
 }
 
-fn judge(index: &Index<'_>, sighting: &Sighting<'_>) -> Option<(Fault, String)> {
+fn find_fault(index: &Index<'_>, sighting: &Sighting<'_>) -> Option<(Fault, String)> {
     let seen = sighting.seen;
     let Some(sending) = index.sends.get(&sighting.key()) else {
         let detail = format!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use crate::history::{ClientHistory, Event, Record, Seen};
+use crate::history::{ClientHistory, Event, Record, SeenMessage};
 use crate::index::Index;
 use crate::verdict::{Fault, Invariant, Verdict, Violation};
 
@@ -103,7 +103,7 @@ impl Reader<'_, '_> {
         &mut self,
         record: &Record,
         channel: Uuid,
-        messages: &[Seen],
+        messages: &[SeenMessage],
         reset: bool,
         verdict: &mut Verdict,
     ) {

@@ -2,10 +2,10 @@
 
 use ringside_checker::history::{Event, History, Record};
 use ringside_checker::{Fault, SILENT_WITHIN_US};
-use ringside_test_client::amendment::{Change, Changed, Wish};
-use ringside_test_client::eviction::Way;
+use ringside_test_client::amendment::{Amendment, Change, Changed};
+use ringside_test_client::eviction::Eviction;
 
-use crate::{caught, places};
+use crate::{catches, positions};
 
 fn is_change(event: &Event) -> bool {
     matches!(event, Event::Changed { .. })
@@ -16,7 +16,7 @@ fn every_change(history: &mut History, alter: impl Fn(&mut Change)) {
     for channel in &mut history.channels {
         channel.changes.iter_mut().flatten().for_each(&alter);
     }
-    for client in history.clients.iter_mut().chain(&mut history.guests) {
+    for client in history.clients.iter_mut().chain(&mut history.evicted_clients) {
         for record in &mut client.records {
             match &mut record.event {
                 Event::Changed { change, .. } => alter(change),
@@ -29,9 +29,9 @@ fn every_change(history: &mut History, alter: impl Fn(&mut Change)) {
 
 #[test]
 fn deletion_comes_back() {
-    caught(Fault::DeletionUndone, |history| {
+    catches(Fault::DeletionUndone, |history| {
         let deleted = |event: &Event| matches!(event, Event::Changed { change, .. } if matches!(change.what, Changed::Deleted { .. }));
-        let &(client, position) = places(history, deleted).first()?;
+        let &(client, position) = positions(history, deleted).first()?;
         let Event::Changed { change, .. } = &history.clients[client].records[position].event else {
             return None;
         };
@@ -49,20 +49,20 @@ fn deletion_comes_back() {
 /// The last acknowledged edit of a message that is still there, undone everywhere: the one before it stands.
 #[test]
 fn lost_edit() {
-    caught(Fault::LostAmendment, |history| {
+    catches(Fault::LostAmendment, |history| {
         let edited = history.channels.iter().find_map(|channel| {
             channel.readings[0].messages.iter().find(|seen| seen.edited && !seen.deleted).cloned()
         })?;
-        let asked = |event: &Event| matches!(event, Event::Asked { wish: Wish::Edit { content }, .. } if *content == edited.content);
-        let &(client, position) = places(history, asked).first()?;
+        let asked = |event: &Event| matches!(event, Event::Asked { amendment: Amendment::Edit { content }, .. } if *content == edited.content);
+        let &(client, position) = positions(history, asked).first()?;
         let Event::Asked { client_id, .. } = history.clients[client].records[position].event else {
             return None;
         };
         let acked = |event: &Event| matches!(event, Event::Acked { client_id: id, .. } if *id == client_id);
-        places(history, acked).first()?;
+        positions(history, acked).first()?;
         let sent =
             |event: &Event| matches!(event, Event::Sent { client_id, .. } if *client_id == edited.client_id);
-        let &(client, position) = places(history, sent).first()?;
+        let &(client, position) = positions(history, sent).first()?;
         let Event::Sent { content, .. } = history.clients[client].records[position].event.clone() else {
             return None;
         };
@@ -77,10 +77,11 @@ fn lost_edit() {
 
 #[test]
 fn lost_deletion_without_any_event() {
-    caught(Fault::LostAmendment, |history| {
-        let asked =
-            |event: &Event| matches!(event, Event::Asked { wish: Wish::React { added: true, .. }, .. });
-        let (client, position) = places(history, asked).into_iter().find(|&(client, position)| {
+    catches(Fault::LostAmendment, |history| {
+        let asked = |event: &Event| {
+            matches!(event, Event::Asked { amendment: Amendment::React { added: true, .. }, .. })
+        };
+        let (client, position) = positions(history, asked).into_iter().find(|&(client, position)| {
             let records = &history.clients[client].records;
             let Event::Asked { client_id, message_id, .. } = records[position].event else { return false };
             let acked =
@@ -90,14 +91,14 @@ fn lost_deletion_without_any_event() {
                 |event: &Event| matches!(event, Event::Refused { client_id: id, .. } if *id == client_id);
             let stays = history.channels.iter().flat_map(|channel| &channel.readings[0].messages);
             let mut stays = stays.filter(|seen| seen.message_id == message_id);
-            let is_certain = !places(history, acked).is_empty() && places(history, refused).is_empty();
+            let is_certain = !positions(history, acked).is_empty() && positions(history, refused).is_empty();
             // Only a sender certainly may delete.
             let sender = history.clients[client].user_id;
             is_certain && stays.any(|seen| !seen.deleted && seen.sender == sender)
         })?;
         // As if it had been a deletion: acknowledged, and nothing came of it.
-        if let Event::Asked { wish, .. } = &mut history.clients[client].records[position].event {
-            *wish = Wish::Delete;
+        if let Event::Asked { amendment, .. } = &mut history.clients[client].records[position].event {
+            *amendment = Amendment::Delete;
         }
         Some(())
     });
@@ -105,8 +106,8 @@ fn lost_deletion_without_any_event() {
 
 #[test]
 fn doubled_change() {
-    caught(Fault::DoubledChange, |history| {
-        let &(client, position) = places(history, is_change).last()?;
+    catches(Fault::DoubledChange, |history| {
+        let &(client, position) = positions(history, is_change).last()?;
         let again = history.clients[client].records[position].clone();
         history.clients[client].records.insert(position, again);
         Some(())
@@ -115,8 +116,8 @@ fn doubled_change() {
 
 #[test]
 fn gap_in_live_changes() {
-    caught(Fault::GapInChanges, |history| {
-        let (client, later) = places(history, is_change).into_iter().find(|&(client, later)| {
+    catches(Fault::GapInChanges, |history| {
+        let (client, later) = positions(history, is_change).into_iter().find(|&(client, later)| {
             let records = &history.clients[client].records;
             let Event::Changed { channel, change } = &records[later].event else { return false };
             let ends = |event: &Event| matches!(event, Event::Opened | Event::SyncSent { .. });
@@ -133,9 +134,9 @@ fn gap_in_live_changes() {
 
 #[test]
 fn gap_in_synced_changes() {
-    caught(Fault::GapInChanges, |history| {
+    catches(Fault::GapInChanges, |history| {
         let full = |event: &Event| matches!(event, Event::Page { changes, .. } if changes.len() > 1);
-        let &(client, position) = places(history, full).first()?;
+        let &(client, position) = positions(history, full).first()?;
         if let Event::Page { changes, .. } = &mut history.clients[client].records[position].event {
             changes.remove(0);
         }
@@ -145,7 +146,7 @@ fn gap_in_synced_changes() {
 
 #[test]
 fn change_that_never_came() {
-    caught(Fault::LostChange, |history| {
+    catches(Fault::LostChange, |history| {
         let number = history.channels[0].changes.as_ref()?.len() as u64;
         let channel = history.channels[0].channel_id;
         let client = history.clients.iter_mut().find(|client| {
@@ -169,8 +170,8 @@ fn change_that_never_came() {
 
 #[test]
 fn one_number_two_changes() {
-    caught(Fault::ChangeConflict, |history| {
-        let &(client, position) = places(history, is_change).last()?;
+    catches(Fault::ChangeConflict, |history| {
+        let &(client, position) = positions(history, is_change).last()?;
         if let Event::Changed { change, .. } = &mut history.clients[client].records[position].event {
             change.what = Changed::Pinned { message_id: 1, pinned: true };
         }
@@ -180,7 +181,7 @@ fn one_number_two_changes() {
 
 #[test]
 fn reaction_count_off_by_one_for_everyone() {
-    caught(Fault::ReactionDiverges, |history| {
+    catches(Fault::ReactionDiverges, |history| {
         let mut changes = history.channels.iter().flat_map(|channel| channel.changes.iter().flatten());
         changes.find(|change| matches!(change.what, Changed::Reacted { .. }))?;
         every_change(history, |change| {
@@ -194,7 +195,7 @@ fn reaction_count_off_by_one_for_everyone() {
 
 #[test]
 fn view_that_is_not_the_history() {
-    caught(Fault::ViewDiverges, |history| {
+    catches(Fault::ViewDiverges, |history| {
         let seen = history.channels[0].readings[0].messages.iter().find(|seen| !seen.deleted)?.clone();
         for reading in &mut history.channels[0].readings {
             for message in reading.messages.iter_mut().filter(|m| m.message_id == seen.message_id) {
@@ -207,7 +208,7 @@ fn view_that_is_not_the_history() {
 
 #[test]
 fn pin_that_only_rest_lacks() {
-    caught(Fault::ViewDiverges, |history| {
+    catches(Fault::ViewDiverges, |history| {
         let pins = history.channels[0].readings[0].pins.as_mut()?;
         pins.pop().map(drop)
     });
@@ -215,8 +216,8 @@ fn pin_that_only_rest_lacks() {
 
 #[test]
 fn event_after_removal() {
-    caught(Fault::EventAfterRemoval, |history| {
-        let records = &mut history.guests[0].records;
+    catches(Fault::EventAfterRemoval, |history| {
+        let records = &mut history.evicted_clients[0].records;
         let late = records.iter().rev().find(|record| is_change(&record.event))?.clone();
         let at_us = late.at_us + SILENT_WITHIN_US + 10;
         records.push(Record { at_us, ..late });
@@ -227,10 +228,10 @@ fn event_after_removal() {
 /// A session that was ended opens another connection.
 #[test]
 fn connection_after_revocation() {
-    caught(Fault::EventAfterRemoval, |history| {
-        let records = &mut history.guests[0].records;
+    catches(Fault::EventAfterRemoval, |history| {
+        let records = &mut history.evicted_clients[0].records;
         let mut ended = records.last()?.clone();
-        ended.event = Event::ShutOut { channel: None, way: Way::Password };
+        ended.event = Event::Evicted { channel: None, eviction: Eviction::Password };
         let at_us = ended.at_us + SILENT_WITHIN_US + 10;
         let opened = Record { at_us, connection: 2, event: Event::Opened };
         records.extend([ended, opened]);

@@ -6,7 +6,7 @@ use ringside_test_client::cursor::Cursor;
 use uuid::Uuid;
 
 use crate::model::correct_history;
-use crate::{caught, places};
+use crate::{catches, positions};
 
 fn is_status(event: &Event) -> bool {
     matches!(event, Event::Status { cursor, .. } if cursor.read.is_some())
@@ -22,8 +22,8 @@ fn status_at(history: &mut History, (client, position): (usize, usize)) -> Optio
 /// Everybody's final cursors of one member of channel 0, with that member.
 fn ends(history: &mut History) -> Option<(Uuid, Vec<&mut Cursor>)> {
     let channel = &mut history.channels[0];
-    let user = channel.standings[0].cursors.iter().find(|cursor| cursor.read.is_some())?.user_id;
-    let cursors = channel.standings.iter_mut().flat_map(|standing| &mut standing.cursors);
+    let user = channel.final_cursors[0].cursors.iter().find(|cursor| cursor.read.is_some())?.user_id;
+    let cursors = channel.final_cursors.iter_mut().flat_map(|end| &mut end.cursors);
     Some((user, cursors.filter(|cursor| cursor.user_id == user).collect()))
 }
 
@@ -35,9 +35,9 @@ fn correct_histories_hold_cursors() {
 
 #[test]
 fn a_status_falls_back() {
-    caught(Fault::CursorRegressed, |history| {
+    catches(Fault::CursorRegressed, |history| {
         // The first status that a client read comes again after a later one of the same member.
-        let all = places(history, is_status);
+        let all = positions(history, is_status);
         let (first, last) = all.iter().find_map(|&(client, first)| {
             let records = &history.clients[client].records;
             let Event::Status { channel, cursor: early } = &records[first].event else { return None };
@@ -58,8 +58,8 @@ fn a_status_falls_back() {
 /// Over a reconnect: the last status of one connection is taken back by the first one of the next.
 #[test]
 fn a_cursor_falls_back_over_a_reconnect() {
-    caught(Fault::CursorRegressed, |history| {
-        let all = places(history, is_status);
+    catches(Fault::CursorRegressed, |history| {
+        let all = positions(history, is_status);
         let place = all.iter().rev().find(|&&(client, position)| {
             let records = &history.clients[client].records;
             let Event::Status { channel, cursor } = &records[position].event else { return false };
@@ -76,9 +76,9 @@ fn a_cursor_falls_back_over_a_reconnect() {
 
 #[test]
 fn a_list_is_behind_what_was_told() {
-    caught(Fault::CursorRegressed, |history| {
+    catches(Fault::CursorRegressed, |history| {
         let listed = |event: &Event| matches!(event, Event::Receipts { cursors, .. } if cursors.iter().all(|cursor| cursor.read.is_some()));
-        let &(client, position) = places(history, listed).last()?;
+        let &(client, position) = positions(history, listed).last()?;
         let Event::Receipts { cursors, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };
@@ -89,8 +89,8 @@ fn a_list_is_behind_what_was_told() {
 
 #[test]
 fn a_cursor_above_the_head() {
-    caught(Fault::CursorAstray, |history| {
-        let &place = places(history, is_status).last()?;
+    catches(Fault::CursorAstray, |history| {
+        let &place = positions(history, is_status).last()?;
         let above = history.channels.iter().filter_map(|it| Some(it.readings[0].messages.last()?.message_id));
         let above = above.max()? + 1;
         let cursor = status_at(history, place)?;
@@ -101,7 +101,7 @@ fn a_cursor_above_the_head() {
 
 #[test]
 fn a_cursor_in_another_channel() {
-    caught(Fault::CursorAstray, |history| {
+    catches(Fault::CursorAstray, |history| {
         let foreign = history.channels[1].readings[0].messages.first()?.message_id;
         for cursor in ends(history)?.1 {
             cursor.delivered = cursor.delivered.max(Some(foreign));
@@ -113,7 +113,7 @@ fn a_cursor_in_another_channel() {
 
 #[test]
 fn a_cursor_that_nobody_moved() {
-    caught(Fault::CursorInvented, |history| {
+    catches(Fault::CursorInvented, |history| {
         // All that any device of a user said of channel 0 is forgotten, messages of their own are none.
         let channel = history.channels[0].channel_id;
         let of_others = |history: &History, user: Uuid| {
@@ -139,8 +139,8 @@ fn a_cursor_that_nobody_moved() {
 
 #[test]
 fn read_and_not_delivered() {
-    caught(Fault::ReadNotDelivered, |history| {
-        let &place = places(history, is_status).first()?;
+    catches(Fault::ReadNotDelivered, |history| {
+        let &place = positions(history, is_status).first()?;
         status_at(history, place)?.delivered = None;
         Some(())
     });
@@ -148,7 +148,7 @@ fn read_and_not_delivered() {
 
 #[test]
 fn a_cursor_ends_lower_than_it_was() {
-    caught(Fault::CursorLost, |history| {
+    catches(Fault::CursorLost, |history| {
         let (_, ends) = ends(history)?;
         ends.into_iter().for_each(|cursor| *cursor = Cursor::nothing(cursor.user_id));
         Some(())
@@ -158,13 +158,13 @@ fn a_cursor_ends_lower_than_it_was() {
 /// A receipt of the last connection, before its last sync, has no effect, and nobody is told of it.
 #[test]
 fn a_receipt_that_was_taken_has_no_effect() {
-    caught(Fault::CursorLost, |history| {
+    catches(Fault::CursorLost, |history| {
         let channel = &history.channels[0];
         let (id, last) = (channel.channel_id, channel.readings[0].messages.last()?.message_id);
         let reader = channel.readings[0].messages.last().map(|seen| seen.sender);
         let client = history.clients.iter_mut().find(|client| {
             Some(client.user_id) != reader
-                && channel.standings[0]
+                && channel.final_cursors[0]
                     .cursors
                     .iter()
                     .any(|cursor| cursor.user_id == client.user_id && cursor.read < Some(last))
@@ -181,7 +181,7 @@ fn a_receipt_that_was_taken_has_no_effect() {
 
 #[test]
 fn two_members_are_told_differently() {
-    caught(Fault::CursorsDiffer, |history| {
+    catches(Fault::CursorsDiffer, |history| {
         let (_, mut ends) = ends(history)?;
         let last = ends.pop()?;
         *last = Cursor::nothing(last.user_id);
@@ -191,13 +191,13 @@ fn two_members_are_told_differently() {
 
 #[test]
 fn a_good_receipt_is_refused() {
-    caught(Fault::ReceiptRefused, |history| {
+    catches(Fault::ReceiptRefused, |history| {
         let good = |event: &Event| {
             matches!(event, Event::Receipt { channel, message_id, .. } if history.channels.iter().any(|it| {
                 it.channel_id == *channel && it.readings[0].messages.iter().any(|seen| seen.message_id == *message_id)
             }))
         };
-        let &(client, position) = places(history, good).first()?;
+        let &(client, position) = positions(history, good).first()?;
         let records = &mut history.clients[client].records;
         let Event::Receipt { frame_id, .. } = records[position].event else { return None };
         let mut record = records[position].clone();
@@ -210,20 +210,22 @@ fn a_good_receipt_is_refused() {
 #[test]
 fn an_unread_count_is_off_in_the_end() {
     for off in 0..2 {
-        caught(Fault::UnreadWrong, |history| {
-            let standing = history.channels[1].standings.first_mut()?;
-            let told = if off == 0 { &mut standing.listed } else { &mut standing.synced };
+        catches(Fault::UnreadWrong, |history| {
+            let end = history.channels[1].final_cursors.first_mut()?;
+            let told = if off == 0 { &mut end.listed } else { &mut end.synced };
             told.as_mut()?.count += 1;
             Some(())
         });
     }
-    caught(Fault::UnreadWrong, |history| history.channels[1].standings.first_mut()?.listed.take().map(drop));
+    catches(Fault::UnreadWrong, |history| {
+        history.channels[1].final_cursors.first_mut()?.listed.take().map(drop)
+    });
 }
 
 #[test]
 fn an_unread_count_is_off_on_the_way() {
-    caught(Fault::UnreadWrong, |history| {
-        let &(client, position) = places(history, |event| matches!(event, Event::Listed { .. })).last()?;
+    catches(Fault::UnreadWrong, |history| {
+        let &(client, position) = positions(history, |event| matches!(event, Event::Listed { .. })).last()?;
         let Event::Listed { channels, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };
@@ -231,8 +233,9 @@ fn an_unread_count_is_off_on_the_way() {
         told.count = told.last_seq + 1;
         Some(())
     });
-    caught(Fault::UnreadWrong, |history| {
-        let &(client, position) = places(history, |event| matches!(event, Event::SyncDone { .. })).last()?;
+    catches(Fault::UnreadWrong, |history| {
+        let &(client, position) =
+            positions(history, |event| matches!(event, Event::SyncDone { .. })).last()?;
         let Event::SyncDone { unread, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };

@@ -11,7 +11,7 @@ use ringside_checker::{Fault, check};
 
 use model::correct_history;
 
-/// Seeds over which every fault is planted; a fault that finds no place in one history finds it in another.
+/// Seeds over which every mutation is tried; one that does not apply to one history applies to another.
 const SEEDS: std::ops::Range<u64> = 1..25;
 
 proptest! {
@@ -33,24 +33,24 @@ fn correct_histories_hold_evidence() {
     );
 }
 
-/// Plants a fault in histories of many seeds and expects its name among the violations each time.
-fn caught(fault: Fault, plant: impl Fn(&mut History) -> Option<()>) {
-    let mut planted = 0;
+/// Mutates histories of many seeds and expects the fault among the violations each time.
+fn catches(fault: Fault, mutate: impl Fn(&mut History) -> Option<()>) {
+    let mut mutated = 0;
     for seed in SEEDS {
         let mut history = correct_history(seed);
-        if plant(&mut history).is_none() {
+        if mutate(&mut history).is_none() {
             continue;
         }
-        planted += 1;
+        mutated += 1;
         let verdict = check(&history);
         let names: Vec<Fault> = verdict.violations.iter().map(|violation| violation.fault).collect();
-        assert!(names.contains(&fault), "seed {seed}: planted {fault:?}, found {names:?}");
+        assert!(names.contains(&fault), "seed {seed}: expected {fault:?}, found {names:?}");
     }
-    assert!(planted >= 3, "{fault:?} found a place in {planted} histories only");
+    assert!(mutated >= 3, "the mutation for {fault:?} applied to {mutated} histories only");
 }
 
-/// All events of all clients that this picks something of, as (client, position in its records).
-fn places(history: &History, pick: impl Fn(&Event) -> bool) -> Vec<(usize, usize)> {
+/// All events of all clients that this picks, as (client, position in its records).
+fn positions(history: &History, pick: impl Fn(&Event) -> bool) -> Vec<(usize, usize)> {
     let of_client = |(client, records): (usize, &Vec<Record>)| {
         let found = records.iter().enumerate().filter(|(_, record)| pick(&record.event));
         found.map(|(position, _)| (client, position)).collect::<Vec<_>>()

@@ -1,9 +1,9 @@
 //! Mutations of messages: of the final histories, of live streams and of syncs.
 
 use ringside_checker::Fault;
-use ringside_checker::history::{Event, History, Record, Seen};
+use ringside_checker::history::{Event, History, Record, SeenMessage};
 
-use crate::{caught, places};
+use crate::{catches, positions};
 
 fn is_new(event: &Event) -> bool {
     matches!(event, Event::New { .. })
@@ -11,7 +11,7 @@ fn is_new(event: &Event) -> bool {
 
 /// Two neighbouring `message.new` of one channel on one connection.
 fn live_pair(history: &History) -> Option<(usize, usize, usize)> {
-    for (client, later) in places(history, is_new) {
+    for (client, later) in positions(history, is_new) {
         let records = &history.clients[client].records;
         let Event::New { channel, message } = &records[later].event else { continue };
         let earlier = records[..later].iter().rposition(|record| {
@@ -26,7 +26,7 @@ fn live_pair(history: &History) -> Option<(usize, usize, usize)> {
 }
 
 /// Applies a change to every message wherever it was seen.
-fn every_sighting(history: &mut History, change: impl Fn(&mut Seen)) {
+fn every_sighting(history: &mut History, change: impl Fn(&mut SeenMessage)) {
     let readings = history.channels.iter_mut().flat_map(|channel| &mut channel.readings);
     readings.flat_map(|reading| &mut reading.messages).for_each(&change);
     for record in history.clients.iter_mut().flat_map(|client| &mut client.records) {
@@ -39,7 +39,7 @@ fn every_sighting(history: &mut History, change: impl Fn(&mut Seen)) {
 }
 
 /// Removes a message from everything that anybody saw.
-fn forget(history: &mut History, gone: &Seen) {
+fn forget(history: &mut History, gone: &SeenMessage) {
     for channel in &mut history.channels {
         for reading in &mut channel.readings {
             reading.messages.retain(|seen| seen.message_id != gone.message_id);
@@ -58,20 +58,21 @@ fn forget(history: &mut History, gone: &Seen) {
 }
 
 /// An acknowledged message that ends its channel.
-fn acknowledged_tail(history: &History) -> Option<Seen> {
+fn acknowledged_tail(history: &History) -> Option<SeenMessage> {
     history.channels.iter().find_map(|channel| {
         let last = channel.readings[0].messages.last()?;
         let acked =
             |event: &Event| matches!(event, Event::Acked { client_id, .. } if *client_id == last.client_id);
         let refused =
             |event: &Event| matches!(event, Event::Refused { client_id, .. } if *client_id == last.client_id);
-        (!places(history, acked).is_empty() && places(history, refused).is_empty()).then(|| last.clone())
+        (!positions(history, acked).is_empty() && positions(history, refused).is_empty())
+            .then(|| last.clone())
     })
 }
 
 #[test]
 fn dropped_acknowledged_message() {
-    caught(Fault::LostAcknowledged, |history| {
+    catches(Fault::LostAcknowledged, |history| {
         let tail = acknowledged_tail(history)?;
         forget(history, &tail);
         Some(())
@@ -80,7 +81,7 @@ fn dropped_acknowledged_message() {
 
 #[test]
 fn seen_message_absent_from_history() {
-    caught(Fault::LostSeen, |history| {
+    catches(Fault::LostSeen, |history| {
         for reading in &mut history.channels[0].readings {
             reading.messages.pop()?;
         }
@@ -90,7 +91,7 @@ fn seen_message_absent_from_history() {
 
 #[test]
 fn history_doubles_a_message() {
-    caught(Fault::DoubledInHistory, |history| {
+    catches(Fault::DoubledInHistory, |history| {
         let reading = &mut history.channels[0].readings[0];
         let again = reading.messages.last()?.clone();
         reading.messages.push(again);
@@ -100,7 +101,7 @@ fn history_doubles_a_message() {
 
 #[test]
 fn history_has_a_hole() {
-    caught(Fault::HistoryNotDense, |history| {
+    catches(Fault::HistoryNotDense, |history| {
         for reading in &mut history.channels[0].readings {
             if reading.messages.len() < 3 {
                 return None;
@@ -113,7 +114,7 @@ fn history_has_a_hole() {
 
 #[test]
 fn two_members_read_different_histories() {
-    caught(Fault::ReadingsDiffer, |history| {
+    catches(Fault::ReadingsDiffer, |history| {
         history.channels[0].readings[1].messages.pop()?;
         Some(())
     });
@@ -121,8 +122,8 @@ fn two_members_read_different_histories() {
 
 #[test]
 fn phantom_message() {
-    caught(Fault::Phantom, |history| {
-        let &(client, position) = places(history, is_new).first()?;
+    catches(Fault::Phantom, |history| {
+        let &(client, position) = positions(history, is_new).first()?;
         let Event::New { message, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };
@@ -133,8 +134,8 @@ fn phantom_message() {
 
 #[test]
 fn altered_content() {
-    caught(Fault::Phantom, |history| {
-        let &(client, position) = places(history, is_new).first()?;
+    catches(Fault::Phantom, |history| {
+        let &(client, position) = positions(history, is_new).first()?;
         let Event::New { message, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };
@@ -145,7 +146,7 @@ fn altered_content() {
 
 #[test]
 fn refused_message_appears() {
-    caught(Fault::RefusedAppears, |history| {
+    catches(Fault::RefusedAppears, |history| {
         let tail = acknowledged_tail(history)?;
         for client in &mut history.clients {
             for record in &mut client.records {
@@ -166,14 +167,14 @@ fn refused_message_appears() {
             |event: &Event| matches!(event, Event::Sent { client_id, .. } if *client_id == tail.client_id);
         let refused =
             |event: &Event| matches!(event, Event::Refused { client_id, .. } if *client_id == tail.client_id);
-        (places(history, sent).len() == places(history, refused).len()).then_some(())
+        (positions(history, sent).len() == positions(history, refused).len()).then_some(())
     });
 }
 
 #[test]
 fn stranger_reads_along() {
-    caught(Fault::ForeignReader, |history| {
-        let &(client, _) = places(history, is_new).first()?;
+    catches(Fault::ForeignReader, |history| {
+        let &(client, _) = positions(history, is_new).first()?;
         let reader = history.clients[client].user_id;
         for channel in &mut history.channels {
             channel.members.retain(|member| *member != reader);
@@ -184,7 +185,7 @@ fn stranger_reads_along() {
 
 #[test]
 fn malformed_frame() {
-    caught(Fault::Malformed, |history| {
+    catches(Fault::Malformed, |history| {
         let record = history.clients[0].records.first_mut()?;
         record.event = Event::Malformed { detail: "seq is negative".into() };
         Some(())
@@ -193,8 +194,8 @@ fn malformed_frame() {
 
 #[test]
 fn duplicate_on_one_connection() {
-    caught(Fault::DuplicateLive, |history| {
-        let &(client, position) = places(history, is_new).last()?;
+    catches(Fault::DuplicateLive, |history| {
+        let &(client, position) = positions(history, is_new).last()?;
         let again = history.clients[client].records[position].clone();
         history.clients[client].records.insert(position, again);
         Some(())
@@ -203,7 +204,7 @@ fn duplicate_on_one_connection() {
 
 #[test]
 fn swapped_order() {
-    caught(Fault::Reordered, |history| {
+    catches(Fault::Reordered, |history| {
         let (client, earlier, later) = live_pair(history)?;
         let records = &mut history.clients[client].records;
         let first = records[earlier].event.clone();
@@ -214,9 +215,9 @@ fn swapped_order() {
 
 #[test]
 fn gap_in_the_live_stream() {
-    caught(Fault::Gap, |history| {
+    catches(Fault::Gap, |history| {
         // The middle one of three goes, where no sync ends near it: that would tell the gap by another name.
-        let (client, middle) = places(history, is_new).into_iter().find(|&(client, middle)| {
+        let (client, middle) = positions(history, is_new).into_iter().find(|&(client, middle)| {
             let records = &history.clients[client].records;
             let Event::New { channel, .. } = &records[middle].event else { return false };
             let of_channel =
@@ -234,7 +235,7 @@ fn gap_in_the_live_stream() {
 
 #[test]
 fn two_messages_on_one_seq() {
-    caught(Fault::SequenceConflict, |history| {
+    catches(Fault::SequenceConflict, |history| {
         let (client, earlier, later) = live_pair(history)?;
         let records = &mut history.clients[client].records;
         let Event::New { message, .. } = &records[earlier].event else { return None };
@@ -247,7 +248,7 @@ fn two_messages_on_one_seq() {
 
 #[test]
 fn ids_that_fall() {
-    caught(Fault::IdConflict, |history| {
+    catches(Fault::IdConflict, |history| {
         let last = history.channels[0].readings[0].messages.last()?.message_id;
         every_sighting(history, |seen| {
             if seen.message_id == last {
@@ -260,7 +261,7 @@ fn ids_that_fall() {
 
 #[test]
 fn retry_makes_two_messages() {
-    caught(Fault::RetryDoubled, |history| {
+    catches(Fault::RetryDoubled, |history| {
         for reading in &mut history.channels[0].readings {
             let mut again = reading.messages.last()?.clone();
             again.message_id += 1_000_000;
@@ -273,7 +274,7 @@ fn retry_makes_two_messages() {
 
 #[test]
 fn acknowledged_message_overtaken() {
-    caught(Fault::CausalityBroken, |history| {
+    catches(Fault::CausalityBroken, |history| {
         // The last message of a channel is moved before everything: as if it had been sent and acknowledged first.
         let channel = &history.channels[0];
         let tail = channel.readings[0].messages.last()?.clone();
@@ -317,8 +318,8 @@ fn acknowledged_message_overtaken() {
 
 #[test]
 fn stale_read_after_reconnect() {
-    caught(Fault::StaleRead, |history| {
-        let done = places(history, |event| matches!(event, Event::SyncDone { .. }));
+    catches(Fault::StaleRead, |history| {
+        let done = positions(history, |event| matches!(event, Event::SyncDone { .. }));
         let &(client, position) = done.last()?;
         let Event::SyncDone { channels, .. } = &mut history.clients[client].records[position].event else {
             return None;
@@ -335,8 +336,8 @@ fn full_page(event: &Event) -> bool {
 
 #[test]
 fn sync_skips_the_beginning() {
-    caught(Fault::NotTheSuffix, |history| {
-        let &(client, position) = places(history, full_page).first()?;
+    catches(Fault::NotTheSuffix, |history| {
+        let &(client, position) = positions(history, full_page).first()?;
         let Event::Page { messages, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };
@@ -347,8 +348,8 @@ fn sync_skips_the_beginning() {
 
 #[test]
 fn sync_has_a_hole() {
-    caught(Fault::HoleInSync, |history| {
-        let &(client, position) = places(history, full_page).first()?;
+    catches(Fault::HoleInSync, |history| {
+        let &(client, position) = positions(history, full_page).first()?;
         let Event::Page { messages, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };
@@ -359,10 +360,10 @@ fn sync_has_a_hole() {
 
 #[test]
 fn sync_ends_early() {
-    caught(Fault::SyncIncomplete, |history| {
+    catches(Fault::SyncIncomplete, |history| {
         let last = |event: &Event| matches!(event, Event::Page { messages, has_more, .. } if !has_more && messages.len() > 1);
         // What came live on the connection as well is not missing there.
-        let (client, position) = places(history, last).into_iter().rev().find(|&(client, position)| {
+        let (client, position) = positions(history, last).into_iter().rev().find(|&(client, position)| {
             let records = &history.clients[client].records;
             let Event::Page { messages, .. } = &records[position].event else { return false };
             let also_live = |record: &Record| {
@@ -381,8 +382,9 @@ fn sync_ends_early() {
 
 #[test]
 fn sync_leaves_a_channel_out() {
-    caught(Fault::SyncIncomplete, |history| {
-        let &(client, position) = places(history, |event| matches!(event, Event::SyncDone { .. })).last()?;
+    catches(Fault::SyncIncomplete, |history| {
+        let &(client, position) =
+            positions(history, |event| matches!(event, Event::SyncDone { .. })).last()?;
         let Event::SyncDone { channels, .. } = &mut history.clients[client].records[position].event else {
             return None;
         };

@@ -11,92 +11,60 @@ use crate::cursor::Cursor;
 
 /// A frame of the server, as far as this crate looks at it.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub enum ServerFrame {
-    /// The first frame.
+    /// `hello`, the first frame.
     Hello {
         /// Who the server takes us for.
         user_id: Uuid,
     },
     /// The log holds the message durably.
-    Ack {
-        /// The idempotency key.
-        id: String,
-    },
+    Ack { id: String },
     /// Acknowledged, then refused by the pipeline.
-    Rejected {
-        /// The idempotency key.
-        client_id: String,
-        /// The error code.
-        code: String,
-    },
+    Rejected { client_id: String, code: String },
     /// A message, with its channel.
     New(Message),
     /// Something that was there changed.
-    Changed {
-        /// Where.
-        channel_id: Uuid,
-        /// What.
-        change: Change,
-    },
+    Changed { channel_id: Uuid, change: Change },
     /// How far a member has come.
-    Status {
-        /// Where.
-        channel_id: Uuid,
-        /// How far.
-        cursor: Cursor,
-    },
+    Status { channel_id: Uuid, cursor: Cursor },
     /// A part of a sync's answer.
     Page(PageFrame),
     /// The end of a sync's answer.
     SyncDone {
-        /// The request's id.
         id: Option<String>,
         /// How far each channel goes.
         channels: Vec<SyncedChannel>,
     },
     /// A close by the server follows.
-    Goodbye {
-        /// Why.
-        reason: String,
-        /// When to come back, in ms.
-        retry_after_ms: Option<u64>,
-    },
-    /// A refusal.
+    Goodbye { reason: String, retry_after_ms: Option<u64> },
+    /// `error`: a command was refused.
     Error {
         /// Of which request, if it named itself.
         id: Option<String>,
-        /// The stable code.
         code: String,
-        /// The sentence for people.
         message: String,
-        /// When to try again, in ms.
         retry_after_ms: Option<u64>,
     },
-    /// Any other type.
+    /// Any other `type`, which is kept.
     Other(String),
 }
 
 /// A message as the contract shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub struct Message {
-    /// The channel.
     pub channel_id: Uuid,
     /// The id, from its decimal string.
     #[serde(deserialize_with = "decimal")]
     pub message_id: u64,
-    /// Number in the channel.
     pub seq: u64,
-    /// The sender's idempotency key.
     pub client_id: Uuid,
-    /// The sender.
     pub sender: Sender,
-    /// What it says.
     #[serde(default)]
     pub content: String,
-    /// Whether it is a tombstone.
     #[serde(default)]
     pub deleted: bool,
-    /// When it was last edited.
     #[serde(default)]
     pub edited_at: Option<String>,
 }
@@ -104,21 +72,19 @@ pub struct Message {
 /// Who sent a message.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Sender {
-    /// The user.
     pub id: Uuid,
 }
 
 /// The payload of `sync.page`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub struct PageFrame {
-    /// The channel.
     pub channel_id: Uuid,
     /// Oldest first.
     pub messages: Vec<Message>,
     /// Changes of messages that the client may have.
     #[serde(default, deserialize_with = "changes::in_page")]
     pub changes: Vec<Change>,
-    /// Whether another page of this channel follows.
     pub has_more: bool,
     /// Whether what the client has is void.
     #[serde(default)]
@@ -127,8 +93,8 @@ pub struct PageFrame {
 
 /// One channel in `sync.done`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub struct SyncedChannel {
-    /// The channel.
     pub channel_id: Uuid,
     /// The last message's number; 0 in an empty channel.
     pub last_seq: u64,

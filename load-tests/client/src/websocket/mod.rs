@@ -1,6 +1,6 @@
 //! A client of the public contract: the machine without I/O, the frames it reads, and a tokio socket around it.
 //!
-//! The load workers drive [`Machine`] from their own epoll loop; the crash test and the behaviour checks use [`Socket`].
+//! The load workers drive [`Machine`] from their own epoll loop; the crash test and the conformance checks use [`Socket`].
 
 mod changes;
 mod frames;

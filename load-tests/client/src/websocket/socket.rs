@@ -16,7 +16,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// The upgrade has to be answered within this time.
 const UPGRADE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What came in.
+/// What a socket read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A text message.
@@ -28,10 +28,10 @@ pub enum Incoming {
 /// Why there is no connection, or no longer.
 #[derive(Debug, Error)]
 pub enum SocketError {
-    /// The transport failed.
+    /// The connection failed.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
-    /// The peer did.
+    /// The server broke the protocol or refused the upgrade.
     #[error(transparent)]
     Failure(#[from] Failure),
     /// No answer to the upgrade in time.
@@ -39,7 +39,7 @@ pub enum SocketError {
     Deadline,
 }
 
-/// An open connection.
+/// A connection that has been upgraded.
 pub struct Socket {
     stream: TcpStream,
     machine: Machine,

@@ -19,9 +19,9 @@ pub(super) enum Port {
     Admin,
 }
 
-/// One thing done as fast as it goes. Texts have open places that `Names` fills.
+/// One thing done as fast as it goes. Texts have open places that `Placeholders` fills.
 #[derive(Clone, Debug)]
-pub(super) enum Move {
+pub(super) enum Action {
     /// Frames made and thrown away: what the attackers' own work takes from this machine.
     Nothing,
     /// Text messages on sockets of the account, by turns.
@@ -46,7 +46,7 @@ pub(super) struct Attack {
     pub name: String,
     /// Whether it is one of the few that stand for all in the short run.
     pub short: bool,
-    pub moves: Vec<Move>,
+    pub actions: Vec<Action>,
 }
 
 /// The ones that stand for all.
@@ -63,15 +63,15 @@ const SHORT: &[&str] = &[
 ];
 
 impl Attack {
-    pub(super) fn new(name: impl Into<String>, moves: Vec<Move>) -> Self {
+    pub(super) fn new(name: impl Into<String>, actions: Vec<Action>) -> Self {
         let name = name.into();
-        Self { short: SHORT.contains(&name.as_str()), name, moves }
+        Self { short: SHORT.contains(&name.as_str()), name, actions }
     }
 }
 
 /// All of them, with the REST rows that the server names itself.
 pub(super) fn all(rows: &[Row]) -> Vec<Attack> {
-    let mut attacks = vec![Attack::new(CONTROL, vec![Move::Nothing])];
+    let mut attacks = vec![Attack::new(CONTROL, vec![Action::Nothing])];
     attacks.extend(frames::attacks());
     attacks.extend(rows::attacks(rows));
     attacks.extend(pairs());
@@ -80,13 +80,13 @@ pub(super) fn all(rows: &[Row]) -> Vec<Attack> {
 }
 
 fn pairs() -> Vec<Attack> {
-    let frames = |kind: &str, sockets| Move::Frames { sockets, texts: frames::valid(kind) };
-    let get = |path: &str| Move::Requests {
+    let frames = |kind: &str, sockets| Action::Frames { sockets, texts: frames::valid(kind) };
+    let get = |path: &str| Action::Requests {
         port: Port::Api,
         connections: REST_CONNECTIONS,
         requests: vec![rows::as_the_account("GET", path, None)],
     };
-    let handshakes = || Move::Handshakes { connections: 2 };
+    let handshakes = || Action::Handshakes { connections: 2 };
     let pair = |name: &str, first, second| Attack::new(format!("pair {name}"), vec![first, second]);
     vec![
         pair("presence.set + sync", frames("presence.set", 3), frames("sync", 2)),

@@ -16,8 +16,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::attack::{Move, Port};
-use super::template::{Ids, Names, Template};
+use super::attack::{Action, Port};
+use super::template::{Ids, Placeholders, Template};
 
 /// A batch is written when it is so large, or has so many pieces.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -41,19 +41,23 @@ pub(super) struct Attacker {
     pub source: Ipv4Addr,
     pub addresses: Addresses,
     pub token: String,
-    pub names: Names,
+    pub placeholders: Placeholders,
     /// Frames, requests and connections so far.
     pub sent: Arc<AtomicU64>,
 }
 
 /// Begins an attack that ends, with all its connections, after this time.
-pub(super) fn launch(attacker: Attacker, moves: Vec<Move>, length: Duration) -> JoinHandle<io::Result<()>> {
+pub(super) fn launch(
+    attacker: Attacker,
+    actions: Vec<Action>,
+    length: Duration,
+) -> JoinHandle<io::Result<()>> {
     std::thread::spawn(move || {
         // Where it is not allowed, the attack is the stronger.
         let _ = rustix::process::nice(NICENESS);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            for one in moves {
+            for one in actions {
                 begin(&attacker, one);
             }
             sleep(length).await;
@@ -62,33 +66,33 @@ pub(super) fn launch(attacker: Attacker, moves: Vec<Move>, length: Duration) -> 
     })
 }
 
-fn begin(attacker: &Attacker, one: Move) {
+fn begin(attacker: &Attacker, one: Action) {
     let attacker = attacker.clone();
     let templates = |texts: &[String]| -> Vec<Template> {
-        texts.iter().map(|text| Template::of(&attacker.names.fill(text))).collect()
+        texts.iter().map(|text| Template::of(&attacker.placeholders.fill(text))).collect()
     };
     match one {
-        Move::Nothing => {
+        Action::Nothing => {
             tokio::spawn(attacker.work_for_nothing());
         }
-        Move::Frames { sockets, texts } => {
+        Action::Frames { sockets, texts } => {
             for _ in 0..sockets {
                 let mut pieces = Pieces::new(templates(&texts), Wrapping::Text);
                 tokio::spawn(attacker.clone().flood(None, move |out| pieces.write(out)));
             }
         }
-        Move::Pings { sockets } => {
+        Action::Pings { sockets } => {
             for _ in 0..sockets {
                 let mut pieces = Pieces::new(vec![Template::of("{short}")], Wrapping::Ping);
                 tokio::spawn(attacker.clone().flood(None, move |out| pieces.write(out)));
             }
         }
-        Move::Handshakes { connections } => {
+        Action::Handshakes { connections } => {
             for _ in 0..connections {
                 tokio::spawn(attacker.clone().shake_hands());
             }
         }
-        Move::Requests { port, connections, requests } => {
+        Action::Requests { port, connections, requests } => {
             let templates = templates(&requests);
             for number in 0..connections {
                 let template = templates[number % templates.len()].clone();
@@ -96,18 +100,18 @@ fn begin(attacker: &Attacker, one: Move) {
                 tokio::spawn(attacker.clone().flood(Some(port), move |out| pieces.write(out)));
             }
         }
-        Move::HalfOpen { port, connections, beginnings } => {
+        Action::HalfOpen { port, connections, beginnings } => {
             for number in 0..connections {
                 let beginning = beginnings[number % beginnings.len()].clone();
                 tokio::spawn(attacker.clone().stay_half_open(port, beginning));
             }
         }
-        Move::SlowReaders { port, connections, request } => {
+        Action::SlowReaders { port, connections, request } => {
             for _ in 0..connections {
                 tokio::spawn(attacker.clone().read_nothing(port, request.clone()));
             }
         }
-        Move::SlowWriters { port, connections, beginning } => {
+        Action::SlowWriters { port, connections, beginning } => {
             for _ in 0..connections {
                 tokio::spawn(attacker.clone().drip(port, beginning.clone()));
             }

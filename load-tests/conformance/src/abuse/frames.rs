@@ -1,6 +1,6 @@
 //! Every frame that a client may send, as it should be and as it should not.
 
-use super::attack::{Attack, Move, SOCKETS};
+use super::attack::{Action, Attack, SOCKETS};
 
 /// A frame type with a good payload, and with a bad one: malformed, or about something that is not there.
 const FRAMES: &[(&str, &str, &[&str])] = &[
@@ -85,7 +85,7 @@ pub(super) fn valid(kind: &str) -> Vec<String> {
 /// An attack for each type, with good and with bad frames.
 pub(super) fn attacks() -> Vec<Attack> {
     let mut attacks = Vec::new();
-    let frames = |texts| vec![Move::Frames { sockets: SOCKETS, texts }];
+    let frames = |texts| vec![Action::Frames { sockets: SOCKETS, texts }];
     for (kind, _, bad) in FRAMES {
         attacks.push(Attack::new(format!("frame {kind}"), frames(valid(kind))));
         let bad = bad.iter().map(|payload| envelope(kind, payload)).collect();
@@ -95,8 +95,8 @@ pub(super) fn attacks() -> Vec<Attack> {
     attacks.push(Attack::new("frame no JSON, invalid", frames(none)));
     let large = r#"{"channel_id":"{channel}","content":"{60k}","content_type":"text","reply_to":null}"#;
     attacks.push(Attack::new("frame message.send of 60 KB", frames(vec![envelope("message.send", large)])));
-    attacks.push(Attack::new("WebSocket pings", vec![Move::Pings { sockets: SOCKETS }]));
-    attacks.push(Attack::new("handshakes", vec![Move::Handshakes { connections: SOCKETS }]));
+    attacks.push(Attack::new("WebSocket pings", vec![Action::Pings { sockets: SOCKETS }]));
+    attacks.push(Attack::new("handshakes", vec![Action::Handshakes { connections: SOCKETS }]));
     attacks
 }
 

@@ -50,46 +50,46 @@ pub(super) struct Pair {
 }
 
 /// The honest users at work; they stop when dropped.
-pub(super) struct Honest {
+pub(super) struct HonestUsers {
     samples: Receiver<Sample>,
     _stop: oneshot::Sender<()>,
 }
 
 #[derive(Clone)]
-struct Notes {
+struct Recorder {
     samples: Sender<Sample>,
     /// Messages say when they were due, in microseconds after this.
     since: Instant,
 }
 
-impl Notes {
-    fn note(&self, kind: Kind, due: Instant, outcome: Result<Duration, String>) {
+impl Recorder {
+    fn record(&self, kind: Kind, due: Instant, outcome: Result<Duration, String>) {
         // Nobody asks any more: the run is over.
         let _ = self.samples.send(Sample { kind, due, outcome });
     }
 
     fn failed(&self, kind: Kind, why: String) {
-        self.note(kind, Instant::now(), Err(why));
+        self.record(kind, Instant::now(), Err(why));
     }
 }
 
-impl Honest {
+impl HonestUsers {
     /// Puts them to work.
     pub(super) fn start(addresses: Addresses, pairs: Vec<Pair>, readers: Vec<Account>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, samples) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let notes = Notes { samples: sender, since: Instant::now() };
+        let recorder = Recorder { samples: sender, since: Instant::now() };
         std::thread::spawn(move || {
             runtime.block_on(async {
                 for Pair { speaker, listener, channel } in pairs {
-                    tokio::spawn(speak(addresses, speaker, channel, notes.clone()));
-                    tokio::spawn(listen(addresses, listener, channel, notes.clone()));
+                    tokio::spawn(speak(addresses, speaker, channel, recorder.clone()));
+                    tokio::spawn(listen(addresses, listener, channel, recorder.clone()));
                 }
                 let count = u32::try_from(readers.len().max(1)).unwrap_or(u32::MAX);
                 for (number, reader) in (0..count).zip(readers) {
                     let offset = REQUEST_EVERY * number / count;
-                    tokio::spawn(read(addresses.rest(), reader, offset, notes.clone()));
+                    tokio::spawn(read(addresses.rest(), reader, offset, recorder.clone()));
                 }
                 let _ = stopped.await;
             });
@@ -103,22 +103,22 @@ impl Honest {
     }
 }
 
-async fn speak(addresses: Addresses, account: Account, channel: Uuid, notes: Notes) {
+async fn speak(addresses: Addresses, account: Account, channel: Uuid, recorder: Recorder) {
     let nonce = || Uuid::new_v4().as_u128();
     loop {
         match Socket::connect(&addresses.target(), &account.access_token, nonce()).await {
             Ok(socket) => {
-                let why = speak_on(socket, channel, &notes).await;
-                notes.failed(Kind::Ack, why);
+                let why = speak_on(socket, channel, &recorder).await;
+                recorder.failed(Kind::Ack, why);
             }
-            Err(error) => notes.failed(Kind::Ack, format!("connecting: {error}")),
+            Err(error) => recorder.failed(Kind::Ack, format!("connecting: {error}")),
         }
         sleep(RECONNECT_AFTER).await;
     }
 }
 
 /// Until the connection ends; the answer says why.
-async fn speak_on(mut socket: Socket, channel: Uuid, notes: &Notes) -> String {
+async fn speak_on(mut socket: Socket, channel: Uuid, recorder: &Recorder) -> String {
     let mut ticks = interval(MESSAGE_EVERY);
     let mut waiting: HashMap<String, Instant> = HashMap::new();
     loop {
@@ -128,12 +128,12 @@ async fn speak_on(mut socket: Socket, channel: Uuid, notes: &Notes) -> String {
                 waiting.retain(|_, since| {
                     let late = since.elapsed() > ANSWER_DEADLINE;
                     if late {
-                        notes.note(Kind::Ack, *since, Err("no ack in time".to_owned()));
+                        recorder.record(Kind::Ack, *since, Err("no ack in time".to_owned()));
                     }
                     !late
                 });
                 let id = Uuid::new_v4().to_string();
-                let content = due.saturating_duration_since(notes.since).as_micros().to_string();
+                let content = due.saturating_duration_since(recorder.since).as_micros().to_string();
                 let payload = json!({ "channel_id": channel, "content": content, "content_type": "text" });
                 let frame = json!({ "type": "message.send", "id": id, "payload": payload });
                 waiting.insert(id, due);
@@ -145,12 +145,12 @@ async fn speak_on(mut socket: Socket, channel: Uuid, notes: &Notes) -> String {
                 Ok(Incoming::Text(text)) => match parse(&text) {
                     Ok(ServerFrame::Ack { id }) => {
                         if let Some(due) = waiting.remove(&id) {
-                            notes.note(Kind::Ack, due, Ok(due.elapsed()));
+                            recorder.record(Kind::Ack, due, Ok(due.elapsed()));
                         }
                     }
                     Ok(ServerFrame::Error { id: Some(id), code, .. }) => {
                         if let Some(due) = waiting.remove(&id) {
-                            notes.note(Kind::Ack, due, Err(format!("message refused: {code}")));
+                            recorder.record(Kind::Ack, due, Err(format!("message refused: {code}")));
                         }
                     }
                     Ok(ServerFrame::Goodbye { reason, .. }) => return format!("goodbye: {reason}"),
@@ -163,19 +163,19 @@ async fn speak_on(mut socket: Socket, channel: Uuid, notes: &Notes) -> String {
     }
 }
 
-async fn listen(addresses: Addresses, account: Account, channel: Uuid, notes: Notes) {
+async fn listen(addresses: Addresses, account: Account, channel: Uuid, recorder: Recorder) {
     loop {
         let nonce = Uuid::new_v4().as_u128();
         let why = match Socket::connect(&addresses.target(), &account.access_token, nonce).await {
-            Ok(socket) => listen_on(socket, channel, &notes).await,
+            Ok(socket) => listen_on(socket, channel, &recorder).await,
             Err(error) => format!("connecting: {error}"),
         };
-        notes.failed(Kind::Delivery, why);
+        recorder.failed(Kind::Delivery, why);
         sleep(RECONNECT_AFTER).await;
     }
 }
 
-async fn listen_on(mut socket: Socket, channel: Uuid, notes: &Notes) -> String {
+async fn listen_on(mut socket: Socket, channel: Uuid, recorder: &Recorder) -> String {
     loop {
         match socket.next().await {
             Ok(Incoming::Text(text)) => {
@@ -183,8 +183,8 @@ async fn listen_on(mut socket: Socket, channel: Uuid, notes: &Notes) -> String {
                     && message.channel_id == channel
                     && let Ok(micros) = message.content.parse()
                 {
-                    let due = notes.since + Duration::from_micros(micros);
-                    notes.note(Kind::Delivery, due, Ok(due.elapsed()));
+                    let due = recorder.since + Duration::from_micros(micros);
+                    recorder.record(Kind::Delivery, due, Ok(due.elapsed()));
                 }
             }
             Ok(Incoming::Closed(code)) => return format!("closed: {code:?}"),
@@ -193,7 +193,7 @@ async fn listen_on(mut socket: Socket, channel: Uuid, notes: &Notes) -> String {
     }
 }
 
-async fn read(rest: Rest, account: Account, offset: Duration, notes: Notes) {
+async fn read(rest: Rest, account: Account, offset: Duration, recorder: Recorder) {
     let mut ticks = interval_at(tokio::time::Instant::now() + offset, REQUEST_EVERY);
     let paths = ["/api/v1/channels", "/api/v1/users/me", "/api/v1/users/search?q=honest"];
     for path in paths.iter().cycle() {
@@ -205,6 +205,6 @@ async fn read(rest: Rest, account: Account, offset: Duration, notes: Notes) {
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no REST answer in time".to_owned()),
         };
-        notes.note(Kind::Rest, due, outcome);
+        recorder.record(Kind::Rest, due, outcome);
     }
 }

@@ -8,13 +8,13 @@ mod attack;
 mod flood;
 mod frames;
 mod honest;
-mod phase;
+mod measurements;
+mod outcome;
 mod report;
 mod rows;
 mod run;
 mod strangers;
 mod template;
-mod test_server;
-mod verdict;
+mod test_context;
 
 pub use run::{AbuseError, AbuseOptions, run};

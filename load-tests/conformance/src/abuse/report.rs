@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::phase::high;
-use super::verdict::Outcome;
+use super::measurements::high_percentiles;
+use super::outcome::AttackOutcome;
 
 /// The two lines above the rows.
 pub(super) const HEAD: &str = "\
@@ -11,18 +11,18 @@ pub(super) const HEAD: &str = "\
 |---|--:|--:|--:|--:|--:|---|";
 
 /// An attack's line of the table, as Markdown.
-pub(super) fn row(outcome: &Outcome, faults: &[String]) -> String {
-    let Outcome { name, sent, quiet, under, resident, .. } = outcome;
+pub(super) fn row(outcome: &AttackOutcome, faults: &[String]) -> String {
+    let AttackOutcome { name, sent, quiet, under, resident, .. } = outcome;
     let mut row = format!("| {name} | {sent} |");
     let kinds =
         [(&quiet.acks, &under.acks), (&quiet.deliveries, &under.deliveries), (&quiet.rest, &under.rest)];
     for (before, during) in kinds {
-        let (usual, now) = high(before, during);
+        let (usual, now) = high_percentiles(before, during);
         let _ = write!(row, " {usual:.0} → {now:.0} |");
     }
     let [before, peak, after] = resident.map(|bytes| bytes >> 20);
-    let verdict =
+    let result =
         if faults.is_empty() { "holds".to_owned() } else { format!("**FAILED**: {}", faults.join("; ")) };
-    let _ = write!(row, " {before}, {peak}, {after} | {verdict} |");
+    let _ = write!(row, " {before}, {peak}, {after} | {result} |");
     row
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::attack::{Attack, Move, Port, REST_CONNECTIONS};
+use super::attack::{Action, Attack, Port, REST_CONNECTIONS};
 use super::template::request;
 
 /// A method and a path with names in braces.
@@ -68,8 +68,8 @@ pub(super) fn as_the_account(method: &str, path: &str, body: Option<&str>) -> St
 pub(super) fn attacks(rows: &[Row]) -> Vec<Attack> {
     let attack = |row: &Row| {
         let requests = vec![good(row), bad(row)];
-        let moves = vec![Move::Requests { port: Port::Api, connections: REST_CONNECTIONS, requests }];
-        Attack::new(format!("rest {} {}", row.method, row.path), moves)
+        let actions = vec![Action::Requests { port: Port::Api, connections: REST_CONNECTIONS, requests }];
+        Attack::new(format!("rest {} {}", row.method, row.path), actions)
     };
     rows.iter().map(attack).collect()
 }

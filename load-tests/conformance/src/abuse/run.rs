@@ -14,18 +14,18 @@ use tokio::time::{sleep, sleep_until, timeout};
 use super::attack::{Attack, all};
 use super::flood::launch;
 use super::honest::ANSWER_DEADLINE;
-use super::phase::Phase;
+use super::measurements::Measurements;
+use super::outcome::AttackOutcome;
 use super::report::{HEAD, row};
 use super::rows::of_description;
-use super::test_server::Stage;
-use super::verdict::Outcome;
+use super::test_context::TestContext;
 
 /// Nothing may last longer after an attack.
 const LASTING: Duration = Duration::from_secs(1);
 /// How long honest users are watched after that.
 const AFTER: Duration = Duration::from_millis(600);
 /// A server is left before the access tokens of its honest users expire.
-const STAGE_LIFE: Duration = Duration::from_secs(8 * 60);
+const CONTEXT_LIFETIME: Duration = Duration::from_secs(8 * 60);
 const RESIDENT_EVERY: Duration = Duration::from_millis(50);
 /// Seconds of an attack in the short run.
 const SHORT_SECONDS: u64 = 2;
@@ -79,8 +79,8 @@ pub enum AbuseError {
 /// Attacks. True when the server held against all.
 pub async fn run(options: &AbuseOptions) -> Result<bool, AbuseError> {
     raise_descriptor_limit()?;
-    let mut stage = Stage::start(&options.server).await?;
-    let mut attacks = all(&of_description(&stage.description().await?));
+    let mut context = TestContext::start(&options.server).await?;
+    let mut attacks = all(&of_description(&context.description().await?));
     attacks.retain(|attack| {
         let named =
             options.only.is_empty() || options.only.iter().any(|part| attack.name.contains(part.as_str()));
@@ -98,10 +98,10 @@ pub async fn run(options: &AbuseOptions) -> Result<bool, AbuseError> {
     let mut fresh = true;
     for attack in &attacks {
         for _ in 0..options.attempts {
-            if !fresh || stage.born.elapsed() > STAGE_LIFE {
-                stage = Stage::start(&options.server).await?;
+            if !fresh || context.started.elapsed() > CONTEXT_LIFETIME {
+                context = TestContext::start(&options.server).await?;
             }
-            let outcome = attempt(&mut stage, attack, options).await?;
+            let outcome = attempt(&mut context, attack, options).await?;
             let faults = outcome.faults(options.floor_ms);
             println!("{}", row(&outcome, &faults));
             // What one attack breaks must not be held against the next.
@@ -119,19 +119,23 @@ pub async fn run(options: &AbuseOptions) -> Result<bool, AbuseError> {
     Ok(failed.is_empty())
 }
 
-async fn attempt(stage: &mut Stage, attack: &Attack, options: &AbuseOptions) -> Result<Outcome, AbuseError> {
+async fn attempt(
+    context: &mut TestContext,
+    attack: &Attack,
+    options: &AbuseOptions,
+) -> Result<AttackOutcome, AbuseError> {
     let seconds = if options.short { SHORT_SECONDS } else { options.seconds };
     let length = Duration::from_secs(seconds);
     let gone = || AbuseError::Gone(attack.name.clone());
-    let pid = stage.server.pid().ok_or_else(gone)?;
+    let pid = context.server.pid().ok_or_else(gone)?;
     let resident = || resident_bytes(pid).ok_or_else(gone);
-    let attacker = stage.next_attacker().await?;
+    let attacker = context.next_attacker().await?;
     let quiet_from = Instant::now();
     sleep(length / 2).await;
     let before = resident()?;
     let sent = attacker.sent.clone();
     let begun = Instant::now();
-    let thread = launch(attacker, attack.moves.clone(), length);
+    let thread = launch(attacker, attack.actions.clone(), length);
     let mut peak = before;
     while !thread.is_finished() {
         sleep(RESIDENT_EVERY).await;
@@ -141,7 +145,7 @@ async fn attempt(stage: &mut Stage, attack: &Attack, options: &AbuseOptions) -> 
     let ended = Instant::now();
     let settled = ended + LASTING;
     sleep_until(settled.into()).await;
-    let sign_in = match timeout(ANSWER_DEADLINE, stage.sign_in()).await {
+    let sign_in = match timeout(ANSWER_DEADLINE, context.sign_in()).await {
         Ok(outcome) => outcome.map_err(|error| error.to_string()),
         Err(_) => Err("not within a second".to_owned()),
     };
@@ -149,13 +153,13 @@ async fn attempt(stage: &mut Stage, attack: &Attack, options: &AbuseOptions) -> 
     let after_until = Instant::now();
     // What was due at the very end is given its time.
     sleep(Duration::from_millis(100)).await;
-    let samples = stage.honest.take();
-    Ok(Outcome {
+    let samples = context.honest.take();
+    Ok(AttackOutcome {
         name: attack.name.clone(),
         sent: sent.load(Ordering::Relaxed),
-        quiet: Phase::of(&samples, quiet_from, begun),
-        under: Phase::of(&samples, begun, ended),
-        after: Phase::of(&samples, settled, after_until),
+        quiet: Measurements::of(&samples, quiet_from, begun),
+        under: Measurements::of(&samples, begun, ended),
+        after: Measurements::of(&samples, settled, after_until),
         resident: [before, peak, resident()?],
         sign_in,
     })

@@ -1,6 +1,6 @@
 //! What people without an account may do, on each port.
 
-use super::attack::{Attack, Move, Port};
+use super::attack::{Action, Attack, Port};
 use super::template::request;
 
 /// Connections that a stranger keeps half open.
@@ -36,22 +36,22 @@ pub(super) fn attacks() -> Vec<Attack> {
         } else {
             vec![String::new(), beginning.clone()]
         };
-        let half_open = Move::HalfOpen { port, connections: HALF_OPEN, beginnings };
+        let half_open = Action::HalfOpen { port, connections: HALF_OPEN, beginnings };
         attacks.push(Attack::new(name("half-open"), vec![half_open]));
-        let readers = Move::SlowReaders { port, connections: SLOW, request: whole.clone() };
+        let readers = Action::SlowReaders { port, connections: SLOW, request: whole.clone() };
         attacks.push(Attack::new(name("slow readers"), vec![readers]));
         let writers =
-            Move::SlowWriters { port, connections: SLOW, beginning: format!("{beginning}X-Slow: ") };
+            Action::SlowWriters { port, connections: SLOW, beginning: format!("{beginning}X-Slow: ") };
         attacks.push(Attack::new(name("slow writers"), vec![writers]));
-        let requests = Move::Requests { port, connections: FAST, requests: vec![whole] };
+        let requests = Action::Requests { port, connections: FAST, requests: vec![whole] };
         attacks.push(Attack::new(name("requests without a token"), vec![requests]));
     }
     let login = |body: &str| request("POST", "/api/v1/auth/login", None, Some(body));
     let slow_body = "POST /api/v1/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: \
                      60000\r\n\r\n";
-    let writers = Move::SlowWriters { port: Port::Api, connections: SLOW, beginning: slow_body.to_owned() };
+    let writers = Action::SlowWriters { port: Port::Api, connections: SLOW, beginning: slow_body.to_owned() };
     attacks.push(Attack::new("slow bodies on api", vec![writers]));
-    let fast = |requests| vec![Move::Requests { port: Port::Api, connections: FAST, requests }];
+    let fast = |requests| vec![Action::Requests { port: Port::Api, connections: FAST, requests }];
     let wrong = [
         r#"{"login":"{honest}","password":"a wrong password"}"#,
         r#"{"login":"n{short}","password":"wrong"}"#,
@@ -64,7 +64,7 @@ pub(super) fn attacks() -> Vec<Attack> {
     attacks.push(Attack::new("large bodies on api", fast(vec![login(&"x".repeat(LARGE_BODY_BYTES))])));
     let no_http = vec!["\r\n\r\n\u{1}\u{2}nonsense\r\n\r\n".to_owned()];
     attacks.push(Attack::new("no HTTP on api", fast(no_http.clone())));
-    let no_http = Move::Requests { port: Port::Edge, connections: FAST, requests: no_http };
+    let no_http = Action::Requests { port: Port::Edge, connections: FAST, requests: no_http };
     attacks.push(Attack::new("no HTTP on edge", vec![no_http]));
     attacks
 }

@@ -4,9 +4,9 @@ use uuid::Uuid;
 
 /// What stands in the places that a template leaves open.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(pub Vec<(&'static str, String)>);
+pub(super) struct Placeholders(pub Vec<(&'static str, String)>);
 
-impl Names {
+impl Placeholders {
     /// The text with all known places filled; `{id}` and `{short}` stay open.
     pub(super) fn fill(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (place, value)| text.replace(place, value))
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn fresh_ids_differ_and_the_length_is_right() {
-        let names = Names(vec![("{peer}", "somebody".to_owned())]);
-        let body = names.fill(r#"{"user":"{peer}","key":"{id}","name":"n{short}"}"#);
+        let placeholders = Placeholders(vec![("{peer}", "somebody".to_owned())]);
+        let body = placeholders.fill(r#"{"user":"{peer}","key":"{id}","name":"n{short}"}"#);
         let template = Template::of(&request("POST", "/x", Some("t"), Some(&body)));
         let mut ids = Ids::new();
         let mut written = [Vec::new(), Vec::new()];

@@ -14,9 +14,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use ringside_test_client::server::ServerProcess;
 use serde_json::{Value, json};
 
-use super::{ask, value};
+use super::{request, value};
 use crate::bad_input::bad_handshakes::upgrade;
-use crate::test_server::{Failed, Stand, expect};
+use crate::test_server::{Failed, TestServer, expect};
 
 /// The one signing key of a fresh data folder.
 fn signing_key(data_dir: &Path) -> Result<EncodingKey, Failed> {
@@ -115,7 +115,7 @@ fn forged(
 }
 
 /// Claims that the server would never sign, signed with its key.
-fn misclaimed(good: &Parts, own: &EncodingKey) -> Result<Vec<(String, String)>, Failed> {
+fn with_wrong_claims(good: &Parts, own: &EncodingKey) -> Result<Vec<(String, String)>, Failed> {
     let hour_ago = now_s() - 3600;
     let changes: Vec<(&str, Option<Value>)> = vec![
         ("exp", Some(hour_ago.into())),
@@ -162,7 +162,7 @@ fn misclaimed(good: &Parts, own: &EncodingKey) -> Result<Vec<(String, String)>, 
 async fn accepted(server: &ServerProcess, token: &str) -> Result<Vec<&'static str>, Failed> {
     let mut accepted = Vec::new();
     let rest = server.addresses.rest();
-    if ask(&rest, Method::GET, "/users/me", Some(token), None).await?.status != 401 {
+    if request(&rest, Method::GET, "/users/me", Some(token), None).await?.status != 401 {
         accepted.push("REST");
     }
     if !upgrade(server.addresses.edge, token, "").await?.starts_with("HTTP/1.1 401") {
@@ -171,18 +171,18 @@ async fn accepted(server: &ServerProcess, token: &str) -> Result<Vec<&'static st
     Ok(accepted)
 }
 
-pub(crate) async fn no_forged_token_is_accepted(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[("rest_per_minute", 0), ("connections_per_user", 0)]).await?;
-    let elsewhere = stand.beside()?;
+pub(crate) async fn no_forged_token_is_accepted(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[("rest_per_minute", 0), ("connections_per_user", 0)]).await?;
+    let elsewhere = test_server.beside()?;
     elsewhere.start(&[]).await?.kill().await?;
-    let own = signing_key(&stand.spec(&[]).data_dir)?;
+    let own = signing_key(&test_server.spec(&[]).data_dir)?;
     let foreign = signing_key(&elsewhere.spec(&[]).data_dir)?;
     let rest = server.addresses.rest();
     let session = rest.sign_up("ada").await?;
     let good = parts(&session.account.access_token)?;
-    let jwks = value(&ask(&rest, Method::GET, "/auth/jwks.json", None, None).await?);
+    let jwks = value(&request(&rest, Method::GET, "/auth/jwks.json", None, None).await?);
     let mut tokens = forged(&good, &jwks["keys"][0], &own, &foreign)?;
-    tokens.extend(misclaimed(&good, &own)?);
+    tokens.extend(with_wrong_claims(&good, &own)?);
     tokens.push(("the refresh token".to_owned(), session.refresh_token.clone()));
     tokens.push(("nothing".to_owned(), String::new()));
     let mut wrong = Vec::new();

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::test_server::Failed;
 
 /// A request under `/api/v1`.
-async fn ask(
+async fn request(
     rest: &Rest,
     method: Method,
     path: &str,
@@ -29,5 +29,5 @@ fn value(answer: &Answer) -> Value {
 }
 
 async fn refresh(rest: &Rest, token: &str) -> Result<Answer, Failed> {
-    ask(rest, Method::POST, "/auth/refresh", None, Some(json!({ "refresh_token": token }))).await
+    request(rest, Method::POST, "/auth/refresh", None, Some(json!({ "refresh_token": token }))).await
 }

@@ -6,16 +6,16 @@ use ringside_test_client::rest::password_of;
 use ringside_test_client::websocket::Incoming;
 use serde_json::json;
 
-use super::{ask, refresh};
-use crate::test_server::{Client, Failed, Stand, expect};
+use super::{refresh, request};
+use crate::test_server::{Client, Failed, TestServer, expect};
 
 const RACERS: usize = 200;
 /// Everybody comes from one address here.
 const LIMITS: [(&str, u32); 3] =
     [("register_per_minute_per_address", 0), ("rest_per_minute", 0), ("login_failures_per_minute", 0)];
 
-pub(crate) async fn two_hundred_uses_at_once_are_one_session(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&LIMITS).await?;
+pub(crate) async fn two_hundred_uses_at_once_are_one_session(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&LIMITS).await?;
     let rest = server.addresses.rest();
     let session = rest.sign_up("ada").await?;
     let mut socket = Client::open(&server.addresses.target(), &session.account).await?;
@@ -34,7 +34,7 @@ pub(crate) async fn two_hundred_uses_at_once_are_one_session(stand: &Stand) -> R
     expect(again.status == 401, || {
         format!("the family's token was answered {} after a replay", again.status)
     })?;
-    let me = ask(&rest, Method::GET, "/users/me", Some(&used.account.access_token), None).await?;
+    let me = request(&rest, Method::GET, "/users/me", Some(&used.account.access_token), None).await?;
     expect(me.status == 401, || format!("the family's access token was answered {}", me.status))?;
     loop {
         match socket.incoming().await? {
@@ -46,24 +46,24 @@ pub(crate) async fn two_hundred_uses_at_once_are_one_session(stand: &Stand) -> R
     }
 }
 
-pub(crate) async fn none_outlives_its_session(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&LIMITS).await?;
+pub(crate) async fn none_outlives_its_session(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&LIMITS).await?;
     let rest = server.addresses.rest();
     // Logged out.
     let session = rest.sign_up("ada").await?;
     let token = Some(session.account.access_token.as_str());
     let body = json!({ "refresh_token": session.refresh_token });
-    let logout = ask(&rest, Method::POST, "/auth/logout", token, Some(body)).await?;
+    let logout = request(&rest, Method::POST, "/auth/logout", token, Some(body)).await?;
     expect(logout.status == 204, || format!("a logout was answered {}", logout.status))?;
     let after = refresh(&rest, &session.refresh_token).await?;
     expect(after.status == 401, || format!("a refresh after logout was answered {}", after.status))?;
-    let me = ask(&rest, Method::GET, "/users/me", token, None).await?;
+    let me = request(&rest, Method::GET, "/users/me", token, None).await?;
     expect(me.status == 401, || format!("an access token after logout was answered {}", me.status))?;
     // Another password: the other sessions end, the one that changed it stays.
     let (here, there) = (rest.login("ada").await?, rest.login("ada").await?);
     let change = json!({ "current": password_of("ada"), "new": "a new and long password" });
     let token = Some(here.account.access_token.as_str());
-    let changed = ask(&rest, Method::PUT, "/users/me/password", token, Some(change)).await?;
+    let changed = request(&rest, Method::PUT, "/users/me/password", token, Some(change)).await?;
     expect(changed.status == 204, || format!("a new password was answered {}", changed.status))?;
     let after = refresh(&rest, &there.refresh_token).await?;
     expect(after.status == 401, || format!("another session's refresh was answered {}", after.status))?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use ringside_test_client::process::resident_bytes;
 use ringside_test_client::websocket::{Input, Machine, ServerFrame, Target};
 use ringside_websocket::{Opcode, write_frame};
 use serde_json::json;
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::test_server::{Client, Failed, Stand, expect, pair, register};
+use crate::test_server::{Client, Failed, TestServer, expect, pair, register};
 
 /// A violation is answered at once.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -50,10 +51,12 @@ async fn close_code(edge: SocketAddr, token: &str, bytes: &[u8]) -> Result<Optio
     }
 }
 
-pub(crate) async fn a_header_of_one_tebibyte_is_refused_at_once(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn a_header_of_one_tebibyte_is_refused_at_once(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
-    let before = server.pid().and_then(ringside_test_client::process::resident_bytes).unwrap_or(0);
+    let before = server.pid().and_then(resident_bytes).unwrap_or(0);
     for opcode in [0x81, 0x82] {
         let mut header = vec![opcode, 0x80 | 127];
         header.extend_from_slice(&(1u64 << 40).to_be_bytes());
@@ -64,12 +67,14 @@ pub(crate) async fn a_header_of_one_tebibyte_is_refused_at_once(stand: &Stand) -
             format!("opcode {opcode:#x} with 1 TiB closed with {code:?}")
         })?;
     }
-    let after = server.pid().and_then(ringside_test_client::process::resident_bytes).unwrap_or(0);
+    let after = server.pid().and_then(resident_bytes).unwrap_or(0);
     expect(after < before + 64 * 1024 * 1024, || format!("the server grew from {before} to {after} bytes"))
 }
 
-pub(crate) async fn protocol_violations_close_with_their_code(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[("connections_per_user", 0)]).await?;
+pub(crate) async fn protocol_violations_close_with_their_code(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    let server = test_server.start(&[("connections_per_user", 0)]).await?;
     let account = register(&server, 1).await?.remove(0);
     let framed = |opcode, payload: &[u8], mask| {
         let mut out = Vec::new();
@@ -110,8 +115,10 @@ async fn error_code(client: &mut Client, text: &str) -> Result<String, Failed> {
         .await
 }
 
-pub(crate) async fn bad_json_is_answered_and_the_connection_lives(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn bad_json_is_answered_and_the_connection_lives(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let mut client = Client::open(&server.addresses.target(), &account).await?;
     let deep = format!(r#"{{"type":"ping","payload":{}1{}}}"#, r#"{"a":"#.repeat(500), "}".repeat(500));
@@ -151,8 +158,8 @@ pub(crate) async fn bad_json_is_answered_and_the_connection_lives(stand: &Stand)
     expect(wrong.is_empty(), || wrong.join("; "))
 }
 
-pub(crate) async fn invalid_commands_are_answered(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn invalid_commands_are_answered(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let (first, _, channel) = pair(&server).await?;
     let mut client = Client::open(&server.addresses.target(), &first).await?;
     let id = Uuid::new_v4().to_string();

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::test_server::{ANSWER_DEADLINE, Failed, Stand, expect, register};
+use crate::test_server::{ANSWER_DEADLINE, Failed, TestServer, expect, register};
 
 const GOOD: &str = "Host: edge\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 /// From accept to the answer 408, by the contract.
@@ -39,8 +39,8 @@ async fn head(stream: &mut TcpStream) -> Result<String, Failed> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-pub(crate) async fn malformed_requests_get_their_status(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn malformed_requests_get_their_status(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let mut wrong = Vec::new();
     for (what, request, status) in malformed(&account.access_token) {
@@ -98,8 +98,8 @@ pub(crate) fn malformed(token: &str) -> Vec<(&'static str, String, u16)> {
     ]
 }
 
-pub(crate) async fn bad_tokens_are_refused(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn bad_tokens_are_refused(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let account = register(&server, 1).await?.remove(0);
     let token = &account.access_token;
     let parts: Vec<&str> = token.split('.').collect();
@@ -131,8 +131,8 @@ pub(crate) async fn bad_tokens_are_refused(stand: &Stand) -> Result<(), Failed> 
     expect(answer.starts_with("HTTP/1.1 101"), || format!("the good token was answered {answer}"))
 }
 
-pub(crate) async fn half_open_handshakes_time_out(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn half_open_handshakes_time_out(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let since = Instant::now();
     let mut silent = TcpStream::connect(server.addresses.edge).await?;
     let mut halted = TcpStream::connect(server.addresses.edge).await?;
@@ -148,8 +148,8 @@ pub(crate) async fn half_open_handshakes_time_out(stand: &Stand) -> Result<(), F
 }
 
 /// A byte now and then does not keep a handshake open.
-pub(crate) async fn slow_headers_time_out(stand: &Stand) -> Result<(), Failed> {
-    let server = stand.start(&[]).await?;
+pub(crate) async fn slow_headers_time_out(test_server: &TestServer) -> Result<(), Failed> {
+    let server = test_server.start(&[]).await?;
     let mut stream = TcpStream::connect(server.addresses.edge).await?;
     let since = Instant::now();
     let mut ended = Vec::new();

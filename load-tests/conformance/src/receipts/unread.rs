@@ -15,7 +15,7 @@ use ringside_test_client::websocket::Incoming;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::test_server::{Client, Failed, Stand, ask, call, expect, message};
+use crate::test_server::{Client, Failed, TestServer, call, expect, message, send_frame};
 
 const SEEDS: std::ops::Range<u64> = 1..7;
 const STEPS: usize = 48;
@@ -33,7 +33,7 @@ struct Reader {
     joined: Option<u64>,
 }
 
-struct Play<'s> {
+struct Scenario<'s> {
     server: &'s ServerProcess,
     channel: Uuid,
     random: SmallRng,
@@ -50,30 +50,32 @@ const ADA: usize = 0;
 const BOB: usize = 1;
 const CYD: usize = 2;
 
-pub(crate) async fn unread_is_a_recount_after_any_interleaving(stand: &Stand) -> Result<(), Failed> {
+pub(crate) async fn unread_is_a_recount_after_any_interleaving(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
     let limits =
         ["register_per_minute_per_address", "rest_per_minute", "messages_per_second", "channels_per_minute"];
-    let server = stand.start(&limits.map(|name| (name, 0))).await?;
+    let server = test_server.start(&limits.map(|name| (name, 0))).await?;
     let server = &server;
-    let plays = SEEDS.map(|seed| async move {
-        let mut play = Play::begin(server, seed).await?;
+    let scenarios = SEEDS.map(|seed| async move {
+        let mut scenario = Scenario::begin(server, seed).await?;
         for _ in 0..STEPS {
-            if let Err(Failed(reason)) = play.step().await {
-                let steps = play.done.join(", ");
+            if let Err(Failed(reason)) = scenario.step().await {
+                let steps = scenario.done.join(", ");
                 return Err(Failed(format!("seed {seed}: {reason}; done: {steps}")));
             }
         }
         Ok(())
     });
-    try_join_all(plays).await.map(drop)
+    try_join_all(scenarios).await.map(drop)
 }
 
 /// Membership is confirmed before the partition has come to its record: who asks in between has neither the count nor
 /// the sight of what was said before.
-pub(crate) async fn who_has_just_joined_starts_at_the_head(stand: &Stand) -> Result<(), Failed> {
+pub(crate) async fn who_has_just_joined_starts_at_the_head(test_server: &TestServer) -> Result<(), Failed> {
     let limits =
         ["register_per_minute_per_address", "rest_per_minute", "messages_per_second", "channels_per_minute"];
-    let server = stand.start(&limits.map(|name| (name, 0))).await?;
+    let server = test_server.start(&limits.map(|name| (name, 0))).await?;
     let rest = server.addresses.rest();
     let owner = rest.register("owner").await?;
     let channel = rest.create_channel(&owner.access_token, "group", "from now on", &[]).await?;
@@ -95,9 +97,9 @@ pub(crate) async fn who_has_just_joined_starts_at_the_head(stand: &Stand) -> Res
         rest.add_member(&owner.access_token, channel, joiner.user_id).await?;
         let listed = rest.unread(&joiner.access_token).await?;
         let read = rest.history(&joiner.access_token, channel).await?;
-        let told = listed.iter().find(|it| it.channel == channel);
-        expect(told.is_some_and(|told| told.count <= BACKLOG), || {
-            format!("joiner {number} is told {told:?}, and reads {} messages", read.len())
+        let frame = listed.iter().find(|it| it.channel == channel);
+        expect(frame.is_some_and(|frame| frame.count <= BACKLOG), || {
+            format!("joiner {number} is told {frame:?}, and reads {} messages", read.len())
         })?;
         expect(!read.iter().any(|message| message.content == "before"), || {
             format!("joiner {number} reads {} messages from before", read.len())
@@ -106,7 +108,7 @@ pub(crate) async fn who_has_just_joined_starts_at_the_head(stand: &Stand) -> Res
     Ok(())
 }
 
-impl<'s> Play<'s> {
+impl<'s> Scenario<'s> {
     async fn begin(server: &'s ServerProcess, seed: u64) -> Result<Self, Failed> {
         let (rest, target) = (server.addresses.rest(), server.addresses.target());
         let mut accounts = Vec::new();
@@ -164,7 +166,8 @@ impl<'s> Play<'s> {
         let id = Uuid::new_v4();
         let client = &mut self.readers[who].devices[device];
         client.socket.send(&message(id, self.channel, "words")).await?;
-        let new = heard(client, |kind, it| kind == "message.new" && it["client_id"] == json!(id)).await?;
+        let new =
+            await_matching(client, |kind, it| kind == "message.new" && it["client_id"] == json!(id)).await?;
         self.ids.push(new["message_id"].as_str().unwrap_or_default().to_owned());
         let head = self.ids.len() as u64;
         expect(new["seq"] == head, || format!("message {head} is {new}"))?;
@@ -177,11 +180,12 @@ impl<'s> Play<'s> {
         self.done.push(format!("{who} reads {seq} on device {device}"));
         let payload = json!({ "channel_id": self.channel, "message_id": self.ids[seq as usize - 1] });
         let reader = &mut self.readers[who];
-        ask(&mut reader.devices[device], "message.read", &payload).await?;
+        send_frame(&mut reader.devices[device], "message.read", &payload).await?;
         reader.read = reader.read.max(seq);
         let (user, wanted) = (json!(reader.account.user_id), &self.ids[reader.read as usize - 1]);
         for client in &mut reader.devices {
-            let status = heard(client, |kind, it| kind == "message.status" && it["user_id"] == user).await?;
+            let status =
+                await_matching(client, |kind, it| kind == "message.status" && it["user_id"] == user).await?;
             expect(status["last_read_id"] == **wanted, || format!("{status} instead of {wanted}"))?;
         }
         Ok(())
@@ -203,7 +207,7 @@ impl<'s> Play<'s> {
         }
         expect(is_done, || format!("the deletion was answered {}", deleted.status))?;
         let bob = &mut self.readers[BOB].devices[0];
-        heard(bob, |kind, it| kind == "message.deleted" && it["message_id"] == *id).await.map(drop)
+        await_matching(bob, |kind, it| kind == "message.deleted" && it["message_id"] == *id).await.map(drop)
     }
 
     async fn reconnect(&mut self, device: usize) -> Result<(), Failed> {
@@ -257,8 +261,8 @@ impl<'s> Play<'s> {
             })?;
             for client in &mut reader.devices {
                 let asked = json!({ "channel_id": self.channel, "last_message_id": self.ids.last() });
-                ask(client, "sync", &json!({ "channels": [asked] })).await?;
-                let done = heard(client, |kind, _| kind == "sync.done").await?;
+                send_frame(client, "sync", &json!({ "channels": [asked] })).await?;
+                let done = await_matching(client, |kind, _| kind == "sync.done").await?;
                 expect(done["channels"][0]["unread_count"] == unread, || {
                     format!("{unread} are unread to {who}; sync.done says {done}")
                 })?;
@@ -269,7 +273,7 @@ impl<'s> Play<'s> {
 }
 
 /// The payload of the next frame of which this holds; an error on the way is a failure.
-async fn heard(client: &mut Client, holds: impl Fn(&str, &Value) -> bool) -> Result<Value, Failed> {
+async fn await_matching(client: &mut Client, holds: impl Fn(&str, &Value) -> bool) -> Result<Value, Failed> {
     loop {
         let Incoming::Text(text) = client.incoming().await? else {
             return Err(Failed("the server closed".into()));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
-use ringside_checker::history::Seen;
-use ringside_test_client::amendment::Wish;
+use ringside_checker::history::SeenMessage;
+use ringside_test_client::amendment::Amendment;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 const MAX_REMEMBERED: usize = 48;
 /// Requests without an answer at once.
 const MAX_PENDING: usize = 16;
-/// Without an answer for so long on a live connection, a request is made again.
+/// Without an answer for this long on a live connection, a request is made again.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
 /// Few, so that people meet on them.
 const EMOJI: [&str; 3] = ["👍", "🦀", "+1"];
@@ -25,24 +25,24 @@ pub(super) struct Request {
     pub channel: Uuid,
     pub client_id: Uuid,
     pub message_id: u64,
-    pub wish: Wish,
+    pub amendment: Amendment,
 }
 
 impl Request {
     /// The frame; `None`: pins are asked for over REST.
     pub(super) fn frame(&self) -> Option<String> {
         let mut payload = json!({ "channel_id": self.channel, "message_id": self.message_id.to_string() });
-        let kind = match &self.wish {
-            Wish::Edit { content } => {
+        let kind = match &self.amendment {
+            Amendment::Edit { content } => {
                 payload["content"] = Value::from(content.as_str());
                 "message.edit"
             }
-            Wish::Delete => "message.delete",
-            Wish::React { emoji, added } => {
+            Amendment::Delete => "message.delete",
+            Amendment::React { emoji, added } => {
                 payload["emoji"] = Value::from(emoji.as_str());
                 if *added { "reaction.add" } else { "reaction.remove" }
             }
-            Wish::Pin { .. } => return None,
+            Amendment::Pin { .. } => return None,
         };
         Some(json!({ "type": kind, "id": self.client_id, "payload": payload }).to_string())
     }
@@ -60,7 +60,7 @@ impl Amendments {
         self.pending.len()
     }
 
-    pub(super) fn saw(&mut self, channel: Uuid, seen: &Seen, is_own: bool) {
+    pub(super) fn saw(&mut self, channel: Uuid, seen: &SeenMessage, is_own: bool) {
         if self.remembered.len() >= MAX_REMEMBERED {
             self.remembered.pop_front();
         }
@@ -75,27 +75,29 @@ impl Amendments {
     }
 
     /// Something to ask for, if anything is known; it is pending from now on, unless it is a pin.
-    pub(super) fn wish(&mut self, random: &mut SmallRng, client: u32, now: Instant) -> Option<Request> {
+    pub(super) fn choose(&mut self, random: &mut SmallRng, client: u32, now: Instant) -> Option<Request> {
         if self.remembered.is_empty() || self.pending.len() >= MAX_PENDING {
             return None;
         }
         let at = random.random_range(0..self.remembered.len());
         let (channel, message_id, is_own) = self.remembered[at];
         self.count += 1;
-        let wish = match random.random_range(0..100u32) {
-            0..=39 if is_own => Wish::Edit { content: format!("edit {}.{} 🦀 \"\\", client, self.count) },
-            40..=49 if is_own => Wish::Delete,
-            50..=59 => Wish::Pin { pinned: random.random_bool(0.6) },
+        let amendment = match random.random_range(0..100u32) {
+            0..=39 if is_own => {
+                Amendment::Edit { content: format!("edit {}.{} 🦀 \"\\", client, self.count) }
+            }
+            40..=49 if is_own => Amendment::Delete,
+            50..=59 => Amendment::Pin { pinned: random.random_bool(0.6) },
             // What is not one's own can't be edited; that is tried now and then.
-            60 => Wish::Edit { content: format!("foreign {}.{}", client, self.count) },
-            _ => Wish::React {
+            60 => Amendment::Edit { content: format!("foreign {}.{}", client, self.count) },
+            _ => Amendment::React {
                 emoji: EMOJI[random.random_range(0..EMOJI.len())].to_owned(),
                 added: random.random_bool(0.6),
             },
         };
         let client_id = uuid::Builder::from_random_bytes(random.random()).into_uuid();
-        let request = Request { channel, client_id, message_id, wish };
-        if !matches!(request.wish, Wish::Pin { .. }) {
+        let request = Request { channel, client_id, message_id, amendment };
+        if !matches!(request.amendment, Amendment::Pin { .. }) {
             self.pending.insert(client_id, (request.clone(), now));
         }
         Some(request)
@@ -117,12 +119,14 @@ impl Amendments {
     }
 
     fn again(&mut self, now: Instant, after: Duration) -> Vec<Request> {
-        let due = self.pending.values_mut().filter(|(_, last)| now.duration_since(*last) >= after);
-        due.map(|(request, last)| {
-            *last = now;
-            request.clone()
-        })
-        .collect()
+        let certain_cursors =
+            self.pending.values_mut().filter(|(_, last)| now.duration_since(*last) >= after);
+        certain_cursors
+            .map(|(request, last)| {
+                *last = now;
+                request.clone()
+            })
+            .collect()
     }
 }
 
@@ -135,9 +139,9 @@ mod tests {
     fn asks_for_what_it_knows_until_it_is_answered() {
         let (now, mut random) = (Instant::now(), SmallRng::seed_from_u64(5));
         let mut amendments = Amendments::default();
-        assert_eq!(amendments.wish(&mut random, 1, now), None);
+        assert_eq!(amendments.choose(&mut random, 1, now), None);
         let id = Uuid::from_u128(1);
-        let seen = Seen {
+        let seen = SeenMessage {
             message_id: 9,
             seq: 1,
             client_id: id,
@@ -147,12 +151,12 @@ mod tests {
             edited: false,
         };
         amendments.saw(id, &seen, true);
-        let made: Vec<Request> = (0..40).filter_map(|_| amendments.wish(&mut random, 1, now)).collect();
+        let made: Vec<Request> = (0..40).filter_map(|_| amendments.choose(&mut random, 1, now)).collect();
         assert!(made.iter().all(|request| request.message_id == 9) && amendments.len() == MAX_PENDING);
         assert!(amendments.due_for_retry(now).is_empty());
         assert_eq!(amendments.unanswered(now).len(), MAX_PENDING);
         for request in &made {
-            assert_eq!(request.frame().is_none(), matches!(request.wish, Wish::Pin { .. }));
+            assert_eq!(request.frame().is_none(), matches!(request.amendment, Amendment::Pin { .. }));
             amendments.answered(request.client_id);
         }
         assert!(amendments.unanswered(now + RETRY_AFTER).is_empty());

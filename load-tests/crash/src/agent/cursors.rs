@@ -16,7 +16,7 @@ const ONE_IN: u32 = 40;
 
 impl Agent {
     /// A receipt of something that was seen, new or old; now and then of what can't be.
-    pub(super) fn tell_how_far(&mut self, socket: &mut Socket) {
+    pub(super) fn send_receipt(&mut self, socket: &mut Socket) {
         let Some((channel, message_id)) = self.amendments.any(&mut self.random) else { return };
         let is_read = self.random.random_bool(0.5);
         match self.random.random_range(0..ONE_IN) {
@@ -30,11 +30,11 @@ impl Agent {
     }
 
     /// Before the last sync: half of the channels are read to their end, some of them to an older message.
-    pub(super) fn tell_at_last(&mut self, socket: &mut Socket) {
+    pub(super) fn send_last_receipts(&mut self, socket: &mut Socket) {
         for (channel, last) in self.view.last_ids() {
             match (last, self.random.random_range(0..4u32)) {
                 (Some(last), 0 | 1) => self.receipt(socket, channel, last, true),
-                (_, 2) => self.tell_how_far(socket),
+                (_, 2) => self.send_receipt(socket),
                 _ => {}
             }
         }
@@ -50,18 +50,18 @@ impl Agent {
     }
 
     /// The list of receipts; without an answer nothing is known.
-    pub(super) async fn ask_receipts(&mut self, channel: Uuid) {
-        let asked_us = self.stage.now_us();
-        let asked = self.stage.rest.receipts(&self.persona.account.access_token, channel);
+    pub(super) async fn fetch_receipts(&mut self, channel: Uuid) {
+        let asked_us = self.context.now_us();
+        let asked = self.context.rest.receipts(&self.persona.account.access_token, channel);
         if let Ok(Ok(cursors)) = timeout(REST_DEADLINE, asked).await {
             self.record(Event::Receipts { channel, asked_us, cursors });
         }
     }
 
     /// The list of channels, for what it says of unread messages.
-    pub(super) async fn ask_channels(&mut self) {
-        let asked_us = self.stage.now_us();
-        let asked = self.stage.rest.unread(&self.persona.account.access_token);
+    pub(super) async fn fetch_channels(&mut self) {
+        let asked_us = self.context.now_us();
+        let asked = self.context.rest.unread(&self.persona.account.access_token);
         if let Ok(Ok(channels)) = timeout(REST_DEADLINE, asked).await {
             self.record(Event::Listed { asked_us, channels });
         }

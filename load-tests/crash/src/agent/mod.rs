@@ -19,14 +19,14 @@ use ringside_test_client::websocket::{Incoming, Socket};
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
-use super::context::{Stage, Unfinished};
+use crate::context::{RunContext, Unfinished};
 use amendments::{Amendments, Request};
 use outbox::Outbox;
 use view::View;
 
-/// A server that takes nothing for so long is left.
+/// A server that takes nothing for this long is left.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(10);
-/// A request over REST that is not answered for so long may have been done or not.
+/// A request over REST that is not answered for this long may have been done or not.
 const REST_DEADLINE: Duration = Duration::from_secs(3);
 /// Between two attempts to connect.
 const RECONNECT_MS: std::ops::Range<u64> = 20..250;
@@ -40,7 +40,7 @@ pub(super) struct Persona {
 
 pub(super) struct Agent {
     persona: Persona,
-    stage: Stage,
+    context: RunContext,
     unfinished: Unfinished,
     random: SmallRng,
     outbox: Outbox,
@@ -67,7 +67,7 @@ pub(super) struct Agent {
 }
 
 /// What to do after an action.
-enum Next {
+enum NextStep {
     Stay,
     Stall(Duration),
     /// Ask for this over REST.
@@ -82,13 +82,13 @@ enum Next {
 }
 
 impl Agent {
-    pub(super) fn new(persona: Persona, stage: Stage, unfinished: Unfinished, seed: u64) -> Self {
+    pub(super) fn new(persona: Persona, context: RunContext, unfinished: Unfinished, seed: u64) -> Self {
         let own_seed = seed ^ u64::from(persona.client + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self {
             view: View::new(&persona.channels),
             random: SmallRng::seed_from_u64(own_seed),
             persona,
-            stage,
+            context,
             unfinished,
             outbox: Outbox::default(),
             amendments: Amendments::default(),
@@ -111,10 +111,10 @@ impl Agent {
     pub(super) async fn run(mut self, give_up: Instant) -> ClientHistory {
         while !self.settled && Instant::now() < give_up {
             let nonce = self.random.random();
-            match Socket::connect(&self.stage.target, &self.persona.account.access_token, nonce).await {
+            match Socket::connect(&self.context.target, &self.persona.account.access_token, nonce).await {
                 Ok(socket) => {
                     self.connected();
-                    let code = timeout_at(give_up.into(), self.live(socket)).await.unwrap_or(None);
+                    let code = timeout_at(give_up.into(), self.run_connection(socket)).await.unwrap_or(None);
                     self.record(Event::Closed { code });
                 }
                 Err(error) => self.last_failure = Some(error.to_string()),
@@ -145,11 +145,11 @@ impl Agent {
     }
 
     fn record(&mut self, event: Event) {
-        self.records.push(Record { at_us: self.stage.now_us(), connection: self.connection, event });
+        self.records.push(Record { at_us: self.context.now_us(), connection: self.connection, event });
     }
 
     /// One connection to its end. Returns the server's close code, if there was one.
-    async fn live(&mut self, mut socket: Socket) -> Option<u16> {
+    async fn run_connection(&mut self, mut socket: Socket) -> Option<u16> {
         let mut next_action = Instant::now() + self.pause();
         loop {
             tokio::select! {
@@ -161,12 +161,12 @@ impl Agent {
                 () = sleep_until(next_action.into()) => {
                     next_action = Instant::now() + self.pause();
                     match self.act(&mut socket) {
-                        Next::Stay => {}
-                        Next::Stall(time) => sleep(time).await,
-                        Next::Pin(request) => self.pin(request).await,
-                        Next::Receipts(channel) => self.ask_receipts(channel).await,
-                        Next::Channels => self.ask_channels().await,
-                        Next::Leave { politely } => {
+                        NextStep::Stay => {}
+                        NextStep::Stall(time) => sleep(time).await,
+                        NextStep::Pin(request) => self.pin(request).await,
+                        NextStep::Receipts(channel) => self.fetch_receipts(channel).await,
+                        NextStep::Channels => self.fetch_channels().await,
+                        NextStep::Leave { politely } => {
                             if politely {
                                 socket.queue_close(1000);
                                 let _ = timeout(FLUSH_DEADLINE, socket.flush()).await;
@@ -191,6 +191,6 @@ impl Agent {
 
     fn pause(&mut self) -> Duration {
         let factor = -(1.0 - self.random.random::<f64>()).ln();
-        self.stage.mean_pause.mul_f64(factor.min(10.0))
+        self.context.mean_pause.mul_f64(factor.min(10.0))
     }
 }

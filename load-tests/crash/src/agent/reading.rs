@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ringside_checker::history::{Event, Seen};
+use ringside_checker::history::{Event, SeenMessage};
 use ringside_test_client::websocket::{Message, ServerFrame, Socket, SyncedChannel, parse};
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ impl Agent {
             }
             ServerFrame::Page(page) => {
                 self.view.page(page.channel_id, &page.messages, page.reset);
-                let messages: Vec<Seen> =
+                let messages: Vec<SeenMessage> =
                     page.messages.into_iter().map(|message| self.seen(message)).collect();
                 let (channel, has_more, reset) = (page.channel_id, page.has_more, page.reset);
                 let changes = page.changes;
@@ -97,13 +97,13 @@ impl Agent {
     }
 
     /// A message as the history keeps it; one of our own is done with.
-    fn seen(&mut self, message: Message) -> Seen {
+    fn seen(&mut self, message: Message) -> SeenMessage {
         let is_own = message.sender.id == self.persona.account.user_id;
         if is_own {
             self.outbox.finished(message.client_id, true);
         }
         let channel = message.channel_id;
-        let seen = Seen::from(message);
+        let seen = SeenMessage::from(message);
         self.amendments.saw(channel, &seen, is_own);
         seen
     }

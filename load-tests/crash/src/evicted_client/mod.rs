@@ -1,4 +1,4 @@
-//! Somebody who only listens, and is shut out of a channel or of the session and let in again, all the time.
+//! A client that only listens, and is evicted from a channel or its session and readmitted, all the time.
 
 mod evictions;
 
@@ -12,15 +12,15 @@ use ringside_test_client::websocket::{Incoming, ServerFrame, Socket, parse};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::context::{Phase, Stage};
+use crate::context::{Phase, RunContext};
 
-/// How long a guest listens between two turns of fate.
+/// How long the client listens between two evictions.
 const LISTEN_MS: std::ops::Range<u64> = 300..1500;
 /// Between two attempts to connect.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Who a guest is, and who decides about them.
-pub(super) struct Invitation {
+/// Who the client is, and by whom it is evicted.
+pub(super) struct EvictedPersona {
     pub client: u32,
     pub username: String,
     pub session: Session,
@@ -28,9 +28,9 @@ pub(super) struct Invitation {
     pub channels: Vec<(Uuid, String)>,
 }
 
-pub(super) struct Guest {
-    invitation: Invitation,
-    stage: Stage,
+pub(super) struct EvictedClient {
+    persona: EvictedPersona,
+    context: RunContext,
     password: String,
     /// How many passwords there were.
     passwords: u32,
@@ -40,14 +40,14 @@ pub(super) struct Guest {
     socket: Option<Socket>,
 }
 
-impl Guest {
-    pub(super) fn new(invitation: Invitation, stage: Stage, seed: u64) -> Self {
-        let own_seed = seed ^ u64::from(invitation.client + 1).wrapping_mul(0x6775_6573_7479_6f75);
+impl EvictedClient {
+    pub(super) fn new(persona: EvictedPersona, context: RunContext, seed: u64) -> Self {
+        let own_seed = seed ^ u64::from(persona.client + 1).wrapping_mul(0x6775_6573_7479_6f75);
         Self {
-            password: password_of(&invitation.username),
+            password: password_of(&persona.username),
             passwords: 1,
-            invitation,
-            stage,
+            persona,
+            context,
             random: SmallRng::seed_from_u64(own_seed),
             records: Vec::new(),
             connection: 0,
@@ -57,39 +57,39 @@ impl Guest {
 
     /// Lives until nothing new is said, or `give_up` passes.
     pub(super) async fn run(mut self, give_up: Instant) -> ClientHistory {
-        while self.stage.phase() == Phase::Sending && Instant::now() < give_up {
+        while self.context.phase() == Phase::Sending && Instant::now() < give_up {
             let time = Duration::from_millis(self.random.random_range(LISTEN_MS));
             self.listen(time).await;
             match self.random.random_range(0..10u32) {
                 0..=1 => self.sign_out_and_in(give_up).await,
-                2..=3 => self.end_from_another(give_up).await,
+                2..=3 => self.revoke_session(give_up).await,
                 4..=5 => self.change_password(give_up).await,
                 _ => {
-                    let at = self.random.random_range(0..self.invitation.channels.len());
-                    self.leave_and_return(at, give_up).await;
+                    let at = self.random.random_range(0..self.persona.channels.len());
+                    self.remove_and_readmit(at, give_up).await;
                 }
             }
         }
         ClientHistory {
-            client: self.invitation.client,
-            user_id: self.invitation.session.account.user_id,
+            client: self.persona.client,
+            user_id: self.persona.session.account.user_id,
             settled: false,
             records: self.records,
         }
     }
 
     fn record(&mut self, event: Event) {
-        self.records.push(Record { at_us: self.stage.now_us(), connection: self.connection, event });
+        self.records.push(Record { at_us: self.context.now_us(), connection: self.connection, event });
     }
 
-    /// Reads for so long, reconnecting where there is no connection.
+    /// Reads for this long, and reconnects when there is no connection.
     async fn listen(&mut self, time: Duration) {
         let until = tokio::time::Instant::now() + time;
         while tokio::time::Instant::now() < until {
             if self.socket.is_none() {
                 let nonce = self.random.random();
-                let token = self.invitation.session.account.access_token.clone();
-                match Socket::connect(&self.stage.target, &token, nonce).await {
+                let token = self.persona.session.account.access_token.clone();
+                match Socket::connect(&self.context.target, &token, nonce).await {
                     Ok(socket) => {
                         self.connection += 1;
                         self.record(Event::Opened);
@@ -104,7 +104,7 @@ impl Guest {
             let Ok(incoming) = tokio::time::timeout_at(until, next_of(&mut self.socket)).await else {
                 return;
             };
-            let at_us = self.stage.now_us();
+            let at_us = self.context.now_us();
             take(&mut self.records, &mut self.socket, self.connection, at_us, incoming);
         }
     }

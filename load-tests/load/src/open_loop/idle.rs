@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::options::{IdleOptions, LoadError};
 use super::plan::{Plan, PlannedConnection};
-use super::run::{Crew, Progress};
-use super::scoreboard::Board;
+use super::run::{Progress, Workers};
+use super::scoreboard::Scoreboard;
 
 /// What the connections cost. The kernel's figures are differences over the whole machine while both ends of every
 /// connection lie on it, this tool's own sockets included: halve them for the server alone.
@@ -76,21 +76,21 @@ pub fn idle(options: &IdleOptions) -> Result<IdleReport, LoadError> {
         }
     };
     let plan = Arc::new(Plan { connections, ..Plan::default() });
-    let board = Arc::new(Board::new(0));
+    let scoreboard = Arc::new(Scoreboard::new(0));
     let resident = || options.server_pid.and_then(resident_bytes);
     let kernel = || KernelMemory::now().unwrap_or_default();
     let (server_before, kernel_before, since) = (resident(), kernel(), Instant::now());
-    let crew = Crew::start(&options.edge, &plan, &board, 1, options.seed_file.is_some(), 0)?;
-    let mut progress = Progress::new(Arc::clone(&board));
-    let opened = crew.await_open(u64::from(options.connections), &mut progress);
+    let workers = Workers::start(&options.edge, &plan, &scoreboard, 1, options.seed_file.is_some(), 0)?;
+    let mut progress = Progress::new(Arc::clone(&scoreboard));
+    let opened = workers.await_open(u64::from(options.connections), &mut progress);
     let opened_in_s = since.elapsed().as_secs_f64();
     let until = Instant::now() + Duration::from_secs_f64(options.hold.max(0.0));
     while opened && Instant::now() < until {
         progress.wait();
     }
     let (server_after, kernel_after) = (resident(), kernel());
-    let still_open = board.totals.opened.load(Relaxed) - board.totals.dropped.load(Relaxed);
-    crew.finish(&board)?;
+    let still_open = scoreboard.totals.opened.load(Relaxed) - scoreboard.totals.dropped.load(Relaxed);
+    workers.finish(&scoreboard)?;
     let count = f64::from(options.connections);
     let grown = |before: u64, after: u64| after as f64 - before as f64;
     Ok(IdleReport {

@@ -2,7 +2,7 @@
 //! from the due time (no coordinated omission).
 //!
 //! `plan` decides beforehand who sends what when, from a seed. Each `worker` thread owns its connections and one epoll
-//! loop; all threads mark what they see on one `board`, from which `report` tells what was lost, doubled or
+//! loop; all threads mark what they see on one `scoreboard`, from which `report` tells what was lost, doubled or
 //! reordered.
 
 mod connection;

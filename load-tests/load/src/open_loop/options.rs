@@ -98,6 +98,7 @@ pub struct IdleOptions {
 
 /// Why a load can't run.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum LoadError {
     /// The accounts are missing.
     #[error(transparent)]
@@ -107,22 +108,10 @@ pub enum LoadError {
     Plan(String),
     /// The process may not open so many sockets.
     #[error("{needed} descriptors are needed and {allowed} allowed: raise the hard limit (ulimit -Hn)")]
-    Descriptors {
-        /// Connections and some.
-        needed: u64,
-        /// The hard limit.
-        allowed: u64,
-    },
+    Descriptors { needed: u64, allowed: u64 },
     /// A connection could not be opened.
     #[error("connection {connection} (user {user}) was not opened: {reason}")]
-    Open {
-        /// Its number.
-        connection: u32,
-        /// Whose it was.
-        user: String,
-        /// What went wrong.
-        reason: String,
-    },
+    Open { connection: u32, user: String, reason: String },
     /// The system failed us.
     #[error("{0}")]
     Io(#[from] io::Error),

@@ -50,7 +50,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Lays out a run. `run` tells its messages from others'.
-    pub(super) fn lay(options: &LoadOptions, seed: &SeedFile, run: u64) -> Result<Self, LoadError> {
+    pub(super) fn new(options: &LoadOptions, seed: &SeedFile, run: u64) -> Result<Self, LoadError> {
         let refuse = |reason: String| Err(LoadError::Plan(reason));
         if !(options.rate.is_finite() && options.rate > 0.0)
             || options.duration <= 0.0
@@ -203,7 +203,7 @@ pub(super) mod tests {
 
     #[test]
     fn even_arrivals_keep_the_rate() {
-        let plan = Plan::lay(&options(4, 2, 100.0), &pairs(4), 1).expect("a plan");
+        let plan = Plan::new(&options(4, 2, 100.0), &pairs(4), 1).expect("a plan");
         assert!((298..=300).contains(&plan.sends.len()), "{}", plan.sends.len());
         assert!(plan.sends.windows(2).all(|pair| pair[0].due_ns < pair[1].due_ns));
         assert_eq!(
@@ -215,14 +215,14 @@ pub(super) mod tests {
     #[test]
     fn random_arrivals_keep_the_rate_and_repeat() {
         let random = LoadOptions { poisson: true, ..options(4, 2, 1000.0) };
-        let plan = Plan::lay(&random, &pairs(4), 1).expect("a plan");
+        let plan = Plan::new(&random, &pairs(4), 1).expect("a plan");
         assert!((2700..3300).contains(&plan.sends.len()), "{}", plan.sends.len());
-        assert_eq!(plan.sends, Plan::lay(&random, &pairs(4), 2).expect("a plan").sends);
+        assert_eq!(plan.sends, Plan::new(&random, &pairs(4), 2).expect("a plan").sends);
     }
 
     #[test]
     fn senders_are_members() {
-        let plan = Plan::lay(&options(6, 3, 500.0), &pairs(8), 1).expect("a plan");
+        let plan = Plan::new(&options(6, 3, 500.0), &pairs(8), 1).expect("a plan");
         for send in &plan.sends {
             assert!(plan.channels[send.channel as usize].connections.contains(&send.connection));
         }
@@ -231,14 +231,14 @@ pub(super) mod tests {
 
     #[test]
     fn surplus_connections_are_further_devices() {
-        let plan = Plan::lay(&options(8, 2, 10.0), &pairs(4), 1).expect("a plan");
+        let plan = Plan::new(&options(8, 2, 10.0), &pairs(4), 1).expect("a plan");
         assert_eq!(plan.channels[0].connections, [0, 4, 1, 5]);
         assert_eq!(plan.connections[5].token, "token-1");
     }
 
     #[test]
     fn refuses_more_channels_than_there_are() {
-        assert!(matches!(Plan::lay(&options(2, 2, 10.0), &pairs(4), 1), Err(LoadError::Plan(_))));
-        assert!(matches!(Plan::lay(&options(2, 1, 0.0), &pairs(4), 1), Err(LoadError::Plan(_))));
+        assert!(matches!(Plan::new(&options(2, 2, 10.0), &pairs(4), 1), Err(LoadError::Plan(_))));
+        assert!(matches!(Plan::new(&options(2, 1, 0.0), &pairs(4), 1), Err(LoadError::Plan(_))));
     }
 }

@@ -1,4 +1,4 @@
-//! What a run came to, for people and for scripts.
+//! The results of a run, for people and for scripts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,20 +7,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::scoreboard::{Board, Outcome};
+use super::scoreboard::{Outcome, Scoreboard};
 
 /// A distribution, in ms.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
 pub struct Latency {
     /// How many were measured.
     pub count: u64,
-    /// Median.
     pub p50_ms: f64,
-    /// 99 %.
     pub p99_ms: f64,
-    /// 99.9 %.
     pub p999_ms: f64,
-    /// The largest.
     pub max_ms: f64,
 }
 
@@ -44,10 +41,10 @@ impl fmt::Display for Latency {
     }
 }
 
-/// The whole report.
+/// What `ringside-load run` prints.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct LoadReport {
-    /// Connections held.
+    /// Connections that were opened.
     pub connections: u64,
     /// Channels written to.
     pub channels: u64,
@@ -71,7 +68,7 @@ pub struct LoadReport {
     pub acknowledged: u64,
     /// `message.new` read.
     pub delivered: u64,
-    /// Sent without any answer: their fate is unknown.
+    /// Sent without any answer: whether they were stored is unknown.
     pub unanswered: u64,
     /// Acknowledged messages that somebody did not get.
     pub lost_messages: u64,
@@ -93,7 +90,7 @@ pub struct LoadReport {
     pub errors: u64,
     /// The first of those, in words.
     pub troubles: Vec<String>,
-    /// Messages of other runs that came along; not judged.
+    /// Messages of other runs that came along; not counted as faults.
     pub foreign: u64,
     /// Frames per read: how much the server coalesces.
     pub frames_per_read: f64,
@@ -106,9 +103,9 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
-    /// Takes over what the board and the messages say.
-    pub(super) fn count(&mut self, board: &Board, outcome: Outcome) {
-        let totals = &board.totals;
+    /// Takes over the totals and the outcome of the messages.
+    pub(super) fn count(&mut self, scoreboard: &Scoreboard, outcome: Outcome) {
+        let totals = &scoreboard.totals;
         self.sent = totals.sent.load(Relaxed);
         self.acknowledged = totals.acknowledged.load(Relaxed);
         self.delivered = totals.delivered.load(Relaxed);

@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::options::{LoadError, LoadOptions, SPARE_DESCRIPTORS};
 use super::plan::Plan;
 use super::report::{Latency, LoadReport};
-use super::scoreboard::Board;
+use super::scoreboard::Scoreboard;
 use super::tracker::Tracker;
 use super::worker::{Assignment, Worker};
 
@@ -26,24 +26,25 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// Runs the load that was asked for.
 pub fn run(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     let seed = SeedFile::read(&options.seed_file)?;
-    let plan = Arc::new(Plan::lay(options, &seed, uuid::Uuid::now_v7().as_u128() as u64)?);
-    let board = Arc::new(Board::new(plan.sends.len()));
-    let crew = Crew::start(&options.edge, &plan, &board, options.threads, true, options.message_bytes)?;
-    let mut progress = Progress::new(Arc::clone(&board));
-    if !crew.await_open(u64::from(options.connections), &mut progress) {
-        return crew.finish(&board).map(|_| LoadReport::default());
+    let plan = Arc::new(Plan::new(options, &seed, uuid::Uuid::now_v7().as_u128() as u64)?);
+    let scoreboard = Arc::new(Scoreboard::new(plan.sends.len()));
+    let workers =
+        Workers::start(&options.edge, &plan, &scoreboard, options.threads, true, options.message_bytes)?;
+    let mut progress = Progress::new(Arc::clone(&scoreboard));
+    if !workers.await_open(u64::from(options.connections), &mut progress) {
+        return workers.finish(&scoreboard).map(|_| LoadReport::default());
     }
-    board.start(START_DELAY_NS);
-    let before = measure_at(&board, plan.warmup_ns, options.server_pid, &mut progress);
-    let after = measure_at(&board, plan.end_ns, options.server_pid, &mut progress);
+    scoreboard.start(START_DELAY_NS);
+    let before = measure_at(&scoreboard, plan.warmup_ns, options.server_pid, &mut progress);
+    let after = measure_at(&scoreboard, plan.end_ns, options.server_pid, &mut progress);
     let give_up = Instant::now() + Duration::from_secs_f64(options.grace.max(0.0));
-    while !board.is_settled() && Instant::now() < give_up {
+    while !scoreboard.is_settled() && Instant::now() < give_up {
         progress.wait();
     }
     // A moment more: whatever is doubled comes after what was awaited.
     thread::sleep(POLL * 10);
-    let trackers = crew.finish(&board)?;
-    Ok(report(options, &plan, &board, &trackers, (before, after)))
+    let trackers = workers.finish(&scoreboard)?;
+    Ok(report(options, &plan, &scoreboard, &trackers, (before, after)))
 }
 
 /// The totals at one moment.
@@ -57,15 +58,20 @@ struct Moment {
 }
 
 /// Waits for a moment of the plan's time and takes the totals there.
-fn measure_at(board: &Board, plan_ns: u64, server_pid: Option<u32>, progress: &mut Progress) -> Moment {
-    let start = board.started_at_ns().expect("the run was started");
-    while board.elapsed_ns() < start + plan_ns && !board.is_stopped() {
+fn measure_at(
+    scoreboard: &Scoreboard,
+    plan_ns: u64,
+    server_pid: Option<u32>,
+    progress: &mut Progress,
+) -> Moment {
+    let start = scoreboard.started_at_ns().expect("the run was started");
+    while scoreboard.elapsed_ns() < start + plan_ns && !scoreboard.is_stopped() {
         progress.wait();
     }
     Moment {
         at: Instant::now(),
-        acknowledged: board.totals.acknowledged.load(Relaxed),
-        delivered: board.totals.delivered.load(Relaxed),
+        acknowledged: scoreboard.totals.acknowledged.load(Relaxed),
+        delivered: scoreboard.totals.delivered.load(Relaxed),
         own_cpu: own_cpu(),
         server_cpu: server_pid.and_then(cpu_of),
     }
@@ -74,7 +80,7 @@ fn measure_at(board: &Board, plan_ns: u64, server_pid: Option<u32>, progress: &m
 fn report(
     options: &LoadOptions,
     plan: &Plan,
-    board: &Board,
+    scoreboard: &Scoreboard,
     trackers: &[Tracker],
     (before, after): (Moment, Moment),
 ) -> LoadReport {
@@ -105,7 +111,7 @@ fn report(
         server_cores: server_cpu.map(|cpu| cpu.as_secs_f64() / seconds),
         ..LoadReport::default()
     };
-    report.count(board, board.outcome(plan));
+    report.count(scoreboard, scoreboard.outcome(plan));
     for tracker in trackers {
         for (code, count) in &tracker.refusals {
             *report.refusals.entry(code.clone()).or_insert(0) += count;
@@ -116,15 +122,15 @@ fn report(
 }
 
 /// The worker threads of a run.
-pub(super) struct Crew {
+pub(super) struct Workers {
     threads: Vec<JoinHandle<Result<Tracker, LoadError>>>,
 }
 
-impl Crew {
+impl Workers {
     pub(super) fn start(
         target: &Target,
         plan: &Arc<Plan>,
-        board: &Arc<Board>,
+        scoreboard: &Arc<Scoreboard>,
         workers: u32,
         await_hello: bool,
         message_bytes: u32,
@@ -137,7 +143,7 @@ impl Crew {
                 workers,
                 target: target.clone(),
                 plan: Arc::clone(plan),
-                board: Arc::clone(board),
+                scoreboard: Arc::clone(scoreboard),
                 await_hello,
                 message_bytes,
             };
@@ -149,7 +155,7 @@ impl Crew {
 
     /// False when a worker gave up.
     pub(super) fn await_open(&self, connections: u64, progress: &mut Progress) -> bool {
-        while progress.board.totals.opened.load(Relaxed) < connections {
+        while progress.scoreboard.totals.opened.load(Relaxed) < connections {
             if self.threads.iter().any(JoinHandle::is_finished) {
                 return false;
             }
@@ -159,8 +165,8 @@ impl Crew {
     }
 
     /// Stops the workers and collects what they measured.
-    pub(super) fn finish(self, board: &Board) -> Result<Vec<Tracker>, LoadError> {
-        board.stop();
+    pub(super) fn finish(self, scoreboard: &Scoreboard) -> Result<Vec<Tracker>, LoadError> {
+        scoreboard.stop();
         self.threads.into_iter().map(|thread| thread.join().expect("a worker does not panic")).collect()
     }
 }
@@ -180,16 +186,16 @@ fn allow_descriptors(needed: u64) -> Result<(), LoadError> {
 
 /// The line on stderr, once a second.
 pub(super) struct Progress {
-    board: Arc<Board>,
+    scoreboard: Arc<Scoreboard>,
     since: Instant,
     next: Instant,
     last: (u64, u64, u64),
 }
 
 impl Progress {
-    pub(super) fn new(board: Arc<Board>) -> Self {
+    pub(super) fn new(scoreboard: Arc<Scoreboard>) -> Self {
         let now = Instant::now();
-        Self { board, since: now, next: now + PROGRESS, last: (0, 0, 0) }
+        Self { scoreboard, since: now, next: now + PROGRESS, last: (0, 0, 0) }
     }
 
     /// Waits a moment, and prints when a second has passed.
@@ -199,7 +205,7 @@ impl Progress {
             return;
         }
         self.next += PROGRESS;
-        let totals = &self.board.totals;
+        let totals = &self.scoreboard.totals;
         let now =
             (totals.sent.load(Relaxed), totals.acknowledged.load(Relaxed), totals.delivered.load(Relaxed));
         eprintln!(

@@ -50,7 +50,7 @@ pub(super) struct Totals {
 }
 
 /// Shared by all threads of a run.
-pub(super) struct Board {
+pub(super) struct Scoreboard {
     base: Instant,
     /// ns after `base` at which the plan's time 0 lies; 0 until all connections are open.
     start_ns: AtomicU64,
@@ -59,7 +59,7 @@ pub(super) struct Board {
     pub totals: Totals,
 }
 
-/// What the messages came to, after the run.
+/// What was lost, doubled or left unanswered, after the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Outcome {
     /// Deliveries that acknowledged messages are short of.
@@ -72,7 +72,7 @@ pub(super) struct Outcome {
     pub unanswered: u64,
 }
 
-impl Board {
+impl Scoreboard {
     pub(super) fn new(messages: usize) -> Self {
         Self {
             base: Instant::now(),
@@ -83,7 +83,7 @@ impl Board {
         }
     }
 
-    /// Monotonic ns since the board was made.
+    /// Monotonic ns since the scoreboard was made.
     pub(super) fn elapsed_ns(&self) -> u64 {
         self.base.elapsed().as_nanos() as u64
     }
@@ -171,36 +171,36 @@ mod tests {
 
     #[test]
     fn tells_lost_from_unanswered() {
-        let plan = Plan::lay(&options(4, 2, 10.0), &pairs(4), 1).expect("a plan");
-        let board = Board::new(plan.sends.len());
+        let plan = Plan::new(&options(4, 2, 10.0), &pairs(4), 1).expect("a plan");
+        let scoreboard = Scoreboard::new(plan.sends.len());
         for number in 0..4 {
-            board.mark_sent(number);
+            scoreboard.mark_sent(number);
         }
         for number in 0..3 {
-            assert!(board.mark_acknowledged(&plan, number));
-            assert!(!board.mark_acknowledged(&plan, number));
+            assert!(scoreboard.mark_acknowledged(&plan, number));
+            assert!(!scoreboard.mark_acknowledged(&plan, number));
         }
         // 0 comes to both, 1 to one, 2 is refused after its ack, 3 stays without an answer and arrives once.
-        board.mark_delivered(0, 1);
-        board.mark_delivered(0, 1);
-        board.mark_delivered(1, 2);
-        board.mark_refused(2);
-        board.mark_delivered(3, 3);
+        scoreboard.mark_delivered(0, 1);
+        scoreboard.mark_delivered(0, 1);
+        scoreboard.mark_delivered(1, 2);
+        scoreboard.mark_refused(2);
+        scoreboard.mark_delivered(3, 3);
         let expected = Outcome { lost_deliveries: 1, lost_messages: 1, surplus_deliveries: 0, unanswered: 1 };
-        assert_eq!(board.outcome(&plan), expected);
-        assert!(!board.is_settled());
+        assert_eq!(scoreboard.outcome(&plan), expected);
+        assert!(!scoreboard.is_settled());
     }
 
     #[test]
     fn sees_surplus_and_inconsistent_seq() {
-        let plan = Plan::lay(&options(4, 2, 10.0), &pairs(4), 1).expect("a plan");
-        let board = Board::new(plan.sends.len());
-        board.mark_sent(0);
-        board.mark_acknowledged(&plan, 0);
+        let plan = Plan::new(&options(4, 2, 10.0), &pairs(4), 1).expect("a plan");
+        let scoreboard = Scoreboard::new(plan.sends.len());
+        scoreboard.mark_sent(0);
+        scoreboard.mark_acknowledged(&plan, 0);
         for seq in [1, 1, 2] {
-            board.mark_delivered(0, seq);
+            scoreboard.mark_delivered(0, seq);
         }
-        assert_eq!(board.outcome(&plan).surplus_deliveries, 1);
-        assert_eq!(board.totals.inconsistent.load(Relaxed), 1);
+        assert_eq!(scoreboard.outcome(&plan).surplus_deliveries, 1);
+        assert_eq!(scoreboard.totals.inconsistent.load(Relaxed), 1);
     }
 }

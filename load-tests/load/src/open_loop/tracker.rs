@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::plan::Plan;
 use super::scan::{HotFrame, number_of, scan};
-use super::scoreboard::Board;
+use super::scoreboard::Scoreboard;
 
 /// Latencies above this are recorded as this, in µs.
 pub(super) const MAX_LATENCY_US: u64 = 600_000_000;
@@ -20,7 +20,7 @@ const MAX_TROUBLES: usize = 10;
 /// One worker's measurements.
 pub(super) struct Tracker {
     plan: Arc<Plan>,
-    board: Arc<Board>,
+    scoreboard: Arc<Scoreboard>,
     pub ack_us: Histogram<u64>,
     pub delivery_us: Histogram<u64>,
     /// How late sends left: above a few ms the load itself is short of CPU.
@@ -33,12 +33,12 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
-    pub(super) fn new(plan: Arc<Plan>, board: Arc<Board>) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, scoreboard: Arc<Scoreboard>) -> Self {
         let histogram =
             || Histogram::new_with_bounds(1, MAX_LATENCY_US, 3).expect("the bounds are constants");
         Self {
             plan,
-            board,
+            scoreboard,
             ack_us: histogram(),
             delivery_us: histogram(),
             lag_us: histogram(),
@@ -66,13 +66,13 @@ impl Tracker {
 
     /// A message left at `now_ns` of the plan's time.
     pub(super) fn sent(&mut self, number: usize, now_ns: u64) {
-        self.board.mark_sent(number);
+        self.scoreboard.mark_sent(number);
         self.lag_us.saturating_record(now_ns.saturating_sub(self.plan.sends[number].due_ns) / 1000);
     }
 
     /// Something went wrong that belongs to no message.
     pub(super) fn trouble(&mut self, text: String) {
-        self.board.totals.errors.fetch_add(1, Relaxed);
+        self.scoreboard.totals.errors.fetch_add(1, Relaxed);
         if self.troubles.len() < MAX_TROUBLES {
             self.troubles.push(text);
         }
@@ -80,16 +80,16 @@ impl Tracker {
 
     fn acknowledged(&mut self, key: &str, now_ns: u64) {
         let Some(number) = number_of(key, self.plan.run) else { return };
-        if self.board.mark_acknowledged(&self.plan, number) && self.plan.is_measured(number) {
+        if self.scoreboard.mark_acknowledged(&self.plan, number) && self.plan.is_measured(number) {
             self.ack_us.saturating_record(now_ns.saturating_sub(self.plan.sends[number].due_ns) / 1000);
         }
     }
 
     fn refused(&mut self, key: &str, code: String) {
         if let Some(number) = number_of(key, self.plan.run) {
-            self.board.mark_refused(number);
+            self.scoreboard.mark_refused(number);
         } else {
-            self.board.totals.errors.fetch_add(1, Relaxed);
+            self.scoreboard.totals.errors.fetch_add(1, Relaxed);
         }
         *self.refusals.entry(code).or_insert(0) += 1;
     }
@@ -97,7 +97,7 @@ impl Tracker {
     fn delivered(&mut self, connection: u32, channel_id: &str, client_id: &str, seq: u64, now_ns: u64) {
         let number = number_of(client_id, self.plan.run).filter(|&number| number < self.plan.sends.len());
         let Some(number) = number else {
-            self.board.totals.foreign.fetch_add(1, Relaxed);
+            self.scoreboard.totals.foreign.fetch_add(1, Relaxed);
             return;
         };
         let send = self.plan.sends[number];
@@ -107,7 +107,7 @@ impl Tracker {
         if !self.advance(connection, send.channel, seq) {
             return;
         }
-        self.board.mark_delivered(number, seq);
+        self.scoreboard.mark_delivered(number, seq);
         if self.plan.is_measured(number) {
             self.delivery_us.saturating_record(now_ns.saturating_sub(send.due_ns) / 1000);
         }
@@ -116,7 +116,7 @@ impl Tracker {
     /// Keeps the order of one connection and channel. False for a seq that was there before.
     fn advance(&mut self, connection: u32, channel: u32, seq: u64) -> bool {
         let place = (connection, channel);
-        let totals = &self.board.totals;
+        let totals = &self.scoreboard.totals;
         // The first message that a connection sees may have any seq; a missing one before it shows in the deliveries.
         let last = self.last_seq.entry(place).or_insert(seq.saturating_sub(1));
         if seq > *last {
@@ -147,9 +147,9 @@ mod tests {
     use crate::open_loop::scan::key;
 
     fn tracker() -> Tracker {
-        let plan = Arc::new(Plan::lay(&options(2, 1, 10.0), &pairs(2), 7).expect("a plan"));
-        let board = Arc::new(Board::new(plan.sends.len()));
-        Tracker::new(plan, board)
+        let plan = Arc::new(Plan::new(&options(2, 1, 10.0), &pairs(2), 7).expect("a plan"));
+        let scoreboard = Arc::new(Scoreboard::new(plan.sends.len()));
+        Tracker::new(plan, scoreboard)
     }
 
     fn deliver(tracker: &mut Tracker, number: usize, seq: u64) {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn totals(tracker: &Tracker) -> (u64, u64, u64, u64) {
-        let totals = &tracker.board.totals;
+        let totals = &tracker.scoreboard.totals;
         (
             totals.delivered.load(Relaxed),
             totals.doubled.load(Relaxed),
@@ -193,11 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn foreign_messages_are_not_ours_to_judge() {
+    fn messages_of_other_runs_are_not_counted() {
         let mut tracker = tracker();
         tracker.delivered(0, "elsewhere", &key(8, 1), 1, 0);
-        assert_eq!(tracker.board.totals.foreign.load(Relaxed), 1);
+        assert_eq!(tracker.scoreboard.totals.foreign.load(Relaxed), 1);
         tracker.delivered(0, "elsewhere", &key(7, 1), 1, 0);
-        assert_eq!(tracker.board.totals.errors.load(Relaxed), 1);
+        assert_eq!(tracker.scoreboard.totals.errors.load(Relaxed), 1);
     }
 }

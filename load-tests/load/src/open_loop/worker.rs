@@ -18,7 +18,7 @@ use super::connection::{AgentConnection, EndReason};
 use super::options::LoadError;
 use super::plan::Plan;
 use super::scan::key;
-use super::scoreboard::Board;
+use super::scoreboard::Scoreboard;
 use super::ticker::{TICK, Ticker};
 use super::tracker::Tracker;
 
@@ -41,7 +41,7 @@ pub(super) struct Assignment {
     pub workers: u32,
     pub target: Target,
     pub plan: Arc<Plan>,
-    pub board: Arc<Board>,
+    pub scoreboard: Arc<Scoreboard>,
     /// Whether a connection is open only when `hello` was read.
     pub await_hello: bool,
     pub message_bytes: u32,
@@ -73,7 +73,7 @@ impl Worker {
         let ticker = Ticker::new()?;
         epoll::add(&epoll, &ticker, EventData::new_u64(TIMER), EventFlags::IN)
             .map_err(std::io::Error::from)?;
-        let tracker = Tracker::new(Arc::clone(plan), Arc::clone(&assignment.board));
+        let tracker = Tracker::new(Arc::clone(plan), Arc::clone(&assignment.scoreboard));
         Ok(Self {
             assignment,
             tracker,
@@ -90,13 +90,13 @@ impl Worker {
         })
     }
 
-    /// Opens its connections, sends its messages, reads until the board says stop.
+    /// Opens its connections, sends its messages, reads until the scoreboard says stop.
     pub(super) fn run(mut self) -> Result<Tracker, LoadError> {
         self.open_all()?;
         let mut ticking = false;
-        while !self.assignment.board.is_stopped() {
+        while !self.assignment.scoreboard.is_stopped() {
             let sending =
-                self.assignment.board.started_at_ns().is_some() && self.next_send < self.sends.len();
+                self.assignment.scoreboard.started_at_ns().is_some() && self.next_send < self.sends.len();
             if sending != ticking {
                 self.ticker.turn(sending)?;
                 ticking = sending;
@@ -104,7 +104,7 @@ impl Worker {
             self.send_due();
             self.flush_dirty();
             for (index, reason) in self.turn(IDLE_WAIT)? {
-                self.assignment.board.totals.dropped.fetch_add(1, Relaxed);
+                self.assignment.scoreboard.totals.dropped.fetch_add(1, Relaxed);
                 self.tracker.trouble(format!("connection {}: {reason}", self.number(index)));
             }
         }
@@ -140,7 +140,7 @@ impl Worker {
     /// Turns the loop until at most `allowed` connections are on their way to being open.
     fn wait_for_upgrades(&mut self, allowed: usize) -> Result<(), LoadError> {
         let (mut opened, mut since) = (self.opened, Instant::now());
-        while self.connections.len() - self.opened > allowed && !self.assignment.board.is_stopped() {
+        while self.connections.len() - self.opened > allowed && !self.assignment.scoreboard.is_stopped() {
             self.flush_dirty();
             if let Some((index, reason)) = self.turn(IDLE_WAIT)?.into_iter().next() {
                 return Err(self.not_opened(self.number(index), &reason));
@@ -163,8 +163,8 @@ impl Worker {
 
     /// ns of the plan's time; 0 before it starts.
     fn plan_now_ns(&self) -> Option<u64> {
-        let board = &self.assignment.board;
-        board.elapsed_ns().checked_sub(board.started_at_ns()?)
+        let scoreboard = &self.assignment.scoreboard;
+        scoreboard.elapsed_ns().checked_sub(scoreboard.started_at_ns()?)
     }
 
     fn send_due(&mut self) {
@@ -277,13 +277,13 @@ impl Worker {
             if opens && !connection.is_open {
                 connection.is_open = true;
                 self.opened += 1;
-                self.assignment.board.totals.opened.fetch_add(1, Relaxed);
+                self.assignment.scoreboard.totals.opened.fetch_add(1, Relaxed);
             }
             if connection.has_queued() {
                 self.mark_dirty(index);
             }
             let Some(outcome) = outcome else { return Ok(()) };
-            let totals = &self.assignment.board.totals;
+            let totals = &self.assignment.scoreboard.totals;
             totals.reads.fetch_add(1, Relaxed);
             totals.frames.fetch_add(outcome.frames, Relaxed);
             if outcome.bytes < self.buffer.len() {

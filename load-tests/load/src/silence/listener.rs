@@ -1,9 +1,9 @@
-//! One socket that is silenced, and the one request that does it.
+//! One socket whose user is evicted, and the request that does it.
 
 use std::time::{Duration, Instant};
 
 use hyper::Method;
-use ringside_test_client::eviction::Way;
+use ringside_test_client::eviction::Eviction;
 use ringside_test_client::rest::{Rest, RestError, password_of};
 use ringside_test_client::websocket::{Incoming, ServerFrame, Socket, parse};
 use serde::Deserialize;
@@ -17,20 +17,20 @@ use super::run::SilenceError;
 /// How long a socket is listened to after the answer.
 const LISTEN: Duration = Duration::from_secs(5);
 
-/// A second session is begun so long before its request.
+/// A second session is begun this long before its request.
 const PREPARE: Duration = Duration::from_secs(2);
 
-/// Silences one person at `at` and listens on. The socket is open and has events.
-pub(super) async fn silence(
+/// Evicts one person at `at` and listens on. The socket is open and has events.
+pub(super) async fn evict_and_listen(
     rest: Rest,
     person: Person,
     mut socket: Socket,
     at: Instant,
 ) -> Result<Measured, SilenceError> {
     let channel = person.channel;
-    let way = person.way;
+    let eviction = person.eviction;
     let mut request = Box::pin(request(rest, person, at));
-    let mut measured = Measured { way, answered: None, last_event: None, closed: None };
+    let mut measured = Measured { eviction, answered: None, last_event: None, closed: None };
     let until = at + Duration::from_secs(60);
     let mut deadline = tokio::time::Instant::from_std(until);
     loop {
@@ -71,22 +71,22 @@ async fn request(rest: Rest, person: Person, at: Instant) -> Result<Instant, Res
     // Hundreds of sign-ins at once would measure password hashes.
     sleep((at - PREPARE).saturating_duration_since(Instant::now())).await;
     let own = person.session.account.access_token.clone();
-    let (method, path, token, body) = match person.way {
-        Way::Logout => {
+    let (method, path, token, body) = match person.eviction {
+        Eviction::Logout => {
             let body = json!({ "refresh_token": person.session.refresh_token });
             (Method::POST, "/api/v1/auth/logout".to_owned(), own, Some(body))
         }
-        Way::Revoked => {
+        Eviction::Revoked => {
             let id = current_session(rest, &own).await?;
             let other = rest.login(&person.username).await?.account.access_token;
             (Method::DELETE, format!("/api/v1/auth/sessions/{id}"), other, None)
         }
-        Way::Password => {
+        Eviction::Password => {
             let other = rest.login(&person.username).await?.account.access_token;
             let body = json!({ "current": password_of(&person.username), "new": "another long password" });
             (Method::PUT, "/api/v1/users/me/password".to_owned(), other, Some(body))
         }
-        Way::Removed => {
+        Eviction::Removed => {
             let user = person.session.account.user_id;
             let path = format!("/api/v1/channels/{}/members/{user}", person.channel);
             (Method::DELETE, path, person.owner_token, None)

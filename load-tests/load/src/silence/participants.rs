@@ -1,6 +1,6 @@
-//! The people of a run: who is in which channel, and how each of them will be silenced.
+//! The people of a run: who is in which channel, and how each of them will be evicted.
 
-use ringside_test_client::eviction::Way;
+use ringside_test_client::eviction::Eviction;
 use ringside_test_client::rest::{Rest, RestError, Session};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ pub(super) struct Person {
     pub session: Session,
     pub channel: Uuid,
     pub owner_token: String,
-    pub way: Way,
+    pub eviction: Eviction,
 }
 
 /// A channel's owner, who also speaks.
@@ -20,7 +20,7 @@ pub(super) struct Speaker {
 }
 
 /// Registers everybody and makes the channels.
-pub(super) async fn gather(
+pub(super) async fn register(
     rest: Rest,
     sockets: u32,
     per_channel: u32,
@@ -33,19 +33,19 @@ pub(super) async fn gather(
         let mut group = Vec::new();
         for _ in 0..per_channel.min(sockets - number) {
             let username = format!("listener{number}");
-            let way = Way::ALL[number as usize % Way::ALL.len()];
-            group.push((username.clone(), rest.sign_up(&username).await?, way));
+            let eviction = Eviction::ALL[number as usize % Eviction::ALL.len()];
+            group.push((username.clone(), rest.sign_up(&username).await?, eviction));
             number += 1;
         }
         let members: Vec<Uuid> = group.iter().map(|(_, session, _)| session.account.user_id).collect();
         let token = session.account.access_token.clone();
         let channel = rest.create_channel(&token, "group", "traffic", &members).await?;
-        people.extend(group.into_iter().map(|(username, session, way)| Person {
+        people.extend(group.into_iter().map(|(username, session, eviction)| Person {
             username,
             session,
             channel,
             owner_token: token.clone(),
-            way,
+            eviction,
         }));
         speakers.push(Speaker { session, channel });
     }

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 use uuid::Uuid;
 
-use super::listener::silence;
-use super::participants::{Speaker, gather};
+use super::listener::evict_and_listen;
+use super::participants::{Speaker, register};
 use super::report::SilenceReport;
 
 /// Sockets at the most.
@@ -24,7 +24,7 @@ const LEAD: Duration = Duration::from_secs(3);
 /// `ringside-load silence`.
 #[derive(Clone, Debug, Args)]
 pub struct SilenceOptions {
-    /// The server.
+    /// Which server is started, and how.
     #[command(flatten)]
     pub server: ServerOptions,
     /// Sockets, one a user; each is silenced once.
@@ -44,7 +44,7 @@ pub struct SilenceOptions {
 /// Why nothing was measured.
 #[derive(Debug, Error)]
 pub enum SilenceError {
-    /// No server.
+    /// The server could not be started.
     #[error(transparent)]
     Server(#[from] ServerError),
     /// A request was not answered as the contract says.
@@ -53,18 +53,18 @@ pub enum SilenceError {
     /// A socket could not be opened.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The system refused.
+    /// The data folder could not be made.
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
 
-/// Measures.
+/// Opens the sockets, evicts each of them once, and measures.
 pub async fn run(options: &SilenceOptions) -> Result<SilenceReport, SilenceError> {
     let folder = tempfile::tempdir()?;
     let spec = options.server.spec_in(folder.path()).without_limits();
     let server = ServerProcess::start(&spec).await?;
     let (rest, target) = (server.addresses.rest(), server.addresses.target());
-    let (speakers, people) = gather(rest, options.sockets, options.per_channel).await?;
+    let (speakers, people) = register(rest, options.sockets, options.per_channel).await?;
     let mut sockets = Vec::with_capacity(people.len());
     for person in people {
         let token = &person.session.account.access_token;
@@ -82,7 +82,7 @@ pub async fn run(options: &SilenceOptions) -> Result<SilenceReport, SilenceError
     let mut listeners = JoinSet::new();
     for (number, (person, socket)) in sockets.into_iter().enumerate() {
         let at = first + Duration::from_secs_f64(number as f64 / options.revocations.max(0.1));
-        listeners.spawn(silence(rest, person, socket, at));
+        listeners.spawn(evict_and_listen(rest, person, socket, at));
     }
     let mut measured = Vec::new();
     for outcome in listeners.join_all().await {

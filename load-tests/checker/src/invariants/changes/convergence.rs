@@ -6,20 +6,20 @@ use ringside_test_client::amendment::{Change, Changed};
 use uuid::Uuid;
 
 use super::{changes_of, unwitnessed, witnessed};
-use crate::history::{ChannelHistory, ClientHistory, Event, Seen};
+use crate::history::{ChannelHistory, ClientHistory, Event, SeenMessage};
 use crate::index::Index;
 use crate::verdict::{Fault, Verdict};
 
 /// One channel as a client knows it.
 #[derive(Default)]
-struct Merged {
-    messages: BTreeMap<u64, Text>,
+struct ChannelView {
+    messages: BTreeMap<u64, MessageView>,
     pins: BTreeMap<u64, (u64, bool)>,
     changes: BTreeMap<u64, Changed>,
 }
 
 #[derive(Default)]
-struct Text {
+struct MessageView {
     content: String,
     deleted: bool,
     /// The greatest edit that was applied; an older one that comes again changes nothing.
@@ -29,8 +29,8 @@ struct Text {
 /// Reactions by message and emoji: the count that the last change names.
 type Counts = BTreeMap<(u64, String), u64>;
 
-impl Merged {
-    fn message(&mut self, seen: &Seen, is_newest: bool) {
+impl ChannelView {
+    fn message(&mut self, seen: &SeenMessage, is_newest: bool) {
         let is_known = self.messages.contains_key(&seen.message_id);
         let text = self.messages.entry(seen.message_id).or_default();
         if is_newest || !is_known {
@@ -91,9 +91,9 @@ impl Merged {
 }
 
 pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
-    let mut ends: HashMap<Uuid, Merged> = HashMap::new();
+    let mut ends: HashMap<Uuid, ChannelView> = HashMap::new();
     for channel in &index.history.channels {
-        let mut end = Merged::default();
+        let mut end = ChannelView::default();
         channel.changes.iter().flatten().for_each(|change| end.change(change));
         if let Some(detail) = end.reactions().1 {
             verdict.add(unwitnessed(channel.channel_id, Fault::ReactionDiverges, detail));
@@ -110,10 +110,10 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
 fn check_client(
     index: &Index<'_>,
     client: &ClientHistory,
-    ends: &HashMap<Uuid, Merged>,
+    ends: &HashMap<Uuid, ChannelView>,
     verdict: &mut Verdict,
 ) {
-    let mut merged: HashMap<Uuid, Merged> = HashMap::new();
+    let mut merged: HashMap<Uuid, ChannelView> = HashMap::new();
     // A client that was reset has to load from REST: what it put together by itself proves nothing.
     let mut reset: HashSet<Uuid> = HashSet::new();
     for record in &client.records {
@@ -145,7 +145,7 @@ fn check_client(
     }
 }
 
-fn compare(channel: &ChannelHistory, own: &Merged, end: &Merged) -> Option<(Fault, String)> {
+fn compare(channel: &ChannelHistory, own: &ChannelView, end: &ChannelView) -> Option<(Fault, String)> {
     let reading = channel.readings.first()?;
     if let Some(number) = end.changes.keys().find(|number| !own.changes.contains_key(number)) {
         return Some((Fault::LostChange, format!("the client settled and never saw change {number}")));

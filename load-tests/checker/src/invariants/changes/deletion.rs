@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ringside_test_client::amendment::Changed;
 
-use crate::history::{Event, Seen};
+use crate::history::{Event, SeenMessage};
 use crate::index::Index;
 use crate::verdict::{Fault, Invariant, Verdict, Violation};
 
@@ -14,7 +14,7 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
         // Message id -> the connection on which the deletion was seen.
         let mut deleted: HashMap<u64, u32> = HashMap::new();
         for record in &client.records {
-            let (channel, messages): (_, &[Seen]) = match &record.event {
+            let (channel, messages): (_, &[SeenMessage]) = match &record.event {
                 Event::Changed { channel, change } => {
                     let Changed::Deleted { message_id } = &change.what else { continue };
                     deleted.insert(*message_id, record.connection);

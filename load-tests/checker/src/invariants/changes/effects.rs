@@ -6,18 +6,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ringside_test_client::amendment::{Changed, Wish};
+use ringside_test_client::amendment::{Amendment, Changed};
 use uuid::Uuid;
 
 use super::unwitnessed;
-use crate::history::{ChannelHistory, Event, Record, Seen};
+use crate::history::{ChannelHistory, Event, Record, SeenMessage};
 use crate::index::Index;
 use crate::verdict::{Fault, Verdict};
 
 /// One request with what its client knows of it.
 #[derive(Clone, Debug)]
 struct Request<'h> {
-    wish: &'h Wish,
+    amendment: &'h Amendment,
     first_us: u64,
     last_us: u64,
     /// The last word on it.
@@ -62,9 +62,9 @@ fn note<'h>(
 ) {
     let at_us = record.at_us;
     match &record.event {
-        Event::Asked { channel, client_id, message_id, wish } => {
+        Event::Asked { channel, client_id, message_id, amendment } => {
             let first = Request {
-                wish,
+                amendment,
                 first_us: at_us,
                 last_us: at_us,
                 answered_us: None,
@@ -104,12 +104,12 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
             }
             let pinned = reading.pins.as_ref().map(|pins| pins.contains(&seen.message_id));
             if let Some(pinned) = pinned.filter(|_| !seen.deleted) {
-                let value = |request: &Request<'_>| match request.wish {
-                    Wish::Pin { pinned } => Some(*pinned),
+                let value = |request: &Request<'_>| match request.amendment {
+                    Amendment::Pin { pinned } => Some(*pinned),
                     _ => None,
                 };
                 let all = asked.iter().map(|(_, request)| request);
-                judge(channel, seen, "pinned", all, value, &pinned, !pinned, verdict);
+                check_value(channel, seen, "pinned", all, value, &pinned, !pinned, verdict);
             }
         }
     }
@@ -117,13 +117,13 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
 
 fn check_deletion(
     channel: &ChannelHistory,
-    seen: &Seen,
+    seen: &SeenMessage,
     asked: &[(Uuid, Request<'_>)],
     verdict: &mut Verdict,
 ) {
     // A member's refusal may get lost with the connection: only those who certainly may are held against the server.
     let by_sender = asked.iter().filter(|(user, _)| *user == seen.sender);
-    let mut deletions = by_sender.map(|(_, request)| request).filter(|r| *r.wish == Wish::Delete);
+    let mut deletions = by_sender.map(|(_, request)| request).filter(|r| *r.amendment == Amendment::Delete);
     if !seen.deleted && deletions.any(Request::is_certain) {
         let detail =
             format!("message {}: its deletion was acknowledged, and it is still there", seen.message_id);
@@ -134,58 +134,59 @@ fn check_deletion(
 fn check_content(
     index: &Index<'_>,
     channel: &ChannelHistory,
-    seen: &Seen,
+    seen: &SeenMessage,
     asked: &[(Uuid, Request<'_>)],
     verdict: &mut Verdict,
 ) {
     let by_sender = asked.iter().filter(|(user, _)| *user == seen.sender);
-    let edits = by_sender.map(|(_, request)| request).filter(|r| matches!(r.wish, Wish::Edit { .. }));
-    let value = |request: &Request<'_>| match request.wish {
-        Wish::Edit { content } => Some(content.clone()),
+    let edits =
+        by_sender.map(|(_, request)| request).filter(|r| matches!(r.amendment, Amendment::Edit { .. }));
+    let value = |request: &Request<'_>| match request.amendment {
+        Amendment::Edit { content } => Some(content.clone()),
         _ => None,
     };
     let key =
         crate::index::SendKey { channel: channel.channel_id, sender: seen.sender, client_id: seen.client_id };
     let is_original = index.sends.get(&key).is_some_and(|sending| sending.content == seen.content);
-    judge(channel, seen, "content", edits, value, &seen.content, is_original, verdict);
+    check_value(channel, seen, "content", edits, value, &seen.content, is_original, verdict);
 }
 
 fn check_reactions(
     channel: &ChannelHistory,
-    seen: &Seen,
+    seen: &SeenMessage,
     asked: &[(Uuid, Request<'_>)],
     verdict: &mut Verdict,
 ) {
     let Some(changes) = &channel.changes else { return };
-    let mut standing: HashMap<(Uuid, &str), bool> = HashMap::new();
+    let mut present: HashMap<(Uuid, &str), bool> = HashMap::new();
     for change in changes {
         if let Changed::Reacted { message_id, emoji, user_id, added, .. } = &change.what
             && *message_id == seen.message_id
         {
-            standing.insert((*user_id, emoji), *added);
+            present.insert((*user_id, emoji), *added);
         }
     }
     let mut by_user: BTreeMap<(Uuid, &str), Vec<&Request<'_>>> = BTreeMap::new();
     for (user, request) in asked {
-        if let Wish::React { emoji, .. } = request.wish {
+        if let Amendment::React { emoji, .. } = request.amendment {
             by_user.entry((*user, emoji)).or_default().push(request);
         }
     }
     for ((user, emoji), requests) in by_user {
-        let stands = standing.get(&(user, emoji)).copied().unwrap_or(false);
-        let value = |request: &Request<'_>| match request.wish {
-            Wish::React { added, .. } => Some(*added),
+        let is_present = present.get(&(user, emoji)).copied().unwrap_or(false);
+        let value = |request: &Request<'_>| match request.amendment {
+            Amendment::React { added, .. } => Some(*added),
             _ => None,
         };
         let what = format!("{emoji} of {user}");
-        judge(channel, seen, &what, requests.into_iter(), value, &stands, !stands, verdict);
+        check_value(channel, seen, &what, requests.into_iter(), value, &is_present, !is_present, verdict);
     }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one rule over three kinds of values")]
-fn judge<'a, 'h: 'a, V: PartialEq + std::fmt::Debug>(
+fn check_value<'a, 'h: 'a, V: PartialEq + std::fmt::Debug>(
     channel: &ChannelHistory,
-    seen: &Seen,
+    seen: &SeenMessage,
     what: &str,
     requests: impl Iterator<Item = &'a Request<'h>>,
     value: impl Fn(&Request<'_>) -> Option<V>,
@@ -198,7 +199,7 @@ fn judge<'a, 'h: 'a, V: PartialEq + std::fmt::Debug>(
     // What stood there first was answered before anybody could ask for another.
     let first_stands = is_first && others().next().is_none();
     let another_stands = valued.iter().filter(|(_, value)| value == last).any(|(candidate, _)| {
-        let had_no_effect = candidate.refused && candidate.is_alone();
+        let had_no_effect = candidate.refused && candidate.was_tried_once();
         let is_replaced = others().any(|(request, _)| candidate.is_before(request));
         !had_no_effect && !is_replaced
     });
@@ -213,7 +214,7 @@ fn judge<'a, 'h: 'a, V: PartialEq + std::fmt::Debug>(
 
 impl Request<'_> {
     /// Refused at its only attempt: it can't have had an effect.
-    fn is_alone(&self) -> bool {
+    fn was_tried_once(&self) -> bool {
         self.first_us == self.last_us
     }
 }

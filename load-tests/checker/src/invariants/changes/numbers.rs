@@ -34,7 +34,7 @@ fn check_agreement(index: &Index<'_>, verdict: &mut Verdict) {
             known.insert((channel.channel_id, change.number), &change.what);
         }
     }
-    for client in index.history.clients.iter().chain(&index.history.guests) {
+    for client in index.history.clients.iter().chain(&index.history.evicted_clients) {
         for record in &client.records {
             let Some((channel, changes)) = changes_of(record) else { continue };
             for change in changes {
@@ -84,7 +84,7 @@ impl Stream {
         match &record.event {
             Event::SyncSent { changes, .. } => self.asked = changes.iter().copied().collect(),
             Event::Changed { channel, change } => {
-                if let Some((fault, detail)) = self.judge(*channel, change) {
+                if let Some((fault, detail)) = self.find_fault(*channel, change) {
                     verdict.add(witnessed(client, record, *channel, fault, detail));
                 }
                 self.live.insert(*channel, change.number);
@@ -119,7 +119,7 @@ impl Stream {
         *known = number.max(*known);
     }
 
-    fn judge(&self, channel: Uuid, change: &Change) -> Option<(Fault, String)> {
+    fn find_fault(&self, channel: Uuid, change: &Change) -> Option<(Fault, String)> {
         let number = change.number;
         let live = self.live.get(&channel).copied().unwrap_or(0);
         let repeats = matches!(change.what, Changed::Other { .. }) && number == live;

@@ -5,45 +5,45 @@ use std::collections::{BTreeMap, HashMap};
 use ringside_test_client::cursor::Cursor;
 use uuid::Uuid;
 
-use super::due::{Due, due};
+use super::certain::{CertainCursors, certain_cursors};
 use crate::history::Event;
-use crate::index::{Index, Place};
+use crate::index::{Index, Source};
 
 /// A member of a channel.
 pub(super) type Member = (Uuid, Uuid);
 
-/// When a message was first said to be read, and to be delivered or read.
+/// When a device first reported a message as read, and as delivered or read.
 #[derive(Clone, Copy, Default)]
-struct Said {
+struct FirstReport {
     read_us: Option<u64>,
-    us: Option<u64>,
+    any_us: Option<u64>,
 }
 
 pub(super) struct Evidence {
     /// The final history of each channel that was read: seq by message id.
-    places: HashMap<Uuid, BTreeMap<u64, u64>>,
-    said: HashMap<(Member, u64), Said>,
-    /// Messages said to be read, one's own among them, as rising steps (time, id).
+    seqs: HashMap<Uuid, BTreeMap<u64, u64>>,
+    reported: HashMap<(Member, u64), FirstReport>,
+    /// Messages reported as read, one's own among them, as rising steps (time, id).
     may_be_read: HashMap<Member, Vec<(u64, u64)>>,
     /// What anybody was told, as rising steps.
     known: HashMap<Member, Vec<(u64, Cursor)>>,
     /// What can't have been lost.
-    pub due: Due,
+    pub certain: CertainCursors,
 }
 
 impl Evidence {
     pub(super) fn build(index: &Index<'_>) -> Self {
         let mut evidence = Self {
-            places: HashMap::new(),
-            said: HashMap::new(),
+            seqs: HashMap::new(),
+            reported: HashMap::new(),
             may_be_read: HashMap::new(),
             known: HashMap::new(),
-            due: Due::new(),
+            certain: CertainCursors::new(),
         };
         for channel in &index.history.channels {
             if let Some(reading) = channel.readings.first() {
-                let places = reading.messages.iter().map(|seen| (seen.message_id, seen.seq)).collect();
-                evidence.places.insert(channel.channel_id, places);
+                let seqs = reading.messages.iter().map(|seen| (seen.message_id, seen.seq)).collect();
+                evidence.seqs.insert(channel.channel_id, seqs);
             }
         }
         evidence.note_receipts(index);
@@ -59,7 +59,7 @@ impl Evidence {
         });
         if let Some(from_us) = index.history.undisturbed_from_us {
             let exists = |channel, id| evidence.seq(channel, id).is_some();
-            evidence.due = due(&index.history.clients, from_us, exists);
+            evidence.certain = certain_cursors(&index.history.clients, from_us, exists);
         }
         evidence
     }
@@ -68,7 +68,7 @@ impl Evidence {
         for client in &index.history.clients {
             for record in &client.records {
                 if let Event::Receipt { channel, message_id, is_read, .. } = record.event {
-                    self.say((channel, client.user_id), message_id, is_read, record.at_us);
+                    self.note_report((channel, client.user_id), message_id, is_read, record.at_us);
                 }
             }
         }
@@ -80,8 +80,8 @@ impl Evidence {
             let (channel, sender) = (sighting.channel, sighting.seen.sender);
             let member = (channel, sender);
             let id = sighting.seen.message_id;
-            if let (Place::Final, Some(sending)) = (sighting.place, index.sends.get(&sighting.key())) {
-                self.say(member, id, true, sending.first_sent_us);
+            if let (Source::Final, Some(sending)) = (sighting.source, index.sends.get(&sighting.key())) {
+                self.note_report(member, id, true, sending.first_sent_us);
             }
             let cursor = Cursor { user_id: sender, delivered: Some(id), read: Some(id) };
             // What stands in the end was there before the end.
@@ -106,37 +106,37 @@ impl Evidence {
         }
     }
 
-    fn say(&mut self, member: Member, id: u64, is_read: bool, at_us: u64) {
-        let said = self.said.entry((member, id)).or_default();
+    fn note_report(&mut self, member: Member, id: u64, is_read: bool, at_us: u64) {
+        let reported = self.reported.entry((member, id)).or_default();
         let first = |known: Option<u64>| Some(known.map_or(at_us, |known| known.min(at_us)));
-        said.us = first(said.us);
+        reported.any_us = first(reported.any_us);
         // What names no message of the channel is refused.
-        if is_read && self.places.get(&member.0).is_none_or(|places| places.contains_key(&id)) {
-            said.read_us = first(said.read_us);
+        if is_read && self.seqs.get(&member.0).is_none_or(|seqs| seqs.contains_key(&id)) {
+            reported.read_us = first(reported.read_us);
             self.may_be_read.entry(member).or_default().push((at_us, id));
         }
     }
 
     /// Whether the channel's final history is known.
     pub(super) fn is_read(&self, channel: Uuid) -> bool {
-        self.places.contains_key(&channel)
+        self.seqs.contains_key(&channel)
     }
 
     /// The number of a message in its channel.
     pub(super) fn seq(&self, channel: Uuid, id: u64) -> Option<u64> {
-        self.places.get(&channel)?.get(&id).copied()
+        self.seqs.get(&channel)?.get(&id).copied()
     }
 
     /// Messages of the final history above an id, counted one by one.
     pub(super) fn count_above(&self, channel: Uuid, id: Option<u64>) -> u64 {
-        let places = self.places.get(&channel);
-        places.map_or(0, |places| places.keys().filter(|it| Some(**it) > id).count() as u64)
+        let seqs = self.seqs.get(&channel);
+        seqs.map_or(0, |seqs| seqs.keys().filter(|it| Some(**it) > id).count() as u64)
     }
 
-    /// Whether a device of the member had said this by then.
-    pub(super) fn was_said(&self, member: Member, id: u64, is_read: bool, by_us: u64) -> bool {
-        let said = self.said.get(&(member, id)).copied().unwrap_or_default();
-        let first = if is_read { said.read_us } else { said.us };
+    /// Whether a device of the member had reported this by then.
+    pub(super) fn was_reported(&self, member: Member, id: u64, is_read: bool, by_us: u64) -> bool {
+        let reported = self.reported.get(&(member, id)).copied().unwrap_or_default();
+        let first = if is_read { reported.read_us } else { reported.any_us };
         first.is_some_and(|first| first <= by_us)
     }
 

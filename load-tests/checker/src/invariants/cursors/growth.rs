@@ -56,7 +56,7 @@ fn check_end(channel: &ChannelHistory, evidence: &Evidence, verdict: &mut Verdic
     let by_user = |cursors: &[Cursor]| -> HashMap<Uuid, Cursor> {
         cursors.iter().map(|cursor| (cursor.user_id, *cursor)).collect()
     };
-    let Some((first, others)) = channel.standings.split_first() else { return };
+    let Some((first, others)) = channel.final_cursors.split_first() else { return };
     let ends = by_user(&first.cursors);
     for other in others.iter().filter(|other| by_user(&other.cursors) != ends) {
         let detail = format!(
@@ -67,8 +67,8 @@ fn check_end(channel: &ChannelHistory, evidence: &Evidence, verdict: &mut Verdic
     }
     for &user in &channel.members {
         let mut least = evidence.least((id, user), u64::MAX);
-        if let Some(due) = evidence.due.get(&(id, user)) {
-            least.raise(due);
+        if let Some(certain) = evidence.certain.get(&(id, user)) {
+            least.raise(certain);
         }
         let end = ends.get(&user);
         if end.is_none_or(|end| end.is_below(&least)) {

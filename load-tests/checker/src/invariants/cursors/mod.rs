@@ -4,7 +4,7 @@
 //! A receipt has no durable answer, so one that was sent may be lost with the server. What a `message.status` or a list
 //! once told may not, nor a receipt that the edge took after the last kill.
 
-mod due;
+mod certain;
 mod evidence;
 mod growth;
 mod origin;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::history::{ClientHistory, Record};
 use crate::index::Index;
 use crate::verdict::{Fault, Invariant, Verdict, Violation};
-pub use due::{Due, due};
+pub use certain::{CertainCursors, certain_cursors};
 use evidence::Evidence;
 pub(crate) use unread::count as count_unread;
 

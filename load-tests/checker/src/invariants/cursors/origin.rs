@@ -22,7 +22,8 @@ pub(super) fn check(index: &Index<'_>, evidence: &Evidence, verdict: &mut Verdic
                 Event::Receipts { channel, cursors, .. } => (*channel, cursors.as_slice()),
                 _ => continue,
             };
-            let wrong = cursors.iter().filter_map(|cursor| judge(evidence, channel, cursor, record.at_us));
+            let wrong =
+                cursors.iter().filter_map(|cursor| find_fault(evidence, channel, cursor, record.at_us));
             for (fault, detail) in wrong {
                 verdict.add(violation(channel, fault, Some((client, record)), detail));
             }
@@ -30,15 +31,15 @@ pub(super) fn check(index: &Index<'_>, evidence: &Evidence, verdict: &mut Verdic
         check_refusals(client, evidence, verdict);
     }
     for channel in &index.history.channels {
-        for cursor in channel.standings.iter().flat_map(|standing| &standing.cursors) {
-            if let Some((fault, detail)) = judge(evidence, channel.channel_id, cursor, u64::MAX) {
+        for cursor in channel.final_cursors.iter().flat_map(|end| &end.cursors) {
+            if let Some((fault, detail)) = find_fault(evidence, channel.channel_id, cursor, u64::MAX) {
                 verdict.add(violation(channel.channel_id, fault, None, detail));
             }
         }
     }
 }
 
-fn judge(evidence: &Evidence, channel: Uuid, cursor: &Cursor, at_us: u64) -> Option<(Fault, String)> {
+fn find_fault(evidence: &Evidence, channel: Uuid, cursor: &Cursor, at_us: u64) -> Option<(Fault, String)> {
     let Cursor { user_id, delivered, read } = *cursor;
     if delivered < read {
         let detail = format!("{user_id} has read up to {read:?}, delivered is {delivered:?}");
@@ -50,7 +51,7 @@ fn judge(evidence: &Evidence, channel: Uuid, cursor: &Cursor, at_us: u64) -> Opt
             let detail = format!("{user_id}'s last {word} id is {id}: the channel has no such message");
             return Some((Fault::CursorAstray, detail));
         }
-        if !evidence.was_said((channel, user_id), id, is_read, at_us) {
+        if !evidence.was_reported((channel, user_id), id, is_read, at_us) {
             let detail = format!("{user_id}'s last {word} id is {id}, which no device of theirs had said");
             return Some((Fault::CursorInvented, detail));
         }

@@ -5,7 +5,7 @@ use ringside_test_client::cursor::Unread;
 
 use super::evidence::{Evidence, Member};
 use super::violation;
-use crate::history::{ChannelHistory, ClientHistory, Event, Standing};
+use crate::history::{ChannelHistory, ClientHistory, Event, FinalCursors};
 use crate::index::Index;
 use crate::verdict::{Fault, Verdict};
 
@@ -14,8 +14,8 @@ pub(super) fn check(index: &Index<'_>, evidence: &Evidence, verdict: &mut Verdic
         check_client(client, evidence, verdict);
     }
     for channel in &index.history.channels {
-        for standing in &channel.standings {
-            check_end(channel, standing, evidence, verdict);
+        for end in &channel.final_cursors {
+            check_end(channel, end, evidence, verdict);
         }
     }
 }
@@ -47,7 +47,7 @@ fn check_client(client: &ClientHistory, evidence: &Evidence, verdict: &mut Verdi
         };
         let span = Span { asked_us, answered_us: record.at_us };
         for told in told {
-            if let Some(detail) = judge(evidence, (told.channel, client.user_id), told, span) {
+            if let Some(detail) = find_fault(evidence, (told.channel, client.user_id), told, span) {
                 verdict.add(violation(told.channel, Fault::UnreadWrong, Some((client, record)), detail));
             }
         }
@@ -55,7 +55,7 @@ fn check_client(client: &ClientHistory, evidence: &Evidence, verdict: &mut Verdi
 }
 
 /// Between the two times the cursor lay between what had been told and what had been said.
-fn judge(evidence: &Evidence, member: Member, told: Unread, span: Span) -> Option<String> {
+fn find_fault(evidence: &Evidence, member: Member, told: Unread, span: Span) -> Option<String> {
     let seq = |id: Option<u64>| id.map_or(Some(0), |id| evidence.seq(member.0, id));
     let least = seq(evidence.least(member, span.asked_us).read)?;
     let most = seq(evidence.most_read(member, span.answered_us))?.max(least);
@@ -69,24 +69,22 @@ fn judge(evidence: &Evidence, member: Member, told: Unread, span: Span) -> Optio
     })
 }
 
-fn check_end(channel: &ChannelHistory, standing: &Standing, evidence: &Evidence, verdict: &mut Verdict) {
+fn check_end(channel: &ChannelHistory, end: &FinalCursors, evidence: &Evidence, verdict: &mut Verdict) {
     let id = channel.channel_id;
     if !evidence.is_read(id) {
         return;
     }
-    let own = standing.cursors.iter().find(|cursor| cursor.user_id == standing.reader);
+    let own = end.cursors.iter().find(|cursor| cursor.user_id == end.reader);
     let read = own.and_then(|own| own.read);
     let wanted = Unread {
         channel: id,
         last_seq: evidence.count_above(id, None),
         count: evidence.count_above(id, read),
     };
-    for (place, told) in [("the list of channels", standing.listed), ("sync.done", standing.synced)] {
+    for (answer, told) in [("the list of channels", end.listed), ("sync.done", end.synced)] {
         if told != Some(wanted) {
-            let detail = format!(
-                "{} has read up to {read:?}: {place} says {told:?}, it is {wanted:?}",
-                standing.reader
-            );
+            let detail =
+                format!("{} has read up to {read:?}: {answer} says {told:?}, it is {wanted:?}", end.reader);
             verdict.add(violation(id, Fault::UnreadWrong, None, detail));
         }
     }
@@ -100,7 +98,7 @@ pub(crate) fn count(index: &Index<'_>) -> u64 {
             Event::Listed { channels, .. } => channels.len(),
             _ => 0,
         });
-    let of_ends = index.history.channels.iter().flat_map(|channel| &channel.standings);
+    let of_ends = index.history.channels.iter().flat_map(|channel| &channel.final_cursors);
     let of_ends = of_ends.map(|end| usize::from(end.listed.is_some()) + usize::from(end.synced.is_some()));
     of_records.chain(of_ends).sum::<usize>() as u64
 }

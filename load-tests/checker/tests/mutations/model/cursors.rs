@@ -1,13 +1,13 @@
-//! How far people have come in the miniature, and what it tells of that.
+//! Cursors and unread counts in the model, and what it tells of them.
 
 use rand::RngExt;
-use ringside_checker::history::{Event, Standing};
+use ringside_checker::history::{Event, FinalCursors};
 use ringside_test_client::cursor::{Cursor, Unread};
 use uuid::Uuid;
 
-use super::{CHANNELS, CLIENTS, World, channel_id, is_member, user_of};
+use super::{CHANNELS, CLIENTS, Model, channel_id, is_member, user_of};
 
-impl World {
+impl Model {
     /// A receipt, or a question over REST, which is answered at once.
     pub(super) fn tell_or_ask(&mut self, device: usize) {
         let channel = self.random.random_range(0..CHANNELS);
@@ -73,14 +73,14 @@ impl World {
         Unread { channel: channel_id(channel), last_seq, count }
     }
 
-    pub(super) fn standings(&self, channel: usize, members: &[Uuid]) -> Vec<Standing> {
-        let standing = |reader: &Uuid| Standing {
+    pub(super) fn final_cursors(&self, channel: usize, members: &[Uuid]) -> Vec<FinalCursors> {
+        let end = |reader: &Uuid| FinalCursors {
             reader: *reader,
             cursors: self.listed(channel, members),
             listed: Some(self.unread(channel, *reader)),
             synced: Some(self.unread(channel, *reader)),
         };
-        members.iter().map(standing).collect()
+        members.iter().map(end).collect()
     }
 }
 

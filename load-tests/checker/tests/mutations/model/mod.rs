@@ -1,6 +1,6 @@
-//! A correct server in miniature, for the checker's tests: it makes histories that must pass, from a seed.
+//! A small correct server, for the checker's tests: it makes histories that must pass, from a seed.
 //!
-//! It has what makes real histories hard to judge: acks in flight when a connection dies, retries of what was stored,
+//! It has what makes real histories hard to check: acks in flight when a connection dies, retries of what was stored,
 //! crashes between log and store, syncs that interleave with live messages, refusals, deletions.
 
 mod changes;
@@ -10,7 +10,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use ringside_checker::history::{ChannelHistory, ClientHistory, Event, FinalReading, History, Record, Seen};
+use ringside_checker::history::{
+    ChannelHistory, ClientHistory, Event, FinalReading, History, Record, SeenMessage,
+};
 use ringside_test_client::amendment::Change;
 use ringside_test_client::cursor::Cursor;
 use uuid::Uuid;
@@ -51,12 +53,12 @@ struct Device {
     pending: Vec<(usize, Uuid, String)>,
 }
 
-struct World {
+struct Model {
     random: SmallRng,
     now_us: u64,
     next_id: u64,
     log: VecDeque<(usize, Uuid, Uuid, String)>,
-    stored: Vec<Vec<Seen>>,
+    stored: Vec<Vec<SeenMessage>>,
     changes: Vec<Vec<Change>>,
     known: HashSet<(usize, Uuid, Uuid)>,
     /// How far each user has come, by channel.
@@ -78,9 +80,9 @@ fn channel_id(channel: usize) -> Uuid {
     Uuid::from_u128(0x2000 + channel as u128)
 }
 
-/// A correct history.
+/// A history that breaks no invariant.
 pub fn correct_history(seed: u64) -> History {
-    let mut world = World {
+    let mut model = Model {
         random: SmallRng::seed_from_u64(seed),
         now_us: 0,
         next_id: 1,
@@ -92,13 +94,13 @@ pub fn correct_history(seed: u64) -> History {
         devices: (0..CLIENTS).map(|_| Device::default()).collect(),
     };
     for _ in 0..STEPS {
-        world.step();
+        model.step();
     }
-    world.settle();
-    world.into_history(seed)
+    model.settle();
+    model.into_history(seed)
 }
 
-impl World {
+impl Model {
     fn record(&mut self, device: usize, event: Event) {
         self.now_us += 1;
         let connection = self.devices[device].connection;
@@ -222,7 +224,7 @@ impl World {
         };
         let missing = &self.stored[channel][after as usize..];
         let changes = &self.changes[channel][after_change as usize..];
-        let mut pages: Vec<&[Seen]> = missing.chunks(PAGE).collect();
+        let mut pages: Vec<&[SeenMessage]> = missing.chunks(PAGE).collect();
         if pages.is_empty() && !changes.is_empty() {
             pages.push(&[]);
         }
@@ -245,8 +247,15 @@ impl World {
             return;
         }
         let seq = self.stored[channel].len() as u64 + 1;
-        let seen =
-            Seen { message_id: self.next_id, seq, client_id, sender, content, deleted: false, edited: false };
+        let seen = SeenMessage {
+            message_id: self.next_id,
+            seq,
+            client_id,
+            sender,
+            content,
+            deleted: false,
+            edited: false,
+        };
         self.stored[channel].push(seen.clone());
         self.has_come(channel, sender, seen.message_id, true);
         self.fan_out(channel, &Event::New { channel: channel_id(channel), message: seen });
@@ -350,9 +359,9 @@ impl World {
             members.insert(channel, users.collect());
         }
         let pins: Vec<Vec<u64>> = (0..CHANNELS).map(|channel| self.pins(channel)).collect();
-        let guests = vec![self.guest()];
-        let mut standings: Vec<_> =
-            (0..CHANNELS).map(|channel| self.standings(channel, &members[&channel])).collect();
+        let evicted_clients = vec![self.evicted_client()];
+        let mut final_cursors: Vec<_> =
+            (0..CHANNELS).map(|channel| self.final_cursors(channel, &members[&channel])).collect();
         let (stored, changes) = (self.stored, self.changes);
         let channels = (0..CHANNELS).map(|channel| ChannelHistory {
             channel_id: channel_id(channel),
@@ -367,7 +376,7 @@ impl World {
                 })
                 .collect(),
             changes: Some(changes[channel].clone()),
-            standings: std::mem::take(&mut standings[channel]),
+            final_cursors: std::mem::take(&mut final_cursors[channel]),
         });
         let clients = self.devices.into_iter().enumerate().map(|(device, state)| ClientHistory {
             client: device as u32,
@@ -376,6 +385,6 @@ impl World {
             records: state.records,
         });
         let (channels, clients) = (channels.collect(), clients.collect());
-        History { seed, channels, clients, guests, undisturbed_from_us: Some(0) }
+        History { seed, channels, clients, evicted_clients, undisturbed_from_us: Some(0) }
     }
 }

@@ -3,7 +3,7 @@
 use ringside_test_client::rest::password_of;
 use serde_json::{Map, Value, json};
 
-use super::test_context::World;
+use super::test_context::TestContext;
 use crate::test_server::Failed;
 
 /// Deeper than this no body is.
@@ -39,8 +39,8 @@ impl Document {
     }
 
     /// A body as this schema wants it.
-    pub(super) fn body(&self, schema: &Value, world: &World) -> Result<Value, Failed> {
-        self.value("", schema, world, 0)
+    pub(super) fn body(&self, schema: &Value, context: &TestContext) -> Result<Value, Failed> {
+        self.value("", schema, context, 0)
     }
 
     /// Properties and required names of an object, with those of its first alternative.
@@ -66,7 +66,13 @@ impl Document {
         (properties, required)
     }
 
-    fn value(&self, name: &str, schema: &Value, world: &World, depth: usize) -> Result<Value, Failed> {
+    fn value(
+        &self,
+        name: &str,
+        schema: &Value,
+        context: &TestContext,
+        depth: usize,
+    ) -> Result<Value, Failed> {
         let schema = self.resolve(schema);
         if depth > MAX_DEPTH {
             return Err(Failed(format!("{name} is nested too deep")));
@@ -80,7 +86,7 @@ impl Document {
         }
         // Of alternatives the first has its turn below.
         if schema["oneOf"].is_null()
-            && let Some(known) = by_name(name, world)
+            && let Some(known) = by_name(name, context)
         {
             return Ok(known);
         }
@@ -93,16 +99,16 @@ impl Document {
             Some("string") => json!("words"),
             Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(1)),
             Some("boolean") => json!(true),
-            Some("array") => json!([self.value(name, &schema["items"], world, depth + 1)?]),
+            Some("array") => json!([self.value(name, &schema["items"], context, depth + 1)?]),
             None if schema["properties"].is_null() && !schema["oneOf"].is_null() => {
-                self.value(name, &schema["oneOf"][0], world, depth + 1)?
+                self.value(name, &schema["oneOf"][0], context, depth + 1)?
             }
             Some("object") | None if !schema["properties"].is_null() => {
                 let (properties, required) = self.parts(schema);
                 let mut object = Map::new();
                 for (name, property) in properties {
                     if required.is_empty() || required.contains(&name) {
-                        let value = self.value(&name, &property, world, depth + 1)?;
+                        let value = self.value(&name, &property, context, depth + 1)?;
                         object.insert(name, value);
                     }
                 }
@@ -114,20 +120,20 @@ impl Document {
     }
 }
 
-/// What only the world knows.
-fn by_name(name: &str, world: &World) -> Option<Value> {
-    let friend = world.friend.session.account.user_id;
+/// What only the context knows.
+fn by_name(name: &str, context: &TestContext) -> Option<Value> {
+    let friend = context.friend.session.account.user_id;
     Some(match name {
         "user_id" => json!(friend),
         "user_ids" | "member_ids" => json!([friend]),
-        "channel_id" => json!(world.own.channel),
-        "message_id" | "reply_to" => json!(world.own.message),
-        "login" => json!(world.mallory.username),
-        "current" | "password" => json!(password_of(&world.mallory.username)),
+        "channel_id" => json!(context.own.channel),
+        "message_id" | "reply_to" => json!(context.own.message),
+        "login" => json!(context.mallory.username),
+        "current" | "password" => json!(password_of(&context.mallory.username)),
         "new" => json!("a wholly new password"),
-        "refresh_token" => json!(world.mallory.session.refresh_token),
-        "email" => json!(format!("new{}@example.org", world.tag)),
-        "username" => json!(format!("new{}", world.tag)),
+        "refresh_token" => json!(context.mallory.session.refresh_token),
+        "email" => json!(format!("new{}@example.org", context.tag)),
+        "username" => json!(format!("new{}", context.tag)),
         "avatar_url" => json!("https://example.org/a.png"),
         _ => return None,
     })

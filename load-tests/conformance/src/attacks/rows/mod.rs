@@ -1,6 +1,6 @@
 //! Every row of `/openapi.json` that takes a body, tried with fields that are not the caller's to set.
 //!
-//! Each row is done three times, in three worlds that are alike: with a plain body, with one that names what is somebody
+//! Each row is done three times, in three contexts that are alike: with a plain body, with one that names what is somebody
 //! else's, and with one that names what is nobody's yet. Then all that can be read is read by the one who tries and by the
 //! victim: nothing but the names of people and things may differ. The rows come from the running server, so a new one is
 //! tried as well, or named here as one that can't be.
@@ -16,16 +16,16 @@ use ringside_test_client::rest::{Answer, Rest};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
-use super::{ask, value};
-use crate::test_server::{Failed, Stand, expect};
+use super::{request, value};
+use crate::test_server::{Failed, TestServer, expect};
 use bodies::Document;
 use snapshot::Snapshot;
-use test_context::World;
+use test_context::TestContext;
 
 /// What is done behind an answer (presence, receipts) is done within this time.
 const QUIET_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
-/// A world of which less can be read proves nothing.
+/// A context of which less can be read proves nothing.
 const ANSWERED_MIN: usize = 20;
 /// Sent along where a row has no such field.
 const DESCRIPTION: &str = "not asked for";
@@ -39,7 +39,7 @@ enum Whose {
     Nobodys,
 }
 
-/// Half of the rows lie below it, and are a behaviour of their own: each has its time limit.
+/// Half of the rows lie below it, and are a check of their own: each has its time limit.
 const CHANNELS: &str = "/api/v1/channels";
 
 /// A row to try.
@@ -50,22 +50,24 @@ struct Row {
     schema: Option<Value>,
 }
 
-pub(crate) async fn none_of_channels_takes_what_is_not_theirs(stand: &Stand) -> Result<(), Failed> {
-    try_rows(stand, |path| path.starts_with(CHANNELS)).await
+pub(crate) async fn none_of_channels_takes_what_is_not_theirs(
+    test_server: &TestServer,
+) -> Result<(), Failed> {
+    try_rows(test_server, |path| path.starts_with(CHANNELS)).await
 }
 
-pub(crate) async fn no_other_takes_what_is_not_theirs(stand: &Stand) -> Result<(), Failed> {
-    try_rows(stand, |path| !path.starts_with(CHANNELS)).await
+pub(crate) async fn no_other_takes_what_is_not_theirs(test_server: &TestServer) -> Result<(), Failed> {
+    try_rows(test_server, |path| !path.starts_with(CHANNELS)).await
 }
 
-async fn try_rows(stand: &Stand, is_wanted: impl Fn(&str) -> bool) -> Result<(), Failed> {
+async fn try_rows(test_server: &TestServer, is_wanted: impl Fn(&str) -> bool) -> Result<(), Failed> {
     let limits = [
         "rest_per_minute",
         "channels_per_minute",
         "register_per_minute_per_address",
         "login_failures_per_minute",
     ];
-    let server = stand.start(&limits.map(|name| (name, 0))).await?;
+    let server = test_server.start(&limits.map(|name| (name, 0))).await?;
     let rest = server.addresses.rest();
     // The first account administers; those who try are others.
     rest.sign_up("first").await?;
@@ -115,31 +117,31 @@ fn rows(document: &Document) -> Result<Vec<Row>, Failed> {
     Ok(rows)
 }
 
-/// One world after the row was done in it.
-struct Done {
-    world: World,
+/// A context after the row was done in it.
+struct Attempted {
+    context: TestContext,
     answer: Answer,
     body: Option<Value>,
 }
 
 async fn try_row(rest: &Rest, document: &Document, row: &Row, number: usize) -> Result<(), Failed> {
     let plain = attempt(rest, document, row, (number, None)).await?;
-    let mut wanted = Snapshot::take(rest, document, &plain.world, &plain.answer).await?;
+    let mut wanted = Snapshot::take(rest, document, &plain.context, &plain.answer).await?;
     let answered = wanted.answered();
     expect(answered >= ANSWERED_MIN, || format!("only {answered} things can be read afterwards"))?;
     for whose in [Whose::Victims, Whose::Nobodys] {
         let other = attempt(rest, document, row, (number, Some(whose))).await?;
         let since = Instant::now();
-        // What both worlds show is the same, now or a little later.
+        // What both contexts show is the same, now or a little later.
         loop {
-            let found = Snapshot::take(rest, document, &other.world, &other.answer).await?;
+            let found = Snapshot::take(rest, document, &other.context, &other.answer).await?;
             let Some(difference) = wanted.difference(&found) else { break };
             if since.elapsed() > QUIET_WITHIN {
                 let body = other.body.unwrap_or_default();
                 return Err(Failed(format!("{difference}, by the body {body}")));
             }
             sleep(POLL).await;
-            wanted = Snapshot::take(rest, document, &plain.world, &plain.answer).await?;
+            wanted = Snapshot::take(rest, document, &plain.context, &plain.answer).await?;
         }
     }
     Ok(())
@@ -150,57 +152,57 @@ async fn attempt(
     document: &Document,
     row: &Row,
     (number, whose): (usize, Option<Whose>),
-) -> Result<Done, Failed> {
+) -> Result<Attempted, Failed> {
     let variant = match whose {
         None => "p",
         Some(Whose::Victims) => "v",
         Some(Whose::Nobodys) => "n",
     };
-    let world = World::make(rest, &format!("w{number:02}{variant}z")).await?;
-    let mut body = row.schema.as_ref().map(|schema| document.body(schema, &world)).transpose()?;
+    let context = TestContext::make(rest, &format!("w{number:02}{variant}z")).await?;
+    let mut body = row.schema.as_ref().map(|schema| document.body(schema, &context)).transpose()?;
     if let Some(whose) = whose
         && let Some(body) = body.get_or_insert_with(|| json!({})).as_object_mut()
     {
-        covet(body, &document.names(row.schema.as_ref()), coveted(&world, whose));
+        add_forbidden(body, &document.names(row.schema.as_ref()), forbidden_fields(&context, whose));
     }
-    let path = world.fill(&row.path)?;
-    let token = Some(world.mallory.session.account.access_token.as_str());
-    let answer = ask(rest, row.method.clone(), &path, token, body.clone()).await?;
+    let path = context.fill(&row.path)?;
+    let token = Some(context.mallory.session.account.access_token.as_str());
+    let answer = request(rest, row.method.clone(), &path, token, body.clone()).await?;
     expect((200..300).contains(&answer.status), || {
         let text = String::from_utf8_lossy(&answer.body);
         format!("the body {body:?} was answered {}: {text}", answer.status)
     })?;
-    world.settle(rest).await?;
-    Ok(Done { world, answer, body })
+    context.settle(rest).await?;
+    Ok(Attempted { context, answer, body })
 }
 
 /// Adds what is wanted beyond what the row's own schema names.
-fn covet(body: &mut Map<String, Value>, own: &[String], coveted: [Value; 4]) {
-    for group in coveted {
+fn add_forbidden(body: &mut Map<String, Value>, own: &[String], forbidden_fields: [Value; 4]) {
+    for group in forbidden_fields {
         let Value::Object(group) = group else { continue };
         body.extend(group.into_iter().filter(|(name, _)| !own.contains(name)));
     }
 }
 
 /// What nobody may set by a body: of the victim's, or such as there is none of yet.
-fn coveted(world: &World, whose: Whose) -> [Value; 4] {
-    let fresh = world.nobodys;
+fn forbidden_fields(context: &TestContext, whose: Whose) -> [Value; 4] {
+    let fresh = context.unused_id;
     let (user, channel, message) = match whose {
         Whose::Victims => {
-            let message = world.theirs.message.as_str();
-            (world.victim.session.account.user_id, world.theirs.channel, message)
+            let message = context.theirs.message.as_str();
+            (context.victim.session.account.user_id, context.theirs.channel, message)
         }
         Whose::Nobodys => (fresh, fresh, "7"),
     };
     let time = "2001-01-01T00:00:00.000Z";
-    let tag = &world.tag;
+    let tag = &context.tag;
     let ids = json!({
         "id": channel, "user_id": user, "user": { "id": user }, "owner_id": user, "creator_id": user, "created_by": user,
         "sender": { "id": user, "username": "x" }, "sender_id": user, "actor_id": user, "author_id": user,
         "channel_id": channel, "message_id": message, "client_id": user, "reply_to": message, "session_id": user,
         "device_id": user, "members": [user], "member_ids": [user], "user_ids": [user],
     });
-    let standing = json!({
+    let rank = json!({
         "role": "owner", "roles": ["owner", "admin"], "server_role": "administrator", "is_admin": true, "admin": true,
         "is_owner": true, "permissions": ["*"], "scope": "admin", "state": "accepted", "verified": true,
         "email": format!("x{tag}@example.org"), "username": format!("x{tag}"), "password": "taken over by x",
@@ -218,5 +220,5 @@ fn coveted(world: &World, whose: Whose) -> [Value; 4] {
         "muted_until": "2098-01-01T00:00:00.000Z", "deleted": true, "edited": true, "muted": true, "pinned": true,
         "ended": false, "current": true,
     });
-    [ids, standing, numbers, times]
+    [ids, rank, numbers, times]
 }

@@ -1,4 +1,5 @@
-//! All that the two people who matter in a world can read, with the names of people and things made the same in every world.
+//! All that the attacker and the victim of a context can read, with the names of people and things made the same in
+//! every context.
 
 use std::collections::HashMap;
 
@@ -7,9 +8,9 @@ use ringside_test_client::rest::{Answer, Rest};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::{ask, value};
 use super::bodies::Document;
-use super::test_context::World;
+use super::test_context::TestContext;
+use crate::attacks::{request, value};
 use crate::test_server::Failed;
 
 /// Digits of a message id at the least; smaller numbers are shown as they are.
@@ -27,18 +28,18 @@ impl Snapshot {
     pub(super) async fn take(
         rest: &Rest,
         document: &Document,
-        world: &World,
+        context: &TestContext,
         tried: &Answer,
     ) -> Result<Self, Failed> {
-        let mut names = Names::of(world);
+        let mut names = Aliases::of(context);
         let mut shown = vec![("the answer itself".to_owned(), names.same(&answered(tried)))];
         for (path, method, operation) in document.operations() {
             let Some(path) = path.strip_prefix("/api/v1").filter(|_| method == "get") else { continue };
-            let Some(query) = query(document, operation, world) else { continue };
-            for filled in world.fill_with_all(path) {
-                for person in [&world.mallory, &world.victim] {
+            let Some(query) = query(document, operation, context) else { continue };
+            for filled in context.fill_with_all(path) {
+                for person in [&context.mallory, &context.victim] {
                     let token = Some(person.session.account.access_token.as_str());
-                    let answer = ask(rest, Method::GET, &format!("{filled}{query}"), token, None).await?;
+                    let answer = request(rest, Method::GET, &format!("{filled}{query}"), token, None).await?;
                     let asked = Value::from(format!("{filled} by {}", person.username));
                     let asked = names.same(&asked).as_str().unwrap_or_default().to_owned();
                     shown.push((asked, names.same(&answered(&answer))));
@@ -70,15 +71,15 @@ fn answered(answer: &Answer) -> Value {
 }
 
 /// What the row's query has to hold; none: it can't be known here.
-fn query(document: &Document, operation: &Value, world: &World) -> Option<String> {
+fn query(document: &Document, operation: &Value, context: &TestContext) -> Option<String> {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let mut query = String::new();
     for parameter in parameters.map(|parameter| document.resolve(parameter)) {
         let value = match parameter["name"].as_str() {
             Some("limit") if parameter["in"] == "query" => "100".to_owned(),
-            Some("q") => format!("victim{}", world.tag),
+            Some("q") => format!("victim{}", context.tag),
             Some("user_ids") => {
-                world.people().map(|person| person.session.account.user_id.to_string()).join(",")
+                context.people().map(|person| person.session.account.user_id.to_string()).join(",")
             }
             _ if parameter["in"] == "query" && parameter["required"] == true => return None,
             _ => continue,
@@ -89,24 +90,24 @@ fn query(document: &Document, operation: &Value, world: &World) -> Option<String
     Some(query)
 }
 
-/// Ids by the order in which they are first seen, those of the world by what they are.
-struct Names {
+/// Ids by the order in which they are first seen, those of the context by what they are.
+struct Aliases {
     tag: String,
     known: HashMap<String, String>,
 }
 
-impl Names {
-    fn of(world: &World) -> Self {
+impl Aliases {
+    fn of(context: &TestContext) -> Self {
         let mut known = HashMap::new();
-        for (person, name) in world.people().into_iter().zip(["mallory", "victim", "friend"]) {
+        for (person, name) in context.people().into_iter().zip(["mallory", "victim", "friend"]) {
             known.insert(person.session.account.user_id.to_string(), name.to_owned());
         }
-        for (place, name) in [(&world.own, "own"), (&world.theirs, "theirs")] {
-            known.insert(place.channel.to_string(), format!("{name} channel"));
-            known.insert(place.message.clone(), format!("{name} message"));
+        for (owned_channel, name) in [(&context.own, "own"), (&context.theirs, "theirs")] {
+            known.insert(owned_channel.channel.to_string(), format!("{name} channel"));
+            known.insert(owned_channel.message.clone(), format!("{name} message"));
         }
-        known.insert(world.nobodys.to_string(), "nobody's".to_owned());
-        Self { tag: world.tag.clone(), known }
+        known.insert(context.unused_id.to_string(), "nobody's".to_owned());
+        Self { tag: context.tag.clone(), known }
     }
 
     fn same(&mut self, value: &Value) -> Value {

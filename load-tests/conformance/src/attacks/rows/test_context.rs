@@ -1,4 +1,4 @@
-//! One world: somebody who tries, their victim, and a third, with a channel and a message of each of the first two.
+//! The people of one attempt: somebody who tries, their victim, and a third, with a channel and a message of each of the first two.
 
 use std::time::Instant;
 
@@ -8,36 +8,36 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::super::{ask, value};
 use super::POLL;
+use crate::attacks::{request, value};
 use crate::test_server::{ANSWER_DEADLINE, Failed, expect};
 
-/// Somebody.
+/// A user and a session of theirs.
 pub(super) struct Person {
     pub username: String,
     pub session: Session,
 }
 
 /// A channel with a message of its owner.
-pub(super) struct Place {
+pub(super) struct OwnedChannel {
     pub channel: Uuid,
     pub message: String,
 }
 
-pub(super) struct World {
-    /// Part of every name in it.
+pub(super) struct TestContext {
+    /// Part of every name in the context.
     pub tag: String,
     pub mallory: Person,
     pub victim: Person,
     pub friend: Person,
     /// Mallory's own channel, which the victim is in, and the other way round.
-    pub own: Place,
-    pub theirs: Place,
+    pub own: OwnedChannel,
+    pub theirs: OwnedChannel,
     /// An id that nothing has.
-    pub nobodys: Uuid,
+    pub unused_id: Uuid,
 }
 
-impl World {
+impl TestContext {
     pub(super) async fn make(rest: &Rest, tag: &str) -> Result<Self, Failed> {
         let person = async |name: &str| -> Result<Person, Failed> {
             let username = format!("{name}{tag}");
@@ -45,14 +45,14 @@ impl World {
         };
         let (mallory, victim) = (person("mallory").await?, person("victim").await?);
         let friend = person("friend").await?;
-        let own = place(rest, &mallory, &victim).await?;
-        let theirs = place(rest, &victim, &mallory).await?;
+        let own = owned_channel(rest, &mallory, &victim).await?;
+        let theirs = owned_channel(rest, &victim, &mallory).await?;
         let body = json!({ "user_id": mallory.session.account.user_id });
         let token = Some(victim.session.account.access_token.as_str());
-        let asked = ask(rest, Method::POST, "/users/me/contacts", token, Some(body)).await?;
+        let asked = request(rest, Method::POST, "/users/me/contacts", token, Some(body)).await?;
         expect((200..300).contains(&asked.status), || format!("a contact was answered {}", asked.status))?;
-        let nobodys = Uuid::new_v4();
-        Ok(Self { tag: tag.to_owned(), mallory, victim, friend, own, theirs, nobodys })
+        let unused_id = Uuid::new_v4();
+        Ok(Self { tag: tag.to_owned(), mallory, victim, friend, own, theirs, unused_id })
     }
 
     pub(super) fn people(&self) -> [&Person; 3] {
@@ -70,9 +70,9 @@ impl World {
     /// The path with everything that there is, each once.
     pub(super) fn fill_with_all(&self, path: &str) -> Vec<String> {
         let mut paths = Vec::new();
-        for place in [&self.own, &self.theirs] {
+        for owned_channel in [&self.own, &self.theirs] {
             for person in self.people() {
-                let filled = fill(path, place, person.session.account.user_id);
+                let filled = fill(path, owned_channel, person.session.account.user_id);
                 if !paths.contains(&filled) {
                     paths.push(filled);
                 }
@@ -86,14 +86,14 @@ impl World {
         let path = format!("/channels/{}/messages", self.own.channel);
         let token = Some(self.victim.session.account.access_token.as_str());
         let body = json!({ "content": "behind", "content_type": "text" });
-        let said = ask(rest, Method::POST, &path, token, Some(body)).await?;
+        let said = request(rest, Method::POST, &path, token, Some(body)).await?;
         if said.status >= 400 {
             return Ok(());
         }
         let id = value(&said)["message_id"].clone();
         let since = Instant::now();
         loop {
-            let read = value(&ask(rest, Method::GET, &path, token, None).await?);
+            let read = value(&request(rest, Method::GET, &path, token, None).await?);
             if read["items"].as_array().into_iter().flatten().any(|item| item["message_id"] == id) {
                 return Ok(());
             }
@@ -103,21 +103,21 @@ impl World {
     }
 }
 
-fn fill(path: &str, place: &Place, user: Uuid) -> String {
-    path.replace("{channel_id}", &place.channel.to_string())
-        .replace("{message_id}", &place.message)
+fn fill(path: &str, owned_channel: &OwnedChannel, user: Uuid) -> String {
+    path.replace("{channel_id}", &owned_channel.channel.to_string())
+        .replace("{message_id}", &owned_channel.message)
         .replace("{user_id}", &user.to_string())
         .replace("{emoji}", "+1")
 }
 
-async fn place(rest: &Rest, owner: &Person, other: &Person) -> Result<Place, Failed> {
+async fn owned_channel(rest: &Rest, owner: &Person, other: &Person) -> Result<OwnedChannel, Failed> {
     let token = &owner.session.account.access_token;
     let name = format!("of {}", owner.username);
     let channel = rest.create_channel(token, "group", &name, &[other.session.account.user_id]).await?;
     let path = format!("/channels/{channel}/messages");
     let body = json!({ "content": "hello", "content_type": "text" });
-    let said: Value = value(&ask(rest, Method::POST, &path, Some(token), Some(body)).await?);
+    let said: Value = value(&request(rest, Method::POST, &path, Some(token), Some(body)).await?);
     let message = said["message_id"].as_str().unwrap_or_default().to_owned();
     expect(!message.is_empty(), || format!("a message was answered {said}"))?;
-    Ok(Place { channel, message })
+    Ok(OwnedChannel { channel, message })
 }

@@ -1,4 +1,4 @@
-//! A server in miniature for the crash test's own test: it takes the flags of `ringside up`, keeps the contract over a
+//! A fake server for the crash test's own tests: it takes the flags of `ringside up`, keeps the contract over a
 //! SIGKILL with a journal of lines, or breaks it in one chosen way.
 
 use std::collections::HashMap;
@@ -31,13 +31,13 @@ pub struct Options {
     edge_addr: String,
     #[arg(long)]
     admin_addr: String,
-    /// How the contract is broken.
+    /// In which way the contract is broken.
     #[arg(skip)]
-    pub mischief: Mischief,
+    pub defect: Defect,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Mischief {
+pub enum Defect {
     #[default]
     None,
     /// Acknowledges before it writes, and writes late.
@@ -54,7 +54,7 @@ pub enum Mischief {
     Miscounts,
 }
 
-struct World {
+struct FakeServer {
     journal: File,
     /// Lines not yet written: only with `Loses`.
     late: Vec<String>,
@@ -65,21 +65,21 @@ struct World {
     cursors: HashMap<(Uuid, Uuid), (u64, u64)>,
     links: Vec<(Uuid, UnboundedSender<String>)>,
     turn: u64,
-    mischief: Mischief,
+    defect: Defect,
 }
 
-type Shared = Arc<Mutex<World>>;
+type Shared = Arc<Mutex<FakeServer>>;
 
 fn id_of(value: &Value) -> Option<Uuid> {
     value.as_str()?.parse().ok()
 }
 
-impl World {
-    fn open(folder: &std::path::Path, mischief: Mischief) -> Self {
+impl FakeServer {
+    fn open(folder: &std::path::Path, defect: Defect) -> Self {
         std::fs::create_dir_all(folder).expect("a data folder");
         let path = folder.join("journal");
         let journal = OpenOptions::new().create(true).append(true).open(&path).expect("a journal");
-        let mut world = Self {
+        let mut server = Self {
             journal,
             late: Vec::new(),
             channels: HashMap::new(),
@@ -88,21 +88,21 @@ impl World {
             cursors: HashMap::new(),
             links: Vec::new(),
             turn: 0,
-            mischief,
+            defect,
         };
         for line in BufReader::new(File::open(&path).expect("a journal")).lines() {
             // A line that was cut off by the kill was not acknowledged.
             if let Ok(entry) = serde_json::from_str(&line.expect("text")) {
-                world.apply(entry);
+                server.apply(entry);
             }
         }
-        if mischief == Mischief::Doubles {
-            world.keys.clear();
+        if defect == Defect::Doubles {
+            server.keys.clear();
         }
-        if mischief == Mischief::Forgets {
-            world.cursors.clear();
+        if defect == Defect::Forgets {
+            server.cursors.clear();
         }
-        world
+        server
     }
 
     fn apply(&mut self, entry: Value) {
@@ -115,7 +115,7 @@ impl World {
             return self.raise(channel, user, number(&entry["delivered"]), number(&entry["read"]));
         }
         let sender = id_of(&entry["sender"]["id"]).expect("a sender");
-        if self.mischief != Mischief::Miscounts {
+        if self.defect != Defect::Miscounts {
             let id = number(&entry["message_id"]);
             self.raise(channel, sender, id, id);
         }
@@ -165,7 +165,7 @@ impl World {
 
     fn write(&mut self, entry: &Value) {
         let line = format!("\n{entry}\n");
-        if self.mischief == Mischief::Loses && entry["members"].is_null() {
+        if self.defect == Defect::Loses && entry["members"].is_null() {
             self.late.push(line);
             if self.late.len() < 40 {
                 return;
@@ -202,7 +202,7 @@ impl World {
         for (user, link) in &self.links {
             if self.channels[&channel].contains(user) {
                 self.turn += 1;
-                if self.mischief != Mischief::Gaps || !self.turn.is_multiple_of(50) {
+                if self.defect != Defect::Gaps || !self.turn.is_multiple_of(50) {
                     let _ = link.send(new.clone());
                 }
             }
@@ -221,7 +221,7 @@ impl World {
             let missing: Vec<&Value> =
                 all.iter().filter(|message| number(&message["message_id"]) > after).collect();
             self.turn += 1;
-            let stale = self.mischief == Mischief::Stale && self.turn.is_multiple_of(5);
+            let stale = self.defect == Defect::Stale && self.turn.is_multiple_of(5);
             let shown = missing.len() - usize::from(stale && !missing.is_empty());
             let mut pages = missing[..shown].chunks(limit).peekable();
             while let Some(messages) = pages.next() {
@@ -246,7 +246,7 @@ fn error(id: &str, code: &str) -> String {
 }
 
 #[expect(clippy::result_large_err, reason = "the signature of the handshake's callback")]
-async fn serve(stream: TcpStream, world: Shared) {
+async fn serve(stream: TcpStream, server: Shared) {
     let mut user = Uuid::nil();
     let upgraded = tokio_tungstenite::accept_hdr_async(stream, |request: &Request, response: Response| {
         let token = request.headers()["authorization"].to_str().unwrap_or("");
@@ -256,7 +256,7 @@ async fn serve(stream: TcpStream, world: Shared) {
     let Ok(mut socket) = upgraded.await else { return };
     let (link, mut inbox) = unbounded_channel();
     let _ = link.send(json!({ "type": "hello", "payload": { "user_id": user } }).to_string());
-    world.lock().expect("unpoisoned").links.push((user, link.clone()));
+    server.lock().expect("unpoisoned").links.push((user, link.clone()));
     loop {
         tokio::select! {
             frame = inbox.recv() => {
@@ -267,19 +267,19 @@ async fn serve(stream: TcpStream, world: Shared) {
                 let Some(Ok(Message::Text(text))) = received else { break };
                 let Ok(frame) = serde_json::from_str::<Value>(&text) else { break };
                 let id = frame["id"].as_str().unwrap_or("");
-                let mut world = world.lock().expect("unpoisoned");
+                let mut server = server.lock().expect("unpoisoned");
                 match frame["type"].as_str() {
-                    Some("message.send") => drop(link.send(world.send(user, id, &frame["payload"]))),
-                    Some("sync") => world.sync(user, id, &frame["payload"], &link),
+                    Some("message.send") => drop(link.send(server.send(user, id, &frame["payload"]))),
+                    Some("sync") => server.sync(user, id, &frame["payload"], &link),
                     Some("message.read" | "message.delivered") => {
-                        world.receipt(user, &frame).into_iter().for_each(|refusal| drop(link.send(refusal)));
+                        server.receipt(user, &frame).into_iter().for_each(|refusal| drop(link.send(refusal)));
                     }
                     _ => drop(link.send(error(id, "unknown_type"))),
                 }
             }
         }
     }
-    world.lock().expect("unpoisoned").links.retain(|(_, other)| !other.same_channel(&link));
+    server.lock().expect("unpoisoned").links.retain(|(_, other)| !other.same_channel(&link));
 }
 
 fn caller(headers: &HeaderMap) -> Uuid {
@@ -293,7 +293,7 @@ async fn register() -> (StatusCode, Json<Value>) {
 }
 
 async fn create(
-    State(world): State<Shared>,
+    State(server): State<Shared>,
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
@@ -301,20 +301,20 @@ async fn create(
     let mut members = vec![caller(&headers)];
     members.extend(body["member_ids"].as_array().into_iter().flatten().filter_map(id_of));
     let entry = json!({ "channel_id": id, "members": members });
-    let mut world = world.lock().expect("unpoisoned");
-    world.write(&entry);
-    world.apply(entry);
+    let mut server = server.lock().expect("unpoisoned");
+    server.write(&entry);
+    server.apply(entry);
     (StatusCode::CREATED, Json(json!({ "id": id })))
 }
 
 async fn history(
-    State(world): State<Shared>,
+    State(server): State<Shared>,
     Path(channel): Path<Uuid>,
     Query(query): Query<HashMap<String, u64>>,
 ) -> Json<Value> {
     let before = query.get("before").copied().unwrap_or(u64::MAX);
-    let world = world.lock().expect("unpoisoned");
-    let all = world.messages.get(&channel).map_or(&[][..], Vec::as_slice);
+    let server = server.lock().expect("unpoisoned");
+    let all = server.messages.get(&channel).map_or(&[][..], Vec::as_slice);
     let older = all
         .iter()
         .rev()
@@ -322,19 +322,19 @@ async fn history(
     Json(json!({ "items": older.take(100).collect::<Vec<_>>(), "next_cursor": null }))
 }
 
-async fn receipts(State(world): State<Shared>, Path(channel): Path<Uuid>) -> Json<Value> {
-    let world = world.lock().expect("unpoisoned");
-    let members = world.channels.get(&channel).into_iter().flatten();
-    let items: Vec<Value> = members.map(|user| world.cursor(channel, *user)).collect();
+async fn receipts(State(server): State<Shared>, Path(channel): Path<Uuid>) -> Json<Value> {
+    let server = server.lock().expect("unpoisoned");
+    let members = server.channels.get(&channel).into_iter().flatten();
+    let items: Vec<Value> = members.map(|user| server.cursor(channel, *user)).collect();
     Json(json!({ "items": items, "next_cursor": null }))
 }
 
-async fn channels(State(world): State<Shared>, headers: HeaderMap) -> Json<Value> {
-    let (world, user) = (world.lock().expect("unpoisoned"), caller(&headers));
-    let own = world.channels.iter().filter(|(_, members)| members.contains(&user));
+async fn channels(State(server): State<Shared>, headers: HeaderMap) -> Json<Value> {
+    let (server, user) = (server.lock().expect("unpoisoned"), caller(&headers));
+    let own = server.channels.iter().filter(|(_, members)| members.contains(&user));
     let items = own.map(|(channel, _)| {
-        let last = world.messages.get(channel).and_then(|messages| messages.last());
-        json!({ "id": channel, "unread_count": world.unread(*channel, user), "last_message": last })
+        let last = server.messages.get(channel).and_then(|messages| messages.last());
+        json!({ "id": channel, "unread_count": server.unread(*channel, user), "last_message": last })
     });
     Json(json!({ "items": items.collect::<Vec<_>>(), "next_cursor": null }))
 }
@@ -342,8 +342,8 @@ async fn channels(State(world): State<Shared>, headers: HeaderMap) -> Json<Value
 /// Serves until SIGTERM.
 pub async fn run(options: Options) {
     assert_eq!(options.command, "up");
-    let mischief = options.mischief;
-    let world = Arc::new(Mutex::new(World::open(&options.data_dir, mischief)));
+    let defect = options.defect;
+    let server = Arc::new(Mutex::new(FakeServer::open(&options.data_dir, defect)));
     let api = TcpListener::bind(&options.api_addr).await.expect("the API's port");
     let edge = TcpListener::bind(&options.edge_addr).await.expect("the edge's port");
     let admin = TcpListener::bind(&options.admin_addr).await.expect("the admin port");
@@ -352,7 +352,7 @@ pub async fn run(options: Options) {
         .route("/api/v1/channels", post(create).get(channels))
         .route("/api/v1/channels/{id}/receipts", get(receipts))
         .route("/api/v1/channels/{id}/messages", get(history))
-        .with_state(Arc::clone(&world));
+        .with_state(Arc::clone(&server));
     tokio::spawn(async move { axum::serve(api, routes).await });
     tokio::spawn(
         async move { axum::serve(admin, Router::new().route("/ready", get(async || "ready"))).await },
@@ -362,7 +362,7 @@ pub async fn run(options: Options) {
         tokio::select! {
             accepted = edge.accept() => {
                 let (stream, _) = accepted.expect("a connection");
-                tokio::spawn(serve(stream, Arc::clone(&world)));
+                tokio::spawn(serve(stream, Arc::clone(&server)));
             }
             _ = end.recv() => return,
         }

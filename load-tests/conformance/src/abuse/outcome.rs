@@ -1,41 +1,43 @@
 //! What is held against the server after an attack.
 
-use super::phase::{Phase, high};
+use super::measurements::{Measurements, high_percentiles};
 
 /// Honest users may wait so many times as long as without the attack.
 const SLOWER_AT_MOST: f64 = 3.0;
 /// And the server may take so many times its memory.
 const LARGER_AT_MOST: u64 = 2;
-/// Growth below it is not judged: a small process doubles for little.
+/// Growth below it does not count: a small process doubles for little.
 const GROWTH_FLOOR: u64 = 64 << 20;
 
 /// One attack, with the times around it.
 #[derive(Clone, Debug)]
-pub(super) struct Outcome {
+pub(super) struct AttackOutcome {
     pub name: String,
     /// Frames, requests and connections of the attackers.
     pub sent: u64,
-    pub quiet: Phase,
-    pub under: Phase,
+    pub quiet: Measurements,
+    pub under: Measurements,
     /// From one second after the end.
-    pub after: Phase,
+    pub after: Measurements,
     /// Resident bytes before it, at the highest, and in the end.
     pub resident: [u64; 3],
     /// A sign-in one second after the end.
     pub sign_in: Result<(), String>,
 }
 
-impl Outcome {
-    /// What the server did not hold; nothing when it held. Times below the floor are not judged.
+impl AttackOutcome {
+    /// What the server did not hold; nothing when it held. Times below the floor do not count.
     pub(super) fn faults(&self, floor_ms: f64) -> Vec<String> {
         let mut faults = Vec::new();
         if self.sent == 0 {
             faults.push("nothing was sent, so it proves nothing".to_owned());
         }
-        self.judge_times("under", &self.under, floor_ms, &mut faults);
-        self.judge_times("after", &self.after, floor_ms, &mut faults);
-        for (when, phase) in [("before", &self.quiet), ("under", &self.under), ("after", &self.after)] {
-            faults.extend(phase.failures.iter().map(|(why, times)| format!("{when}: {times} × {why}")));
+        self.compare_times("under", &self.under, floor_ms, &mut faults);
+        self.compare_times("after", &self.after, floor_ms, &mut faults);
+        for (when, measurements) in [("before", &self.quiet), ("under", &self.under), ("after", &self.after)]
+        {
+            faults
+                .extend(measurements.failures.iter().map(|(why, times)| format!("{when}: {times} × {why}")));
         }
         let [before, peak, _] = self.resident;
         if peak > (before * LARGER_AT_MOST).max(before + GROWTH_FLOOR) {
@@ -47,21 +49,27 @@ impl Outcome {
         faults
     }
 
-    fn judge_times(&self, when: &str, phase: &Phase, floor_ms: f64, faults: &mut Vec<String>) {
+    fn compare_times(
+        &self,
+        when: &str,
+        measurements: &Measurements,
+        floor_ms: f64,
+        faults: &mut Vec<String>,
+    ) {
         let kinds = [
-            ("ack", &self.quiet.acks, &phase.acks),
-            ("delivery", &self.quiet.deliveries, &phase.deliveries),
-            ("REST", &self.quiet.rest, &phase.rest),
+            ("ack", &self.quiet.acks, &measurements.acks),
+            ("delivery", &self.quiet.deliveries, &measurements.deliveries),
+            ("REST", &self.quiet.rest, &measurements.rest),
         ];
         for (kind, quiet, times) in kinds {
-            let (usual, now) = high(quiet, times);
+            let (usual, now) = high_percentiles(quiet, times);
             if usual.is_nan() || now.is_nan() {
                 faults.push(format!("{when}: no {kind} was measured"));
             } else if now > (usual * SLOWER_AT_MOST).max(floor_ms) {
                 faults.push(format!("{when}: {kind} {now:.0} ms, {usual:.0} without"));
             }
         }
-        let missing = phase.acks.len().saturating_sub(phase.deliveries.len());
+        let missing = measurements.acks.len().saturating_sub(measurements.deliveries.len());
         if missing > 0 {
             faults.push(format!("{when}: {missing} acknowledged messages not delivered in time"));
         }
@@ -72,23 +80,28 @@ impl Outcome {
 mod tests {
     use super::*;
 
-    fn phase(ms: f64) -> Phase {
-        Phase { acks: vec![ms; 50], deliveries: vec![ms; 50], rest: vec![ms; 50], ..Phase::default() }
+    fn measurements(ms: f64) -> Measurements {
+        Measurements {
+            acks: vec![ms; 50],
+            deliveries: vec![ms; 50],
+            rest: vec![ms; 50],
+            ..Measurements::default()
+        }
     }
 
-    fn held() -> Outcome {
-        Outcome {
+    fn held() -> AttackOutcome {
+        AttackOutcome {
             name: "x".to_owned(),
             sent: 1,
-            quiet: phase(20.0),
-            under: phase(59.0),
-            after: phase(20.0),
+            quiet: measurements(20.0),
+            under: measurements(59.0),
+            after: measurements(20.0),
             resident: [100 << 20, 190 << 20, 100 << 20],
             sign_in: Ok(()),
         }
     }
 
-    fn check(fault: &str, change: impl FnOnce(&mut Outcome)) {
+    fn check(fault: &str, change: impl FnOnce(&mut AttackOutcome)) {
         let mut outcome = held();
         change(&mut outcome);
         let faults = outcome.faults(30.0);
@@ -99,10 +112,15 @@ mod tests {
     fn what_is_held_has_no_fault() {
         assert_eq!(held().faults(30.0), Vec::<String>::new());
         // Ten times as slow, and below the floor.
-        let fast = Outcome { quiet: phase(2.0), under: phase(29.0), after: phase(2.0), ..held() };
+        let fast = AttackOutcome {
+            quiet: measurements(2.0),
+            under: measurements(29.0),
+            after: measurements(2.0),
+            ..held()
+        };
         assert!(fast.faults(30.0).is_empty());
         // Four times as large, and below the floor.
-        let small = Outcome { resident: [20 << 20, 80 << 20, 0], ..held() };
+        let small = AttackOutcome { resident: [20 << 20, 80 << 20, 0], ..held() };
         assert!(small.faults(30.0).is_empty());
     }
 

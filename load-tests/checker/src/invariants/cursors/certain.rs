@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::history::{ClientHistory, Event};
 
-/// How far somebody has to have come in the end, by channel and user.
-pub type Due = HashMap<(Uuid, Uuid), Cursor>;
+/// How far each user has come for certain in the end, by channel and user.
+pub type CertainCursors = HashMap<(Uuid, Uuid), Cursor>;
 
 /// One receipt on its connection.
 #[derive(Clone, Copy)]
@@ -22,19 +22,23 @@ struct Sent {
     is_taken: bool,
 }
 
-/// Gathers them. `exists` says whether a channel holds a message: receipts of others are refused, perhaps too late to be
+/// Gathers what these clients' receipts make certain. `exists` says whether a channel holds a message: receipts of others are refused, perhaps too late to be
 /// heard.
-pub fn due(clients: &[ClientHistory], undisturbed_from_us: u64, exists: impl Fn(Uuid, u64) -> bool) -> Due {
-    let mut due = Due::new();
+pub fn certain_cursors(
+    clients: &[ClientHistory],
+    undisturbed_from_us: u64,
+    exists: impl Fn(Uuid, u64) -> bool,
+) -> CertainCursors {
+    let mut certain = CertainCursors::new();
     for client in clients {
         for sent in taken(client, undisturbed_from_us).filter(|sent| exists(sent.channel, sent.message_id)) {
             let user_id = client.user_id;
             let id = Some(sent.message_id);
             let cursor = Cursor { user_id, delivered: id, read: id.filter(|_| sent.is_read) };
-            due.entry((sent.channel, user_id)).or_insert(Cursor::nothing(user_id)).raise(&cursor);
+            certain.entry((sent.channel, user_id)).or_insert(Cursor::nothing(user_id)).raise(&cursor);
         }
     }
-    due
+    certain
 }
 
 fn taken(client: &ClientHistory, undisturbed_from_us: u64) -> impl Iterator<Item = Sent> {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::flood::Attacker;
-use super::honest::{Honest, Pair};
+use super::honest::{HonestUsers, Pair};
 use super::run::AbuseError;
 
 const PAIRS: usize = 4;
@@ -22,21 +22,21 @@ const READERS: usize = 10;
 const SIGNER: &str = "honestsigner";
 
 /// A server and the honest users who measure.
-pub(super) struct Stage {
+pub(super) struct TestContext {
     pub server: ServerProcess,
-    pub honest: Honest,
-    pub born: Instant,
+    pub honest: HonestUsers,
+    pub started: Instant,
     peer: Uuid,
     attackers: u8,
     // The server's data; goes with it.
     _folder: TempDir,
 }
 
-impl Stage {
+impl TestContext {
     pub(super) async fn start(options: &ServerOptions) -> Result<Self, AbuseError> {
         let folder = tempfile::tempdir()?;
         let server = ServerProcess::start(&options.spec_in(folder.path())).await?;
-        let born = Instant::now();
+        let started = Instant::now();
         let rest = server.addresses.rest();
         rest.register(SIGNER).await?;
         let mut pairs = Vec::new();
@@ -52,8 +52,8 @@ impl Stage {
             readers.push(rest.register(&format!("reader{number:03}")).await?);
         }
         let peer = pairs[0].listener.user_id;
-        let honest = Honest::start(server.addresses, pairs, readers)?;
-        Ok(Self { server, honest, born, peer, attackers: 0, _folder: folder })
+        let honest = HonestUsers::start(server.addresses, pairs, readers)?;
+        Ok(Self { server, honest, started, peer, attackers: 0, _folder: folder })
     }
 
     /// The server's own description of its REST rows.
@@ -68,7 +68,8 @@ impl Stage {
         struct Sent {
             message_id: String,
         }
-        self.attackers = self.attackers.checked_add(1).expect("a stage is left before it has 255 attackers");
+        self.attackers =
+            self.attackers.checked_add(1).expect("a context is left before it has 255 attackers");
         let name = format!("attacker{:03}", self.attackers);
         let rest = self.server.addresses.rest();
         let account = rest.register(&name).await?;
@@ -78,7 +79,7 @@ impl Stage {
         let body = json!({ "content": "first", "content_type": "text" });
         let answer = rest.call(Method::POST, &path, Some(&token), Some(&body)).await?;
         let message: Sent = answer.read("a message", &[200, 201])?;
-        let names = vec![
+        let placeholders = vec![
             ("{channel}", channel.to_string()),
             ("{message}", message.message_id),
             ("{peer}", self.peer.to_string()),
@@ -94,7 +95,7 @@ impl Stage {
             source: Ipv4Addr::new(127, 0, 1, self.attackers),
             addresses: self.server.addresses,
             token,
-            names: super::template::Names(names),
+            placeholders: super::template::Placeholders(placeholders),
             sent: Arc::default(),
         })
     }
