@@ -13,7 +13,7 @@ use ringside_message::processor::{Counters, open, turn};
 use ringside_message::stepwise::Stepwise;
 use ringside_ports::log::Append;
 use ringside_ports::store::{ChangeRange, MessageRange, Order};
-use ringside_ports::{ChannelReader, Log, PartitionStore};
+use ringside_ports::{ChannelReader, Log};
 use ringside_types::{ChannelId, MessageId, PartitionId, Topic, UnixMillis};
 use ringside_wire::records::{
     Channel, ChannelTurn, Command, EdgeBatch, Effective, EpochDead, Joins, Leaves, Member, Membership,
