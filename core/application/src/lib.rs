@@ -3,6 +3,7 @@
 //! * [`authorize`]: who may do what in a channel, and what they are told who may not; [`policy`]: what a channel asks of
 //!   its senders; [`charges`]: what a command costs.
 //! * [`backend`]: what an edge asks of the rest; [`direct`]: its answers in one process.
+//! * [`consumer`]: how topics are read.
 //! * [`mentions`]: whom a text names. [`presence_view`]: who is there, as another may see it.
 //! * [`reading`]: a channel as of its head; [`pages`]: parts of many channels at once.
 //! * [`service`]: what services offer one another and the API.
@@ -10,6 +11,7 @@
 pub mod authorize;
 pub mod backend;
 pub mod charges;
+pub mod consumer;
 pub mod direct;
 pub mod mentions;
 pub mod pages;

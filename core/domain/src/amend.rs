@@ -12,7 +12,7 @@ use ringside_wire::records::{
 };
 use ringside_wire::{InvalidRecord, channel_id, client_id, encode, user_id};
 
-use crate::decide::{is_duplicate, made_below, reject};
+use crate::decide::{Decision, is_duplicate, made_below};
 use crate::events::{effective_of_change, route};
 use crate::partition::{Batch, Known, Partition};
 use crate::rows::{Key, KeyRow, MessageRow, PinRow, ReactionRow, Rows, Stamp, holds_at};
@@ -37,7 +37,7 @@ impl Key {
     }
 
     /// Who asked, and by which id of theirs: what a rejection names.
-    fn asked(amend: &Amend) -> Result<Self, InvalidRecord> {
+    pub(crate) fn asked(amend: &Amend) -> Result<Self, InvalidRecord> {
         Ok(Self {
             channel_id: channel_id(&amend.channel_id)?,
             sender_id: user_id(&amend.sender_id)?,
@@ -48,7 +48,7 @@ impl Key {
 
 /// What an amendment comes to.
 #[expect(clippy::large_enum_variant, reason = "it lives for one decision")]
-enum Verdict {
+enum Amending {
     /// It changes something.
     Effective(amended::Change),
     /// It is so already.
@@ -65,25 +65,23 @@ impl Partition {
         amend: &Amend,
         known: &mut Known,
         batch: &mut Batch,
-    ) -> Result<(), InvalidRecord> {
+    ) -> Result<Decision, InvalidRecord> {
         let key = Key::of_amend(amend)?;
         let target = MessageId(amend.message_id);
         let channel = self.cache.channel(key.channel_id);
         if id <= channel.head.last_effective_id {
-            if let Some(row) = known.changes.get(&id) {
-                self.window.remember(key, id);
-                let event = effective_of_change(row, known.messages.get(&target), amend.sender.clone())?;
-                route(&self.slots, channel, key.channel_id, &event, batch);
-            }
-            return Ok(());
+            let Some(row) = known.changes.get(&id) else { return Ok(Decision::Unknown) };
+            self.window.remember(key, id);
+            let event = effective_of_change(row, known.messages.get(&target), amend.sender.clone())?;
+            route(&self.slots, channel, key.channel_id, &event, batch);
+            return Ok(Decision::Made(id));
         }
         let previous = made_below(&self.window, known, &key, id);
-        if is_duplicate(previous, id) {
-            return Ok(());
+        if let Some(made) = previous.filter(|made| is_duplicate(*made, id)) {
+            return Ok(Decision::Made(made));
         }
         let Some(role) = channel.role_at(key.sender_id, id) else {
-            reject(amend.origin.as_ref(), Key::asked(amend)?, ErrorCode::NotAMember, batch);
-            return Ok(());
+            return Ok(Decision::Refused(ErrorCode::NotAMember));
         };
         let asked = Asked {
             id,
@@ -95,12 +93,9 @@ impl Partition {
             sees_above: channel.sees_above(key.sender_id, id),
         };
         let mut change = match asked.decide(target, amend, known, &mut batch.rows)? {
-            Verdict::Effective(change) => change,
-            Verdict::Idle => return Ok(()),
-            Verdict::Refused(code) => {
-                reject(amend.origin.as_ref(), Key::asked(amend)?, code, batch);
-                return Ok(());
-            }
+            Amending::Effective(change) => change,
+            Amending::Idle => return Ok(Decision::Idle),
+            Amending::Refused(code) => return Ok(Decision::Refused(code)),
         };
         // Whom an edit names is content: the store has it with the message alone.
         let made = match &mut change {
@@ -123,7 +118,7 @@ impl Partition {
         batch.rows.keys.push(KeyRow::new(key, id, previous, row.seq, stamp));
         batch.rows.changes.push(row);
         self.window.remember(key, id);
-        Ok(())
+        Ok(Decision::Made(id))
     }
 }
 
@@ -146,20 +141,20 @@ impl Asked {
         amend: &Amend,
         known: &mut Known,
         rows: &mut Rows,
-    ) -> Result<Verdict, InvalidRecord> {
+    ) -> Result<Amending, InvalidRecord> {
         let in_channel = |row: &&mut MessageRow| row.channel_id == self.key.channel_id;
         let Some(message) = known.messages.get_mut(&target).filter(in_channel) else {
-            return Ok(Verdict::Refused(ErrorCode::NotFound));
+            return Ok(Amending::Refused(ErrorCode::NotFound));
         };
         if message.message_id <= self.sees_above {
-            return Ok(Verdict::Refused(ErrorCode::NotFound));
+            return Ok(Amending::Refused(ErrorCode::NotFound));
         }
         let is_there = message.is_there_at(self.id);
         match amend.change.as_ref().ok_or(InvalidRecord::Field("change"))? {
             // A message that is gone stays gone, whoever says so again.
-            amend::Change::Deleted(_) if !is_there && message.message_id < self.id => Ok(Verdict::Idle),
-            _ if !is_there => Ok(Verdict::Refused(ErrorCode::NotFound)),
-            change if let Err(code) = self.may(change, message) => Ok(Verdict::Refused(code)),
+            amend::Change::Deleted(_) if !is_there && message.message_id < self.id => Ok(Amending::Idle),
+            _ if !is_there => Ok(Amending::Refused(ErrorCode::NotFound)),
+            change if let Err(code) = self.may(change, message) => Ok(Amending::Refused(code)),
             amend::Change::Content(content) => self.edit(message, content, amend.mentions.as_ref(), rows),
             amend::Change::Deleted(_) => Ok(self.delete(message, rows)),
             amend::Change::Reaction(reaction) => Ok(self.react(target, reaction, known, rows)),
@@ -180,7 +175,7 @@ impl Asked {
         content: &str,
         mentions: Option<&records::Mentions>,
         rows: &mut Rows,
-    ) -> Result<Verdict, InvalidRecord> {
+    ) -> Result<Amending, InvalidRecord> {
         let earlier = Mentions::in_metadata(&message.metadata);
         let named = mentions.map(Mentions::from_record).transpose()?;
         let metadata = match named.as_ref().filter(|named| **named != earlier) {
@@ -198,10 +193,10 @@ impl Asked {
         };
         rows.messages.push(message.clone());
         let (mentions, earlier) = (named.map(|named| named.to_record()), Some(earlier.to_record()));
-        Ok(Verdict::Effective(amended::Change::Edited(Edited { mentions, earlier, ..Edited::default() })))
+        Ok(Amending::Effective(amended::Change::Edited(Edited { mentions, earlier, ..Edited::default() })))
     }
 
-    fn delete(&self, message: &mut MessageRow, rows: &mut Rows) -> Verdict {
+    fn delete(&self, message: &mut MessageRow, rows: &mut Rows) -> Amending {
         *message = MessageRow {
             content: String::new(),
             metadata: String::new(),
@@ -210,12 +205,12 @@ impl Asked {
             ..message.clone()
         };
         rows.messages.push(message.clone());
-        Verdict::Effective(amended::Change::Deleted(true))
+        Amending::Effective(amended::Change::Deleted(true))
     }
 
-    fn react(&self, target: MessageId, reaction: &Reaction, known: &mut Known, rows: &mut Rows) -> Verdict {
+    fn react(&self, target: MessageId, reaction: &Reaction, known: &mut Known, rows: &mut Rows) -> Amending {
         if !reaction.removed && !self.takes_emoji(target, &reaction.emoji, known) {
-            return Verdict::Refused(ErrorCode::BadRequest);
+            return Amending::Refused(ErrorCode::BadRequest);
         }
         let intervals = known.reactions.entry((target, reaction.emoji.clone())).or_default();
         let own = |row: &&mut ReactionRow| {
@@ -245,7 +240,7 @@ impl Asked {
                     None => intervals.push(row),
                 }
             }
-            (Some(_), false) | (None, true) => return Verdict::Idle,
+            (Some(_), false) | (None, true) => return Amending::Idle,
         }
         // As the next record will see it.
         let next = MessageId(self.id.0 + 1);
@@ -253,7 +248,7 @@ impl Asked {
         let count = users.len() as u64;
         let users = users.iter().take(REACTION_USERS_SHOWN).map(|(_, user)| user.as_bytes().to_vec().into());
         let Reaction { emoji, removed } = reaction.clone();
-        Verdict::Effective(amended::Change::Reacted(Reacted {
+        Amending::Effective(amended::Change::Reacted(Reacted {
             emoji,
             removed,
             count,
@@ -274,7 +269,7 @@ impl Asked {
         is_there || count < MESSAGE_EMOJI_MAX
     }
 
-    fn pin(&self, target: MessageId, pinned: bool, known: &mut Known, rows: &mut Rows) -> Verdict {
+    fn pin(&self, target: MessageId, pinned: bool, known: &mut Known, rows: &mut Rows) -> Amending {
         let intervals = known.pins.entry(target).or_default();
         let standing = intervals.iter_mut().find(|row| holds_at(row.from_id, row.to_id, self.id));
         match (standing, pinned) {
@@ -297,8 +292,8 @@ impl Asked {
                     None => intervals.push(row),
                 }
             }
-            (Some(_), true) | (None, false) => return Verdict::Idle,
+            (Some(_), true) | (None, false) => return Amending::Idle,
         }
-        Verdict::Effective(amended::Change::Pinned(pinned))
+        Amending::Effective(amended::Change::Pinned(pinned))
     }
 }

@@ -2,13 +2,28 @@
 
 use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
 use ringside_types::{Epoch, ErrorCode, MessageId, Slot};
-use ringside_wire::records::{self, JoinAnswer, Origin, Rejection, Send, StoredItem, command, edge_item};
+use ringside_wire::records::{
+    self, Answered, JoinAnswer, Origin, Rejection, Send, StoredItem, command, edge_item,
+};
 use ringside_wire::{InvalidRecord, channel_id, client_id, user_id};
 
 use crate::events::{effective_of, item, record_head, route};
 use crate::partition::{Batch, Input, Known, Partition};
 use crate::rows::{HeadRow, InterestRow, Key, KeyRow, MessageRow, ReadRow, SlotRow, Stamp};
 use crate::window::Window;
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// It made this record, now or before.
+    Made(MessageId),
+    /// It is so already: nothing had to be made.
+    Idle,
+    /// It was refused.
+    Refused(ErrorCode),
+    /// It was applied before and made nothing; why is not known any more.
+    Unknown,
+}
 
 impl Key {
     /// The key of a send record.
@@ -26,12 +41,24 @@ impl Partition {
     pub(crate) fn decide(&mut self, input: &Input, known: &mut Known, batch: &mut Batch) {
         let (id, stamp) = (self.progress.last, self.progress.stamp);
         let decided = match &input.command {
-            Ok(command::Body::Send(send)) => self.send(id, stamp, send, known, batch),
+            Ok(command::Body::Send(send)) => {
+                let decision = self.send(id, stamp, send, known, batch);
+                decision.and_then(|decision| {
+                    answer(send.origin.as_ref(), Key::of(send)?, decision, batch);
+                    Ok(())
+                })
+            }
             Ok(command::Body::Membership(change)) => self.membership(id, stamp, change, known, batch),
             Ok(command::Body::Joins(joins)) => self.joins(id, stamp, joins, batch),
             Ok(command::Body::Leaves(leaves)) => self.leaves(stamp, leaves, batch),
             Ok(command::Body::EpochDead(dead)) => self.epoch_dead(stamp, dead, batch),
-            Ok(command::Body::Amend(amend)) => self.amend(id, stamp, amend, known, batch),
+            Ok(command::Body::Amend(amend)) => {
+                let decision = self.amend(id, stamp, amend, known, batch);
+                decision.and_then(|decision| {
+                    answer(amend.origin.as_ref(), Key::asked(amend)?, decision, batch);
+                    Ok(())
+                })
+            }
             Err(reason) => {
                 batch.dead.push(dead(input, reason.clone()));
                 Ok(())
@@ -49,24 +76,22 @@ impl Partition {
         send: &Send,
         known: &mut Known,
         batch: &mut Batch,
-    ) -> Result<(), InvalidRecord> {
+    ) -> Result<Decision, InvalidRecord> {
         let key = Key::of(send)?;
         let channel = self.cache.channel(key.channel_id);
         if id <= channel.head.last_effective_id {
-            if let Some(row) = known.messages.get(&id) {
-                self.window.remember(key, id);
-                let effective = effective_of(row, send.sender.clone());
-                route(&self.slots, channel, key.channel_id, &effective, batch);
-            }
-            return Ok(());
+            let Some(row) = known.messages.get(&id) else { return Ok(Decision::Unknown) };
+            self.window.remember(key, id);
+            let effective = effective_of(row, send.sender.clone());
+            route(&self.slots, channel, key.channel_id, &effective, batch);
+            return Ok(Decision::Made(id));
         }
         let previous = made_below(&self.window, known, &key, id);
-        if is_duplicate(previous, id) {
-            return Ok(());
+        if let Some(made) = previous.filter(|made| is_duplicate(*made, id)) {
+            return Ok(Decision::Made(made));
         }
         if let Err(code) = channel.may_send(key.sender_id, id) {
-            reject(send.origin.as_ref(), key, code, batch);
-            return Ok(());
+            return Ok(Decision::Refused(code));
         }
         // A deleted message may still be answered: its tombstone stands.
         let answers = |target: &MessageId| {
@@ -76,8 +101,7 @@ impl Partition {
             })
         };
         if MessageId(send.reply_to).non_zero().is_some_and(|target| !answers(&target)) {
-            reject(send.origin.as_ref(), key, ErrorCode::NotFound, batch);
-            return Ok(());
+            return Ok(Decision::Refused(ErrorCode::NotFound));
         }
         let row = message_row(&channel.head, id, stamp, send, key);
         channel.head =
@@ -95,7 +119,7 @@ impl Partition {
         known.made(&row);
         batch.rows.messages.push(row);
         self.window.remember(key, id);
-        Ok(())
+        Ok(Decision::Made(id))
     }
 
     fn joins(
@@ -194,8 +218,8 @@ pub(crate) fn made_below(window: &Window, known: &Known, key: &Key, id: MessageI
 }
 
 /// Whether what a key made is recent enough for a record to be its repetition.
-pub(crate) fn is_duplicate(made: Option<MessageId>, id: MessageId) -> bool {
-    made.is_some_and(|made| id.time().since(made.time()) <= IDEMPOTENCY_WINDOW_MS)
+pub(crate) fn is_duplicate(made: MessageId, id: MessageId) -> bool {
+    id.time().since(made.time()) <= IDEMPOTENCY_WINDOW_MS
 }
 
 fn message_row(head: &HeadRow, id: MessageId, stamp: Stamp, send: &Send, key: Key) -> MessageRow {
@@ -217,18 +241,32 @@ fn message_row(head: &HeadRow, id: MessageId, stamp: Stamp, send: &Send, key: Ke
     }
 }
 
-/// Tells the edge that a request came from why it has no effect. Nobody else is told, and nothing is remembered.
-pub(crate) fn reject(origin: Option<&Origin>, key: Key, code: ErrorCode, batch: &mut Batch) {
+/// Tells whoever sent a command what it came to: an edge hears of refusals alone, a process that waits for the answer of
+/// everything. Nobody else is told, and of a refusal nothing is remembered.
+fn answer(origin: Option<&Origin>, key: Key, decision: Decision, batch: &mut Batch) {
     let Some(origin) = origin else { return };
     let Ok(slot) = u16::try_from(origin.slot) else { return };
-    let rejection = Rejection {
-        sender_id: key.sender_id.as_bytes().to_vec().into(),
-        client_id: key.client_id.as_bytes().to_vec().into(),
-        code: code.name().to_owned(),
-        frame_id: origin.frame_id.clone(),
-    };
-    let item = item(key.channel_id, edge_item::Body::Rejection(rejection));
-    batch.rejections.push((Slot(slot), Epoch(origin.epoch), item));
+    let (slot, epoch) = (Slot(slot), Epoch(origin.epoch));
+    if origin.request > 0 {
+        let (record_id, code) = match decision {
+            Decision::Made(id) => (id.0, ""),
+            Decision::Idle => (0, ""),
+            Decision::Refused(code) => (0, code.name()),
+            Decision::Unknown => return,
+        };
+        let answered = Answered { request: origin.request, record_id, code: code.to_owned() };
+        // With the events, after the heads: whoever hears it can read what was made.
+        batch.edges.push((slot, epoch, item(key.channel_id, edge_item::Body::Answered(answered))));
+    } else if let Decision::Refused(code) = decision {
+        let rejection = Rejection {
+            sender_id: key.sender_id.as_bytes().to_vec().into(),
+            client_id: key.client_id.as_bytes().to_vec().into(),
+            code: code.name().to_owned(),
+            frame_id: origin.frame_id.clone(),
+        };
+        let item = item(key.channel_id, edge_item::Body::Rejection(rejection));
+        batch.rejections.push((slot, epoch, item));
+    }
 }
 
 fn seat_of(slot: u32, epoch: u64) -> Result<(Slot, Epoch), InvalidRecord> {

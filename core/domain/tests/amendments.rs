@@ -34,7 +34,7 @@ fn id(number: u128) -> Vec<u8> {
 }
 
 fn origin() -> Option<Origin> {
-    Some(Origin { slot: 1, epoch: 1, frame_id: String::new() })
+    Some(Origin { slot: 1, epoch: 1, ..Origin::default() })
 }
 
 fn mentions(users: &[u128], everyone: bool) -> records::Mentions {

@@ -47,7 +47,7 @@ pub struct Send {
     /// as it was when the message was sent
     #[prost(message, optional, tag = "8")]
     pub sender: ::core::option::Option<Profile>,
-    /// where a rejection goes; absent for REST
+    /// where a rejection or an answer goes
     #[prost(message, optional, tag = "9")]
     pub origin: ::core::option::Option<Origin>,
 }
@@ -125,6 +125,9 @@ pub struct Origin {
     /// the client's name for the request, where it is not its client_id
     #[prost(string, tag = "3")]
     pub frame_id: ::prost::alloc::string::String,
+    /// of a process that waits for `Answered`; 0: it does not
+    #[prost(uint64, tag = "4")]
+    pub request: u64,
 }
 /// The first member of each of these channels arrived on an edge.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -276,7 +279,7 @@ pub struct EdgeBatch {
 pub struct EdgeItem {
     #[prost(bytes = "bytes", tag = "1")]
     pub channel_id: ::prost::bytes::Bytes,
-    #[prost(oneof = "edge_item::Body", tags = "2, 3, 4, 10, 11")]
+    #[prost(oneof = "edge_item::Body", tags = "2, 3, 4, 10, 11, 12")]
     pub body: ::core::option::Option<edge_item::Body>,
 }
 /// Nested message and enum types in `EdgeItem`.
@@ -293,7 +296,22 @@ pub mod edge_item {
         Status(super::Status),
         #[prost(message, tag = "11")]
         Typing(super::TypingSign),
+        #[prost(message, tag = "12")]
+        Answered(super::Answered),
     }
+}
+/// What a command came to, for whoever waits for it; readers of the channel see it by then. Outside the chain.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Answered {
+    /// of the origin
+    #[prost(uint64, tag = "1")]
+    pub request: u64,
+    /// what it made, or had made before; 0: nothing had to be made
+    #[prost(fixed64, tag = "2")]
+    pub record_id: u64,
+    /// why it made nothing; empty: it was not refused
+    #[prost(string, tag = "3")]
+    pub code: ::prost::alloc::string::String,
 }
 /// Someone types, or has stopped. Outside the chain.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -222,7 +222,7 @@ impl Gateway {
         }
         client.commands += 1;
         add(&self.counters.sends, 1);
-        Some(Origin { slot: u32::from(slot.0), epoch: epoch.0, frame_id: String::new() })
+        Some(Origin { slot: u32::from(slot.0), epoch: epoch.0, ..Origin::default() })
     }
 
     fn hand_over(

@@ -54,7 +54,8 @@ fn read(item: EdgeItem) -> Result<Item, InvalidRecord> {
         Some(edge_item::Body::Typing(sign)) => {
             Ok(Item::Typing(channel, user_id(&sign.user_id)?, sign.stopped))
         }
-        None => Err(InvalidRecord::Field("body")),
+        // An edge waits for no answers.
+        Some(edge_item::Body::Answered(_)) | None => Err(InvalidRecord::Field("body")),
     }
 }
 

@@ -1,7 +1,5 @@
 //! The thin runner of a node: it reads clocks and topics, carries out effects, and hands mail to the shards.
 
-mod follow;
-
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +21,7 @@ use crate::counters::Counters;
 use crate::effect::{Completion, Effect};
 use crate::node::{Node, Partitions};
 use crate::now::Now;
-use follow::follow;
+use ringside_application::consumer::follow;
 
 /// Batches of requests handled in one turn at the most.
 const REQUESTS_PER_TURN: usize = 64;

@@ -13,7 +13,7 @@ use ringside_types::{MessageId, UserId};
 use ringside_wire::amendment::Change;
 use ringside_wire::records::{self, Command, command};
 
-use crate::messages::Messages;
+use crate::messages::{Applied, Messages};
 
 impl<L, S, D, P> Messages<L, S, D, P>
 where
@@ -58,14 +58,16 @@ where
         may?;
         has_room?;
         self.charge(charges::of_message(&self.limits, caller, channel_id, 0)).await?;
-        self.append(channel_id, Command { body: Some(command::Body::Amend(record)) }).await?;
-        let made = self.made(key).await?;
+        let command =
+            |origin| Command { body: Some(command::Body::Amend(records::Amend { origin, ..record })) };
+        let applied = self.apply(channel_id, command).await;
         let row = self.visible(channel_id, message_id, horizon).await?;
-        match made {
-            Some(_) => Ok(Sent::Stored(row)),
+        match applied {
+            Ok(Applied::Made(_)) => Ok(Sent::Stored(row)),
             // A deletion came first.
-            None if row.is_deleted() => Err(ServiceError::NotFound("This message has been deleted.".into())),
-            None => Ok(Sent::Received),
+            _ if row.is_deleted() => Err(ServiceError::NotFound("This message has been deleted.".into())),
+            Ok(Applied::Unknown) => Ok(Sent::Received),
+            Err(refused) => Err(refused),
         }
     }
 

@@ -7,7 +7,7 @@ use ringside_application::mentions::with_mentions;
 use ringside_application::pages::profile_of;
 use ringside_application::reading;
 use ringside_application::service::{
-    Amendment, ChannelSummary, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
+    Amendment, ChannelSummary, FieldError, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
 };
 use ringside_clock::now;
 use ringside_domain::rows::{HeadRow, Key, MessageRow, ReadRow, Wanted};
@@ -17,12 +17,12 @@ use ringside_ports::presence::{Charge, JointDecision};
 use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{Accounts, ChannelReader, Channels, Log, Presence};
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};
-use ringside_wire::records::{self, Command, Profile, command};
+use ringside_wire::records::{self, Answered, Command, Origin, Profile, command};
 
-/// How long a REST request waits for its message to be stored; the pauses between looks double.
-const STORED_LOOKS: u32 = 11;
-/// The first pause.
-const STORED_PAUSE: Duration = Duration::from_millis(1);
+use crate::replies::{Replies, Reply};
+
+/// How long a REST request waits for its command to be applied.
+const APPLIED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Messages over a log, a store, a Directory and the limits.
 #[derive(Debug, Clone)]
@@ -32,6 +32,16 @@ pub struct Messages<L, S, D, P> {
     pub(crate) directory: D,
     pub(crate) presence: P,
     pub(crate) limits: Limits,
+    replies: Replies,
+}
+
+/// What a command came to that the log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// It made this record, now or before; `None`: nothing had to be made.
+    Made(Option<MessageId>),
+    /// It is not known within the time that a request waits.
+    Unknown,
 }
 
 impl<L, S, D, P> Messages<L, S, D, P>
@@ -41,9 +51,9 @@ where
     D: Channels + Accounts,
     P: Presence,
 {
-    /// Over these engines, held to these limits.
-    pub fn new(log: L, store: S, directory: D, presence: P, limits: Limits) -> Self {
-        Self { log, store, directory, presence, limits }
+    /// Over these engines, held to these limits; processors' answers come by `replies`.
+    pub fn new(log: L, store: S, directory: D, presence: P, limits: Limits, replies: Replies) -> Self {
+        Self { log, store, directory, presence, limits, replies }
     }
 
     /// The caller as others see them.
@@ -53,14 +63,28 @@ where
         Ok(profile_of(user))
     }
 
-    pub(crate) async fn append(&self, channel: ChannelId, command: Command) -> Result<(), ServiceError> {
+    /// Sends a command, and waits until readers may see what it made. `command` is told what it has to name as its origin.
+    pub(crate) async fn apply(
+        &self,
+        channel: ChannelId,
+        command: impl FnOnce(Option<Origin>) -> Command,
+    ) -> Result<Applied, ServiceError> {
+        let reply = self.replies.expect(APPLIED_WITHIN).await;
         let append = Append {
             topic: Topic::MessagesSend,
             partition: partition_of(channel, self.log.partitions(Topic::MessagesSend)),
-            payload: ringside_wire::encode(&command),
+            payload: ringside_wire::encode(&command(reply.as_ref().map(Reply::origin))),
         };
         self.log.append(vec![append]).await?;
-        Ok(())
+        let Some(reply) = reply else { return Ok(Applied::Unknown) };
+        match reply.answered(APPLIED_WITHIN).await {
+            None => Ok(Applied::Unknown),
+            Some(Answered { record_id, code, .. }) if code.is_empty() => {
+                Ok(Applied::Made(MessageId(record_id).non_zero()))
+            }
+            // What it was let through by has changed since.
+            Some(Answered { code, .. }) => Err(refusal_of(&code)),
+        }
     }
 
     /// A message that a reader may see whose view begins above `horizon`, deleted or not.
@@ -94,25 +118,6 @@ where
         let Some(row) = loaded.keys.first().filter(|row| row.is_current(now())) else { return Ok(None) };
         let head = reading::head(&self.store, key.channel_id).await?;
         Ok(Some(row.message_id).filter(|made| *made <= head.last_effective_id))
-    }
-
-    /// Looks for what the key made until readers may see it, or a request has waited long enough.
-    pub(crate) async fn made(&self, key: Key) -> Result<Option<MessageId>, ServiceError> {
-        let wanted = Wanted { keys: vec![key], ..Wanted::default() };
-        let mut pause = STORED_PAUSE;
-        for _ in 0..STORED_LOOKS {
-            let loaded = self.store.load(&wanted).await?;
-            if let Some(made) = loaded.keys.first() {
-                let id = made.message_id;
-                let head = reading::head(&self.store, key.channel_id).await?;
-                if head.last_effective_id >= id {
-                    return Ok(Some(id));
-                }
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-        }
-        Ok(None)
     }
 
     /// A message with what stands around it, newest first. The flag says whether there is more below.
@@ -176,10 +181,10 @@ where
             message.metadata = named;
         }
         let profile = self.profile(caller).await?;
-        self.append(channel_id, send_record(key, profile, message)).await?;
-        let row = match self.made(key).await? {
-            Some(id) => self.row(key.channel_id, id).await?,
-            None => None,
+        let command = |origin| send_record(key, profile, message, origin);
+        let row = match self.apply(channel_id, command).await? {
+            Applied::Made(Some(id)) => self.row(channel_id, id).await?,
+            Applied::Made(None) | Applied::Unknown => None,
         };
         Ok(row.map_or(Sent::Received, Sent::Stored))
     }
@@ -337,7 +342,20 @@ where
     }
 }
 
-fn send_record(key: Key, sender: Profile, message: Outgoing) -> Command {
+/// Why a processor did not do what was asked, as callers are told.
+fn refusal_of(code: &str) -> ServiceError {
+    match code {
+        "not_a_member" => ServiceError::NotAMember,
+        "not_found" => ServiceError::NotFound("There is no such message in this channel.".into()),
+        "bad_request" => {
+            let message = "The message has as many different emoji as it takes.".into();
+            ServiceError::Invalid(vec![FieldError { field: "emoji", message }])
+        }
+        _ => ServiceError::Forbidden("You are not allowed to do this any more.".into()),
+    }
+}
+
+fn send_record(key: Key, sender: Profile, message: Outgoing, origin: Option<Origin>) -> Command {
     let send = records::Send {
         channel_id: key.channel_id.as_bytes().to_vec().into(),
         sender_id: key.sender_id.as_bytes().to_vec().into(),
@@ -347,7 +365,7 @@ fn send_record(key: Key, sender: Profile, message: Outgoing) -> Command {
         reply_to: message.reply_to.map_or(0, |id| id.0),
         metadata: message.metadata,
         sender: Some(sender),
-        origin: None,
+        origin,
     };
     Command { body: Some(command::Body::Send(send)) }
 }

@@ -1,4 +1,4 @@
-//! The thin loop around a partition's machine: read, load, apply, commit.
+//! What is done with the records of a partition: load, apply, commit.
 //!
 //! A failure anywhere drops the machine with all that it knows; it is opened anew from the last commit, and
 //! replays. So nothing that is half done is ever built upon.
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ringside_application::consumer::{self, Assignment, Handler, HandlerError, Rules, Subscription};
 use ringside_clock::now;
 use ringside_domain::partition::{Input, Partition};
 use ringside_domain::rows::Progress;
@@ -24,6 +25,8 @@ use crate::stepwise::{GROUP, read_note};
 pub const BATCH_RECORDS_MAX: usize = 2_048;
 /// Bytes of one batch at the most, but for a single larger record.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What one read takes.
+const READ_LIMIT: ReadLimit = ReadLimit { records: BATCH_RECORDS_MAX, bytes: BATCH_BYTES_MAX };
 /// How long one read waits for a record.
 const READ_WAIT: Duration = Duration::from_secs(1);
 /// The first pause after a failure; it doubles up to [`RETRY_PAUSE_MAX`].
@@ -70,17 +73,9 @@ pub struct Counters {
     /// The age of the last record applied when its batch was committed, in milliseconds.
     pub lag_ms: AtomicU64,
     /// The offsets that the partitions stand at, together: what the log has beyond them waits.
-    pub position: AtomicU64,
+    pub position: Arc<AtomicU64>,
     /// From a record's time in the log to its commit in the store.
     pub commit_seconds: Histogram,
-}
-
-impl Counters {
-    /// A partition stands elsewhere now: after a failure perhaps before where it stood.
-    fn moved(&self, from: &mut Offset, to: Offset) {
-        self.position.fetch_add(to.0.wrapping_sub(from.0), Ordering::Relaxed);
-        *from = to;
-    }
 }
 
 /// Finds where a partition left off. On a log that is empty it writes down the start, so that records without
@@ -106,42 +101,78 @@ pub async fn open<L: Log, S: PartitionStore>(
     Ok(Partition::open(progress, &rows.slots))
 }
 
-/// Processes a partition until `stop` turns true, opening it anew after every failure.
+/// Processes the assigned partitions until `stop` turns true, opening each anew after every failure.
+///
+/// # Errors
+/// What a person has to mend.
 pub async fn run<L: Log, S: PartitionStore, C: Committer>(
-    partition: PartitionId,
+    assigned: Assignment,
     log: L,
     store: S,
     committer: C,
     counters: Arc<Counters>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> Result<(), ProcessorError> {
-    let mut pause = RETRY_PAUSE;
-    let mut position = Offset(0);
-    loop {
-        let mut machine = open(partition, &log, &store).await?;
-        counters.moved(&mut position, machine.progress().offset);
-        let failed = loop {
-            let turn = turn(&mut machine, &log, &store, &committer, &counters);
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
-                done = turn => match done {
-                    Ok(()) => {
-                        pause = RETRY_PAUSE;
-                        counters.moved(&mut position, machine.progress().offset);
-                    }
-                    Err(error) => break error,
-                },
+    let subscription = Subscription {
+        group: GROUP,
+        topic: Topic::MessagesSend,
+        limit: READ_LIMIT,
+        wait: READ_WAIT,
+        // The commit of a batch is its own.
+        rules: Rules { commit_every: 0, pause: RETRY_PAUSE, pause_max: RETRY_PAUSE_MAX },
+    };
+    let position = counters.position.clone();
+    let processor = Processor { log: log.clone(), store, committer, counters };
+    consumer::run(subscription, log, processor, assigned, position, stop).await
+}
+
+/// What is done with the records of `messages.send`.
+#[derive(Debug, Clone)]
+struct Processor<L, S, C> {
+    log: L,
+    store: S,
+    committer: C,
+    counters: Arc<Counters>,
+}
+
+impl<L: Log, S: PartitionStore, C: Committer> Handler for Processor<L, S, C> {
+    type Partition = Partition;
+    type Error = ProcessorError;
+
+    async fn open(
+        &self,
+        partition: PartitionId,
+    ) -> Result<(Partition, Offset), HandlerError<ProcessorError>> {
+        match open(partition, &self.log, &self.store).await {
+            Ok(machine) => {
+                let from = machine.progress().offset;
+                Ok((machine, from))
             }
-        };
-        if let ProcessorError::LagsTooFar(..) = failed {
-            return Err(failed);
+            Err(error) => Err(error.into_handler_error()),
         }
-        tracing::warn!(%partition, error = %failed, "the partition stopped and replays from its last commit");
-        counters.replays.fetch_add(1, Ordering::Relaxed);
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_PAUSE_MAX),
+    }
+
+    async fn handle(
+        &self,
+        machine: &mut Partition,
+        records: Vec<Record>,
+    ) -> Result<Offset, HandlerError<ProcessorError>> {
+        let applied = apply(machine, records, &self.store, &self.committer, &self.counters).await;
+        applied.map_err(ProcessorError::into_handler_error)?;
+        Ok(machine.progress().offset)
+    }
+
+    fn failed(&self) {
+        self.counters.replays.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl ProcessorError {
+    /// An engine may answer the next time.
+    fn into_handler_error(self) -> HandlerError<Self> {
+        match self {
+            Self::Engine(_) => HandlerError::Retry(self),
+            Self::ProgressLost(_) | Self::LagsTooFar(..) => HandlerError::Fatal(self),
         }
     }
 }
@@ -155,8 +186,19 @@ pub async fn turn<L: Log, S: PartitionStore, C: Committer>(
     counters: &Counters,
 ) -> Result<(), ProcessorError> {
     let Progress { partition, offset, .. } = machine.progress();
-    let limit = ReadLimit { records: BATCH_RECORDS_MAX, bytes: BATCH_BYTES_MAX };
-    let records = log.read(Topic::MessagesSend, partition, offset, limit, READ_WAIT).await?;
+    let records = log.read(Topic::MessagesSend, partition, offset, READ_LIMIT, READ_WAIT).await?;
+    apply(machine, records, store, committer, counters).await
+}
+
+/// Applies records and commits what they make. An error means that the machine must be dropped.
+async fn apply<S: PartitionStore, C: Committer>(
+    machine: &mut Partition,
+    records: Vec<Record>,
+    store: &S,
+    committer: &C,
+    counters: &Counters,
+) -> Result<(), ProcessorError> {
+    let partition = machine.progress().partition;
     let Some(oldest) = records.first() else { return Ok(()) };
     let lag_ms = now().since(oldest.time);
     if lag_ms > PARTITION_LAG_MAX_MS {

@@ -4,12 +4,14 @@
 //! committed after the work, and seldom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringside_application::consumer::{self, Assignment, Handler, HandlerError, Rules, Subscription};
 use ringside_clock::now;
 use ringside_domain::rows::{DeliveredRow, InterestRow, Loaded, ReadRow, Rows, Wanted};
-use ringside_ports::log::{Append, Commit, ReadLimit, Record};
+use ringside_ports::log::{Append, ReadLimit, Record};
 use ringside_ports::people::relations::Relations;
 use ringside_ports::{Channels, EngineError, Log, MessageStore};
 use ringside_types::limits::{RECEIPTS_MEMBERS_MAX, TYPING_LIFE_MS};
@@ -29,35 +31,32 @@ const COMMIT_EVERY: u64 = 256;
 /// The pause after a failure.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Consumes one partition until `stop` turns true.
+/// Consumes the assigned partitions until `stop` turns true.
+///
+/// # Errors
+/// Never: what fails is tried again.
 pub async fn run<L: Log, S: MessageStore, D: Channels + Relations>(
-    partition: PartitionId,
+    assigned: Assignment,
     log: L,
     store: S,
     directory: D,
-    mut stop: watch::Receiver<bool>,
-) {
-    let consumer = Consumer { partition, log, store, directory };
-    loop {
-        let error = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => return,
-            error = consumer.follow() => error,
-        };
-        tracing::warn!(%partition, %error, "receipts and typing stopped, and begin anew");
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(RETRY_PAUSE) => {}
-        }
-    }
+    stop: watch::Receiver<bool>,
+) -> Result<(), EngineError> {
+    let subscription = Subscription {
+        group: GROUP,
+        topic: Topic::MessagesStatus,
+        limit: READ_LIMIT,
+        wait: READ_WAIT,
+        rules: Rules { commit_every: COMMIT_EVERY, pause: RETRY_PAUSE, pause_max: RETRY_PAUSE },
+    };
+    let handler = StatusHandler { log: log.clone(), store, directory };
+    consumer::run(subscription, log, handler, assigned, Arc::default(), stop).await
 }
 
-/// A consumer of one partition.
-#[derive(Debug)]
-pub struct Consumer<L, S, D> {
-    /// The partition of `messages.status`, and of `messages.send`.
-    pub partition: PartitionId,
-    /// The log.
+/// What is done with the records of `messages.status`.
+#[derive(Debug, Clone)]
+pub struct StatusHandler<L, S, D> {
+    /// Where edges are told.
     pub log: L,
     /// The registers.
     pub store: S,
@@ -65,62 +64,27 @@ pub struct Consumer<L, S, D> {
     pub directory: D,
 }
 
-/// What a batch comes to, each pair once.
-#[derive(Default)]
-struct Gathered {
-    receipts: BTreeMap<(ChannelId, UserId), Receipt>,
-    /// In order: a stop must not overtake its start.
-    typing: Vec<(ChannelId, TypingSign)>,
-}
-
-impl<L: Log, S: MessageStore, D: Channels + Relations> Consumer<L, S, D> {
-    async fn follow(&self) -> EngineError {
-        let mut next = match self.start().await {
-            Ok(start) => start,
-            Err(error) => return error,
-        };
-        let mut committed = next;
-        loop {
-            match self.turn(next).await {
-                Ok(reached) => next = reached,
-                Err(error) => return error,
-            }
-            if next.0 - committed.0 >= COMMIT_EVERY {
-                match self.commit(next).await {
-                    Ok(()) => committed = next,
-                    Err(error) => return error,
-                }
-            }
-        }
-    }
+impl<L: Log, S: MessageStore, D: Channels + Relations> Handler for StatusHandler<L, S, D> {
+    type Partition = PartitionId;
+    type Error = EngineError;
 
     /// Where it left off; what the log has removed since is past.
-    ///
-    /// # Errors
-    /// The log does not answer.
-    pub async fn start(&self) -> Result<Offset, EngineError> {
-        let committed = self.log.committed(GROUP, Topic::MessagesStatus, self.partition).await?;
-        let oldest = self.log.bounds(Topic::MessagesStatus, self.partition).await?.start;
-        Ok(committed.map_or(oldest, |commit| commit.offset.max(oldest)))
+    async fn open(&self, partition: PartitionId) -> Result<(PartitionId, Offset), HandlerError<EngineError>> {
+        let committed = self.log.committed(GROUP, Topic::MessagesStatus, partition).await?;
+        let oldest = self.log.bounds(Topic::MessagesStatus, partition).await?.start;
+        Ok((partition, committed.map_or(oldest, |commit| commit.offset.max(oldest))))
     }
 
-    async fn commit(&self, offset: Offset) -> Result<(), EngineError> {
-        let commit = Commit { offset, metadata: Bytes::new() };
-        self.log.commit(GROUP, Topic::MessagesStatus, self.partition, commit).await
-    }
-
-    /// One turn: the records from `next` on that there are; returns where the following one begins.
-    ///
-    /// # Errors
-    /// An engine does not confirm: nothing is lost, the same records are read again.
-    pub async fn turn(&self, next: Offset) -> Result<Offset, EngineError> {
-        let read = self.log.read(Topic::MessagesStatus, self.partition, next, READ_LIMIT, READ_WAIT);
-        let records = read.await?;
-        let Some(reached) = records.last().map(|record| record.offset.next()) else { return Ok(next) };
+    async fn handle(
+        &self,
+        partition: &mut PartitionId,
+        records: Vec<Record>,
+    ) -> Result<Offset, HandlerError<EngineError>> {
+        let reached = records.last().map_or(Offset(0), |record| record.offset.next());
         let gathered = gather(records, now().0);
         let rows = rows_of(&gathered);
         if !(rows.reads.is_empty() && rows.delivered.is_empty()) {
-            self.store.write_rows(self.partition, &rows).await?;
+            self.store.write_rows(*partition, &rows).await?;
         }
         let receipts = gathered.receipts.keys().map(|(channel, _)| *channel);
         let channels: BTreeSet<ChannelId> =
@@ -141,7 +105,17 @@ impl<L: Log, S: MessageStore, D: Channels + Relations> Consumer<L, S, D> {
         }
         Ok(reached)
     }
+}
 
+/// What a batch comes to, each pair once.
+#[derive(Default)]
+struct Gathered {
+    receipts: BTreeMap<(ChannelId, UserId), Receipt>,
+    /// In order: a stop must not overtake its start.
+    typing: Vec<(ChannelId, TypingSign)>,
+}
+
+impl<L: Log, S: MessageStore, D: Channels + Relations> StatusHandler<L, S, D> {
     /// What members are told: the registers as they stand now.
     async fn statuses(
         &self,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ringside_application::consumer::Handler as _;
 use ringside_domain::rows::{InterestRow, Rows, Stamp, Wanted};
 use ringside_embedded::{Config, EmbeddedLog, EmbeddedStore, Engine};
 use ringside_ports::accounts::{NewUser, User};
@@ -11,7 +12,7 @@ use ringside_ports::log::{Append, ReadLimit};
 use ringside_ports::people::profiles::{ProfileChange, Profiles as _, SettingsSwap};
 use ringside_ports::people::relations::Relations as _;
 use ringside_ports::{Accounts as _, ChannelReader as _, Channels as _, Log as _, PartitionStore as _};
-use ringside_presence::signals::Consumer;
+use ringside_presence::signals::StatusHandler;
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, Topic, UnixMillis, UserId};
 use ringside_wire::records::{EdgeBatch, Receipt, Signal, Signals, Status, edge_item, signal};
@@ -26,7 +27,7 @@ fn user(number: u128) -> UserId {
 }
 
 struct Scene {
-    consumer: Consumer<EmbeddedLog, EmbeddedStore, Directory>,
+    consumer: StatusHandler<EmbeddedLog, EmbeddedStore, Directory>,
     next: Offset,
     seen: Offset,
     _folder: TempDir,
@@ -58,7 +59,7 @@ impl Scene {
         });
         let rows = Rows { interest: interest.to_vec(), ..Rows::default() };
         engine.store().write_rows(PARTITION, &rows).await.expect("writes");
-        let consumer = Consumer { partition: PARTITION, log: engine.log(), store: engine.store(), directory };
+        let consumer = StatusHandler { log: engine.log(), store: engine.store(), directory };
         Self { consumer, next: Offset(0), seen: Offset(0), _folder: folder }
     }
 
@@ -72,7 +73,16 @@ impl Scene {
         let payload = ringside_wire::encode(&Signals { items: items.collect() });
         let append = Append { topic: Topic::MessagesStatus, partition: PARTITION, payload };
         self.consumer.log.append(vec![append]).await.expect("appends");
-        self.next = self.consumer.turn(self.next).await.expect("consumes");
+        self.consume().await;
+    }
+
+    /// Handles what the log has.
+    async fn consume(&mut self) {
+        let limit = ReadLimit { records: 1_024, bytes: 1 << 20 };
+        let (log, wait) = (&self.consumer.log, Duration::ZERO);
+        let records =
+            log.read(Topic::MessagesStatus, PARTITION, self.next, limit, wait).await.expect("reads");
+        self.next = self.consumer.handle(&mut PARTITION.clone(), records).await.expect("consumes");
     }
 
     /// What edge 1 was told since it last looked.
@@ -140,9 +150,9 @@ async fn registers_only_grow_and_members_are_told_what_they_hold() {
     let told = scene.statuses().await;
     assert_eq!((told[&1].last_delivered_id, told[&1].last_read_id), (50, 30), "not back");
     // All of it once more, as after a crash before the commit.
-    scene.next = scene.consumer.start().await.expect("reads");
+    (_, scene.next) = scene.consumer.open(PARTITION).await.expect("reads");
     assert_eq!(scene.next, Offset(0));
-    scene.next = scene.consumer.turn(scene.next).await.expect("consumes");
+    scene.consume().await;
     let told = scene.statuses().await;
     assert_eq!((told[&1].last_delivered_id, told[&1].last_read_id), (50, 30));
     let wanted = Wanted { reads: vec![(user(1), CHANNEL)], ..Wanted::default() };

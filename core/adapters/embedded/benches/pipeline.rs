@@ -13,7 +13,7 @@ use ringside_domain::rows::{HeadRow, Key, KeyRow, MessageRow, Progress, ReadRow,
 use ringside_embedded::{Config, Engine};
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::{Append, ReadLimit, Record};
-use ringside_ports::{ChannelReader, Committer, Log, PartitionStore};
+use ringside_ports::{ChannelReader, Committer, Log};
 use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, Topic, UserId};
 use ringside_wire::message::ContentType;
 use uuid::Uuid;

@@ -163,6 +163,8 @@ pub struct Outcome {
     pub events: BTreeSet<Sent>,
     /// Codes of refusals, as the edges that asked were told them.
     pub rejections: Vec<String>,
+    /// Answers to those who wait for one: the request, what was made, the refusal.
+    pub answers: Vec<(u64, u64, String)>,
     /// The last event that any edge was sent.
     pub last_event: Option<Effective>,
     /// Each record's id. A replay that gives a record another one panics.
@@ -244,6 +246,9 @@ fn commit(batch: Batch, death: Option<Death>, outcome: &mut Outcome) {
         outcome.rejections.push(rejection.code);
     }
     for (slot, epoch, item) in batch.edges {
+        if let Some(edge_item::Body::Answered(answered)) = &item.body {
+            outcome.answers.push((answered.request, answered.record_id, answered.code.clone()));
+        }
         if let Some(edge_item::Body::Effective(event)) = item.body {
             let channel = ringside_wire::channel_id(&item.channel_id).expect("an id");
             outcome.events.insert((slot, epoch, channel, MessageId(event.id), bytes_of(&event)));

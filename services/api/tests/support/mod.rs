@@ -10,15 +10,17 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use ringside_api::{Config, EdgeAddress, Services, router};
+use ringside_application::consumer;
 use ringside_channel::{Conversations, Relay};
 use ringside_embedded::{EmbeddedLog, EmbeddedStore, Engine, MemoryPresence};
 use ringside_message::messages::Messages;
 use ringside_message::processor;
+use ringside_message::replies::{self, Replies};
 use ringside_ports::presence::{Charge, RateDecision};
 use ringside_ports::{Log as _, Presence as _};
 use ringside_presence::{Receipts, Whereabouts};
 use ringside_sql::Directory;
-use ringside_types::{Limits, PartitionId, Topic, UnixMillis};
+use ringside_types::{Limits, PartitionId, Slot, Topic, UnixMillis};
 use ringside_user::{RegistrationMode, SigningKeys, Users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -142,6 +144,9 @@ impl Scene {
         let (stop, stopping) = watch::channel(false);
         let (relay, task) = Relay::over(directory.clone(), engine.log());
         process(&engine, &stopping).await;
+        let replies = Replies::default();
+        let slot = Slot(engine.log().partitions(Topic::MessagesReceive) - 1);
+        tokio::spawn(replies::run(engine.log(), slot, replies.clone(), stopping.clone()));
         tokio::spawn(task.run(stopping));
         let keys = SigningKeys::open(&folder.path().join("keys"), now()).expect("opens");
         let presence = MemoryPresence::new();
@@ -159,6 +164,7 @@ impl Scene {
                 directory.clone(),
                 presence.clone(),
                 limits.clone(),
+                replies,
             ),
             presence,
         };
@@ -242,15 +248,12 @@ pub fn person(answer: &Answer) -> Person {
 
 async fn process(engine: &Engine, stop: &watch::Receiver<bool>) {
     let (log, store) = (engine.log(), engine.store());
-    let partitions = || (0..log.partitions(Topic::MessagesSend)).map(PartitionId);
-    for partition in partitions() {
+    for partition in (0..log.partitions(Topic::MessagesSend)).map(PartitionId) {
         processor::open(partition, &log, &store).await.expect("opens");
     }
-    for partition in partitions() {
-        let counters = Arc::new(processor::Counters::default());
-        let (log, store) = (log.clone(), store.clone());
-        tokio::spawn(processor::run(partition, log, store, engine.committer(), counters, stop.clone()));
-    }
+    let counters = Arc::new(processor::Counters::default());
+    let assigned = consumer::all(log.partitions(Topic::MessagesSend));
+    tokio::spawn(processor::run(assigned, log.clone(), store, engine.committer(), counters, stop.clone()));
 }
 
 async fn ask(router: Router, method: &str, path: &str, token: Option<String>, body: Option<Value>) -> Answer {

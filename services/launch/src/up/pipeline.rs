@@ -1,13 +1,15 @@
-//! The processors of all partitions, the consumers of receipts and typing, the janitor of dead edges, and the relay of the Directory's outbox.
+//! The processors of all partitions, the consumers of receipts and typing, the reaper of leases, and the relay of the Directory's outbox.
 
 use std::sync::Arc;
 
+use ringside_application::consumer;
 use ringside_channel::Relay;
-use ringside_message::janitor;
+use ringside_message::lease_reaper;
 use ringside_message::processor::{self, Counters, ProcessorError};
+use ringside_message::replies::{self, Replies};
 use ringside_ports::Log as _;
 use ringside_presence::signals;
-use ringside_types::{PartitionId, Topic};
+use ringside_types::{PartitionId, Slot, Topic};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
@@ -22,6 +24,8 @@ pub(crate) struct Pipeline {
     stop: watch::Receiver<bool>,
     pub(super) counters: Arc<Counters>,
     pub(crate) relay: Relay,
+    /// Where REST hears what its commands came to.
+    pub(crate) replies: Replies,
 }
 
 impl Pipeline {
@@ -37,29 +41,25 @@ impl Pipeline {
         }
         let counters = Arc::new(Counters::default());
         let mut processors = JoinSet::new();
-        for partition in (0..partitions).map(PartitionId) {
-            let committer = folder.engine.committer();
-            let run = processor::run(
-                partition,
-                log.clone(),
-                store.clone(),
-                committer,
-                counters.clone(),
-                stop.clone(),
-            );
-            processors.spawn(run);
-        }
+        let committer = folder.engine.committer();
+        let of_messages = consumer::all(partitions);
+        let (run_log, run_store, counted) = (log.clone(), store.clone(), counters.clone());
+        processors.spawn(processor::run(of_messages, run_log, run_store, committer, counted, stop.clone()));
         let mut background = JoinSet::new();
-        for partition in (0..log.partitions(Topic::MessagesStatus)).map(PartitionId) {
-            let directory = folder.directory.clone();
-            let run = signals::run(partition, log.clone(), store.clone(), directory, stop.clone());
-            background.spawn(named("the consumer of receipts and typing", run));
-        }
-        background.spawn(named("the janitor of dead edges", janitor::run(log.clone(), stop.clone())));
+        let of_status = consumer::all(log.partitions(Topic::MessagesStatus));
+        let run = signals::run(of_status, log.clone(), store.clone(), folder.directory.clone(), stop.clone());
+        background.spawn(named("the consumer of receipts and typing", run));
+        let reaper = lease_reaper::run(consumer::all(1), log.clone(), stop.clone());
+        background.spawn(named("the reaper of dead edges' leases", reaper));
+        // Edges take the slots from the first on.
+        let slot = Slot(log.partitions(Topic::MessagesReceive).saturating_sub(1));
+        let replies = Replies::default();
+        let answers = replies::run(log.clone(), slot, replies.clone(), stop.clone());
+        background.spawn(named("the reader of answers for REST", answers));
         let (relay, task) = Relay::over(folder.directory.clone(), log);
         background.spawn(named("the relay of the Directory's outbox", task.run(stop.clone())));
         let (processors, background) = (Mutex::new(processors), Mutex::new(background));
-        Ok(Self { processors, background, stop: stop.clone(), counters, relay })
+        Ok(Self { processors, background, stop: stop.clone(), counters, relay, replies })
     }
 
     /// Waits until a part of it has ended before it was told to; says which, and why. A panic is passed on.

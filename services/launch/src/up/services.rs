@@ -43,7 +43,14 @@ impl Services {
             channels: Conversations::new(directory.clone(), engine.log(), pipeline.relay.clone()),
             receipts: Receipts::new(engine.store(), directory.clone()),
             whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
-            messages: Messages::new(engine.log(), engine.store(), directory, presence.clone(), limits),
+            messages: Messages::new(
+                engine.log(),
+                engine.store(),
+                directory,
+                presence.clone(),
+                limits,
+                pipeline.replies.clone(),
+            ),
             presence,
         }
     }

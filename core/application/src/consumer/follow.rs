@@ -1,4 +1,4 @@
-//! Records from the log, read ahead by a bounded amount.
+//! Records of a partition as it grows, read ahead by a bounded amount.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Follows a partition from `from` on until the receiver is gone. Damage (the records were removed before they were
 /// read) ends it: the receiver sees the end, and must begin anew.
-pub(super) fn follow<L: Log>(
+pub fn follow<L: Log>(
     log: L,
     topic: Topic,
     partition: PartitionId,
