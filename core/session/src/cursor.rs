@@ -6,8 +6,9 @@
 //! delivered again as an event.
 
 use ringside_types::MessageId;
+use ringside_wire::command::SyncChannel;
 
-/// Where a connection stands in a channel.
+/// Where a connection stands in a channel, as the shard's index knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cursor {
     /// It gets events above this id.
@@ -16,10 +17,10 @@ pub enum Cursor {
         floor: MessageId,
     },
     /// It gets pages.
-    Reading(Reading),
+    Reading,
 }
 
-/// What is still to be read.
+/// What a connection that reads has still to read of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Messages above this id.
@@ -55,24 +56,31 @@ impl Cursor {
     pub fn is_plain(&self, last: MessageId) -> bool {
         matches!(self, Self::Live { floor } if *floor <= last)
     }
+}
 
-    /// A page has been sent. `last`: the last record of the channel that the shard has seen. Afterwards the cursor is
-    /// live, or says what to read next.
-    pub fn page_sent(&mut self, end: PageEnd, last: MessageId) {
-        let Self::Reading(reading) = self else { return };
+impl Reading {
+    /// Where reading begins for a sync.
+    pub fn from_sync(asked: &SyncChannel) -> Self {
+        let after = asked.last_message_id.unwrap_or(MessageId::ZERO);
+        Self { after, after_change: asked.last_change, as_events: false }
+    }
+
+    /// A page has been sent. `last`: the last record of the channel that the shard has seen. Returns where the connection
+    /// stands; if it is still reading, `self` says what comes next.
+    pub fn page_sent(&mut self, end: PageEnd, last: MessageId) -> Cursor {
         if end.has_more {
-            reading.after = end.last_message.unwrap_or(reading.after);
-            reading.after_change = end.last_change.or(reading.after_change);
-            return;
+            self.after = end.last_message.unwrap_or(self.after);
+            self.after_change = end.last_change.or(self.after_change);
+            return Cursor::Reading;
         }
         if end.head >= last {
-            *self = Self::Live { floor: end.head };
-            return;
+            return Cursor::Live { floor: end.head };
         }
         // Everything up to the head has been sent, whether its last record was a message or a change.
-        reading.after = reading.after.max(end.head);
-        reading.after_change = Some(end.head_change);
-        reading.as_events = true;
+        self.after = self.after.max(end.head);
+        self.after_change = Some(end.head_change);
+        self.as_events = true;
+        Cursor::Reading
     }
 }
 
@@ -82,20 +90,18 @@ mod tests {
     use proptest::prelude::*;
 
     /// Records 1, 2, 3 … of a channel, all of them messages; a page holds `limit`.
-    fn page(cursor: &Cursor, head: u64, limit: u64) -> Option<(Vec<u64>, PageEnd)> {
-        let Cursor::Reading(reading) = cursor else { return None };
+    fn page(reading: &Reading, head: u64, limit: u64) -> (Vec<u64>, PageEnd) {
         let to = head.min(reading.after.0.saturating_add(limit));
         let found: Vec<u64> = (reading.after.0 + 1..=to).collect();
         let last_message = found.last().map(|id| MessageId(*id));
         let (last_change, has_more) = (None, to < head);
         let end = PageEnd { last_message, last_change, has_more, head: MessageId(head), head_change: 0 };
-        Some((found, end))
+        (found, end)
     }
 
     #[test]
     fn changes_that_did_not_fit_are_read_next() {
-        let mut cursor =
-            Cursor::Reading(Reading { after: MessageId(3), after_change: Some(1), as_events: false });
+        let mut reading = Reading { after: MessageId(3), after_change: Some(1), as_events: false };
         let head = MessageId(9);
         for (last_message, last_change, expected) in [
             (Some(MessageId(5)), None, Some((5, Some(1)))),
@@ -104,9 +110,9 @@ mod tests {
             (None, Some(7), None),
         ] {
             let has_more = expected.is_some();
-            cursor.page_sent(PageEnd { last_message, last_change, has_more, head, head_change: 7 }, head);
-            let stands = match cursor {
-                Cursor::Reading(reading) => Some((reading.after.0, reading.after_change)),
+            let end = PageEnd { last_message, last_change, has_more, head, head_change: 7 };
+            let stands = match reading.page_sent(end, head) {
+                Cursor::Reading => Some((reading.after.0, reading.after_change)),
                 Cursor::Live { .. } => None,
             };
             assert_eq!(stands, expected);
@@ -124,8 +130,8 @@ mod tests {
         ) {
             let mut stored = start + missed;
             let mut seen_by_shard = start + missed;
-            let reading = Reading { after: MessageId(start), after_change: None, as_events: false };
-            let mut cursor = Cursor::Reading(reading);
+            let mut reading = Reading { after: MessageId(start), after_change: None, as_events: false };
+            let mut cursor = Cursor::Reading;
             let mut got: Vec<u64> = Vec::new();
             let mut pending: Option<(Vec<u64>, PageEnd)> = None;
             let settle = (0..400).map(|n| (1 + (n % 2) as u8, 4));
@@ -143,10 +149,11 @@ mod tests {
                     },
                     // A page is read at one time and arrives at a later one.
                     _ => match pending.take() {
-                        None => pending = page(&cursor, stored, amount),
+                        None if cursor == Cursor::Reading => pending = Some(page(&reading, stored, amount)),
+                        None => {}
                         Some((found, end)) => {
                             got.extend(found);
-                            cursor.page_sent(end, MessageId(seen_by_shard));
+                            cursor = reading.page_sent(end, MessageId(seen_by_shard));
                         }
                     },
                 }

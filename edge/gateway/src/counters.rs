@@ -2,12 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ringside_session::context::Counts;
+use ringside_session::handshake::{AUTH_REFUSAL_REASONS, REFUSAL_REASONS};
 use ringside_types::Histogram;
-
-use crate::handshake::REFUSAL_REASONS;
-
-/// Why fresh tokens of open connections are refused, each in a word.
-pub const AUTH_REFUSAL_REASONS: [&str; 3] = ["invalid_token", "expired_token", "other_session"];
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
@@ -73,6 +70,24 @@ counters! {
 }
 
 impl Counters {
+    /// What sessions have counted so far.
+    pub(crate) fn publish(&self, counts: &Counts) {
+        let Counts { upgraded, frames_in, sends, errors, rate_limited, policy_closes, pages, silent } =
+            *counts;
+        for (counter, count) in [
+            (&self.upgraded, upgraded),
+            (&self.frames_in, frames_in),
+            (&self.sends, sends),
+            (&self.errors, errors),
+            (&self.rate_limited, rate_limited),
+            (&self.policy_closes, policy_closes),
+            (&self.pages, pages),
+            (&self.silent, silent),
+        ] {
+            set(counter, count);
+        }
+    }
+
     /// A handshake was refused for this one of [`REFUSAL_REASONS`].
     pub(crate) fn count_refusal(&self, reason: &str) {
         if let Some(at) = REFUSAL_REASONS.iter().position(|known| *known == reason) {

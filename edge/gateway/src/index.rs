@@ -14,16 +14,14 @@ use ringside_edge_protocol::{Attention, Subscription};
 use ringside_reactor::ConnectionId;
 use ringside_session::cursor::Cursor;
 use ringside_types::{ChannelId, MessageId, UserId};
-use ringside_wire::records::Profile;
 use slab::Slab;
 
 /// Whose membership ended is still told what became of what they had said before, for so long: the edge goes on listening to
 /// a channel that nobody here is in. Nothing else of the channel goes to them.
 const LAST_WORDS: Duration = Duration::from_secs(60);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct User {
-    profile: Arc<Profile>,
     connections: Vec<ConnectionId>,
     /// By the channel's key: the place in the channel's list of members.
     memberships: BTreeMap<u32, u32>,
@@ -70,27 +68,11 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// A connection of a user came in; returns the profile that their connections share.
-    pub(crate) fn connect(
-        &mut self,
-        id: UserId,
-        connection: ConnectionId,
-        profile: Arc<Profile>,
-    ) -> Arc<Profile> {
+    /// A connection of a user came in.
+    pub(crate) fn connect(&mut self, id: UserId, connection: ConnectionId) {
         let Self { users, user_keys, .. } = self;
-        let key = *user_keys.entry(id).or_insert_with(|| {
-            users.insert(User {
-                profile: profile.clone(),
-                connections: Vec::new(),
-                memberships: BTreeMap::new(),
-                attention: None,
-                left: Vec::new(),
-            }) as u32
-        });
-        let user = &mut users[key as usize];
-        user.profile = profile;
-        user.connections.push(connection);
-        user.profile.clone()
+        let key = *user_keys.entry(id).or_insert_with(|| users.insert(User::default()) as u32);
+        users[key as usize].connections.push(connection);
     }
 
     /// A connection is gone; the last one takes the user's memberships with it.
@@ -210,6 +192,11 @@ impl Index {
         self.channels.get_mut(*self.channel_keys.get(&id)? as usize)
     }
 
+    /// The last record of a channel that was handed on.
+    pub(crate) fn last_record(&self, id: ChannelId) -> Option<MessageId> {
+        self.channels.get(*self.channel_keys.get(&id)? as usize)?.last
+    }
+
     /// The connections of a user.
     pub(crate) fn connections(&self, user: UserId) -> &[ConnectionId] {
         self.user_keys.get(&user).map_or(&[], |key| &self.users[*key as usize].connections)
@@ -303,11 +290,6 @@ impl Index {
 }
 
 impl Channel {
-    /// The cursor of a connection that does not simply get every event.
-    pub(crate) fn cursor(&mut self, connection: ConnectionId) -> Option<&mut Cursor> {
-        self.cursors.get_mut(&connection)
-    }
-
     /// Sets a connection's cursor.
     pub(crate) fn set_cursor(&mut self, connection: ConnectionId, cursor: Cursor) {
         let plain = self.last.is_some_and(|last| cursor.is_plain(last));
@@ -322,7 +304,6 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringside_session::cursor::Reading;
     use uuid::Uuid;
 
     fn user(number: u128) -> UserId {
@@ -352,7 +333,7 @@ mod tests {
     fn peopled() -> Index {
         let mut index = Index::default();
         for (of, number) in [(1, 1), (2, 2), (3, 3), (3, 4)] {
-            index.connect(user(of), connection(number), Arc::default());
+            index.connect(user(of), connection(number));
             index.join(user(of), subscription(1, Some(10)));
         }
         index
@@ -383,18 +364,21 @@ mod tests {
     fn a_reading_connection_gets_no_events_and_a_floor_holds_back_what_was_read() {
         let mut index = peopled();
         let known = index.channel(channel(1)).expect("known");
-        let reading = Reading { after: MessageId(3), after_change: None, as_events: false };
-        known.set_cursor(connection(1), Cursor::Reading(reading));
+        known.set_cursor(connection(1), Cursor::Reading);
         known.set_cursor(connection(2), Cursor::Live { floor: MessageId(12) });
         assert_eq!(reached(&mut index, channel(1), 12), [3, 4]);
         assert_eq!(reached(&mut index, channel(1), 13), [2, 3, 4]);
-        assert!(index.channel(channel(1)).expect("known").cursor(connection(2)).is_none(), "plain again");
+        assert!(index.channel(channel(1)).expect("known").cursors.contains_key(&connection(1)));
+        assert!(
+            !index.channel(channel(1)).expect("known").cursors.contains_key(&connection(2)),
+            "plain again"
+        );
     }
 
     #[test]
     fn nothing_is_due_before_the_join_is_answered() {
         let mut index = Index::default();
-        index.connect(user(1), connection(1), Arc::default());
+        index.connect(user(1), connection(1));
         index.join(user(1), subscription(1, None));
         assert!(reached(&mut index, channel(1), 5).is_empty());
         index.channel(channel(1)).expect("known").last = Some(MessageId(5));
@@ -414,7 +398,7 @@ mod tests {
             let (who, which) = (u128::from(state >> 33) % 9, u128::from(state >> 50) % 5);
             match (state >> 60) % 4 {
                 0 if here.insert(who) => {
-                    index.connect(user(who), connection(who as u64), Arc::default());
+                    index.connect(user(who), connection(who as u64));
                 }
                 1 if here.contains(&who) => {
                     assert_eq!(

@@ -20,9 +20,9 @@ impl Outgoing {
         Self { hand_over, waiting: Vec::new() }
     }
 
-    /// Whether so much waits that a command must be refused.
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting.len() >= REQUESTS_WAITING_MAX
+    /// How many requests may be added before commands must be refused.
+    pub(crate) fn room(&self) -> usize {
+        REQUESTS_WAITING_MAX.saturating_sub(self.waiting.len())
     }
 
     /// Requests that the node has not taken yet.
@@ -30,9 +30,9 @@ impl Outgoing {
         self.waiting.len()
     }
 
-    /// Adds a request. Whoever can refuse asks [`is_full`](Self::is_full) first; an end of a connection can't.
-    pub(crate) fn push(&mut self, request: ToNode) {
-        self.waiting.push(request);
+    /// Adds a request, if there is one. Whoever can refuse asks for [`room`](Self::room) first; an end of a connection can't.
+    pub(crate) fn extend(&mut self, request: Option<ToNode>) {
+        self.waiting.extend(request);
     }
 
     /// Hands over what was gathered; false: the node has no room, try again later.

@@ -1,124 +1,30 @@
-//! Receipts, typing and presence: handed to the node, and told to those whom they concern. They are outside the chain, so a connection that
+//! Receipts, typing and presence, told to those whom they concern. They are outside the chain, so a connection that
 //! reads what it missed is told as well.
 
 mod notifications;
 
-use ringside_edge_protocol::{
-    PresenceRequest, PresenceSeen, PresenceWish, Said, Signal, SignalRequest, ToNode,
-};
+use ringside_edge_protocol::{PresenceSeen, Signal};
 use ringside_reactor::{ConnectionId, Io};
-use ringside_types::{ChannelId, ErrorCode, UserId};
+use ringside_session::delivery::Delivery;
+use ringside_session::frames;
+use ringside_types::{ChannelId, UserId};
 use ringside_wire::event::Event;
-use ringside_wire::signals::{PresenceUpdated, Receipt, StatusUpdated, Typing, TypingUpdated};
+use ringside_wire::signals::{PresenceUpdated, StatusUpdated, TypingUpdated};
 
-use crate::connection::Client;
 use crate::counters::add;
-use crate::frames;
 use crate::gateway::Gateway;
 use crate::index::UserKey;
 
 impl Gateway {
-    pub(crate) fn receipt(
-        &mut self,
-        io: &mut Io,
-        connection: ConnectionId,
-        client: &Client,
-        id: Option<&str>,
-        receipt: Receipt,
-    ) {
-        let Receipt { channel_id, message_id, is_read } = receipt;
-        let said = if is_read { Said::Read(message_id) } else { Said::Delivered(message_id) };
-        self.signal(io, connection, client, id, channel_id, said);
-    }
-
-    pub(crate) fn typing(
-        &mut self,
-        io: &mut Io,
-        connection: ConnectionId,
-        client: &Client,
-        id: Option<&str>,
-        typing: Typing,
-    ) {
-        let said = if typing.is_typing { Said::Typing } else { Said::StoppedTyping };
-        self.signal(io, connection, client, id, typing.channel_id, said);
-    }
-
-    fn signal(
-        &mut self,
-        io: &mut Io,
-        connection: ConnectionId,
-        client: &Client,
-        id: Option<&str>,
-        channel_id: ChannelId,
-        said: Said,
-    ) {
-        if self.is_too_busy(io, connection, id) {
-            return;
-        }
-        self.outgoing.push(ToNode::Signal(SignalRequest {
-            connection: self.reference(connection),
-            frame_id: id.map(Into::into),
-            user_id: client.user_id,
-            channel_id,
-            said,
-            known_member: self.index.is_member(client.user_id, channel_id),
-        }));
-    }
-
-    pub(crate) fn presence(
-        &mut self,
-        io: &mut Io,
-        connection: ConnectionId,
-        client: &Client,
-        id: Option<&str>,
-        wish: PresenceWish,
-    ) {
-        if self.is_too_busy(io, connection, id) {
-            return;
-        }
-        self.outgoing.push(ToNode::Presence(PresenceRequest {
-            connection: self.reference(connection),
-            frame_id: id.map(Into::into),
-            user_id: client.user_id,
-            wish,
-        }));
-    }
-
-    fn is_too_busy(&mut self, io: &mut Io, connection: ConnectionId, id: Option<&str>) -> bool {
-        let is_full = self.outgoing.is_full();
-        if is_full {
-            let sentence = "The server can't take this now; send it again.";
-            self.error(io, connection, id, ErrorCode::Unavailable, sentence, Some(1_000));
-        }
-        is_full
-    }
-
     pub(crate) fn presences(&mut self, io: &mut Io, seen: &[PresenceSeen]) {
         for one in seen {
-            let connection = ConnectionId::from_u64(one.token);
-            if self.table.client(connection).is_none_or(|client| client.ending) {
-                continue;
-            }
             let update = PresenceUpdated {
                 user_id: one.user_id,
                 status: one.status,
                 status_message: (!one.status_message.is_empty()).then_some(one.status_message.as_str()),
                 last_seen_at: one.last_seen_at,
             };
-            self.answer(io, connection, None, &Event::PresenceUpdate(update));
-        }
-    }
-
-    pub(crate) fn signal_refused(
-        &mut self,
-        io: &mut Io,
-        connection: ConnectionId,
-        id: Option<&str>,
-        code: ErrorCode,
-        sentence: &str,
-    ) {
-        if self.table.client(connection).is_some_and(|client| !client.ending) {
-            self.error(io, connection, id, code, sentence, None);
+            self.tell(io, ConnectionId::from_u64(one.token), Delivery::Presence(update));
         }
     }
 

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ringside_domain::page::ChannelRead;
+use ringside_session::output::{PresenceChange, SignalKind};
 use ringside_types::authorization::Operation;
-use ringside_types::{ChannelId, MessageId, SessionId, UserId};
-use ringside_wire::signals::PresenceStatus;
+use ringside_types::{ChannelId, SessionId, UserId};
 
 use crate::ConnectionRef;
 
@@ -86,22 +86,9 @@ pub struct SignalRequest {
     /// Where.
     pub channel_id: ChannelId,
     /// What.
-    pub said: Said,
+    pub said: SignalKind,
     /// Whether the shard knows that the user is a member; otherwise the node asks the Directory.
     pub known_member: bool,
-}
-
-/// A receipt, or a sign of typing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
-    /// Everything up to this message came to a device of the user's.
-    Delivered(MessageId),
-    /// The user has read everything up to this message.
-    Read(MessageId),
-    /// The user types.
-    Typing,
-    /// Not any more.
-    StoppedTyping,
 }
 
 /// What a connection says of being there, or whom it watches.
@@ -114,21 +101,5 @@ pub struct PresenceRequest {
     /// Whose connection.
     pub user_id: UserId,
     /// What.
-    pub wish: PresenceWish,
-}
-
-/// What is wished of presence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PresenceWish {
-    /// The connection says this from now on, and its user perhaps something else of themselves.
-    Set {
-        /// Of this connection.
-        status: PresenceStatus,
-        /// Of the user; `None`: as before.
-        status_message: Option<String>,
-    },
-    /// Be told of these users.
-    Watch(Vec<UserId>),
-    /// Be told of these no more.
-    Unwatch(Vec<UserId>),
+    pub wish: PresenceChange,
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use ringside_domain::attention::Attention;
 use ringside_domain::page::{ChannelRead, ReadOutcome};
 use ringside_session::budget::Budget;
+use ringside_session::delivery::{AdmitRefusal, Outcome, Subscription};
 use ringside_session::token::Verifier;
 use ringside_types::{BootTime, ChannelId, Epoch, ErrorCode, MessageId, SessionId, Slot, UnixMillis, UserId};
 use ringside_wire::records;
@@ -23,50 +24,6 @@ pub struct PresenceSeen {
     pub status_message: String,
     /// When they were last there.
     pub last_seen_at: Option<UnixMillis>,
-}
-
-/// A channel that a connection's user is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subscription {
-    /// The channel.
-    pub channel_id: ChannelId,
-    /// The id of the last record that the edge has handed on; `None`: its join is not answered yet, and
-    /// `Live` will say where it begins.
-    pub last: Option<MessageId>,
-    /// Messages up to this record are hidden from the user.
-    pub sees_above: MessageId,
-}
-
-/// Why a connection is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AdmitRefusal {
-    /// 429: the user has as many connections as the limit allows.
-    TooManyConnections,
-    /// 429: the user's handshakes and frames have used up their budget.
-    RateLimited {
-        /// When there will be enough, in milliseconds.
-        retry_after_ms: u64,
-    },
-    /// 401: the token's session has ended.
-    SessionEnded,
-    /// 503: an engine did not confirm.
-    Unavailable,
-}
-
-/// What came of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The log has it durably.
-    Acknowledged,
-    /// It was refused.
-    Refused {
-        /// The stable code.
-        code: ErrorCode,
-        /// A sentence that a person understands.
-        message: &'static str,
-        /// When to try again.
-        retry_after_ms: Option<u64>,
-    },
 }
 
 /// The answer to one `ToNode::Submit`.

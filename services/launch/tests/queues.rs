@@ -5,8 +5,12 @@ use std::fs;
 use std::path::Path;
 
 const DOCUMENT: &str = "docs/limits.md";
-const CONFIGURATIONS: &[&str] =
-    &["edge/node/src/config.rs", "edge/gateway/src/config.rs", "core/application/src/pages.rs"];
+const CONFIGURATIONS: &[&str] = &[
+    "edge/node/src/config.rs",
+    "edge/gateway/src/config.rs",
+    "core/session/src/limits.rs",
+    "core/application/src/pages.rs",
+];
 const SUFFIX: &str = "_MAX";
 
 fn read(path: &str) -> String {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use ringside_reactor::ConnectionId;
 
-use crate::connection::Table;
+use crate::table::Table;
 
 /// In the order in which they came, those included that have asked or gone since, as long as somebody before them has not.
 /// All of it is of the last handshake timeout.
@@ -25,6 +25,8 @@ impl PendingHandshakes {
     }
 
     fn forget_others(&mut self, table: &mut Table) {
-        while self.0.pop_front_if(|connection| !table.is_in_handshake(*connection)).is_some() {}
+        let mut is_pending =
+            |connection| table.session(connection).is_some_and(|session| session.is_in_handshake());
+        while self.0.pop_front_if(|connection| !is_pending(*connection)).is_some() {}
     }
 }

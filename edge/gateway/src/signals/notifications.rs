@@ -2,6 +2,7 @@
 
 use ringside_edge_protocol::Attention;
 use ringside_reactor::Io;
+use ringside_session::frames;
 use ringside_types::{ChannelId, MessageId, UnixMillis, UserId};
 use ringside_wire::event::{Event, Notification, NotificationKind};
 use ringside_wire::mention::Mentions;
@@ -9,7 +10,6 @@ use ringside_wire::records::{Edited, Effective, amended, effective};
 use ringside_wire::user_id;
 
 use crate::counters::add;
-use crate::frames;
 use crate::gateway::Gateway;
 use crate::index::UserKey;
 

@@ -1,6 +1,5 @@
 //! Who may connect: the request's path, origin and token.
 
-use ringside_session::token::{Claims, TokenError, Verifier};
 use ringside_types::UnixMillis;
 use ringside_types::forwarded::{Forwarded, ForwardedHeaders, TrustedProxies};
 use ringside_types::security::SECURITY_HEADERS;
@@ -9,7 +8,9 @@ use ringside_websocket::handshake::{
 };
 use serde_json::json;
 
-use crate::config::Origins;
+use crate::delivery::AdmitRefusal;
+use crate::origins::Origins;
+use crate::token::{Claims, TokenError, Verifier};
 
 /// The subprotocol that the server selects, where a client offers it.
 pub(crate) const PROTOCOL: &str = "ringside.v1";
@@ -37,9 +38,12 @@ pub const REFUSAL_REASONS: [&str; 17] = [
     "early_frames",
 ];
 
+/// Why fresh tokens of open connections are refused, each in a word.
+pub const AUTH_REFUSAL_REASONS: [&str; 3] = ["invalid_token", "expired_token", "other_session"];
+
 /// Why a handshake is refused.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub(crate) enum HandshakeRefusal {
     Request(Refusal),
     Path,
     Origin,
@@ -70,22 +74,22 @@ pub(crate) fn judge(
     forwarded: Forwarded<'_>,
     verifier: &Verifier,
     now: UnixMillis,
-) -> Result<Accepted, Refused> {
+) -> Result<Accepted, HandshakeRefusal> {
     if request.path() != PATH {
-        return Err(Refused::Path);
+        return Err(HandshakeRefusal::Path);
     }
-    let key = request.upgrade().map_err(Refused::Request)?;
+    let key = request.upgrade().map_err(HandshakeRefusal::Request)?;
     // Absent is accepted: tokens are never ambient, so only a browser's page is held to the list.
     let host = request.header("host").and_then(|host| str::from_utf8(host).ok()).unwrap_or_default();
     if let Some(origin) = request.origin()
         && !origins.admit(origin, host, forwarded)
     {
-        return Err(Refused::Origin);
+        return Err(HandshakeRefusal::Origin);
     }
     let mut protocols = request.protocols();
     let offers_protocol = protocols.any(|offered| offered == PROTOCOL);
-    let token = bearer(request).ok_or(Refused::NoToken)?;
-    let claims = verifier.verify(token, now).map_err(Refused::Token)?;
+    let token = bearer(request).ok_or(HandshakeRefusal::NoToken)?;
+    let claims = verifier.verify(token, now).map_err(HandshakeRefusal::Token)?;
     let mut answer = Vec::new();
     write_switching_protocols(&mut answer, key, offers_protocol.then_some(PROTOCOL));
     Ok(Accepted { claims, answer })
@@ -109,7 +113,18 @@ fn bearer<'a>(request: &'a Request<'_>) -> Option<&'a str> {
     request.protocols().find_map(|offered| offered.strip_prefix(BEARER_PREFIX)).filter(|_| offers_protocol)
 }
 
-impl Refused {
+impl From<AdmitRefusal> for HandshakeRefusal {
+    fn from(refusal: AdmitRefusal) -> Self {
+        match refusal {
+            AdmitRefusal::TooManyConnections => Self::TooManyConnections,
+            AdmitRefusal::RateLimited { retry_after_ms } => Self::RateLimited { retry_after_ms },
+            AdmitRefusal::SessionEnded => Self::SessionEnded,
+            AdmitRefusal::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
+impl HandshakeRefusal {
     /// One of [`REFUSAL_REASONS`].
     pub(crate) fn reason(&self) -> &'static str {
         match self {

@@ -1,34 +1,46 @@
 //! Frames as bytes: JSON, and the WebSocket header before it.
 
+pub(crate) mod pages;
+
 use ringside_types::{ChannelId, CloseCode, MessageId, UnixMillis, UserId};
 use ringside_websocket::{Opcode, write_close, write_frame};
 use ringside_wire::amendment::{Deleted, Hidden, PinChanged, ReactionUpdated, Updated};
 use ringside_wire::event::{
-    self, ChannelChanged, ChannelView, Event, Goodbye, GoodbyeReason, MemberChanged, SettingsView,
+    self, ChannelChanged, ChannelView, Event, Goodbye, GoodbyeReason, MemberChanged, Rejected, SettingsView,
 };
 use ringside_wire::message::Message;
+use ringside_wire::records::Rejection;
 use ringside_wire::records::{Amended, Effective, Membership, MembershipKind, Reacted, amended, effective};
-use ringside_wire::{InvalidRecord, message, user_id};
+use ringside_wire::{InvalidRecord, client_id, message, user_id};
 
-use crate::config::RETRY_AFTER_MS;
+use crate::limits::RETRY_AFTER_MS;
 
 /// Appends an event as one text frame.
-pub(crate) fn write(out: &mut Vec<u8>, scratch: &mut Vec<u8>, id: Option<&str>, event: &Event<'_>) {
+pub fn write(out: &mut Vec<u8>, scratch: &mut Vec<u8>, id: Option<&str>, event: &Event<'_>) {
     scratch.clear();
     event::write(scratch, id, event);
     write_frame(out, Opcode::Text, scratch, None);
 }
 
 /// Appends `goodbye` and the close frame. `spread` jitters when the client comes back.
-pub(crate) fn write_goodbye(out: &mut Vec<u8>, reason: GoodbyeReason, code: CloseCode, spread: u64) {
+pub(crate) fn write_goodbye(
+    out: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+    reason: GoodbyeReason,
+    code: CloseCode,
+    spread: u64,
+) {
     let retry_after_ms = RETRY_AFTER_MS + spread % RETRY_AFTER_MS;
-    write(out, &mut Vec::new(), None, &Event::Goodbye(Goodbye { reason, retry_after_ms }));
+    write(out, scratch, None, &Event::Goodbye(Goodbye { reason, retry_after_ms }));
     write_close(out, Some(code as u16), "", None);
 }
 
 /// Appends the frames of an effective record: one for a message, one for each member of a change. Messages up to
 /// `sees_above` are hidden from the reader.
-pub(crate) fn write_effective(
+///
+/// # Errors
+/// The record lacks what such a record has.
+pub fn write_effective(
     out: &mut Vec<u8>,
     scratch: &mut Vec<u8>,
     channel_id: ChannelId,
@@ -50,7 +62,7 @@ pub(crate) fn write_effective(
 }
 
 /// The message that a record tells more of.
-pub(crate) fn tells_of(effective: &Effective) -> Option<MessageId> {
+pub fn tells_of(effective: &Effective) -> Option<MessageId> {
     match &effective.event {
         Some(effective::Event::Amended(amended)) => Some(MessageId(amended.message_id)),
         _ => None,
@@ -112,7 +124,10 @@ fn amended_event<'a>(
 }
 
 /// The events of a change of a channel or its members: of all whom it names, or of one.
-pub(crate) fn membership_events<'a>(
+///
+/// # Errors
+/// The record lacks what such a record has, or is none that clients are told of.
+pub fn membership_events<'a>(
     channel_id: ChannelId,
     change: &'a Membership,
     only: Option<UserId>,
@@ -171,8 +186,25 @@ fn member_events<'a>(
     Ok(events)
 }
 
+/// Appends `message.rejected`: a message was acknowledged, then refused by the pipeline. Nothing of a record without a valid
+/// id.
+pub fn write_rejection(out: &mut Vec<u8>, scratch: &mut Vec<u8>, rejection: &Rejection) {
+    let Ok(client_id) = client_id(&rejection.client_id) else { return };
+    let client_id = match &*rejection.frame_id {
+        "" => client_id.to_string().into(),
+        own => own.into(),
+    };
+    let message = match &*rejection.code {
+        "not_a_member" => "It was not done: you were not a member of the channel any more.",
+        "bad_request" => "It was not done: the message has as many different reactions as it takes.",
+        "not_found" => "It was not done: the message is not there.",
+        _ => "It was not done: you were not allowed to any more.",
+    };
+    write(out, scratch, None, &Event::Rejected(Rejected { client_id, code: &rejection.code, message }));
+}
+
 /// Who said or did what a message or a change of one tells.
-pub(crate) fn author(effective: &Effective) -> Option<UserId> {
+pub fn author(effective: &Effective) -> Option<UserId> {
     let author = match &effective.event {
         Some(effective::Event::Message(new)) => &new.sender_id,
         Some(effective::Event::Amended(amended)) => &amended.actor_id,
@@ -181,15 +213,19 @@ pub(crate) fn author(effective: &Effective) -> Option<UserId> {
     user_id(author).ok()
 }
 
-/// Those whom an event ends the membership of, who are told apart from the others; everyone, where the channel goes.
-pub(crate) enum Departing {
+/// Whose membership an event ends: they are told apart from the other members.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Departing {
+    /// The event ends no membership.
     Nobody,
+    /// Those of these users.
     These(Vec<UserId>),
+    /// The channel goes, and all of them with it.
     Everyone,
 }
 
 /// Whose membership an event ends.
-pub(crate) fn departing(effective: &Effective) -> Departing {
+pub fn departing(effective: &Effective) -> Departing {
     match &effective.event {
         Some(effective::Event::Membership(change)) => match change.kind() {
             MembershipKind::Removed => Departing::These(
