@@ -6,7 +6,7 @@ use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, ToNode, ToShard};
 use ringside_reactor::Backend;
 use ringside_types::Limits;
 use serde_json::{Value, json};
-use support::{CHANNEL, Client, Stand, frame, live, read_to_end, say, token};
+use support::{CHANNEL, Client, TestShard, frame, live, read_to_end, say, token};
 
 over_both_backends!(
     every_kind_of_frame_is_refused_when_the_budget_is_used_up,
@@ -18,9 +18,9 @@ over_both_backends!(
 );
 
 /// So little comes back that a test does not see it.
-fn stand(backend: Backend, frame_units_burst: u32) -> Stand {
+fn shard(backend: Backend, frame_units_burst: u32) -> TestShard {
     let limits = Limits { frame_units_per_second: 1, frame_units_burst, ..Limits::default() };
-    Stand::with(backend, limits, 25_000)
+    TestShard::with(backend, limits, 25_000)
 }
 
 fn is_refused(client: &mut Client, said: &Value) {
@@ -32,8 +32,8 @@ fn is_refused(client: &mut Client, said: &Value) {
 }
 
 fn every_kind_of_frame_is_refused_when_the_budget_is_used_up(backend: Backend) {
-    let stand = stand(backend, 10);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let shard = shard(backend, 10);
+    let (mut client, _) = shard.connect(1, &[live(CHANNEL, 10)]);
     say(&mut client, &json!({"type": "ping", "id": "first"}));
     assert_eq!(frame(&mut client)["type"], "pong");
     let (channel, id) = (json!({"channel_id": CHANNEL}), json!({"channel_id": CHANNEL, "message_id": "7"}));
@@ -61,7 +61,7 @@ fn every_kind_of_frame_is_refused_when_the_budget_is_used_up(backend: Backend) {
     }
     client.send(tungstenite::Message::text("no envelope")).expect("it takes a frame");
     assert_eq!(frame(&mut client)["payload"]["code"], "rate_limited");
-    assert!(stand.nothing_is_asked());
+    assert!(shard.nothing_is_asked());
 }
 
 fn messages_cost_nothing_where_their_limit_is_off(backend: Backend) {
@@ -71,13 +71,13 @@ fn messages_cost_nothing_where_their_limit_is_off(backend: Backend) {
         frame_units_burst: 10,
         ..Limits::default()
     };
-    let stand = Stand::with(backend, limits, 25_000);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let shard = TestShard::with(backend, limits, 25_000);
+    let (mut client, _) = shard.connect(1, &[live(CHANNEL, 10)]);
     for _ in 0..20 {
         let payload = json!({"channel_id": CHANNEL, "content": "hi", "content_type": "text"});
         let id = "6f9619ff-8b86-4011-b42d-00c04fc964ff";
         say(&mut client, &json!({"type": "message.send", "id": id, "payload": payload}));
-        assert!(matches!(stand.request(), ToNode::Submit(_)));
+        assert!(matches!(shard.request(), ToNode::Submit(_)));
     }
     say(&mut client, &json!({"type": "ping", "id": "affordable"}));
     assert_eq!(frame(&mut client)["type"], "pong");
@@ -85,23 +85,23 @@ fn messages_cost_nothing_where_their_limit_is_off(backend: Backend) {
 }
 
 fn a_subscription_costs_as_much_as_it_names(backend: Backend) {
-    let stand = stand(backend, 400);
-    let (mut client, _) = stand.connect(1, &[]);
+    let shard = shard(backend, 400);
+    let (mut client, _) = shard.connect(1, &[]);
     let users: Vec<String> = (0..300).map(|number| support::user(number).to_string()).collect();
     let subscribe = json!({"type": "presence.subscribe", "id": "s", "payload": {"user_ids": users}});
     say(&mut client, &subscribe);
-    stand.request();
+    shard.request();
     is_refused(&mut client, &subscribe);
     say(&mut client, &json!({"type": "ping", "id": "cheap"}));
     assert_eq!(frame(&mut client)["type"], "pong", "what is cheap is still affordable");
 }
 
 fn connections_of_one_user_share_a_budget(backend: Backend) {
-    let stand = stand(backend, 10);
+    let shard = shard(backend, 10);
     let budget = support::rested_budget();
     let mut clients = [1, 1, 2].map(|number| {
         let budget = if number == 1 { budget.clone() } else { support::rested_budget() };
-        stand.connect_charged(number, budget).0
+        shard.connect_charged(number, budget).0
     });
     say(&mut clients[0], &json!({"type": "ping", "id": "mine"}));
     assert_eq!(frame(&mut clients[0])["type"], "pong");
@@ -111,8 +111,8 @@ fn connections_of_one_user_share_a_budget(backend: Backend) {
 }
 
 fn who_goes_on_is_let_go(backend: Backend) {
-    let stand = stand(backend, 10);
-    let (mut client, _) = stand.connect(1, &[]);
+    let shard = shard(backend, 10);
+    let (mut client, _) = shard.connect(1, &[]);
     for _ in 0..300 {
         // It may be closed by now.
         let _ = client.send(tungstenite::Message::text(json!({"type": "ping"}).to_string()));
@@ -136,8 +136,8 @@ fn who_goes_on_is_let_go(backend: Backend) {
 }
 
 fn who_has_used_it_up_is_told_at_the_handshake(backend: Backend) {
-    let stand = stand(backend, 10);
-    let stream = stand.raw(
+    let shard = shard(backend, 10);
+    let stream = shard.raw(
         format!(
             "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {}\r\n\r\n",
@@ -145,8 +145,8 @@ fn who_has_used_it_up_is_told_at_the_handshake(backend: Backend) {
         )
         .as_bytes(),
     );
-    let (ConnectionRef { token, .. }, _) = stand.admit_request();
-    stand.post(ToShard::Refused { token, reason: AdmitRefusal::RateLimited { retry_after_ms: 6_001 } });
+    let (ConnectionRef { token, .. }, _) = shard.admit_request();
+    shard.post(ToShard::Refused { token, reason: AdmitRefusal::RateLimited { retry_after_ms: 6_001 } });
     let answer = read_to_end(stream);
     assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
     assert!(answer.to_lowercase().contains("retry-after: 7\r\n"), "{answer}");

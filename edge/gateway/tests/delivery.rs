@@ -14,7 +14,7 @@ use ringside_wire::records::{
 };
 use serde_json::json;
 use support::{
-    AskedRead, CHANNEL, OTHER, Stand, deadline, event, frame, is_silent, live, new_ids, say, user,
+    AskedRead, CHANNEL, OTHER, TestShard, deadline, event, frame, is_silent, live, new_ids, say, user,
 };
 
 over_both_backends!(
@@ -34,30 +34,30 @@ over_both_backends!(
 );
 
 fn members_get_events_once_and_in_order(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut one, _) = stand.connect(1, &[live(CHANNEL, 10)]);
-    let (mut two, _) = stand.connect(2, &[live(CHANNEL, 10)]);
-    let (mut outsider, _) = stand.connect(3, &[live(OTHER, 10)]);
-    stand.events(CHANNEL, &[9, 10, 11, 12, 12, 11, 13]);
+    let shard = TestShard::new(backend);
+    let (mut one, _) = shard.connect(1, &[live(CHANNEL, 10)]);
+    let (mut two, _) = shard.connect(2, &[live(CHANNEL, 10)]);
+    let (mut outsider, _) = shard.connect(3, &[live(OTHER, 10)]);
+    shard.events(CHANNEL, &[9, 10, 11, 12, 12, 11, 13]);
     for client in [&mut one, &mut two] {
         assert_eq!(new_ids(client, 3), [11, 12, 13]);
         assert!(is_silent(client));
     }
     assert!(is_silent(&mut outsider));
-    assert_eq!(stand.counters.deliveries.load(Ordering::Relaxed), 6);
-    assert_eq!(stand.counters.delivery_seconds.snapshot().count(), 6, "once for each member");
+    assert_eq!(shard.counters.deliveries.load(Ordering::Relaxed), 6);
+    assert_eq!(shard.counters.delivery_seconds.snapshot().count(), 6, "once for each member");
 }
 
 fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, connection) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let shard = TestShard::new(backend);
+    let (mut client, connection) = shard.connect(1, &[live(CHANNEL, 10)]);
     let id = uuid::Uuid::from_u128(77).to_string();
     say(
         &mut client,
         &json!({"type": "message.send", "id": id, "payload": {"channel_id": CHANNEL, "content": "hi"}}),
     );
     let ToNode::Submit(Submission { frame_id, user_id, channel_id, record, known_member, taken_at, .. }) =
-        stand.request()
+        shard.request()
     else {
         panic!("not a send");
     };
@@ -75,12 +75,12 @@ fn a_send_carries_who_and_where_and_is_answered_by_its_id(backend: Backend) {
         |outcome| Answer { token: connection.token, frame_id: Some(id.clone().into()), outcome, taken_at };
     let refused =
         Outcome::Refused { code: ErrorCode::RateLimited, message: "Slow down.", retry_after_ms: Some(5) };
-    stand.post(ToShard::Answers(vec![answer(Outcome::Acknowledged), answer(refused)]));
+    shard.post(ToShard::Answers(vec![answer(Outcome::Acknowledged), answer(refused)]));
     let ack = frame(&mut client);
     assert_eq!((&ack["type"], &ack["id"]), (&json!("message.ack"), &json!(id)));
     let error = frame(&mut client);
     assert_eq!((&error["id"], &error["payload"]["code"]), (&json!(id), &json!("rate_limited")));
-    assert_eq!(stand.counters.ack_seconds.snapshot().count(), 1, "a refusal is no acknowledgement");
+    assert_eq!(shard.counters.ack_seconds.snapshot().count(), 1, "a refusal is no acknowledgement");
 }
 
 fn sync(client: &mut support::Client, channels: &serde_json::Value) {
@@ -88,16 +88,16 @@ fn sync(client: &mut support::Client, channels: &serde_json::Value) {
 }
 
 fn a_sync_is_pages_then_done_then_events(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 13)]);
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(1, &[live(CHANNEL, 13)]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
-    let first = stand.read_request();
+    let first = shard.read_request();
     assert_eq!((first.read.after, first.read.limit), (MessageId(10), 2));
-    stand.events(CHANNEL, &[14]);
-    stand.page(first, 11..13, 14, true);
-    let second = stand.read_request();
+    shard.events(CHANNEL, &[14]);
+    shard.page(first, 11..13, 14, true);
+    let second = shard.read_request();
     assert_eq!(second.read.after, MessageId(12));
-    stand.page(second, 13..15, 14, false);
+    shard.page(second, 13..15, 14, false);
     let pages = [frame(&mut client), frame(&mut client)];
     assert_eq!(pages[0]["payload"]["messages"][1]["message_id"], "12", "{}", pages[0]);
     assert_eq!(
@@ -108,68 +108,68 @@ fn a_sync_is_pages_then_done_then_events(backend: Backend) {
     assert_eq!((&done["type"], &done["id"]), (&json!("sync.done"), &json!("s")));
     let channel = &done["payload"]["channels"][0];
     assert_eq!((&channel["last_message_id"], &channel["unread_count"]), (&json!("14"), &json!(2)));
-    stand.events(CHANNEL, &[15]);
+    shard.events(CHANNEL, &[15]);
     assert_eq!(new_ids(&mut client, 1), [15], "14 came in a page, and only there");
 }
 
 fn what_comes_live_while_a_page_is_read_is_read_on(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 11)]);
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(1, &[live(CHANNEL, 11)]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
-    let first = stand.read_request();
+    let first = shard.read_request();
     // The page is read at a head of 11; before it arrives, 12 and 13 come live.
-    stand.events(CHANNEL, &[12, 13]);
-    stand.page(first, 11..12, 11, false);
-    let second = stand.read_request();
+    shard.events(CHANNEL, &[12, 13]);
+    shard.page(first, 11..12, 11, false);
+    let second = shard.read_request();
     assert_eq!(second.read.after, MessageId(11));
-    stand.page(second, 12..14, 13, false);
+    shard.page(second, 12..14, 13, false);
     assert_eq!(frame(&mut client)["type"], "sync.page");
     assert_eq!(new_ids(&mut client, 2), [12, 13]);
     assert_eq!(frame(&mut client)["type"], "sync.done");
-    stand.events(CHANNEL, &[14]);
+    shard.events(CHANNEL, &[14]);
     assert_eq!(new_ids(&mut client, 1), [14]);
 }
 
 fn a_sync_of_a_foreign_channel_is_refused_and_the_others_go_on(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
-    let wish = json!([
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(1, &[live(CHANNEL, 10)]);
+    let channels = json!([
         {"channel_id": OTHER, "last_message_id": null},
         {"channel_id": CHANNEL, "last_message_id": "10"},
         {"channel_id": CHANNEL, "last_message_id": "10"},
     ]);
-    sync(&mut client, &wish);
-    let [first, second] = stand.read_requests()[..] else { panic!("two channels are asked for at once") };
+    sync(&mut client, &channels);
+    let [first, second] = shard.read_requests()[..] else { panic!("two channels are asked for at once") };
     let (foreign, read) = if first.read.channel_id == OTHER { (first, second) } else { (second, first) };
     let refused = ToShard::PageRefused {
         token: foreign.connection.token,
         channel_id: foreign.read.channel_id,
         code: ErrorCode::NotAMember,
     };
-    stand.post(refused);
+    shard.post(refused);
     let error = frame(&mut client);
     assert_eq!((&error["id"], &error["payload"]["code"]), (&json!("s"), &json!("not_a_member")));
-    stand.page(read, 11..11, 10, false);
+    shard.page(read, 11..11, 10, false);
     assert_eq!(frame(&mut client)["type"], "sync.page");
     let done = frame(&mut client);
     assert_eq!(done["payload"]["channels"].as_array().map(Vec::len), Some(1), "{done}");
-    assert!(stand.nothing_is_asked());
+    assert!(shard.nothing_is_asked());
 }
 
 fn a_sync_of_a_channel_made_a_moment_ago_waits_for_the_word_of_it(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(2, &[]);
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(2, &[]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": null}]));
-    let read = stand.read_request();
-    stand.post(ToShard::MemberAdded {
+    let read = shard.read_request();
+    shard.post(ToShard::MemberAdded {
         user_id: user(2),
         subscription: live(CHANNEL, 20),
         from_id: MessageId(20),
         change: 1,
         membership: membership(MembershipKind::Added, 2),
     });
-    stand.page(read, 21..21, 20, false);
-    stand.events(CHANNEL, &[21]);
+    shard.page(read, 21..21, 20, false);
+    shard.events(CHANNEL, &[21]);
     assert_eq!(frame(&mut client)["type"], "channel.member_added");
     assert_eq!(frame(&mut client)["type"], "sync.page");
     let done = frame(&mut client);
@@ -178,14 +178,14 @@ fn a_sync_of_a_channel_made_a_moment_ago_waits_for_the_word_of_it(backend: Backe
 }
 
 fn a_page_of_an_earlier_sync_is_dropped(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 12)]);
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(1, &[live(CHANNEL, 12)]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "10"}]));
-    let read = stand.read_request();
+    let read = shard.read_request();
     // A page of something else that was asked for before.
     let stale = AskedRead { read: ChannelRead { after: MessageId(4), ..read.read }, ..read };
-    stand.page(stale, 5..7, 12, true);
-    stand.page(read, 11..13, 12, false);
+    shard.page(stale, 5..7, 12, true);
+    shard.page(read, 11..13, 12, false);
     let page = frame(&mut client);
     assert_eq!(page["payload"]["messages"][0]["message_id"], "11", "{page}");
     assert_eq!(frame(&mut client)["type"], "sync.done");
@@ -203,8 +203,8 @@ fn membership(kind: MembershipKind, number: u128) -> Arc<Membership> {
 }
 
 fn a_new_member_starts_where_the_membership_does(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut joiner, _) = stand.connect(2, &[]);
+    let shard = TestShard::new(backend);
+    let (mut joiner, _) = shard.connect(2, &[]);
     let added = |last| ToShard::MemberAdded {
         user_id: user(2),
         subscription: Subscription { channel_id: CHANNEL, last, sees_above: MessageId::ZERO },
@@ -212,38 +212,38 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
         change: 3,
         membership: membership(MembershipKind::Added, 2),
     };
-    stand.post(added(None));
+    shard.post(added(None));
     let told = frame(&mut joiner);
     assert_eq!((&told["type"], &told["payload"]["change"]), (&json!("channel.member_added"), &json!(3)));
-    let read = stand.read_request();
+    let read = shard.read_request();
     assert_eq!((read.read.after, read.read.after_change), (MessageId(20), Some(3)));
-    stand.post(ToShard::Live { channel_id: CHANNEL, last: MessageId(22) });
-    stand.events(CHANNEL, &[23]);
-    stand.page(read, 21..24, 23, false);
+    shard.post(ToShard::Live { channel_id: CHANNEL, last: MessageId(22) });
+    shard.events(CHANNEL, &[23]);
+    shard.page(read, 21..24, 23, false);
     assert_eq!(new_ids(&mut joiner, 3), [21, 22, 23], "what was before the join's answer is read");
-    stand.post(added(Some(MessageId(23))));
-    stand.events(CHANNEL, &[24]);
+    shard.post(added(Some(MessageId(23))));
+    shard.events(CHANNEL, &[24]);
     assert_eq!(new_ids(&mut joiner, 1), [24], "a repeated word changes nothing");
     // Where the shard stands below the membership, what is above it comes live.
-    let (mut late, _) = stand.connect(4, &[]);
-    stand.post(ToShard::MemberAdded {
+    let (mut late, _) = shard.connect(4, &[]);
+    shard.post(ToShard::MemberAdded {
         user_id: user(4),
         subscription: live(CHANNEL, 24),
         from_id: MessageId(25),
         change: 4,
         membership: membership(MembershipKind::Added, 4),
     });
-    stand.events(CHANNEL, &[25, 26]);
+    shard.events(CHANNEL, &[25, 26]);
     assert_eq!(frame(&mut late)["type"], "channel.member_added");
     assert_eq!(new_ids(&mut late, 1), [26], "its own record is not news");
 }
 
 /// A member who joined at record 20 sees nothing of older messages but the numbers of their changes.
 fn what_is_hidden_from_a_joiner_stays_so_when_it_changes(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut early, _) = stand.connect(1, &[live(CHANNEL, 20)]);
+    let shard = TestShard::new(backend);
+    let (mut early, _) = shard.connect(1, &[live(CHANNEL, 20)]);
     let (mut joiner, _) =
-        stand.connect(2, &[Subscription { sees_above: MessageId(20), ..live(CHANNEL, 20) }]);
+        shard.connect(2, &[Subscription { sees_above: MessageId(20), ..live(CHANNEL, 20) }]);
     let amend = |id: u64, message_id: u64, change| {
         let amended =
             Amended { message_id, actor_id: user(1).as_bytes().to_vec().into(), change: Some(change) };
@@ -263,7 +263,7 @@ fn what_is_hidden_from_a_joiner_stays_so_when_it_changes(backend: Backend) {
         amend(24, 21, amended::Change::Pinned(true)),
         amend(25, 9, amended::Change::Deleted(true)),
     ];
-    stand.post(ToShard::Events { valid_until: deadline(), events: events.into() });
+    shard.post(ToShard::Events { valid_until: deadline(), events: events.into() });
     for change in [1, 2, 3, 4, 5] {
         let told = frame(&mut joiner);
         if change == 4 {
@@ -279,14 +279,14 @@ fn what_is_hidden_from_a_joiner_stays_so_when_it_changes(backend: Backend) {
 }
 
 fn who_was_removed_gets_not_one_more_event(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(2, &[live(CHANNEL, 10)]);
-    let (mut other, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(2, &[live(CHANNEL, 10)]);
+    let (mut other, _) = shard.connect(1, &[live(CHANNEL, 10)]);
     sync(&mut client, &json!([{"channel_id": CHANNEL, "last_message_id": "9"}]));
-    let read = stand.read_request();
-    stand.post(ToShard::MemberRemoved { user_id: user(2), channel_id: CHANNEL });
-    stand.page(read, 10..11, 10, false);
-    stand.events(CHANNEL, &[11]);
+    let read = shard.read_request();
+    shard.post(ToShard::MemberRemoved { user_id: user(2), channel_id: CHANNEL });
+    shard.page(read, 10..11, 10, false);
+    shard.events(CHANNEL, &[11]);
     let error = frame(&mut client);
     assert_eq!(error["payload"]["code"], "not_a_member", "{error}");
     assert_eq!(error["payload"]["channel_id"], CHANNEL.to_string(), "{error}");
@@ -297,7 +297,7 @@ fn who_was_removed_gets_not_one_more_event(backend: Backend) {
     );
     assert!(is_silent(&mut client));
     let membership = membership(MembershipKind::Removed, 2);
-    stand.post(ToShard::Departed { users: vec![user(2)], channel_id: CHANNEL, change: 7, membership });
+    shard.post(ToShard::Departed { users: vec![user(2)], channel_id: CHANNEL, change: 7, membership });
     let told = frame(&mut client);
     assert_eq!((&told["type"], &told["payload"]["change"]), (&json!("channel.member_removed"), &json!(7)));
     assert!(is_silent(&mut client));
@@ -305,26 +305,26 @@ fn who_was_removed_gets_not_one_more_event(backend: Backend) {
 }
 
 /// A message of user 1, then one of user 2.
-fn one_of_each(stand: &Stand, channel_id: ChannelId, first: u64) {
+fn one_of_each(shard: &TestShard, channel_id: ChannelId, first: u64) {
     let mut of_other = event(first + 1, first);
     if let Some(effective::Event::Message(new)) = &mut of_other.event {
         new.sender_id = user(2).as_bytes().to_vec().into();
     }
     let events = [event(first, first - 1), of_other].map(|effective| ChannelEvent { channel_id, effective });
-    stand.post(ToShard::Events { valid_until: deadline(), events: events.into() });
+    shard.post(ToShard::Events { valid_until: deadline(), events: events.into() });
 }
 
 fn who_was_removed_is_told_what_became_of_their_own(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10), live(OTHER, 10)]);
-    let (mut other, _) = stand.connect(2, &[live(CHANNEL, 10), live(OTHER, 10)]);
-    stand.post(ToShard::MemberRemoved { user_id: user(1), channel_id: CHANNEL });
-    one_of_each(&stand, CHANNEL, 11);
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(1, &[live(CHANNEL, 10), live(OTHER, 10)]);
+    let (mut other, _) = shard.connect(2, &[live(CHANNEL, 10), live(OTHER, 10)]);
+    shard.post(ToShard::MemberRemoved { user_id: user(1), channel_id: CHANNEL });
+    one_of_each(&shard, CHANNEL, 11);
     assert_eq!(new_ids(&mut client, 1), [11], "stored before the membership ended");
     assert!(is_silent(&mut client), "what others say is not theirs any more");
     assert_eq!(new_ids(&mut other, 2), [11, 12]);
     // A member again: from there on everything, and each once.
-    stand.post(ToShard::MemberAdded {
+    shard.post(ToShard::MemberAdded {
         user_id: user(1),
         subscription: live(CHANNEL, 12),
         from_id: MessageId(20),
@@ -332,16 +332,16 @@ fn who_was_removed_is_told_what_became_of_their_own(backend: Backend) {
         membership: membership(MembershipKind::Added, 1),
     });
     assert_eq!(frame(&mut client)["type"], "channel.member_added");
-    one_of_each(&stand, CHANNEL, 13);
+    one_of_each(&shard, CHANNEL, 13);
     assert_eq!(new_ids(&mut client, 1), [13], "still of the membership before");
-    one_of_each(&stand, CHANNEL, 21);
+    one_of_each(&shard, CHANNEL, 21);
     assert_eq!(new_ids(&mut client, 2), [21, 22]);
     assert!(is_silent(&mut client));
     // Everybody goes, as when a channel is deleted.
     for number in [1, 2] {
-        stand.post(ToShard::MemberRemoved { user_id: user(number), channel_id: OTHER });
+        shard.post(ToShard::MemberRemoved { user_id: user(number), channel_id: OTHER });
     }
-    one_of_each(&stand, OTHER, 11);
+    one_of_each(&shard, OTHER, 11);
     assert_eq!(new_ids(&mut client, 1), [11]);
     assert!(is_silent(&mut client));
     assert_eq!(new_ids(&mut other, 5), [13, 14, 21, 22, 12]);
@@ -349,9 +349,9 @@ fn who_was_removed_is_told_what_became_of_their_own(backend: Backend) {
 }
 
 fn a_rejection_reaches_every_connection_of_the_sender(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut phone, _) = stand.connect(1, &[]);
-    let (mut laptop, _) = stand.connect(1, &[]);
+    let shard = TestShard::new(backend);
+    let (mut phone, _) = shard.connect(1, &[]);
+    let (mut laptop, _) = shard.connect(1, &[]);
     let event = event(5, 4);
     let rejection = ringside_wire::records::Rejection {
         sender_id: user(1).as_bytes().to_vec().into(),
@@ -359,7 +359,7 @@ fn a_rejection_reaches_every_connection_of_the_sender(backend: Backend) {
         code: "not_a_member".into(),
         frame_id: String::new(),
     };
-    stand.post(ToShard::Rejected { user_id: user(1), rejection });
+    shard.post(ToShard::Rejected { user_id: user(1), rejection });
     for client in [&mut phone, &mut laptop] {
         let frame = frame(client);
         assert_eq!(
@@ -370,8 +370,8 @@ fn a_rejection_reaches_every_connection_of_the_sender(backend: Backend) {
 }
 
 fn an_amendment_is_answered_and_rejected_by_the_name_that_it_had(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, connection) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let shard = TestShard::new(backend);
+    let (mut client, connection) = shard.connect(1, &[live(CHANNEL, 10)]);
     let key = uuid::Uuid::from_u128(78).to_string();
     for (id, named) in [(Some("abc"), Some("abc")), (Some(&*key), Some(&*key)), (None, None)] {
         let payload = json!({"channel_id": CHANNEL, "message_id": "5"});
@@ -380,11 +380,11 @@ fn an_amendment_is_answered_and_rejected_by_the_name_that_it_had(backend: Backen
             said["id"] = id.into();
         }
         say(&mut client, &said);
-        let ToNode::Submit(Submission { frame_id, record, taken_at, .. }) = stand.request() else {
+        let ToNode::Submit(Submission { frame_id, record, taken_at, .. }) = shard.request() else {
             panic!("not a send")
         };
         assert_eq!(frame_id.as_deref(), id);
-        stand.post(ToShard::Answers(vec![Answer {
+        shard.post(ToShard::Answers(vec![Answer {
             token: connection.token,
             frame_id,
             outcome: Outcome::Acknowledged,
@@ -402,7 +402,7 @@ fn an_amendment_is_answered_and_rejected_by_the_name_that_it_had(backend: Backen
             code: "not_found".into(),
             frame_id: amend.origin.expect("an origin").frame_id,
         };
-        stand.post(ToShard::Rejected { user_id: user(1), rejection });
+        shard.post(ToShard::Rejected { user_id: user(1), rejection });
         let rejected = frame(&mut client)["payload"]["client_id"].as_str().map(str::to_owned);
         assert!(rejected.is_some() && (named.is_none() || rejected.as_deref() == named), "{rejected:?}");
     }

@@ -7,7 +7,7 @@ use ringside_reactor::Backend;
 use ringside_types::{ErrorCode, MessageId, UnixMillis, UserId};
 use ringside_wire::signals::PresenceStatus;
 use serde_json::json;
-use support::{CHANNEL, OTHER, Stand, deadline, frame, is_silent, live, say, user};
+use support::{CHANNEL, OTHER, TestShard, deadline, frame, is_silent, live, say, user};
 
 over_both_backends!(
     signals_name_who_and_what_and_are_answered_when_refused,
@@ -19,8 +19,8 @@ over_both_backends!(
 );
 
 fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, connection) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let shard = TestShard::new(backend);
+    let (mut client, connection) = shard.connect(1, &[live(CHANNEL, 10)]);
     let asked = [
         (
             "message.delivered",
@@ -34,7 +34,7 @@ fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
     ];
     for (kind, payload, said, known_member) in asked {
         say(&mut client, &json!({"type": kind, "id": "x", "payload": payload}));
-        let ToNode::Signal(signal) = stand.request() else { panic!("not a signal") };
+        let ToNode::Signal(signal) = shard.request() else { panic!("not a signal") };
         assert_eq!(
             (signal.user_id, signal.said, signal.known_member),
             (user(1), said, known_member),
@@ -43,7 +43,7 @@ fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
         assert_eq!((signal.connection, signal.frame_id.as_deref()), (connection, Some("x")));
     }
     assert!(is_silent(&mut client), "a good one is not answered");
-    stand.post(ToShard::SignalRefused {
+    shard.post(ToShard::SignalRefused {
         token: connection.token,
         frame_id: Some("x".into()),
         code: ErrorCode::NotAMember,
@@ -53,21 +53,21 @@ fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
     assert_eq!((&error["id"], &error["payload"]["code"]), (&json!("x"), &json!("not_a_member")));
     say(&mut client, &json!({"type": "message.read", "id": "y", "payload": {"channel_id": CHANNEL}}));
     assert_eq!(frame(&mut client)["payload"]["code"], "bad_request");
-    assert!(stand.nothing_is_asked());
+    assert!(shard.nothing_is_asked());
 }
 
-fn tell(stand: &Stand, signal: Signal) {
-    stand.post(ToShard::Signals { valid_until: deadline(), signals: [signal].into() });
+fn tell(shard: &TestShard, signal: Signal) {
+    shard.post(ToShard::Signals { valid_until: deadline(), signals: [signal].into() });
 }
 
 fn a_status_reaches_those_who_may_know(backend: Backend) {
-    let stand = Stand::new(backend);
+    let shard = TestShard::new(backend);
     let in_it = [live(CHANNEL, 10)];
-    let (mut own, _) = stand.connect(1, &in_it);
-    let (mut own_too, _) = stand.connect(1, &in_it);
-    let (mut other, _) = stand.connect(2, &in_it);
-    let (mut hidden, _) = stand.connect(3, &in_it);
-    let (mut outsider, _) = stand.connect(4, &[live(OTHER, 10)]);
+    let (mut own, _) = shard.connect(1, &in_it);
+    let (mut own_too, _) = shard.connect(1, &in_it);
+    let (mut other, _) = shard.connect(2, &in_it);
+    let (mut hidden, _) = shard.connect(3, &in_it);
+    let (mut outsider, _) = shard.connect(4, &[live(OTHER, 10)]);
     let status = |own_devices_only| Signal::Status {
         channel_id: CHANNEL,
         user_id: user(1),
@@ -76,7 +76,7 @@ fn a_status_reaches_those_who_may_know(backend: Backend) {
         own_devices_only,
         hidden_from: vec![user(3), user(77)],
     };
-    tell(&stand, status(false));
+    tell(&shard, status(false));
     for client in [&mut own, &mut own_too, &mut other] {
         let expected = json!({
             "channel_id": CHANNEL, "user_id": user(1), "last_delivered_id": "9", "last_read_id": null,
@@ -84,7 +84,7 @@ fn a_status_reaches_those_who_may_know(backend: Backend) {
         let told = frame(client);
         assert_eq!((&told["type"], &told["payload"]), (&json!("message.status"), &expected));
     }
-    tell(&stand, status(true));
+    tell(&shard, status(true));
     for client in [&mut own, &mut own_too] {
         assert_eq!(frame(client)["type"], "message.status");
     }
@@ -94,37 +94,37 @@ fn a_status_reaches_those_who_may_know(backend: Backend) {
 }
 
 fn typists_see_the_others_and_not_themselves(backend: Backend) {
-    let stand = Stand::new(backend);
+    let shard = TestShard::new(backend);
     let in_it = [live(CHANNEL, 10)];
-    let (mut one, _) = stand.connect(1, &in_it);
-    let (mut two, _) = stand.connect(2, &in_it);
-    let (mut three, _) = stand.connect(3, &in_it);
+    let (mut one, _) = shard.connect(1, &in_it);
+    let (mut two, _) = shard.connect(2, &in_it);
+    let (mut three, _) = shard.connect(3, &in_it);
     let typing = |changed, users: &[UserId]| Signal::Typing {
         channel_id: CHANNEL,
         user_id: user(changed),
         users: users.to_vec(),
     };
-    tell(&stand, typing(2, &[user(1), user(2)]));
+    tell(&shard, typing(2, &[user(1), user(2)]));
     assert_eq!(frame(&mut one)["payload"]["users"], json!([user(2)]));
     assert_eq!(frame(&mut three)["payload"], json!({"channel_id": CHANNEL, "users": [user(1), user(2)]}));
     assert!(is_silent(&mut two), "nobody is told of themselves");
-    tell(&stand, typing(2, &[user(1)]));
+    tell(&shard, typing(2, &[user(1)]));
     assert_eq!(frame(&mut one)["payload"]["users"], json!([]));
     assert_eq!(frame(&mut three)["payload"]["users"], json!([user(1)]));
 }
 
 fn signals_that_come_too_late_close_the_connections(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(1, &[live(CHANNEL, 10)]);
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(1, &[live(CHANNEL, 10)]);
     let signal = Signal::Typing { channel_id: CHANNEL, user_id: user(2), users: vec![user(2)] };
-    stand.post(ToShard::Signals { valid_until: support::over(), signals: [signal].into() });
+    shard.post(ToShard::Signals { valid_until: support::over(), signals: [signal].into() });
     assert_eq!(support::ending(&mut client), ("draining".into(), 4212));
 }
 
 fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, connection) = stand.connect(1, &[]);
-    let (mut other, _) = stand.connect(1, &[]);
+    let shard = TestShard::new(backend);
+    let (mut client, connection) = shard.connect(1, &[]);
+    let (mut other, _) = shard.connect(1, &[]);
     let users = vec![user(2), user(3)];
     let set = |text: Option<&str>| PresenceWish::Set {
         status: PresenceStatus::Away,
@@ -138,11 +138,11 @@ fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
     ];
     for (kind, payload, wish) in wishes {
         say(&mut client, &json!({"type": format!("presence.{kind}"), "id": "p", "payload": payload}));
-        let ToNode::Presence(asked) = stand.request() else { panic!("no wish about presence") };
+        let ToNode::Presence(asked) = shard.request() else { panic!("no wish about presence") };
         assert_eq!((asked.connection, asked.user_id, asked.wish), (connection, user(1), wish));
         assert_eq!(asked.frame_id.as_deref(), Some("p"));
     }
-    stand.post(ToShard::Presence(vec![PresenceSeen {
+    shard.post(ToShard::Presence(vec![PresenceSeen {
         token: connection.token,
         user_id: user(2),
         status: "dnd",
@@ -158,18 +158,18 @@ fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
 }
 
 fn who_is_away_is_notified_but_of_nobody_whom_they_have_blocked(backend: Backend) {
-    let stand = Stand::new(backend);
-    let (mut client, _) = stand.connect(2, &[live(CHANNEL, 10)]);
+    let shard = TestShard::new(backend);
+    let (mut client, _) = shard.connect(2, &[live(CHANNEL, 10)]);
     let away = |blocked: Vec<UserId>| ToShard::Attention {
         user_id: user(2),
         attention: Some(std::sync::Arc::new(Attention { blocked, ..Attention::default() })),
     };
-    stand.post(away(vec![user(3)]));
-    stand.events(CHANNEL, &[11]);
+    shard.post(away(vec![user(3)]));
+    shard.events(CHANNEL, &[11]);
     assert_eq!(frame(&mut client)["type"], "message.new");
     assert_eq!(frame(&mut client)["type"], "notification");
-    stand.post(away(vec![user(3), user(1)]));
-    stand.events(CHANNEL, &[12]);
+    shard.post(away(vec![user(3), user(1)]));
+    shard.events(CHANNEL, &[12]);
     assert_eq!(frame(&mut client)["type"], "message.new");
     assert!(is_silent(&mut client));
 }

@@ -85,13 +85,13 @@ pub struct AskedRead {
 }
 
 /// A shard and its gateway.
-pub struct Stand {
-    pub shard: ShardHandle<ToShard>,
+pub struct TestShard {
+    pub handle: ShardHandle<ToShard>,
     pub counters: Arc<Counters>,
     requests: Receiver<ToNode>,
 }
 
-impl Stand {
+impl TestShard {
     pub fn new(backend: Backend) -> Self {
         Self::with(backend, Limits::default(), 25_000)
     }
@@ -135,18 +135,18 @@ impl Stand {
             receive_buffers: 64,
             ..ringside_reactor::Config::default()
         };
-        let shard = ringside_reactor::spawn(&reactor, None, make).expect("the shard starts");
-        let stand = Self { shard, counters, requests };
-        stand.post(ToShard::Seated { slot: Slot(3), epoch: Epoch(9) });
-        stand
+        let handle = ringside_reactor::spawn(&reactor, None, make).expect("the shard starts");
+        let shard = Self { handle, counters, requests };
+        shard.post(ToShard::Seated { slot: Slot(3), epoch: Epoch(9) });
+        shard
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.shard.address().expect("it listens")
+        self.handle.address().expect("it listens")
     }
 
     pub fn post(&self, delivery: ToShard) {
-        self.shard.mailbox().try_send(delivery).expect("room for mail");
+        self.handle.mailbox().try_send(delivery).expect("room for mail");
     }
 
     pub fn request(&self) -> ToNode {
