@@ -32,7 +32,7 @@ pub trait Host {
     /// clearing it drops whole frames.
     fn queue(&mut self) -> &mut Vec<u8>;
 
-    /// Bytes appended and not yet taken by the peer's side, those that the kernel works on included.
+    /// Bytes appended and not yet sent, those that the kernel was given included.
     fn queued_bytes(&self) -> usize;
 
     /// The address at the other end. May cost system calls: asked at the handshake alone.

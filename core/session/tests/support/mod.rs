@@ -143,6 +143,7 @@ pub struct TestSession {
     pub budget: Arc<Budget>,
     verifier: Verifier,
     outputs: Outputs,
+    scratch: Vec<u8>,
     /// Reads what the server sends.
     client: Connection,
 }
@@ -182,6 +183,7 @@ impl TestSession {
             budget: Arc::new(Budget::new(now)),
             verifier: Verifier::new(&[PublicKey { id: "test".into(), x }]).expect("a key"),
             outputs,
+            scratch: Vec::new(),
             client: Connection::new(Role::Client, ringside_websocket::Limits { max_message_bytes: 1 << 24 }),
         }
     }
@@ -219,6 +221,12 @@ impl TestSession {
     }
 
     pub fn call(&mut self, input: impl FnOnce(&mut Session, &mut Context<'_>)) -> Vec<Output> {
+        self.call_only(input);
+        std::iter::from_fn(|| self.outputs.poll_output()).collect()
+    }
+
+    /// The same, with no outputs polled: nothing is allocated but by the session.
+    pub fn call_only(&mut self, input: impl FnOnce(&mut Session, &mut Context<'_>)) {
         let mut context = Context {
             now: self.now,
             time: self.time,
@@ -231,12 +239,21 @@ impl TestSession {
             is_full: self.is_full,
             node_room: self.node_room,
             host: &mut self.host,
-            scratch: &mut Vec::new(),
+            scratch: &mut self.scratch,
             counts: &mut self.counts,
             outputs: &mut self.outputs,
         };
         input(&mut self.session, &mut context);
-        std::iter::from_fn(|| self.outputs.poll_output()).collect()
+    }
+
+    /// The next connection in the place of this one.
+    pub fn begin_anew(&mut self) {
+        self.session = Session::new(&mut self.outputs);
+    }
+
+    /// Gives back what the sessions of a shard share.
+    pub fn forget_buffers(&mut self) {
+        (self.scratch, self.outputs) = (Vec::new(), Outputs::default());
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) -> Vec<Output> {
