@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ringside_domain::page::ChannelRead;
+use ringside_domain::page::{ChannelRead, ReadOutcome};
 use ringside_edge_protocol::{Answer, ChannelEvent, Outcome, Submission, Subscription, ToNode, ToShard};
 use ringside_reactor::Backend;
 use ringside_types::{ChannelId, ErrorCode, MessageId};
@@ -21,6 +21,7 @@ over_both_backends!(
     members_get_events_once_and_in_order,
     a_send_carries_who_and_where_and_is_answered_by_its_id,
     a_sync_is_pages_then_done_then_events,
+    channels_of_a_sync_are_asked_for_at_once_and_those_deferred_again,
     what_comes_live_while_a_page_is_read_is_read_on,
     a_sync_of_a_foreign_channel_is_refused_and_the_others_go_on,
     a_sync_of_a_channel_made_a_moment_ago_waits_for_the_word_of_it,
@@ -110,6 +111,29 @@ fn a_sync_is_pages_then_done_then_events(backend: Backend) {
     assert_eq!((&channel["last_message_id"], &channel["unread_count"]), (&json!("14"), &json!(2)));
     shard.events(CHANNEL, &[15]);
     assert_eq!(new_ids(&mut client, 1), [15], "14 came in a page, and only there");
+}
+
+fn channels_of_a_sync_are_asked_for_at_once_and_those_deferred_again(backend: Backend) {
+    let shard = TestShard::new(backend);
+    let channels: Vec<_> = (0..20).map(|number| ChannelId(uuid::Uuid::from_u128(number))).collect();
+    let subscriptions: Vec<_> = channels.iter().map(|channel| live(*channel, 10)).collect();
+    let (mut client, connection) = shard.connect(1, &subscriptions);
+    let asked: Vec<_> =
+        channels.iter().map(|channel| json!({"channel_id": channel, "last_message_id": "9"})).collect();
+    sync(&mut client, &json!(asked));
+    for (asked, pages) in [(20, 8), (8, 8), (4, 4)] {
+        let reads = shard.read_requests();
+        assert_eq!(reads.len(), asked);
+        let outcome = |(place, asked): (usize, &AskedRead)| match place < pages {
+            true => (asked.read, support::page_of(asked.read.channel_id, 10..11, 10, false)),
+            false => (asked.read, ReadOutcome::Deferred),
+        };
+        let pages = reads.iter().enumerate().map(outcome).collect();
+        shard.post(ToShard::Pages { token: connection.token, valid_until: deadline(), pages });
+    }
+    let kinds: Vec<_> = (0..21).map(|_| frame(&mut client)["type"].clone()).collect();
+    assert!(kinds[..20].iter().all(|kind| kind == "sync.page") && kinds[20] == "sync.done", "{kinds:?}");
+    assert!(shard.nothing_is_asked());
 }
 
 fn what_comes_live_while_a_page_is_read_is_read_on(backend: Backend) {

@@ -259,8 +259,7 @@ impl TestShard {
 
     /// The answer to a read: these messages, of a channel whose head is `head`.
     pub fn page(&self, asked: AskedRead, ids: std::ops::Range<u64>, head: u64, has_more: bool) {
-        let page = page(asked.read.channel_id, ids, head, has_more);
-        let pages = vec![(asked.read, ReadOutcome::Page(Box::new(page)))];
+        let pages = vec![(asked.read, page_of(asked.read.channel_id, ids, head, has_more))];
         self.post(ToShard::Pages { token: asked.connection.token, valid_until: deadline(), pages });
     }
 }
@@ -321,14 +320,15 @@ pub fn row(channel_id: ChannelId, id: u64) -> MessageRow {
     }
 }
 
-fn page(channel_id: ChannelId, ids: std::ops::Range<u64>, head: u64, has_more: bool) -> ChannelPage {
+/// A page of these messages, of a channel whose head is `head`.
+pub fn page_of(channel_id: ChannelId, ids: std::ops::Range<u64>, head: u64, has_more: bool) -> ReadOutcome {
     let head = HeadRow {
         last_effective_id: MessageId(head),
         last_message_id: MessageId(head),
         last_seq: head,
         ..HeadRow::empty(channel_id)
     };
-    ChannelPage {
+    ReadOutcome::Page(Box::new(ChannelPage {
         messages: ids.map(|id| row(channel_id, id)).collect(),
         tallies: Vec::new(),
         senders: vec![(user(1), profile(1))],
@@ -339,7 +339,7 @@ fn page(channel_id: ChannelId, ids: std::ops::Range<u64>, head: u64, has_more: b
         reset: false,
         head,
         unread_count: 2,
-    }
+    }))
 }
 
 /// The next text frame.
