@@ -89,6 +89,13 @@ impl Seat {
         Some(Tick { slot: u32::from(self.slot.0), epoch: epoch.0, number: self.number })
     }
 
+    /// The machine may have stood still, and no clock of its own says for how long: only what is appended from now on
+    /// opens a fence.
+    pub fn doubt(&mut self) {
+        self.pending.clear();
+        self.fence = None;
+    }
+
     /// A record of `control`, in order.
     pub fn handle_control(
         &mut self,
@@ -160,6 +167,21 @@ mod tests {
         let tick = seat.tick(start).expect("a tick");
         seat.handle_control(Offset(6), START, &control::Body::Tick(tick));
         assert_eq!(seat.fence(), Some(start + FENCE));
+    }
+
+    #[test]
+    fn in_doubt_nothing_that_was_appended_before_opens_a_fence() {
+        let mut seat = won();
+        let (before, under_way) = (seat.tick(BOOT).expect("a tick"), seat.tick(BOOT).expect("a tick"));
+        seat.handle_control(Offset(6), START, &control::Body::Tick(before));
+        assert!(seat.fence().is_some());
+        seat.doubt();
+        assert_eq!(seat.fence(), None);
+        seat.handle_control(Offset(7), START, &control::Body::Tick(under_way));
+        assert_eq!(seat.fence(), None);
+        let after = seat.tick(BOOT).expect("a tick");
+        seat.handle_control(Offset(8), START, &control::Body::Tick(after));
+        assert_eq!(seat.fence(), Some(BOOT + FENCE));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ringside_application::backend;
-use ringside_domain::seat::{Seat, SeatChange, TICK_INTERVAL};
+use ringside_domain::seat::{FENCE, Seat, SeatChange, TICK_INTERVAL};
 use ringside_edge_protocol::{
     AdmitRefusal, ConnectionRef, PresenceRequest, PresenceWish, ShardId, Subscription, ToNode, ToShard,
 };
@@ -56,6 +56,8 @@ pub struct Node {
     is_lost: bool,
     heartbeat_at: Instant,
     heartbeat: Option<Append>,
+    /// When the last heartbeat was made.
+    last_beat: Now,
     chains: Chains,
     registry: ConnectionRegistry,
     policies: ChannelPolicies,
@@ -92,6 +94,7 @@ impl Node {
             is_lost: false,
             heartbeat_at: now.instant,
             heartbeat: None,
+            last_beat: now,
             registry: ConnectionRegistry::default(),
             policies: ChannelPolicies::default(),
             admissions: Admissions::default(),
@@ -169,6 +172,11 @@ impl Node {
     }
 
     fn handle_heartbeat(&mut self, now: Now) {
+        // A virtual machine that was paused has stopped all clocks but the one that its host sets.
+        if now.wall_has_jumped_since(self.last_beat, FENCE) {
+            self.lease.doubt();
+        }
+        self.last_beat = now;
         if let Some(tick) = self.lease.tick(now.boot) {
             let payload = ringside_wire::encode(&Control { body: Some(control::Body::Tick(tick)) });
             self.heartbeat = Some(Append { topic: Topic::Control, partition: PartitionId(0), payload });

@@ -57,3 +57,16 @@ fn a_rival_s_claim_ends_the_lease_and_another_slot_s_does_not() {
     let told = test.deliveries();
     assert!(told.iter().all(|(_, mail)| matches!(mail, ToShard::Fenced)) && told.len() == 2);
 }
+
+#[test]
+fn a_machine_that_was_paused_sends_nothing_until_it_has_heard_from_the_log() {
+    let mut test = TestNode::holding();
+    // All clocks stood still but the one that the host has set since.
+    test.now.wall = test.now.wall.plus_ms(60_000);
+    assert!(test.node.takes_records(test.now), "it can't know yet");
+    test.wait(TICK_INTERVAL);
+    assert!(!test.node.takes_records(test.now));
+    test.advance(TICK_INTERVAL);
+    test.beat();
+    assert!(test.node.takes_records(test.now));
+}
