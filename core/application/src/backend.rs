@@ -170,7 +170,7 @@ pub struct ReadAnswer {
 
 /// Something that happened to connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PresenceChange {
+pub enum ConnectionEvent {
     /// A connection is gone.
     Disconnected(Connection),
     /// A connection says this from now on.
@@ -235,7 +235,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Notes what happened to connections, in order. For each change: of whom every edge is to be told.
     fn presence(
         &self,
-        changes: Vec<PresenceChange>,
+        changes: Vec<ConnectionEvent>,
     ) -> impl Future<Output = Vec<Result<Vec<UserId>, BackendError>>> + Send;
 
     /// Says who is there, as others may see them, and how those who are away want to be notified.

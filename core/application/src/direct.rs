@@ -17,7 +17,7 @@ use ringside_wire::records::{Amend, Command, amend, command};
 
 use crate::backend::{
     Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, Backend, BackendError, ChannelMembership,
-    CommandAnswer, CommandRequest, LookAnswer, LookRequest, Position, PresenceChange, ReadAnswer,
+    CommandAnswer, CommandRequest, ConnectionEvent, LookAnswer, LookRequest, Position, ReadAnswer,
     ReadRequest, SenderAnswer, SenderRequest,
 };
 use crate::mentions::{in_text, with_mentions};
@@ -176,14 +176,14 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> 
         Ok(messages.iter().map(position).collect())
     }
 
-    async fn change_presence(&self, change: PresenceChange) -> Result<Vec<UserId>, EngineError> {
+    async fn change_presence(&self, change: ConnectionEvent) -> Result<Vec<UserId>, EngineError> {
         match change {
-            PresenceChange::Disconnected(connection) => {
+            ConnectionEvent::Disconnected(connection) => {
                 let changes = self.presence.disconnect(&[connection]).await?;
                 self.note_departure(connection.user_id, changes.first().copied()).await;
                 Ok(vec![connection.user_id])
             }
-            PresenceChange::StatusSet { connection, status, status_message } => {
+            ConnectionEvent::StatusSet { connection, status, status_message } => {
                 let user = connection.user_id;
                 if status_message.is_some() {
                     let change = ProfileChange { status_message, ..ProfileChange::default() };
@@ -193,7 +193,7 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> 
                 self.note_departure(user, changes.first().copied()).await;
                 Ok(vec![user])
             }
-            PresenceChange::LeaseEnded { slot, before } => self.presence.end_leases(slot, before).await,
+            ConnectionEvent::LeaseEnded { slot, before } => self.presence.end_leases(slot, before).await,
         }
     }
 
@@ -314,7 +314,7 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence> Backend for DirectBacke
         answer
     }
 
-    async fn presence(&self, changes: Vec<PresenceChange>) -> Vec<Result<Vec<UserId>, BackendError>> {
+    async fn presence(&self, changes: Vec<ConnectionEvent>) -> Vec<Result<Vec<UserId>, BackendError>> {
         let mut told = Vec::with_capacity(changes.len());
         for change in changes {
             told.push(self.change_presence(change).await.map_err(Into::into));

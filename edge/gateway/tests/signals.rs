@@ -2,7 +2,7 @@
 
 mod support;
 
-use ringside_edge_protocol::{Attention, PresenceSeen, PresenceWish, Said, Signal, ToNode, ToShard};
+use ringside_edge_protocol::{Attention, PresenceChange, PresenceSeen, Signal, SignalKind, ToNode, ToShard};
 use ringside_reactor::Backend;
 use ringside_types::{ErrorCode, MessageId, UnixMillis, UserId};
 use ringside_wire::signals::PresenceStatus;
@@ -25,19 +25,24 @@ fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
         (
             "message.delivered",
             json!({"channel_id": CHANNEL, "message_id": "7"}),
-            Said::Delivered(MessageId(7)),
+            SignalKind::Delivered(MessageId(7)),
             true,
         ),
-        ("message.read", json!({"channel_id": OTHER, "message_id": "8"}), Said::Read(MessageId(8)), false),
-        ("typing.start", json!({"channel_id": CHANNEL}), Said::Typing, true),
-        ("typing.stop", json!({"channel_id": CHANNEL}), Said::StoppedTyping, true),
+        (
+            "message.read",
+            json!({"channel_id": OTHER, "message_id": "8"}),
+            SignalKind::Read(MessageId(8)),
+            false,
+        ),
+        ("typing.start", json!({"channel_id": CHANNEL}), SignalKind::Typing, true),
+        ("typing.stop", json!({"channel_id": CHANNEL}), SignalKind::StoppedTyping, true),
     ];
-    for (kind, payload, said, known_member) in asked {
+    for (kind, payload, kind, known_member) in asked {
         say(&mut client, &json!({"type": kind, "id": "x", "payload": payload}));
         let ToNode::Signal(signal) = shard.request() else { panic!("not a signal") };
         assert_eq!(
-            (signal.user_id, signal.said, signal.known_member),
-            (user(1), said, known_member),
+            (signal.user_id, signal.kind, signal.known_member),
+            (user(1), kind, known_member),
             "{kind}"
         );
         assert_eq!((signal.connection, signal.frame_id.as_deref()), (connection, Some("x")));
@@ -126,20 +131,20 @@ fn presence_is_asked_for_and_told_connection_by_connection(backend: Backend) {
     let (mut client, connection) = shard.connect(1, &[]);
     let (mut other, _) = shard.connect(1, &[]);
     let users = vec![user(2), user(3)];
-    let set = |text: Option<&str>| PresenceWish::Set {
+    let set = |text: Option<&str>| PresenceChange::Set {
         status: PresenceStatus::Away,
         status_message: text.map(Into::into),
     };
-    let wishes = [
+    let changes = [
         ("set", json!({"status": "away"}), set(None)),
         ("set", json!({"status": "away", "status_message": " lunch "}), set(Some("lunch"))),
-        ("subscribe", json!({"user_ids": [user(3), user(2), user(3)]}), PresenceWish::Watch(users.clone())),
-        ("unsubscribe", json!({"user_ids": users}), PresenceWish::Unwatch(users.clone())),
+        ("subscribe", json!({"user_ids": [user(3), user(2), user(3)]}), PresenceChange::Watch(users.clone())),
+        ("unsubscribe", json!({"user_ids": users}), PresenceChange::Unwatch(users.clone())),
     ];
-    for (kind, payload, wish) in wishes {
+    for (kind, payload, change) in changes {
         say(&mut client, &json!({"type": format!("presence.{kind}"), "id": "p", "payload": payload}));
-        let ToNode::Presence(asked) = shard.request() else { panic!("no wish about presence") };
-        assert_eq!((asked.connection, asked.user_id, asked.wish), (connection, user(1), wish));
+        let ToNode::Presence(asked) = shard.request() else { panic!("no change of presence") };
+        assert_eq!((asked.connection, asked.user_id, asked.change), (connection, user(1), change));
         assert_eq!(asked.frame_id.as_deref(), Some("p"));
     }
     shard.post(ToShard::Presence(vec![PresenceSeen {

@@ -2,8 +2,8 @@
 //! what the node has to know of it; a [`Heartbeat`](Effect::Heartbeat) is not answered.
 
 use ringside_application::backend::{
-    Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, BackendError, LookAnswer, LookRequest,
-    PresenceChange, ReadAnswer, ReadRequest,
+    Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, BackendError, ConnectionEvent, LookAnswer,
+    LookRequest, ReadAnswer, ReadRequest,
 };
 use ringside_domain::feed::GapRange;
 use ringside_ports::EngineError;
@@ -32,7 +32,7 @@ pub enum Effect {
     /// Read gaps.
     ReadGaps(Vec<GapRange>),
     /// Note what happened to connections.
-    ChangePresence(Vec<Changing>, Vec<PresenceChange>),
+    ChangePresence(Vec<Changing>, Vec<ConnectionEvent>),
     /// Ask who is there, and who wants to be notified how.
     Look(Looking, LookRequest),
 }

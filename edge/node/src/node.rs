@@ -13,7 +13,7 @@ use std::time::Instant;
 use ringside_application::backend;
 use ringside_domain::seat::{FENCE, Seat, SeatChange, TICK_INTERVAL};
 use ringside_edge_protocol::{
-    AdmitRefusal, ConnectionRef, PresenceRequest, PresenceWish, ShardId, Subscription, ToNode, ToShard,
+    AdmitRefusal, ConnectionRef, PresenceChange, PresenceRequest, ShardId, Subscription, ToNode, ToShard,
 };
 use ringside_ports::log::{Append, Record};
 use ringside_ports::presence::Connection;
@@ -424,10 +424,10 @@ impl Node {
     }
 
     fn handle_presence_request(&mut self, request: PresenceRequest) {
-        let PresenceRequest { connection, frame_id, user_id, wish } = request;
+        let PresenceRequest { connection, frame_id, user_id, change } = request;
         let Some(session_id) = self.registry.session_of(connection) else { return };
-        match wish {
-            PresenceWish::Set { status, status_message } => {
+        match change {
+            PresenceChange::Set { status, status_message } => {
                 self.registry.say_offline(connection, status == PresenceStatus::Offline);
                 if self.registry.seems_offline(user_id) {
                     self.signals.typist_gone(user_id, connection);
@@ -435,11 +435,11 @@ impl Node {
                 let request = StatusRequest { user_id, session_id, frame_id, status, status_message };
                 self.presence.set_status(connection, request);
             }
-            PresenceWish::Watch(users) => {
+            PresenceChange::Watch(users) => {
                 let Self { presence, deliveries, counters, .. } = self;
                 presence.watch(connection, user_id, frame_id, users, deliveries, counters);
             }
-            PresenceWish::Unwatch(users) => self.presence.unwatch(connection, &users),
+            PresenceChange::Unwatch(users) => self.presence.unwatch(connection, &users),
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
-use ringside_application::backend::{BackendError, LookAnswer, LookRequest, PresenceChange};
+use ringside_application::backend::{BackendError, ConnectionEvent, LookAnswer, LookRequest};
 use ringside_application::presence_view::PresenceView;
 use ringside_edge_protocol::{ConnectionRef, PresenceSeen, ShardId, ToShard};
 use ringside_ports::EngineError;
@@ -92,7 +92,7 @@ pub(crate) struct PresenceTracker {
     statuses: StatusRequests,
     away: AwayUsers,
     /// Connections and leases that ended, of which the backend is to be told.
-    ended: VecDeque<(Changing, PresenceChange)>,
+    ended: VecDeque<(Changing, ConnectionEvent)>,
     is_ending: bool,
     /// Watched users who may be seen otherwise now.
     changed: HashSet<UserId>,
@@ -184,12 +184,12 @@ impl PresenceTracker {
     pub(crate) fn disconnected(&mut self, connection: Connection) {
         self.begins_to_move(connection.user_id);
         let changing = Changing::Disconnected(connection.user_id);
-        self.ended.push_back((changing, PresenceChange::Disconnected(connection)));
+        self.ended.push_back((changing, ConnectionEvent::Disconnected(connection)));
     }
 
     /// A slot has a new lease: whoever was connected in an earlier one is not there any more.
     pub(crate) fn lease_began(&mut self, slot: Slot, epoch: Epoch) {
-        let change = PresenceChange::LeaseEnded { slot, before: epoch };
+        let change = ConnectionEvent::LeaseEnded { slot, before: epoch };
         self.ended.push_back((Changing::LeaseEnded, change));
     }
 
@@ -239,7 +239,7 @@ impl PresenceTracker {
         self.begins_to_move(user_id);
         let changing = Changing::Status { connection, user_id, frame_id };
         let status = status_of(status);
-        let change = PresenceChange::StatusSet { connection: counted, status, status_message };
+        let change = ConnectionEvent::StatusSet { connection: counted, status, status_message };
         Some(Effect::ChangePresence(vec![changing], vec![change]))
     }
 

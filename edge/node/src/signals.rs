@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use ringside_application::backend::{AuthorizeAnswer, AuthorizeRequest, BackendError, Position};
 use ringside_application::policy::ChannelPolicy;
-use ringside_edge_protocol::{ConnectionRef, Said, Signal, SignalRequest, ToShard};
+use ringside_edge_protocol::{ConnectionRef, Signal, SignalKind, SignalRequest, ToShard};
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_types::authorization::Operation;
@@ -148,7 +148,7 @@ impl Signals {
             add(&counters.signals_refused, 1);
             return refuse(deliveries, signal, UNAVAILABLE);
         }
-        let position = match message_of(signal.said) {
+        let position = match message_of(signal.kind) {
             Some(id) => self.recent.seq(channel, id),
             None => Some(0),
         };
@@ -172,7 +172,7 @@ impl Signals {
         let asked: Vec<SignalRequest> = self.lookups.drain(..count).collect();
         let unknown = asked.iter().filter(|signal| !signal.known_member);
         let members = unknown.map(|signal| (signal.channel_id, signal.user_id)).collect();
-        let named = asked.iter().filter_map(|signal| Some((signal.channel_id, message_of(signal.said)?)));
+        let named = asked.iter().filter_map(|signal| Some((signal.channel_id, message_of(signal.kind)?)));
         let request = AuthorizeRequest { members, positions: named.collect(), ..Default::default() };
         Some(Effect::Authorize(Question::Signals(asked), request))
     }
@@ -197,7 +197,7 @@ impl Signals {
         let (mut members, mut positions) = (answer.members.into_iter(), answer.positions.into_iter());
         for signal in asked {
             let is_member = signal.known_member || members.next() == Some(true);
-            let position = message_of(signal.said).map(|_| positions.next().unwrap_or(Position::Unknown));
+            let position = message_of(signal.kind).map(|_| positions.next().unwrap_or(Position::Unknown));
             // Removed while the backend was asked.
             let is_removed = known.registry.is_member(signal.user_id, signal.channel_id) == Some(false);
             match position {
@@ -218,26 +218,26 @@ impl Signals {
         known: &Known<'_>,
         deliveries: &mut Deliveries,
     ) {
-        let SignalRequest { connection, user_id, channel_id, said, .. } = signal;
+        let SignalRequest { connection, user_id, channel_id, kind, .. } = signal;
         let key = (user_id, channel_id);
-        match said {
-            Said::Delivered(id) | Said::Read(id) => {
-                let is_read = matches!(said, Said::Read(_));
+        match kind {
+            SignalKind::Delivered(id) | SignalKind::Read(id) => {
+                let is_read = matches!(kind, SignalKind::Read(_));
                 if !self.receipts.offer(key, id, seq, is_read, now) {
                     refuse(deliveries, signal, UNAVAILABLE);
                 }
             }
-            Said::Typing if known.policies.of(channel_id).is_some_and(is_closed) => {
+            SignalKind::Typing if known.policies.of(channel_id).is_some_and(is_closed) => {
                 refuse(deliveries, signal, (ErrorCode::Forbidden, Operation::WriteClosed.forbidden()));
             }
             // Who seems to be away is not seen to type.
-            Said::Typing if known.registry.seems_offline(user_id) => {}
-            Said::Typing => {
+            SignalKind::Typing if known.registry.seems_offline(user_id) => {}
+            SignalKind::Typing => {
                 if self.typists.start(key, connection, now) {
                     self.say_typing(user_id, channel_id, true);
                 }
             }
-            Said::StoppedTyping => self.stopped_typing(now, user_id, channel_id),
+            SignalKind::StoppedTyping => self.stopped_typing(now, user_id, channel_id),
         }
     }
 
@@ -333,10 +333,10 @@ fn is_closed(policy: &ChannelPolicy) -> bool {
 }
 
 /// The message that a signal names.
-fn message_of(said: Said) -> Option<MessageId> {
-    match said {
-        Said::Delivered(id) | Said::Read(id) => Some(id),
-        Said::Typing | Said::StoppedTyping => None,
+fn message_of(kind: SignalKind) -> Option<MessageId> {
+    match kind {
+        SignalKind::Delivered(id) | SignalKind::Read(id) => Some(id),
+        SignalKind::Typing | SignalKind::StoppedTyping => None,
     }
 }
 

@@ -4,10 +4,10 @@ mod support;
 
 use std::time::Duration;
 
-use ringside_application::backend::{BackendError, LookAnswer, LookRequest, PresenceChange};
+use ringside_application::backend::{BackendError, ConnectionEvent, LookAnswer, LookRequest};
 use ringside_application::presence_view::PresenceView;
 use ringside_domain::attention::Attention;
-use ringside_edge_protocol::{ConnectionRef, PresenceRequest, PresenceWish, ToNode, ToShard};
+use ringside_edge_protocol::{ConnectionRef, PresenceChange, PresenceRequest, ToNode, ToShard};
 use ringside_node::{Batch, Changing, Completion, Effect, Looking};
 use ringside_ports::log::Record;
 use ringside_ports::presence::Status;
@@ -35,7 +35,7 @@ fn tell(test: &mut TestNode) -> Vec<UserId> {
     record.user_ids.iter().map(|id| UserId::from_slice(id).expect("an id")).collect()
 }
 
-fn changes(test: &mut TestNode) -> (Vec<Changing>, Vec<PresenceChange>) {
+fn changes(test: &mut TestNode) -> (Vec<Changing>, Vec<ConnectionEvent>) {
     test.effect(|effect| match effect {
         Effect::ChangePresence(changing, changes) => Ok((changing, changes)),
         other => Err(other.into()),
@@ -49,8 +49,8 @@ fn looking(test: &mut TestNode) -> (Looking, LookRequest) {
     })
 }
 
-fn wish(test: &mut TestNode, connection: ConnectionRef, wish: PresenceWish) {
-    let request = PresenceRequest { connection, frame_id: Some("w".into()), user_id: user(1), wish };
+fn ask(test: &mut TestNode, connection: ConnectionRef, change: PresenceChange) {
+    let request = PresenceRequest { connection, frame_id: Some("w".into()), user_id: user(1), change };
     test.request(ToNode::Presence(request));
 }
 
@@ -93,7 +93,7 @@ fn connections_that_end_are_told_in_one_call_at_a_time() {
 #[test]
 fn whoever_watches_is_told_what_is_new_to_them() {
     let (mut test, connection) = connected();
-    wish(&mut test, connection, PresenceWish::Watch(vec![user(2)]));
+    ask(&mut test, connection, PresenceChange::Watch(vec![user(2)]));
     let (first, asked) = looking(&mut test);
     assert_eq!(asked.viewers, [(user(1), vec![user(2)])]);
     let online = LookAnswer { viewers: vec![vec![view(2, Status::Online)]], ..LookAnswer::default() };
@@ -107,7 +107,7 @@ fn whoever_watches_is_told_what_is_new_to_them() {
         test.complete(Completion::Looked(look, Ok(answer)));
         assert_eq!(seen(&mut test), expected);
     }
-    wish(&mut test, connection, PresenceWish::Unwatch(vec![user(2)]));
+    ask(&mut test, connection, PresenceChange::Unwatch(vec![user(2)]));
     changed(&mut test, 2);
     assert!(test.effects().is_empty(), "nobody watches");
 }
@@ -115,7 +115,7 @@ fn whoever_watches_is_told_what_is_new_to_them() {
 #[test]
 fn a_look_that_fails_is_made_again() {
     let (mut test, connection) = connected();
-    wish(&mut test, connection, PresenceWish::Watch(vec![user(2)]));
+    ask(&mut test, connection, PresenceChange::Watch(vec![user(2)]));
     let (look, _) = looking(&mut test);
     test.complete(Completion::Looked(look, Err(BackendError("away".into()))));
     assert!(test.effects().is_empty());
@@ -128,7 +128,7 @@ fn a_look_that_fails_is_made_again() {
 #[test]
 fn a_user_who_changes_during_a_look_is_told_of_by_the_next() {
     let (mut test, connection) = connected();
-    wish(&mut test, connection, PresenceWish::Watch(vec![user(2)]));
+    ask(&mut test, connection, PresenceChange::Watch(vec![user(2)]));
     let (look, _) = looking(&mut test);
     let other = test.connect(2, 5, &[]);
     test.request(ToNode::Closed { connection: other });
@@ -148,10 +148,10 @@ fn a_user_who_changes_during_a_look_is_told_of_by_the_next() {
 #[test]
 fn a_status_that_can_not_be_set_is_refused_and_all_edges_look_anew() {
     let (mut test, connection) = connected();
-    let set = PresenceWish::Set { status: PresenceStatus::Dnd, status_message: Some("busy".into()) };
-    wish(&mut test, connection, set);
+    let set = PresenceChange::Set { status: PresenceStatus::Dnd, status_message: Some("busy".into()) };
+    ask(&mut test, connection, set);
     let (changing, asked) = changes(&mut test);
-    let [PresenceChange::StatusSet { status: Status::Dnd, status_message, .. }] = &asked[..] else {
+    let [ConnectionEvent::StatusSet { status: Status::Dnd, status_message, .. }] = &asked[..] else {
         panic!("{asked:?}")
     };
     assert_eq!(status_message.as_deref(), Some("busy"));
@@ -166,7 +166,7 @@ fn a_status_that_can_not_be_set_is_refused_and_all_edges_look_anew() {
 #[test]
 fn whoever_is_away_has_their_shards_notify_them() {
     let (mut test, connection) = connected();
-    wish(&mut test, connection, PresenceWish::Set { status: PresenceStatus::Away, status_message: None });
+    ask(&mut test, connection, PresenceChange::Set { status: PresenceStatus::Away, status_message: None });
     let (changing, _) = changes(&mut test);
     test.complete(Completion::PresenceChanged(changing, vec![Ok(vec![user(1)])]));
     tell(&mut test);

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use ringside_application::backend::{AuthorizeAnswer, BackendError, Position};
-use ringside_edge_protocol::{ConnectionRef, Said, Signal, SignalRequest, ToNode, ToShard};
+use ringside_edge_protocol::{ConnectionRef, Signal, SignalKind, SignalRequest, ToNode, ToShard};
 use ringside_node::Completion;
 use ringside_types::{ErrorCode, MessageId, Topic};
 use ringside_wire::records::{Signals, TypingSign, edge_item, signal};
@@ -20,13 +20,13 @@ fn member() -> (TestNode, ConnectionRef) {
     (test, connection)
 }
 
-fn say(test: &mut TestNode, connection: ConnectionRef, said: Said) {
+fn say(test: &mut TestNode, connection: ConnectionRef, kind: SignalKind) {
     test.request(ToNode::Signal(SignalRequest {
         connection,
         frame_id: Some("s".into()),
         user_id: user(1),
         channel_id: CHANNEL,
-        said,
+        kind,
         known_member: true,
     }));
 }
@@ -53,7 +53,7 @@ fn refusals(test: &mut TestNode) -> Vec<ErrorCode> {
 fn a_receipt_of_what_was_handed_on_asks_nobody() {
     let (mut test, connection) = member();
     test.events(CHANNEL, &[(11, 10)]);
-    say(&mut test, connection, Said::Read(MessageId(11)));
+    say(&mut test, connection, SignalKind::Read(MessageId(11)));
     let logged = logged(&mut test);
     let [signal::Body::Receipt(receipt)] = &logged[..] else { panic!("{logged:?}") };
     assert_eq!((receipt.read_id, receipt.read_seq), (11, 11));
@@ -69,7 +69,7 @@ fn a_receipt_of_another_message_is_looked_up() {
     ];
     for (position, expected) in table {
         let (mut test, connection) = member();
-        say(&mut test, connection, Said::Read(MessageId(5)));
+        say(&mut test, connection, SignalKind::Read(MessageId(5)));
         let (question, asked) = test.question();
         assert_eq!((asked.members.len(), asked.positions), (0, vec![(CHANNEL, MessageId(5))]));
         let answered = position
@@ -89,7 +89,7 @@ fn a_stranger_is_looked_up_and_refused() {
         frame_id: None,
         user_id: user(9),
         channel_id: CHANNEL,
-        said: Said::Typing,
+        kind: SignalKind::Typing,
         known_member: false,
     };
     test.request(ToNode::Signal(signal));
@@ -106,7 +106,7 @@ fn of_many_receipts_one_a_second_goes_and_the_last_always() {
     let chain: Vec<(u64, u64)> = (11..=30).map(|id| (id, id - 1)).collect();
     test.events(CHANNEL, &chain);
     for id in 11..=30 {
-        say(&mut test, connection, Said::Read(MessageId(id)));
+        say(&mut test, connection, SignalKind::Read(MessageId(id)));
     }
     assert_eq!(logged(&mut test).len(), 1);
     assert!(!test.effects().contains(&"append signals"));
@@ -119,7 +119,7 @@ fn of_many_receipts_one_a_second_goes_and_the_last_always() {
 fn whoever_sends_or_goes_has_stopped_typing() {
     for is_closed in [false, true] {
         let (mut test, connection) = member();
-        say(&mut test, connection, Said::Typing);
+        say(&mut test, connection, SignalKind::Typing);
         assert_eq!(logged(&mut test), [signal::Body::Typing(true)]);
         test.wait(Duration::from_secs(1));
         if is_closed {
@@ -169,7 +169,7 @@ fn what_is_held_goes_when_the_edge_stops() {
     let (mut test, connection) = member();
     test.events(CHANNEL, &[(11, 10), (12, 11)]);
     for id in [11, 12] {
-        say(&mut test, connection, Said::Delivered(MessageId(id)));
+        say(&mut test, connection, SignalKind::Delivered(MessageId(id)));
     }
     logged(&mut test);
     let held = test.node.finish(false);

@@ -12,6 +12,6 @@ mod to_shard;
 pub use connection::{ConnectionRef, ShardId};
 pub use ringside_domain::attention::Attention;
 pub use ringside_session::delivery::{AdmitRefusal, Outcome, Subscription};
-pub use ringside_session::output::{PresenceChange as PresenceWish, SignalKind as Said};
+pub use ringside_session::output::{PresenceChange, SignalKind};
 pub use to_node::{PresenceRequest, ReadRequest, SignalRequest, Submission, ToNode};
 pub use to_shard::{Answer, ChannelEvent, PresenceSeen, Signal, ToShard};

@@ -86,7 +86,7 @@ pub struct SignalRequest {
     /// Where.
     pub channel_id: ChannelId,
     /// What.
-    pub said: SignalKind,
+    pub kind: SignalKind,
     /// Whether the shard knows that the user is a member; otherwise the node asks the Directory.
     pub known_member: bool,
 }
@@ -101,5 +101,5 @@ pub struct PresenceRequest {
     /// Whose connection.
     pub user_id: UserId,
     /// What.
-    pub wish: PresenceChange,
+    pub change: PresenceChange,
 }

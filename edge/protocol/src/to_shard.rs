@@ -130,7 +130,7 @@ pub enum ToShard {
         /// What they want to be told of.
         attention: Option<Arc<Attention>>,
     },
-    /// A receipt, a sign of typing or a wish about presence was refused.
+    /// A receipt, a sign of typing or a change of presence was refused.
     SignalRefused {
         /// The connection's token.
         token: u64,

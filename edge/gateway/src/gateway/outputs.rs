@@ -154,10 +154,17 @@ fn request_of(connection: ConnectionRef, io: &Io, output: Output) -> Option<ToNo
         }),
         Output::Signal { frame_id, user_id, channel_id, signal, known_member } => {
             let said = signal;
-            ToNode::Signal(SignalRequest { connection, frame_id, user_id, channel_id, said, known_member })
+            ToNode::Signal(SignalRequest {
+                connection,
+                frame_id,
+                user_id,
+                channel_id,
+                kind: said,
+                known_member,
+            })
         }
         Output::Presence { frame_id, user_id, change } => {
-            ToNode::Presence(PresenceRequest { connection, frame_id, user_id, wish: change })
+            ToNode::Presence(PresenceRequest { connection, frame_id, user_id, change })
         }
         Output::Read { user_id, channels, pages_max } => {
             ToNode::Read(ReadRequest { connection, user_id, channels, pages_max })

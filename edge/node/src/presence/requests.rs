@@ -36,7 +36,7 @@ pub(crate) struct StatusRequests {
 }
 
 impl StatusRequests {
-    /// A connection wishes for this status. What the one that it replaces says of the user, it says as well.
+    /// A connection asks for this status. What the one that it replaces says of the user, it says as well.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -71,7 +71,7 @@ impl StatusRequests {
         }
     }
 
-    /// A connection is gone, and what it wished with it.
+    /// A connection is gone, and what it asked for with it.
     pub(crate) fn close(&mut self, connection: ConnectionRef) {
         if self.waiting.remove(&connection).is_some() && !self.under_way.contains(&connection) {
             self.turns.retain(|one| *one != connection);
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(next, connection(STATUSES_UNDER_WAY_MAX as u64), "whoever has had none comes first");
         statuses.close(connection(0));
         statuses.done(next);
-        assert_eq!(statuses.poll(), None, "what a connection that is gone wished is not done");
+        assert_eq!(statuses.poll(), None, "what a connection that is gone asked for is not done");
     }
 
     #[test]
