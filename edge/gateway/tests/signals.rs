@@ -37,13 +37,13 @@ fn signals_name_who_and_what_and_are_answered_when_refused(backend: Backend) {
         ("typing.start", json!({"channel_id": CHANNEL}), SignalKind::Typing, true),
         ("typing.stop", json!({"channel_id": CHANNEL}), SignalKind::StoppedTyping, true),
     ];
-    for (kind, payload, kind, known_member) in asked {
-        say(&mut client, &json!({"type": kind, "id": "x", "payload": payload}));
+    for (frame_type, payload, kind, known_member) in asked {
+        say(&mut client, &json!({"type": frame_type, "id": "x", "payload": payload}));
         let ToNode::Signal(signal) = shard.request() else { panic!("not a signal") };
         assert_eq!(
             (signal.user_id, signal.kind, signal.known_member),
             (user(1), kind, known_member),
-            "{kind}"
+            "{frame_type}"
         );
         assert_eq!((signal.connection, signal.frame_id.as_deref()), (connection, Some("x")));
     }
