@@ -10,16 +10,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use ringside_application::service::UserService as _;
 use ringside_application::service::refusal::reason;
+use ringside_http::Authenticated;
 use ringside_ports::presence::{Account, Charge, Rate, RateDecision, network};
 
 use crate::client::Address;
 use crate::problem::Problem;
 use crate::router::{App, Services};
 use events::{AccessAction, AccessEvent};
-
-/// An extension of the answers to requests that bore a valid token.
-#[derive(Clone, Copy, Debug)]
-pub struct Authenticated;
 
 /// Lets a request with a good access token through, as one of the caller's requests of this minute.
 pub(crate) async fn authenticated<S: Services>(

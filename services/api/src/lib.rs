@@ -1,7 +1,7 @@
 //! REST over the services' contracts.
 //!
 //! * [`router`] builds all of it over any implementation of the contracts.
-//! * [`table::NOT_YET`] is every row of the public contract that has no handler yet: it answers 501.
+//! * [`table::UNIMPLEMENTED`] is every row of the public contract that has no handler yet: it answers 501.
 
 mod amendments;
 mod auth;
@@ -17,8 +17,5 @@ mod router;
 mod users;
 mod views;
 
-pub use auth::Authenticated;
 pub use auth::events::{AccessAction, AccessEvent};
-pub use client::{Reached, forwarded_headers};
-pub use edge::EdgeAddress;
-pub use router::{Config, Services, nothing_here, router, secured, table, wrong_method};
+pub use router::{Config, Services, router, table};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
@@ -16,18 +16,18 @@ use futures_util::FutureExt as _;
 use ringside_application::service::people::{ProfileService, RelationService, SessionService};
 use ringside_application::service::presence::{PresenceService, ReceiptService};
 use ringside_application::service::{ChannelService, MessageService, UserService};
+use ringside_http::{EdgeAddress, method_not_allowed, not_found, security_headers};
 use ringside_ports::presence::{Charge, RateDecision};
 use ringside_types::Limits;
 use ringside_types::forwarded::TrustedProxies;
-use ringside_types::security::SECURITY_HEADERS;
 
 use crate::channels::{changes, invitations};
-use crate::edge::{self, EdgeAddress};
+use crate::edge;
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
 use crate::{amendments, auth, channels, contract, messages, presence, users};
 
-use table::NOT_YET;
+use table::UNIMPLEMENTED;
 
 /// A request, its body included, must be answered in this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -133,15 +133,17 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .route("/presence", get(presence::presence::<S>))
         .route("/edge", get(edge::edge::<S>))
         .route_layer(from_fn_with_state(app.clone(), auth::authenticated::<S>));
-    let api = not_yet(open.merge(guarded)).method_not_allowed_fallback(wrong_method).fallback(nothing_here);
+    let api = unimplemented(open.merge(guarded))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found);
     Router::new()
         .merge(contract::routes())
         .nest("/api/v1", api)
-        .method_not_allowed_fallback(wrong_method)
-        .fallback(nothing_here)
-        .layer(from_fn(in_time))
-        .layer(from_fn(unbroken))
-        .layer(from_fn(secured))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(from_fn(timeout))
+        .layer(from_fn(catch_panic))
+        .layer(from_fn(security_headers))
         .with_state(app)
 }
 
@@ -169,8 +171,8 @@ fn people<S: Services>() -> Router<Arc<App<S>>> {
 }
 
 /// Adds the rows that have no handler yet.
-fn not_yet<S: Services>(mut api: Router<Arc<App<S>>>) -> Router<Arc<App<S>>> {
-    for (path, methods) in NOT_YET {
+fn unimplemented<S: Services>(mut api: Router<Arc<App<S>>>) -> Router<Arc<App<S>>> {
+    for (path, methods) in UNIMPLEMENTED {
         let mut route = MethodRouter::new();
         for method in methods {
             route = match *method {
@@ -190,18 +192,7 @@ async fn not_implemented() -> Problem {
     Problem::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", "This part of the API is not built yet.")
 }
 
-/// The answer to a path that nobody serves.
-pub async fn nothing_here() -> Response {
-    Problem::not_found("There is nothing at this path.").into_response()
-}
-
-/// The answer to a method that a path does not take.
-pub async fn wrong_method(method: Method) -> Response {
-    let detail = format!("{method} is not allowed here; the Allow header says what is.");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response()
-}
-
-async fn in_time(request: Request, next: Next) -> Response {
+async fn timeout(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
@@ -212,7 +203,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 }
 
 /// A handler that panics is answered for all the same.
-async fn unbroken(request: Request, next: Next) -> Response {
+async fn catch_panic(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
@@ -225,24 +216,11 @@ async fn unbroken(request: Request, next: Next) -> Response {
     }
 }
 
-/// Security headers on every answer; the admin port wears them as well. An answer that says itself what it may do, or
-/// how long it is kept, knows better.
-pub async fn secured(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let own = [header::CONTENT_SECURITY_POLICY, header::CACHE_CONTROL];
-    for (name, value) in SECURITY_HEADERS {
-        let name = HeaderName::from_static(name);
-        if !(own.contains(&name) && response.headers().contains_key(&name)) {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use axum::body::Body;
+    use axum::http::header;
     use tower::ServiceExt as _;
 
     #[tokio::test]
@@ -250,7 +228,7 @@ mod tests {
         async fn broken() {
             panic!("somebody's content")
         }
-        let router = Router::new().fallback(broken).layer(from_fn(unbroken));
+        let router = Router::new().fallback(broken).layer(from_fn(catch_panic));
         let request = Request::get("/").body(Body::empty()).expect("a request");
         let answer = router.oneshot(request).await.expect("answers");
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -2,13 +2,10 @@
 //!
 //! Started from the engines up, stopped from the sockets down.
 
-mod door;
 mod edge;
 mod engines;
-mod http;
 mod metrics;
 mod observe;
-mod pages;
 mod pipeline;
 mod rotation;
 mod services;
@@ -18,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringside_http::{Callers, WebSocketProxy};
 use ringside_types::forwarded::TrustedProxies;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -61,17 +59,17 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let connector = tls.as_ref().map(|tls| TlsConnector::from(tls.to_ourselves.clone()));
     let (api, admin) = {
         let _runtime = runtime.enter();
-        let api = http::Server::bind("API", "api_addr", config.api_addr, acceptor)?;
-        (api, http::Server::bind("admin port", "admin_addr", config.admin_addr, None)?)
+        let api = ringside_http::Server::bind("API", "api_addr", config.api_addr, acceptor)?;
+        (api, ringside_http::Server::bind("admin port", "admin_addr", config.admin_addr, None)?)
     };
     let folder = DataFolder::open(runtime, &config.data_dir)?;
     let pipeline = runtime.block_on(Pipeline::start(&folder, &stopping))?;
-    let callers = door::Callers::default();
+    let callers = Callers::default();
     let tls = tls.map(|tls| tls.server);
     let edge = Edge::start(runtime, config, api.address(), tls, &callers, &folder, &stopping)?;
     let ready = watch::Readiness::new(edge.seated());
-    let door = door::Door::new(edge.address(), connector, callers);
-    let ports = [("api", api.connections()), ("admin", admin.connections()), ("door", door.connections())];
+    let proxy = WebSocketProxy::new(edge.address(), connector, callers);
+    let ports = [("api", api.connections()), ("admin", admin.connections()), ("door", proxy.connections())];
     let (audit, auditor) = audit::Audit::open(folder.path(), &config.audit)?;
     let trusted = TrustedProxies::from(config.trusted_proxies.clone());
     let observer = Arc::new(observe::Observer::new(audit.clone(), trusted.clone()));
@@ -93,11 +91,12 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
         tokio::spawn(rotation);
         tokio::spawn(logging::report_suppressed());
         let (leave, leaving) = latch::channel(false);
-        let client = pages::Pages::client(edge.found(config), trusted.clone()).routes();
+        let client = ringside_web::Pages::client(edge.found(config), trusted.clone()).routes();
         let router = ringside_api::router(services, api_config(config, &edge)).fallback_service(client);
-        let any = http::Hosts { allowed: http::AllowedHosts::Any, trusted: trusted.clone() };
-        let api = api.serve(observe::observed(router, observer), any, Some(door), leaving.clone());
-        let own = http::Hosts { allowed: admin_names(config, admin.address()), trusted };
+        let any =
+            ringside_http::Hosts { allowed: ringside_http::AllowedHosts::Any, trusted: trusted.clone() };
+        let api = api.serve(observe::observed(router, observer), any, Some(proxy), leaving.clone());
+        let own = ringside_http::Hosts { allowed: admin_names(config, admin.address()), trusted };
         let admin = admin.serve(watch::routes(ready.clone(), Arc::new(metrics)), own, None, leaving);
         let outcome = tokio::select! {
             name = signals.next() => {
@@ -131,9 +130,9 @@ async fn ended(task: Option<JoinHandle<()>>) {
     }
 }
 
-fn admin_names(config: &Config, bound: SocketAddr) -> http::AllowedHosts {
+fn admin_names(config: &Config, bound: SocketAddr) -> ringside_http::AllowedHosts {
     let names = config.admin_names.iter().map(|name| name.to_ascii_lowercase()).collect();
-    http::AllowedHosts::Only { bound, names }
+    ringside_http::AllowedHosts::Only { bound, names }
 }
 
 fn api_config(config: &Config, edge: &Edge) -> ringside_api::Config {
@@ -145,7 +144,7 @@ fn api_config(config: &Config, edge: &Edge) -> ringside_api::Config {
 }
 
 /// Says where to point a browser: on stdout, in plain words.
-fn announce(config: &Config, api: &http::Server, admin: &http::Server, edge: &Edge) {
+fn announce(config: &Config, api: &ringside_http::Server, admin: &ringside_http::Server, edge: &Edge) {
     let api = api.address();
     let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     println!(

@@ -15,7 +15,14 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("3", &["core/session", "core/ports", "edge/uring"]),
     (
         "4",
-        &["core/application", "core/adapters/embedded", "core/adapters/sql", "edge/reactor", "edge/protocol"],
+        &[
+            "core/application",
+            "core/adapters/embedded",
+            "core/adapters/sql",
+            "edge/reactor",
+            "edge/protocol",
+            "services/http",
+        ],
     ),
     (
         "5",
@@ -27,6 +34,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "services/channel",
             "services/presence",
             "services/api",
+            "services/web",
         ],
     ),
     ("6", &["services/launch"]),

@@ -30,10 +30,10 @@ const TYPES: [(&str, &str); 6] = [
 const STATUS: &str = "status/";
 
 fn web() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("web")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/assets")
 }
 
-/// Every file below `web/`, by its path from there.
+/// Every file below `services/web/assets`, by its path from there.
 fn files() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut folders = vec![web()];
@@ -377,7 +377,7 @@ fn no_source_holds_inline_code_or_an_address_of_elsewhere() {
     }
 }
 
-/// What a file needs before it runs: as paths from `web/`.
+/// What a file needs before it runs: as paths from there.
 fn needs(name: &str) -> Vec<String> {
     let source = text(name);
     let from_root = |path: &str| path.strip_prefix('/').map(str::to_owned);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ringside_api::EdgeAddress;
 use ringside_application::direct::DirectBackend;
 use ringside_clock::now;
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
 use ringside_gateway::{Gateway, HandOver, PeerLookup};
+use ringside_http::{Callers, EdgeAddress};
 use ringside_node::{NodeError, REQUEST_BATCHES_MAX, ToShards};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_types::Slot;
@@ -21,7 +21,6 @@ use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::Signals;
-use super::door::Callers;
 use super::engines::DataFolder;
 use crate::commands::Failure;
 use crate::config::{CONNECTIONS_MAX, Config};

@@ -28,10 +28,10 @@ use disk::{DataDisk, Figures};
 
 use super::edge::Edge;
 use super::engines::DataFolder;
-use super::http::ConnectionTable;
 use super::observe::Observer;
 use super::pipeline::Pipeline;
 use super::watch::Readiness;
+use ringside_http::ConnectionTable;
 
 /// What is said of a figure that goes up and down begins so; all others only grow.
 const GAUGE: &str = "Gauge: ";

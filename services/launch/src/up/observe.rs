@@ -13,7 +13,8 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
-use ringside_api::{AccessAction, AccessEvent, forwarded_headers};
+use ringside_api::{AccessAction, AccessEvent};
+use ringside_http::forwarded_headers;
 use ringside_types::forwarded::TrustedProxies;
 
 use crate::audit::{Actor, Audit, Entry, Outcome};

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use super::metrics::Metrics;
-use super::pages::Pages;
+use ringside_web::Pages;
 
 /// Whether all of it answers.
 #[derive(Clone)]
@@ -55,9 +55,9 @@ pub(super) fn routes(ready: Readiness, metrics: Arc<Metrics>) -> Router {
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(readiness))
         .route("/metrics", get(figures))
-        .method_not_allowed_fallback(ringside_api::wrong_method)
+        .method_not_allowed_fallback(ringside_http::method_not_allowed)
         .with_state(Shown { ready, metrics })
-        .layer(from_fn(ringside_api::secured))
+        .layer(from_fn(ringside_http::security_headers))
         .fallback_service(Pages::status().routes())
 }
 
