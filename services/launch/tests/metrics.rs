@@ -278,7 +278,7 @@ fn the_histograms_count_what_was_sent_and_to_whom() {
     assert!(delivered >= (MESSAGES * (READERS + 1)) as f64, "{delivered} deliveries");
     for name in [
         "ringside_processor_commit_seconds",
-        "ringside_node_receive_seconds",
+        "ringside_bridge_receive_seconds",
         "ringside_engine_write_seconds",
     ] {
         assert!(came(name) >= 1.0, "{name}");

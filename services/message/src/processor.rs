@@ -44,6 +44,11 @@ pub enum ProcessorError {
          renumber every channel"
     )]
     ProgressLost(PartitionId),
+    /// Nothing says that the partition begins here.
+    #[error(
+        "partition {0} of messages.send was never begun; run `ringside init` before its first record is written"
+    )]
+    NotInitialized(PartitionId),
     /// The lag is longer than idempotency rows are sure to live.
     #[error(
         "partition {0} lags {1} h behind: idempotency rows live 72 h, so retries could no longer be told from new \
@@ -78,8 +83,31 @@ pub struct Counters {
     pub commit_seconds: Histogram,
 }
 
-/// Finds where a partition left off. On a log that is empty it writes down the start, so that records without
-/// progress are always a loss and never a beginning: call it before anything is appended.
+/// Writes down that a partition begins at the log's start, so that records without progress are always a loss and never
+/// a beginning. Call it before anything is appended; where the partition has begun, it changes nothing. Says whether it
+/// did.
+///
+/// # Errors
+/// [`ProcessorError::ProgressLost`]: there are records, and nobody knows how far they were applied.
+pub async fn init<L: Log, S: PartitionStore>(
+    partition: PartitionId,
+    log: &L,
+    store: &S,
+) -> Result<bool, ProcessorError> {
+    match open(partition, log, store).await {
+        Ok(_) => Ok(false),
+        Err(ProcessorError::NotInitialized(_)) => {
+            store.write_progress(Progress::start(partition)).await?;
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Finds where a partition left off.
+///
+/// # Errors
+/// Nobody knows where: see [`ProcessorError`].
 pub async fn open<L: Log, S: PartitionStore>(
     partition: PartitionId,
     log: &L,
@@ -89,16 +117,13 @@ pub async fn open<L: Log, S: PartitionStore>(
     let committed = log.committed(GROUP, Topic::MessagesSend, partition).await?;
     let noted = committed.and_then(|commit| read_note(partition, commit.offset, &commit.metadata));
     let later = rows.progress.into_iter().chain(noted).max_by_key(|progress| progress.offset);
-    let progress = match later {
-        Some(progress) => progress,
+    match later {
+        Some(progress) => Ok(Partition::open(progress, &rows.slots)),
         None if log.bounds(Topic::MessagesSend, partition).await?.end == Offset(0) => {
-            let start = Progress::start(partition);
-            store.write_progress(start).await?;
-            start
+            Err(ProcessorError::NotInitialized(partition))
         }
-        None => return Err(ProcessorError::ProgressLost(partition)),
-    };
-    Ok(Partition::open(progress, &rows.slots))
+        None => Err(ProcessorError::ProgressLost(partition)),
+    }
 }
 
 /// Processes the assigned partitions until `stop` turns true, opening each anew after every failure.
@@ -172,7 +197,9 @@ impl ProcessorError {
     fn into_handler_error(self) -> HandlerError<Self> {
         match self {
             Self::Engine(_) => HandlerError::Retry(self),
-            Self::ProgressLost(_) | Self::LagsTooFar(..) => HandlerError::Fatal(self),
+            Self::ProgressLost(_) | Self::NotInitialized(_) | Self::LagsTooFar(..) => {
+                HandlerError::Fatal(self)
+            }
         }
     }
 }

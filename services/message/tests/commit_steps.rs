@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use ringside_domain::feed::{Feed, Output};
 use ringside_domain::partition::Partition;
 use ringside_domain::{effective_of, effective_of_change};
-use ringside_message::processor::{Counters, open, turn};
+use ringside_message::processor::{Counters, init, open, turn};
 use ringside_message::stepwise::Stepwise;
 use ringside_ports::log::Append;
 use ringside_ports::store::{ChangeRange, MessageRange, Order};
@@ -143,7 +143,7 @@ async fn prepared(seed: u64, batch: usize) -> Memory {
         SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64 - 600_000
     });
     let memory = Memory::new(UnixMillis(*start), batch);
-    open(PARTITION, &memory, &memory).await.expect("an empty log opens");
+    init(PARTITION, &memory, &memory).await.expect("an empty log has a beginning");
     for (pause_ms, body) in script(seed) {
         memory.advance(pause_ms);
         let payload = ringside_wire::encode(&Command { body: Some(body) });

@@ -250,7 +250,7 @@ pub fn person(answer: &Answer) -> Person {
 async fn process(engine: &Engine, stop: &watch::Receiver<bool>) {
     let (log, store) = (engine.log(), engine.store());
     for partition in (0..log.partitions(Topic::MessagesSend)).map(PartitionId) {
-        processor::open(partition, &log, &store).await.expect("opens");
+        processor::init(partition, &log, &store).await.expect("begins");
     }
     let counters = Arc::new(processor::Counters::default());
     let assigned = consumer::all(log.partitions(Topic::MessagesSend));

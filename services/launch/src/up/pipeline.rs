@@ -29,7 +29,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts it. Every partition is opened before anything can be appended: records without progress are a loss.
+    /// Starts it. Every partition has begun before anything can be appended: records without progress are a loss.
     pub(crate) async fn start(
         folder: &DataFolder,
         stop: &watch::Receiver<bool>,
@@ -37,7 +37,7 @@ impl Pipeline {
         let (log, store) = (folder.engine.log(), folder.engine.store());
         let partitions = log.partitions(Topic::MessagesSend);
         for partition in (0..partitions).map(PartitionId) {
-            processor::open(partition, &log, &store).await?;
+            processor::init(partition, &log, &store).await?;
         }
         let counters = Arc::new(Counters::default());
         let mut processors = JoinSet::new();
