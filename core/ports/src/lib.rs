@@ -9,6 +9,7 @@ pub mod commit;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+pub mod keys;
 pub mod log;
 pub mod people;
 pub mod presence;
@@ -18,6 +19,7 @@ pub use accounts::Accounts;
 pub use channels::Channels;
 pub use commit::Committer;
 pub use error::EngineError;
+pub use keys::KeyStore;
 pub use log::Log;
 pub use people::People;
 pub use presence::Presence;

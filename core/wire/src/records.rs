@@ -497,7 +497,7 @@ pub struct StoredItem {
 
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Control {
-    #[prost(oneof = "control::Body", tags = "1, 2, 3, 4, 5, 20")]
+    #[prost(oneof = "control::Body", tags = "1, 2, 3, 4, 5, 20, 21")]
     pub body: ::core::option::Option<control::Body>,
 }
 /// Nested message and enum types in `Control`.
@@ -516,7 +516,13 @@ pub mod control {
         Revoked(super::Revoked),
         #[prost(message, tag = "20")]
         Departed(super::Departed),
+        #[prost(message, tag = "21")]
+        KeysChanged(super::KeysChanged),
     }
+}
+/// The keys that sign access tokens are others now: whoever verifies asks the user service for the public ones.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeysChanged {
 }
 /// Its offset is the epoch.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -3,14 +3,14 @@
 //! A running server does it itself, asked through its control socket; where none runs, the command opens the folder and
 //! does the same there. Either way each command is recorded in the audit log.
 
-use std::sync::Arc;
-
 use clap::Subcommand;
 use ringside_application::service::ServiceError;
 use ringside_clock::now;
+use ringside_embedded::{EmbeddedLog, KeyFiles};
+use ringside_ports::keys::KeyStoreError;
 use ringside_ports::people::profiles::{Profile, ServerRole};
 use ringside_ports::people::sessions::Session;
-use ringside_user::{KeysError, SigningKeys, Users};
+use ringside_user::{KeyRotation, Users};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -19,7 +19,7 @@ use crate::audit::{Actor, Audit, Entry, Outcome};
 use crate::commands::{Failure, print};
 use crate::config::Config;
 use crate::control::{self, PIECES_MAX, Question};
-use crate::up::{DataFolder, People, Shards, tell_shards};
+use crate::up::{DataFolder, People};
 
 /// Accounts read at once.
 const PAGE: usize = 500;
@@ -132,7 +132,7 @@ pub(crate) enum AdminError {
     Service(#[from] ServiceError),
     /// The keys can't be changed.
     #[error(transparent)]
-    Keys(#[from] KeysError),
+    Keys(#[from] KeyStoreError),
     /// Whoever asked has gone: a list ends early. What was to be changed is changed.
     #[error("nobody reads the answer any more")]
     Unread,
@@ -172,13 +172,13 @@ async fn in_stopped_folder(
         folder.directory.clone(),
         folder.presence.clone(),
         folder.engine.log(),
-        folder.keys.clone(),
+        folder.keys.keys().clone(),
         config.limits.clone(),
     );
     let (audit, writer) = Audit::open(folder.path(), &config.audit)?;
     let (stop, stopping) = watch::channel(false);
     let writing = writer.map(|writer| tokio::spawn(writer.run(stopping)));
-    let administration = Administration { people, keys: folder.keys.clone(), shards: None, audit };
+    let administration = Administration { people, keys: folder.keys.clone(), is_running: false, audit };
     let (pieces, mut texts) = mpsc::channel::<String>(PIECES_MAX);
     let printing = async {
         while let Some(text) = texts.recv().await {
@@ -197,9 +197,9 @@ async fn in_stopped_folder(
 /// What commands are done with.
 pub(crate) struct Administration {
     pub(crate) people: People,
-    pub(crate) keys: Arc<SigningKeys>,
-    /// Who verifies with the keys, where a server runs.
-    pub(crate) shards: Option<Shards>,
+    pub(crate) keys: KeyRotation<KeyFiles, EmbeddedLog>,
+    /// Whether a server does this, or a command on a stopped folder.
+    pub(crate) is_running: bool,
     pub(crate) audit: Audit,
 }
 
@@ -241,18 +241,13 @@ impl Administration {
         let told = match command {
             AdminCommand::Users { what } => return self.users(what, pieces, entry).await,
             AdminCommand::Keys { what: KeysCommand::Rotate } => {
-                let keys = self.keys.clone();
-                let rotated = tokio::task::spawn_blocking(move || keys.rotate(now())).await;
-                let key = rotated.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-                if let Some(shards) = &self.shards {
-                    tell_shards(&self.keys, shards).await;
-                }
+                let key = self.keys.rotate(now()).await?;
                 entry.target = Some(key.clone());
                 key
             }
             AdminCommand::Keys { what: KeysCommand::List } => {
-                let keys = self.keys.public();
-                keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join("\n")
+                let public = self.keys.keys().public();
+                public.keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join("\n")
             }
             AdminCommand::Role { account, role } => {
                 let role = ServerRole::from_name(role).ok_or_else(|| {
@@ -320,7 +315,7 @@ impl Administration {
             UsersCommand::Erase { account } => {
                 let account = self.living(account, entry).await?;
                 people.erase_for_operator(account.user.id).await?;
-                let when = if self.shards.is_some() { "now" } else { "when the server starts" };
+                let when = if self.is_running { "now" } else { "when the server starts" };
                 let name = account.user.username;
                 say(pieces, format!("{name} is erased; its channels hear of it {when}.")).await
             }

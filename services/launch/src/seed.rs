@@ -126,7 +126,7 @@ async fn make_users(folder: &DataFolder, count: usize) -> Result<Vec<SeededUser>
             user_id: user.id,
             username: user.username,
             password: PASSWORD,
-            access_token: folder.keys.issue(user.id, session.id, time, TOKEN_LIFE_S),
+            access_token: folder.keys.keys().issue(user.id, session.id, time, TOKEN_LIFE_S),
         }));
     }
     Ok(seeded)

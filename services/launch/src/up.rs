@@ -33,7 +33,6 @@ use edge::Edge;
 use engines::EngineFailure;
 pub(crate) use engines::{DIRECTORY_FILE, DataFolder, KEYS_FOLDER};
 pub(crate) use pipeline::Pipeline;
-pub(crate) use rotation::{Shards, tell as tell_shards};
 pub(crate) use services::People;
 
 /// Requests under way get this long to end once the sockets are drained.
@@ -77,8 +76,8 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
     let services = services::Services::new(config, &folder, &pipeline);
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let (people, keys, shards) = (services.people(), folder.keys.clone(), Some(edge.to_shards()));
-        let administration = admin::Administration { people, keys, shards, audit };
+        let (people, keys) = (services.people(), folder.keys.clone());
+        let administration = admin::Administration { people, keys, is_running: true, audit };
         let (close, closing) = latch::channel(false);
         let auditor = auditor.map(|auditor| tokio::spawn(auditor.run(closing)));
         let control = Socket::open(folder.path()).map(|socket| {
@@ -86,9 +85,8 @@ fn serve(runtime: &Runtime, config: &Config) -> Result<(), Failure> {
             tokio::spawn(socket.serve(answering, stopping.clone()))
         });
         announce(config, &api, &admin, &edge);
-        let rotation =
-            rotation::run(folder.keys.clone(), config.signing_key_days, edge.to_shards(), stopping.clone());
-        tokio::spawn(rotation);
+        tokio::spawn(rotation::follow(folder.keys.keys().changes(), edge.to_shards(), stopping.clone()));
+        tokio::spawn(folder.keys.clone().run(config.signing_key_days, stopping.clone()));
         tokio::spawn(logging::report_suppressed());
         let (leave, leaving) = latch::channel(false);
         let client = ringside_web::Pages::client(edge.found(config), trusted.clone()).routes();

@@ -5,6 +5,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ringside_embedded::KeyFiles;
+use ringside_ports::KeyStore as _;
 use ringside_types::UnixMillis;
 use ringside_user::SigningKeys;
 use serde_json::Value;
@@ -38,15 +40,19 @@ fn listed(server: &Server) -> Vec<String> {
     keys.map(|key| key["kid"].as_str().expect("a name").to_owned()).collect()
 }
 
+fn keys_in(folder: &Path) -> SigningKeys {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let set = runtime.block_on(KeyFiles::new(folder).load()).expect("loads");
+    SigningKeys::new(&set.keys)
+}
+
 /// What a new key will sign in a minute, signed now: a token of the same session as this one's.
 fn signed_ahead(data: &Path, new: &str, token: &str) -> String {
     let (alone, name) = (folder(), format!("{new}.pem"));
     std::fs::copy(data.join("keys").join(&name), alone.path().join(&name)).expect("copied");
     let time = UnixMillis(now_s() * 1_000);
-    let keys = SigningKeys::open(&data.join("keys"), time).expect("opens");
-    let claims = keys.verify(token, time).expect("good");
-    let ahead = SigningKeys::open(alone.path(), time).expect("opens");
-    ahead.issue(claims.sub, claims.sid, time, 60)
+    let claims = keys_in(&data.join("keys")).verify(token, time).expect("good");
+    keys_in(alone.path()).issue(claims.sub, claims.sid, time, 60)
 }
 
 /// Waits until each shard takes this token: they are told after the list is.

@@ -1,7 +1,7 @@
 //! Accounts, sessions, tokens, profiles, relations.
 //!
 //! * [`Users`]: the service, over a Directory, the limits and the log.
-//! * [`SigningKeys`]: the keys in the data folder that sign access tokens.
+//! * [`SigningKeys`]: what signs and verifies access tokens; [`KeyRotation`]: how it changes, over a store of keys.
 //! * [`password`]: hashes, in bounded memory.
 
 mod administration;
@@ -17,7 +17,7 @@ mod sessions;
 mod throttle;
 mod users;
 
-pub use keys::{KEY_FILE_BYTES_MAX, KEYS_MAX, KeysError, SHOWN_FIRST_MS, SigningKeys};
+pub use keys::{KeyChanges, KeyRotation, PublicKeys, SHOWN_FIRST_MS, SigningKeys};
 pub use profile::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 pub use registration::RegistrationMode;
 pub use users::Users;

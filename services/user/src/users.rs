@@ -275,7 +275,7 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
     }
 
     fn jwks(&self) -> String {
-        self.0.keys.jwks()
+        self.0.keys.public().jwks.clone()
     }
 }
 

@@ -124,7 +124,7 @@ async fn passwords_are_kept_as_hashes() {
 async fn a_token_of_no_session_is_refused() {
     let scene = Scene::new().await;
     let users = scene.users();
-    let keys = support::keys(&scene.folder.path().join("keys"));
+    let keys = scene.keys.clone();
     let token = keys.issue(UserId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(2)), support::now(), 60);
     let ended = ServiceError::Unauthorized("This session has ended; sign in again.".into());
     assert_eq!(users.verify(&token).await, Err(ended));

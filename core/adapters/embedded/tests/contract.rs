@@ -2,9 +2,10 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ringside_embedded::{EmbeddedCommitter, EmbeddedLog, EmbeddedStore, Engine, MemoryPresence};
+use ringside_embedded::{EmbeddedCommitter, EmbeddedLog, EmbeddedStore, Engine, KeyFiles, MemoryPresence};
 use ringside_ports::contract;
 use support::Folders;
 
@@ -44,4 +45,12 @@ async fn all_on_one_thread() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn presence() {
     contract::presence::suite(async || MemoryPresence::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys() {
+    let folders = tempfile::tempdir().expect("a temporary folder");
+    let number = AtomicUsize::new(0);
+    let fresh = || folders.path().join(format!("{}/keys", number.fetch_add(1, Ordering::Relaxed)));
+    contract::keys::suite(async || KeyFiles::new(fresh())).await;
 }

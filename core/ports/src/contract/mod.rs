@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod channels;
 pub mod committer;
+pub mod keys;
 pub mod log;
 pub mod people;
 pub mod presence;

@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use ringside_api::{Config, Services, router};
 use ringside_application::consumer;
 use ringside_channel::{Conversations, Relay};
-use ringside_embedded::{EmbeddedLog, EmbeddedStore, Engine, MemoryPresence};
+use ringside_embedded::{EmbeddedLog, EmbeddedStore, Engine, KeyFiles, MemoryPresence};
 use ringside_http::EdgeAddress;
 use ringside_message::messages::Messages;
 use ringside_message::processor;
@@ -22,7 +22,7 @@ use ringside_ports::{Log as _, Presence as _};
 use ringside_presence::{Receipts, Whereabouts};
 use ringside_sql::Directory;
 use ringside_types::{Limits, PartitionId, Slot, Topic, UnixMillis};
-use ringside_user::{RegistrationMode, SigningKeys, Users};
+use ringside_user::{KeyRotation, RegistrationMode, Users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -149,11 +149,11 @@ impl Scene {
         let slot = Slot(engine.log().partitions(Topic::MessagesReceive) - 1);
         tokio::spawn(replies::run(engine.log(), slot, replies.clone(), stopping.clone()));
         tokio::spawn(task.run(stopping));
-        let keys = SigningKeys::open(&folder.path().join("keys"), now()).expect("opens");
+        let files = KeyFiles::new(folder.path().join("keys"));
+        let keys = KeyRotation::open(files, engine.log(), now()).await.expect("opens").keys().clone();
         let presence = MemoryPresence::new();
-        let people =
-            Users::new(directory.clone(), presence.clone(), engine.log(), Arc::new(keys), limits.clone())
-                .with_registration(mode);
+        let people = Users::new(directory.clone(), presence.clone(), engine.log(), keys, limits.clone())
+            .with_registration(mode);
         let services = All {
             users: people.clone(),
             channels: Conversations::new(directory.clone(), engine.log(), relay),

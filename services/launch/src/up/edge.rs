@@ -220,7 +220,7 @@ fn start_shards(
     counters: &[Arc<ringside_gateway::Counters>],
     hand_over: HandOver,
 ) -> Result<Vec<ShardHandle<ToShard>>, Failure> {
-    let (verifier, count) = (folder.keys.verifier(), counters.len());
+    let (verifier, count) = (folder.keys.keys().public().verifier.clone(), counters.len());
     let callers = callers.clone();
     let connections_max = shard_connections(config.max_connections, count as u32, raise_descriptor_limit());
     let settings = Arc::new(ringside_gateway::Config {

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use ringside_clock::now;
-use ringside_embedded::{Engine, MemoryPresence};
+use ringside_embedded::{EmbeddedLog, Engine, KeyFiles, MemoryPresence};
 use ringside_sql::Directory;
-use ringside_user::SigningKeys;
-use std::sync::Arc;
+use ringside_user::KeyRotation;
 use tokio::runtime::Runtime;
 
 use crate::commands::Failure;
@@ -34,7 +33,7 @@ pub(crate) struct DataFolder {
     /// Connections and limits.
     pub(crate) presence: MemoryPresence,
     /// The keys that sign access tokens.
-    pub(crate) keys: Arc<SigningKeys>,
+    pub(crate) keys: KeyRotation<KeyFiles, EmbeddedLog>,
 }
 
 impl DataFolder {
@@ -45,9 +44,10 @@ impl DataFolder {
     pub(crate) fn open(runtime: &Runtime, path: &Path) -> Result<Self, Failure> {
         let engine = Engine::open(path, ringside_embedded::Config::default())?;
         let directory = runtime.block_on(Directory::open(&path.join(DIRECTORY_FILE)))?;
-        let keys = SigningKeys::open(&path.join(KEYS_FOLDER), now())?;
+        let files = KeyFiles::new(path.join(KEYS_FOLDER));
+        let keys = runtime.block_on(KeyRotation::open(files, engine.log(), now()))?;
         let presence = MemoryPresence::new();
-        Ok(Self { path: path.to_owned(), engine, directory, presence, keys: Arc::new(keys) })
+        Ok(Self { path: path.to_owned(), engine, directory, presence, keys })
     }
 
     /// Where it is.

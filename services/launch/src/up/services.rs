@@ -36,7 +36,7 @@ impl Services {
                 directory.clone(),
                 presence.clone(),
                 engine.log(),
-                keys.clone(),
+                keys.keys().clone(),
                 limits.clone(),
             )
             .with_registration(config.registration.into()),

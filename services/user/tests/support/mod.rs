@@ -3,17 +3,16 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringside_application::service::{Credentials, Registration, ServiceError, SignedIn, UserService as _};
-use ringside_embedded::{Config, EmbeddedLog, Engine, MemoryPresence};
+use ringside_embedded::{Config, EmbeddedLog, Engine, KeyFiles, MemoryPresence};
 use ringside_ports::log::ReadLimit;
 use ringside_ports::{Log, Presence};
 use ringside_sql::Directory;
 use ringside_types::{Limits, Offset, PartitionId, SessionId, Topic, UnixMillis, UserId};
-use ringside_user::{SigningKeys, Users};
+use ringside_user::{KeyRotation, SigningKeys, Users};
 use ringside_wire::records::{Control, control};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -27,6 +26,7 @@ pub struct Scene {
     pub directory: Directory,
     pub log: EmbeddedLog,
     pub presence: MemoryPresence,
+    pub keys: Arc<SigningKeys>,
     pub folder: TempDir,
 }
 
@@ -39,7 +39,9 @@ impl Scene {
         let directory = Directory::open(&folder.path().join("directory.sqlite")).await.expect("opens");
         // Its time stands still: no token comes back while a slow machine hashes.
         let presence = MemoryPresence::with_clock(|| Duration::ZERO);
-        Self { directory, log, presence, folder }
+        let files = KeyFiles::new(folder.path().join("keys"));
+        let keys = KeyRotation::open(files, log.clone(), now()).await.expect("opens").keys().clone();
+        Self { directory, log, presence, keys, folder }
     }
 
     pub fn users(&self) -> Users<Directory, MemoryPresence, EmbeddedLog> {
@@ -56,8 +58,7 @@ impl Scene {
         log: L,
         limits: Limits,
     ) -> Users<Directory, P, L> {
-        let keys = keys(&self.folder.path().join("keys"));
-        Users::new(self.directory.clone(), presence, log, keys, limits)
+        Users::new(self.directory.clone(), presence, log, self.keys.clone(), limits)
     }
 
     /// The sessions that `control` says have been revoked; the nil one: all of the user's.
@@ -76,10 +77,6 @@ impl Scene {
         });
         revoked.collect()
     }
-}
-
-pub fn keys(folder: &Path) -> Arc<SigningKeys> {
-    Arc::new(SigningKeys::open(folder, now()).expect("opens"))
 }
 
 pub fn now() -> UnixMillis {
