@@ -1,7 +1,7 @@
 //! People: profiles, relations, sessions, and the export of all that is held about one.
 
 pub(crate) mod export;
-mod places;
+pub(crate) mod places;
 pub(crate) mod profiles;
 pub(crate) mod relations;
 pub(crate) mod sessions;

@@ -23,6 +23,7 @@ use ringside_types::forwarded::TrustedProxies;
 
 use crate::channels::{changes, invitations};
 use crate::edge;
+use crate::people::places::Places;
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
 use crate::{amendments, auth, channels, contract, messages, presence, users};
@@ -85,11 +86,13 @@ pub struct Config {
 pub(crate) struct App<S> {
     pub(crate) services: S,
     pub(crate) config: Config,
+    /// The exports that run.
+    pub(crate) exports: Places,
 }
 
 /// Builds the API. Its fallback may be replaced: whatever is none of its paths can be something else's.
 pub fn router<S: Services>(services: S, config: Config) -> Router {
-    let app = Arc::new(App { services, config });
+    let app = Arc::new(App { services, config, exports: Places::default() });
     let by_address = Router::new()
         .route("/auth/login", post(users::login::<S>))
         .route("/auth/refresh", post(users::refresh::<S>))

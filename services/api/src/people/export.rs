@@ -24,7 +24,6 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::places::Places;
 use super::show;
 use crate::client::Address;
 use crate::problem::Problem;
@@ -38,8 +37,6 @@ const STALL_MAX: Duration = Duration::from_secs(10);
 
 /// Bytes handed to the client's connection at once: what it takes within [`STALL_MAX`] counts as progress.
 const CHUNK_BYTES_MAX: usize = 64 * 1_024;
-
-static PLACES: Places = Places::new();
 
 /// The client went away or reads no more, or an engine failed: in any case the document ends here.
 enum Stop {
@@ -61,7 +58,8 @@ pub(crate) async fn export<S: Services>(
 ) -> Result<Response, Problem> {
     // Whatever can be refused is refused with a status of its own.
     let profile = app.services.profiles().own(caller.user_id).await?;
-    let place = PLACES
+    let place = app
+        .exports
         .take(caller.user_id, address, Instant::now())
         .map_err(|wait| Problem::rate_limited(wait.as_millis() as u64))?;
     let name = format!("attachment; filename=\"ringside-{}.json\"", profile.user.username);

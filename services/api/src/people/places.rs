@@ -1,13 +1,13 @@
 //! The places of the exports that run: who may begin one, and who has to wait.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ringside_ports::presence::network;
 use ringside_types::UserId;
 
-/// Exports at once in the process: each reads the whole history of its user's channels.
+/// Exports at once in a process: each reads the whole history of its user's channels.
 pub(crate) const EXPORTS_MAX: usize = 4;
 /// Those of one address (an IPv6 one's network) at the most, so that it leaves places to others.
 pub(crate) const EXPORTS_OF_ADDRESS_MAX: usize = EXPORTS_MAX / 2;
@@ -20,9 +20,11 @@ const CUT_OFF_WINDOW: Duration = Duration::from_secs(120);
 /// Exports that were cut off remembered at the most; of more, the oldest are forgotten.
 const CUT_OFF_REMEMBERED_MAX: usize = 1_024;
 
-/// Exports that run, and those that were cut off of late.
-pub(crate) struct Places(Mutex<State>);
+/// Exports that run, and those that were cut off of late. A clone is another handle.
+#[derive(Clone, Default)]
+pub(crate) struct Places(Arc<Mutex<State>>);
 
+#[derive(Default)]
 struct State {
     running: Vec<(UserId, IpAddr)>,
     /// The oldest first.
@@ -31,26 +33,17 @@ struct State {
 
 /// An export's place. One that is dropped without [`end`](Self::end) was cut off.
 pub(crate) struct Place {
-    places: &'static Places,
+    places: Places,
     user: UserId,
     is_whole: bool,
 }
 
 impl Places {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(State { running: Vec::new(), cut_off: Vec::new() }))
-    }
-
     /// Takes a place: one for each user, so that nobody takes them all, and half of them for one address.
     ///
     /// # Errors
     /// How long to wait.
-    pub(crate) fn take(
-        &'static self,
-        user: UserId,
-        address: IpAddr,
-        now: Instant,
-    ) -> Result<Place, Duration> {
+    pub(crate) fn take(&self, user: UserId, address: IpAddr, now: Instant) -> Result<Place, Duration> {
         let network = network(address);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.cut_off.retain(|(_, since)| now.duration_since(*since) < CUT_OFF_WINDOW);
@@ -65,7 +58,7 @@ impl Places {
             return Err(RETRY_AFTER);
         }
         state.running.push((user, network));
-        Ok(Place { places: self, user, is_whole: false })
+        Ok(Place { places: self.clone(), user, is_whole: false })
     }
 
     fn leave(&self, user: UserId, is_whole: bool, now: Instant) {
@@ -98,10 +91,6 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn places() -> &'static Places {
-        Box::leak(Box::new(Places::new()))
-    }
-
     fn user(number: u128) -> UserId {
         UserId(Uuid::from_u128(number))
     }
@@ -112,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_address_has_half_of_the_places() {
-        let (places, now) = (places(), Instant::now());
+        let (places, now) = (Places::default(), Instant::now());
         let take = |number, from: &str| places.take(user(number), address(from), now);
         let first = take(1, "2001:db8::1").expect("free");
         assert!(take(1, "192.0.2.1").is_err(), "one at a time");
@@ -128,7 +117,7 @@ mod tests {
 
     #[test]
     fn who_does_not_read_to_the_end_waits() {
-        let (places, start) = (places(), Instant::now());
+        let (places, start) = (Places::default(), Instant::now());
         let take = |number, now| places.take(user(number), address("192.0.2.1"), now);
         for _ in 0..CUT_OFF_MAX {
             drop(take(1, start).expect("free"));
@@ -141,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let (places, now) = (places(), Instant::now());
+        let (places, now) = (Places::default(), Instant::now());
         for number in 0..CUT_OFF_REMEMBERED_MAX as u128 + 5 {
             drop(places.take(user(number), address("192.0.2.1"), now).expect("free"));
         }
