@@ -224,6 +224,44 @@ async fn attend<S: Stream>(mut stream: S, peer: SocketAddr, serving: &Serving, s
 #[error("this request is for the WebSocket proxy")]
 struct ForTheProxy;
 
+/// Answers one request. One for the proxy is kept for it instead.
+async fn respond(
+    request: hyper::Request<Incoming>,
+    peer: SocketAddr,
+    serving: &Serving,
+    slot: &ConnectionSlot,
+    upgrade: &OnceLock<Vec<u8>>,
+) -> Result<Response, ForTheProxy> {
+    if serving.proxy.is_some() && request.uri().path() == websocket_proxy::PATH {
+        let _ = upgrade.set(written_again(&request));
+        return Err(ForTheProxy);
+    }
+    // Behind a proxy are many, whom its one address doesn't tell apart.
+    let is_paced = !serving.hosts.trusted.trusts(peer.ip());
+    let addressed = serving.hosts.check(request.version(), request.headers(), peer.ip());
+    let is_anonymous = !request.headers().contains_key(AUTHORIZATION);
+    let (request, rest) = rest::lent(request);
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let state = slot.state();
+    if is_paced && (is_anonymous || addressed.is_err()) {
+        state.pace().await;
+    }
+    if let Err(error) = addressed {
+        drop(request);
+        rest.discard().await;
+        return Ok(host_refusal(error));
+    }
+    let response = serving.router.clone().call(request).await.unwrap_or_else(|never| match never {});
+    rest.discard().await;
+    if response.extensions().get::<Authenticated>().is_some() {
+        state.mark_authenticated();
+    } else if is_paced && !is_anonymous {
+        state.pace().await;
+    }
+    Ok(response)
+}
+
 /// Answers requests until the connection ends, or one is for the proxy: then the connection comes back, with the request.
 async fn answer<S: Stream>(
     stream: S,
@@ -234,42 +272,7 @@ async fn answer<S: Stream>(
 ) -> Option<(S, Vec<u8>)> {
     let wire = Wire::new(stream, first, slot.state().clone());
     let upgrade = OnceLock::new();
-    // Behind a proxy are many, whom its one address doesn't tell apart.
-    let is_paced = !serving.hosts.trusted.trusts(peer.ip());
-    let service = service_fn(|request: hyper::Request<Incoming>| {
-        let is_upgrade = serving.proxy.is_some() && request.uri().path() == websocket_proxy::PATH;
-        if is_upgrade {
-            let _ = upgrade.set(written_again(&request));
-        }
-        let addressed = serving.hosts.check(request.version(), request.headers(), peer.ip());
-        let is_anonymous = !request.headers().contains_key(AUTHORIZATION);
-        let (request, rest) = rest::lent(request);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let mut router = serving.router.clone();
-        async move {
-            if is_upgrade {
-                return Err(ForTheProxy);
-            }
-            let state = slot.state();
-            if is_paced && (is_anonymous || addressed.is_err()) {
-                state.pace().await;
-            }
-            if let Err(error) = addressed {
-                drop(request);
-                rest.discard().await;
-                return Ok(host_refusal(error));
-            }
-            let response = router.call(request).await.map_err(|never| match never {})?;
-            rest.discard().await;
-            if response.extensions().get::<Authenticated>().is_some() {
-                state.mark_authenticated();
-            } else if is_paced && !is_anonymous {
-                state.pace().await;
-            }
-            Ok(response)
-        }
-    });
+    let service = service_fn(|request| respond(request, peer, serving, slot, &upgrade));
     let mut connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)

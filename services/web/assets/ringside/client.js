@@ -169,15 +169,15 @@ export class Client {
 
   // The connection
 
-  /** The edge for this user; behind it the door, at the API's own address. */
+  /** The edge for this user; behind it the proxy, at the API's own address. */
   async #addresses() {
-    const door = `${this.url.replace(/^http/, "ws")}/ws`;
+    const proxied = `${this.url.replace(/^http/, "ws")}/ws`;
     try {
       const { url } = await this.session.call("GET", "/edge");
-      return url === door ? [door] : [url, door];
+      return url === proxied ? [proxied] : [url, proxied];
     } catch (error) {
       if ([0, 401, 429].includes(error.status)) throw error;
-      return [door];
+      return [proxied];
     }
   }
 
