@@ -6,11 +6,9 @@
 use clap::Subcommand;
 use ringside_application::service::ServiceError;
 use ringside_clock::now;
-use ringside_embedded::{EmbeddedLog, KeyFiles};
 use ringside_ports::keys::KeyStoreError;
 use ringside_ports::people::profiles::{Profile, ServerRole};
 use ringside_ports::people::sessions::Session;
-use ringside_user::{KeyRotation, Users};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -19,7 +17,8 @@ use crate::audit::{Actor, Audit, Entry, Outcome};
 use crate::commands::{Failure, print};
 use crate::config::Config;
 use crate::control::{self, PIECES_MAX, Question};
-use crate::up::{DataFolder, People};
+use crate::engines::Engines;
+use crate::roles::user::{self, Keys, Service};
 
 /// Accounts read at once.
 const PAGE: usize = 500;
@@ -155,30 +154,24 @@ impl AdminError {
 /// The sentence to print.
 pub fn run(config: &Config, command: &AdminCommand) -> Result<(), Failure> {
     let question = Question::Admin(command.clone());
-    let Some((runtime, folder)) = control::ask_or_open(&config.data_dir, &question)? else { return Ok(()) };
+    let Some((runtime, engines)) = control::ask_or_open(&config.data_dir, &question)? else { return Ok(()) };
     runtime.block_on(async {
-        let done = in_stopped_folder(config, &folder, command).await;
-        folder.directory.close().await;
+        let done = in_stopped_folder(config, &engines, command).await;
+        engines.close().await;
         done
     })
 }
 
 async fn in_stopped_folder(
     config: &Config,
-    folder: &DataFolder,
+    engines: &Engines,
     command: &AdminCommand,
 ) -> Result<(), Failure> {
-    let people = Users::new(
-        folder.directory.clone(),
-        folder.presence.clone(),
-        folder.engine.log(),
-        folder.keys.keys().clone(),
-        config.limits.clone(),
-    );
-    let (audit, writer) = Audit::open(folder.path(), &config.audit)?;
+    let (people, keys) = user::open(engines, config).await?;
+    let (audit, writer) = Audit::open(&config.data_dir, &config.audit)?;
     let (stop, stopping) = watch::channel(false);
     let writing = writer.map(|writer| tokio::spawn(writer.run(stopping)));
-    let administration = Administration { people, keys: folder.keys.clone(), is_running: false, audit };
+    let administration = Administration { people, keys, is_running: false, audit };
     let (pieces, mut texts) = mpsc::channel::<String>(PIECES_MAX);
     let printing = async {
         while let Some(text) = texts.recv().await {
@@ -196,8 +189,8 @@ async fn in_stopped_folder(
 
 /// What commands are done with.
 pub(crate) struct Administration {
-    pub(crate) people: People,
-    pub(crate) keys: KeyRotation<KeyFiles, EmbeddedLog>,
+    pub(crate) people: Service,
+    pub(crate) keys: Keys,
     /// Whether a server does this, or a command on a stopped folder.
     pub(crate) is_running: bool,
     pub(crate) audit: Audit,

@@ -23,6 +23,14 @@ pub struct Cli {
 pub enum Command {
     /// Starts everything on this machine, on embedded engines.
     Up,
+    /// Starts some roles, or all of them: edge, api, message, user, channel, presence.
+    Run {
+        /// Which, separated by commas [default: all]
+        #[arg(long)]
+        roles: Option<String>,
+    },
+    /// Makes the data folder's engines, tables and first records, where they are not there yet; `up` does so by itself.
+    Init,
     /// Shows or checks the configuration.
     Config {
         /// What of it.
@@ -105,6 +113,17 @@ pub struct Flags {
     /// The certificate's key, in PEM
     #[arg(long, global = true)]
     tls_key: Option<String>,
+}
+
+impl Cli {
+    /// The settings that were given on the command line, by their keys.
+    pub fn given(&self) -> Vec<(&'static str, String)> {
+        let roles = match &self.command {
+            Some(Command::Run { roles: Some(roles) }) => Some(("roles", roles.clone())),
+            _ => None,
+        };
+        self.flags.given().into_iter().chain(roles).collect()
+    }
 }
 
 impl Flags {

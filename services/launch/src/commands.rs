@@ -1,11 +1,15 @@
 //! What each command does.
 
+mod doctor;
+mod seed;
+
 use std::io::{self, Write as _};
 
 use rustix::fs::Mode;
 
 use crate::cli::{Cli, Command, ConfigCommand};
-use crate::{admin, backup, config, doctor, logging, seed, tls, up};
+use crate::roles::Role;
+use crate::{admin, backup, config, init, logging, run, tls};
 
 /// Anything that ends a command: a sentence that says what to do.
 pub type Failure = Box<dyn std::error::Error>;
@@ -26,14 +30,20 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     rustix::process::umask(UMASK);
     let read = || {
         config::refuse_unknown_variables(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into()))?;
-        config::read(cli.flags.config.as_deref(), |name| std::env::var(name).ok(), &cli.flags.given())
+        config::read(cli.flags.config.as_deref(), |name| std::env::var(name).ok(), &cli.given())
     };
     match &cli.command {
         None | Some(Command::Up) => {
             let config = read()?;
             logging::start();
-            up::run(&config)
+            run::run(&config, &Role::ALL)
         }
+        Some(Command::Run { .. }) => {
+            let config = read()?;
+            logging::start();
+            run::run(&config, &config.roles)
+        }
+        Some(Command::Init) => init::run(&read()?),
         Some(Command::Config { what }) => {
             let config = read()?;
             match what {

@@ -1,5 +1,7 @@
 //! The configuration: defaults, then `ringside.toml`, then the environment, then flags; the later counts.
 
+mod keys;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +10,8 @@ use ringside_types::limits::MESSAGE_BYTES_CEILING;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::keys::{KEYS, Kind, environment_name, is_variable, nearest, nearest_variable};
+use crate::roles::Role;
+use keys::{KEYS, Kind, environment_name, is_variable, nearest, nearest_variable};
 
 /// The file that is read where no other is named.
 pub const FILE: &str = "ringside.toml";
@@ -33,6 +36,8 @@ pub const SIGNING_KEY_DAYS_MAX: u64 = 3_650;
 pub struct Config {
     /// The data folder. It is made if it does not exist; only its owner may read it.
     pub data_dir: PathBuf,
+    /// What `ringside run` starts: `edge`, `api`, `message`, `user`, `channel`, `presence`. `ringside up` starts all.
+    pub roles: Vec<Role>,
     /// Where the REST API listens. The web client is at `/`, and `/ws` answers here too.
     pub api_addr: SocketAddr,
     /// Where the edge listens for WebSocket connections, at `/ws`.
@@ -96,6 +101,7 @@ impl Default for Config {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
             data_dir: "ringside-data".into(),
+            roles: Role::ALL.into(),
             api_addr: local(8080),
             edge_addr: local(8081),
             admin_addr: local(8082),
@@ -347,6 +353,9 @@ fn set(table: &mut Table, key: &str, value: Value) {
 
 fn check(config: &Config) -> Result<(), ConfigError> {
     let refuse = |from: &str, cause: &str| Err(ConfigError::Value { from: from.into(), cause: cause.into() });
+    if config.roles.is_empty() {
+        return refuse("roles", "at least one of edge, api, message, user, channel, presence");
+    }
     if config.shards > SHARDS_MAX {
         return refuse("shards", "at most 256; 0 is one per core");
     }
@@ -474,6 +483,7 @@ mod tests {
         for (key, kind) in KEYS {
             let text = match key {
                 "api_addr" | "edge_addr" | "admin_addr" => "127.0.0.1:1",
+                "roles" => "edge, api",
                 "trusted_proxies" => "127.0.0.1",
                 "tls_cert" | "tls_key" => continue,
                 "backend" => "poll",

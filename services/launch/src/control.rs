@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringside_embedded::OpenError;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::OwnedWriteHalf;
@@ -23,9 +22,10 @@ use tokio::time::timeout;
 
 use crate::admin::{AdminCommand, Administration};
 use crate::audit::{Actor, Entry, Outcome};
-use crate::backup::{self, Source};
+use crate::backup;
 use crate::commands::{Failure, print};
-use crate::up::DataFolder;
+use crate::engines::{Engines, is_locked};
+use crate::init;
 
 const SOCKET: &str = "control.sock";
 /// A socket's path is no longer than this, by `sockaddr_un`.
@@ -66,14 +66,11 @@ struct Answer {
     error: Option<String>,
 }
 
-/// Has the server that runs on this folder do it, and prints what it says. Where none runs, returns the folder, opened.
+/// Has the server that runs on this folder do it, and prints what it says. Where none runs, returns the engines, opened.
 ///
 /// # Errors
 /// What the server says, or that it went away, or why the folder can't be opened.
-pub(crate) fn ask_or_open(
-    data: &Path,
-    question: &Question,
-) -> Result<Option<(Runtime, DataFolder)>, Failure> {
+pub(crate) fn ask_or_open(data: &Path, question: &Question) -> Result<Option<(Runtime, Engines)>, Failure> {
     if !data.is_dir() {
         let path = data.display();
         return Err(format!("there is no data folder {path}; name the server's with --data-dir").into());
@@ -85,11 +82,11 @@ pub(crate) fn ask_or_open(
             return Ok(None);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let error = match DataFolder::open(&runtime, data) {
-            Ok(folder) => return Ok(Some((runtime, folder))),
+        let error = match runtime.block_on(init::open(data)) {
+            Ok((engines, _)) => return Ok(Some((runtime, engines))),
             Err(error) => error,
         };
-        if !matches!(error.downcast_ref(), Some(OpenError::Locked(_))) {
+        if !is_locked(&error) {
             return Err(error);
         }
         if since.elapsed() > START_PATIENCE {
@@ -165,8 +162,9 @@ impl SocketPath {
 
 /// What answers questions.
 pub(crate) struct Answering {
-    pub(crate) source: Source,
-    pub(crate) administration: Administration,
+    data: PathBuf,
+    engines: Engines,
+    administration: Administration,
     /// One backup at a time.
     backups: Mutex<()>,
 }
@@ -270,14 +268,14 @@ async fn say(writer: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
 }
 
 impl Answering {
-    pub(crate) fn new(source: Source, administration: Administration) -> Arc<Self> {
-        Arc::new(Self { source, administration, backups: Mutex::default() })
+    pub(crate) fn new(data: PathBuf, engines: Engines, administration: Administration) -> Arc<Self> {
+        Arc::new(Self { data, engines, administration, backups: Mutex::default() })
     }
 
     async fn back_up(&self, actor: Actor, to: &Path) -> Result<(), String> {
         let _one = self.backups.lock().await;
         tracing::info!(to = %to.display(), "a backup is being made");
-        let made = backup::make(self.source.clone(), to).await;
+        let made = backup::make(&self.data, &self.engines, to).await;
         let mut entry = Entry::new(actor, "backup");
         entry.target = Some(to.display().to_string());
         if let Err(error) = &made {

@@ -10,41 +10,22 @@ mod restore;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ringside_embedded::{Engine, Moment};
 use ringside_message::processor::{self, Counters};
-use ringside_ports::Log as _;
-use ringside_sql::Directory;
+use ringside_ports::{Committer, Log, PartitionStore};
 use ringside_types::{PartitionId, Topic};
 use tokio::runtime::Handle;
 
 use crate::commands::Failure;
 use crate::config::Config;
 use crate::control::{self, Question};
-use crate::up::{DIRECTORY_FILE, DataFolder, KEYS_FOLDER};
+use crate::engines::{Engines, Snapshot};
 
 pub(crate) use restore::run as restore;
 
 /// The copy of the data folder, in a backup.
 const DATA: &str = "data";
-/// The lock is the folder's, not its contents'.
-const LOCK_FILE: &str = "lock";
-
-/// What is copied, of a folder that is open.
-#[derive(Clone)]
-pub(crate) struct Source {
-    path: PathBuf,
-    engine: Engine,
-    directory: Directory,
-}
-
-impl Source {
-    pub(crate) fn of(folder: &DataFolder) -> Self {
-        let (engine, directory) = (folder.engine.clone(), folder.directory.clone());
-        Self { path: folder.path().to_owned(), engine, directory }
-    }
-}
 
 /// Has the running server make the backup; opens the folder itself where none runs.
 ///
@@ -53,13 +34,13 @@ impl Source {
 pub(crate) fn run(config: &Config, to: &Path) -> Result<(), Failure> {
     let to = std::path::absolute(to)?;
     let opened = control::ask_or_open(&config.data_dir, &Question::Backup(to.clone()))?;
-    let Some((runtime, folder)) = opened else {
+    let Some((runtime, engines)) = opened else {
         println!("The running server has written a backup to {}.", to.display());
         return Ok(());
     };
     runtime.block_on(async {
-        let made = make(Source::of(&folder), &to).await;
-        folder.directory.close().await;
+        let made = make(&config.data_dir, &engines, &to).await;
+        engines.close().await;
         made
     })?;
     println!("The stopped server's data are backed up in {}.", to.display());
@@ -67,8 +48,8 @@ pub(crate) fn run(config: &Config, to: &Path) -> Result<(), Failure> {
 }
 
 /// Makes a backup in a folder that is not there yet; on a failure nothing of it stays.
-pub(crate) async fn make(source: Source, to: &Path) -> Result<(), String> {
-    if to.starts_with(std::path::absolute(&source.path).unwrap_or_default()) {
+pub(crate) async fn make(source: &Path, engines: &Engines, to: &Path) -> Result<(), String> {
+    if to.starts_with(std::path::absolute(source).unwrap_or_default()) {
         return Err("a backup can't be made inside of the data folder; name another place with --to".into());
     }
     make_folder(to).map_err(|cause| {
@@ -77,7 +58,7 @@ pub(crate) async fn make(source: Source, to: &Path) -> Result<(), String> {
             to.display()
         )
     })?;
-    let made = fill(source, to).await;
+    let made = fill(engines, to).await;
     if made.is_err() {
         // Why it failed is the better thing to say.
         let _ = fs::remove_dir_all(to);
@@ -85,15 +66,13 @@ pub(crate) async fn make(source: Source, to: &Path) -> Result<(), String> {
     made.map_err(|cause| format!("the backup can't be written: {cause}"))
 }
 
-async fn fill(source: Source, to: &Path) -> Result<(), String> {
-    let Source { path, engine, directory } = source;
-    let copied = to.join(DIRECTORY_FILE);
-    let moment = directory.copy_to(&copied, || engine.moment()).await.map_err(|error| error.to_string())?;
+async fn fill(engines: &Engines, to: &Path) -> Result<(), String> {
+    let snapshot = engines.snapshot(to).await?;
     let (to, runtime) = (to.to_owned(), Handle::current());
     let rest = tokio::task::spawn_blocking(move || {
         let data = to.join(DATA);
-        write_store(&moment, &data, &runtime)?;
-        finish(&path, &to, &data, &copied).map_err(|error| error.to_string())
+        write_store(&snapshot, &data, &runtime)?;
+        finish(&snapshot, &to, &data).map_err(|error| error.to_string())
     });
     match rest.await {
         Ok(done) => done,
@@ -102,40 +81,31 @@ async fn fill(source: Source, to: &Path) -> Result<(), String> {
 }
 
 /// Writes log and store, and applies what the log's end holds: a partition that lags for days is refused by a start.
-fn write_store(moment: &Moment, data: &Path, runtime: &Handle) -> Result<(), String> {
-    moment.write_to(data).map_err(|error| error.to_string())?;
-    let engine =
-        Engine::open(data, ringside_embedded::Config::default()).map_err(|error| error.to_string())?;
-    runtime.block_on(settle(&engine)).map_err(|error| error.to_string())
+fn write_store(snapshot: &Snapshot, data: &Path, runtime: &Handle) -> Result<(), String> {
+    let (log, store, committer) = snapshot.write_store(data)?;
+    runtime.block_on(settle(&log, &store, &committer)).map_err(|error| error.to_string())
 }
 
-async fn settle(engine: &Engine) -> Result<(), processor::ProcessorError> {
-    let (log, store, committer) = (engine.log(), engine.store(), engine.committer());
+async fn settle<L: Log, S: PartitionStore, C: Committer>(
+    log: &L,
+    store: &S,
+    committer: &C,
+) -> Result<(), processor::ProcessorError> {
     let counters = Counters::default();
     for partition in (0..log.partitions(Topic::MessagesSend)).map(PartitionId) {
-        let mut machine = processor::open(partition, &log, &store).await?;
+        let mut machine = processor::open(partition, log, store).await?;
         let end = log.bounds(Topic::MessagesSend, partition).await?.end;
         while machine.progress().offset < end {
-            processor::turn(&mut machine, &log, &store, &committer, &counters).await?;
+            processor::turn(&mut machine, log, store, committer, &counters).await?;
         }
     }
     Ok(())
 }
 
 /// The Directory and the keys beside the store, all for their owner alone and on the disk; then the manifest.
-fn finish(source: &Path, to: &Path, data: &Path, directory: &Path) -> io::Result<()> {
-    fs::rename(directory, data.join(DIRECTORY_FILE))?;
-    fs::remove_file(data.join(LOCK_FILE))?;
-    let keys = data.join(KEYS_FOLDER);
-    make_folder(&keys)?;
-    for entry in fs::read_dir(source.join(KEYS_FOLDER))? {
-        let key = entry?;
-        if key.path().extension().is_some_and(|extension| extension == "pem") {
-            fs::copy(key.path(), keys.join(key.file_name()))?;
-        }
-    }
-    let files = manifest::Manifest::of(data)?;
-    files.write(to)
+fn finish(snapshot: &Snapshot, to: &Path, data: &Path) -> io::Result<()> {
+    snapshot.write_rest(data)?;
+    manifest::Manifest::of(data)?.write(to)
 }
 
 /// A folder of its owner's alone; one that is there is refused.

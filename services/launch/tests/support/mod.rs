@@ -40,7 +40,11 @@ pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
 }
 
 fn up(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = binary(&["up"], environment);
+    on_free_ports(&["up"], data, arguments, environment)
+}
+
+fn on_free_ports(start: &[&str], data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = binary(start, environment);
     command.arg("--data-dir").arg(data);
     let any_port = "127.0.0.1:0";
     let defaults =
@@ -119,11 +123,19 @@ pub struct Server {
 impl Server {
     /// Starts it on free ports and waits until it is ready.
     pub fn start(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::started(up(data, arguments, environment))
+    }
+
+    /// The same, by another command than `up`.
+    pub fn start_by(command: &[&str], data: &Path) -> Self {
+        Self::started(on_free_ports(command, data, &[], &[]))
+    }
+
+    fn started(mut command: Command) -> Self {
         let folder = folder();
         let log = folder.path().join("log");
         let stderr = std::fs::File::create(&log).expect("a log");
-        let child =
-            up(data, arguments, environment).stdout(Stdio::null()).stderr(stderr).spawn().expect("it runs");
+        let child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("it runs");
         let mut server = Self { child, log, _folder: folder, up: Value::Null };
         server.wait("is up", |server| {
             let log = server.log();

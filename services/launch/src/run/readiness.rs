@@ -9,21 +9,21 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::get;
-
-use super::metrics::Metrics;
 use ringside_web::Pages;
 
-/// Whether all of it answers.
+use super::metrics::Metrics;
+use crate::roles::Probe;
+
+/// Whether this process can serve: as its roles say, each of itself.
 #[derive(Clone)]
 pub(super) struct Readiness {
-    node: Arc<ringside_node::Counters>,
+    probes: Arc<[Probe]>,
     draining: Arc<AtomicBool>,
 }
 
 impl Readiness {
-    /// Ready once the node holds its slot: then log, store and shards have answered.
-    pub(super) fn new(node: Arc<ringside_node::Counters>) -> Self {
-        Self { node, draining: Arc::default() }
+    pub(super) fn new(probes: Vec<Probe>) -> Self {
+        Self { probes: probes.into(), draining: Arc::default() }
     }
 
     /// From now on nobody is to be sent here.
@@ -35,7 +35,7 @@ impl Readiness {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining");
         }
-        (self.node.seated.load(Ordering::Relaxed) == 0).then_some("the edge does not hold its slot")
+        self.probes.iter().find_map(|missing| missing())
     }
 
     pub(super) fn is_ready(&self) -> bool {

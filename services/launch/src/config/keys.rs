@@ -10,8 +10,9 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 33] = [
+pub(crate) const KEYS: [(&str, Kind); 34] = [
     ("data_dir", Kind::Text),
+    ("roles", Kind::List),
     ("api_addr", Kind::Text),
     ("edge_addr", Kind::Text),
     ("admin_addr", Kind::Text),
@@ -73,5 +74,7 @@ pub(crate) fn nearest_variable(unknown: &str) -> Option<String> {
 pub(crate) fn nearest(unknown: &str) -> Option<&'static str> {
     let distance = |key: &str| strsim::damerau_levenshtein(unknown, key);
     let nearest = KEYS.iter().map(|(key, _)| *key).min_by_key(|key| distance(key))?;
-    (distance(nearest) <= NEAREST_EDITS_MAX).then_some(nearest)
+    // Of a short word little is left after so many.
+    let edits_max = NEAREST_EDITS_MAX.min(unknown.len() / 2);
+    (distance(nearest) <= edits_max).then_some(nearest)
 }

@@ -45,7 +45,7 @@ struct RefusalLabels {
 
 /// Counts requests, and records who got access and who didn't.
 #[derive(Debug)]
-pub(super) struct Observer {
+pub(crate) struct Observer {
     requests: Family<RequestLabels, Counter>,
     granted: Family<GrantLabels, Counter>,
     refused: Family<RefusalLabels, Counter>,
@@ -54,7 +54,7 @@ pub(super) struct Observer {
 }
 
 impl Observer {
-    pub(super) fn new(audit: Audit, trusted: TrustedProxies) -> Self {
+    pub(crate) fn new(audit: Audit, trusted: TrustedProxies) -> Self {
         let granted = Family::default();
         for action in [AccessAction::Register, AccessAction::SignIn, AccessAction::Refresh] {
             // A rate needs a beginning.
@@ -64,7 +64,7 @@ impl Observer {
     }
 
     /// Adds the counts to what `/metrics` shows.
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         let help = "Requests that reached the API or the web client's files, by the route's template";
         registry.register("http_requests", help, self.requests.clone());
         let help = "Sign-ins, registrations, renewals and changes of one's own access that were granted";
@@ -76,7 +76,7 @@ impl Observer {
         );
     }
 
-    pub(super) fn audit(&self) -> &Audit {
+    pub(crate) fn audit(&self) -> &Audit {
         &self.audit
     }
 

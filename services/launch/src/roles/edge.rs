@@ -1,4 +1,6 @@
-//! The shards, and the node between them and everything else.
+//! The edge: the shards, and the node between them and everything else.
+
+mod keys;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,22 +11,25 @@ use ringside_application::direct::DirectBackend;
 use ringside_clock::now;
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
 use ringside_gateway::{Gateway, HandOver, PeerLookup};
-use ringside_http::{Callers, EdgeAddress};
+use ringside_http::EdgeAddress;
 use ringside_node::{NodeError, REQUEST_BATCHES_MAX, ToShards};
 use ringside_reactor::{Backend, ShardHandle};
+use ringside_session::token::Verifier;
 use ringside_types::Slot;
+use ringside_user::KeyChanges;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::runtime::Runtime;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::rustls::ServerConfig;
 
-use super::Signals;
-use super::engines::DataFolder;
+use super::Probe;
 use crate::commands::Failure;
 use crate::config::{CONNECTIONS_MAX, Config};
+use crate::engines::Engines;
+use crate::run::{Ports, Signals};
 
+/// The slot that the edge of this process holds: the only edge there is.
+const SLOT: Slot = Slot(0);
 /// A reader that stalls and is let go has so long to take what the kernel holds, and then the goodbye.
 const LINGER_MS: u32 = 15_000;
 /// Descriptors kept free for everything but connections: those that wait to be accepted, files, the API.
@@ -38,7 +43,7 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 const SEND_QUEUE_LIMIT_BYTES: usize = 2 * 1024 * 1024;
 
 /// A running edge.
-pub(super) struct Edge {
+pub(crate) struct Edge {
     shards: Vec<ShardHandle<ToShard>>,
     gateways: Vec<Arc<ringside_gateway::Counters>>,
     node_counters: Arc<ringside_node::Counters>,
@@ -49,74 +54,75 @@ pub(super) struct Edge {
 
 impl Edge {
     /// Binds the port, starts the shards, then the node.
-    pub(super) fn start(
-        runtime: &Runtime,
+    ///
+    /// # Errors
+    /// The port can't be had, or a shard can't start.
+    pub(crate) fn start(
         config: &Config,
-        api: SocketAddr,
-        tls: Option<Arc<ServerConfig>>,
-        callers: &Callers,
-        folder: &DataFolder,
+        engines: &Engines,
+        ports: &Ports,
+        mut keys: KeyChanges,
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let count = if config.shards > 0 { config.shards } else { ringside_reactor::core_ids().len().max(1) };
         let (requests, asked) = mpsc::channel::<Vec<ToNode>>(REQUEST_BATCHES_MAX);
         let gateways: Vec<Arc<ringside_gateway::Counters>> = (0..count).map(|_| Arc::default()).collect();
-        let shards = start_shards(config, api, tls, callers, folder, &gateways, hand_over(requests))?;
+        let verifier = keys.current().verifier.clone();
+        let shards = start_shards(config, ports, verifier, &gateways, hand_over(requests))?;
         let address = shards.first().and_then(ShardHandle::address).unwrap_or(config.edge_addr);
         let mailboxes: Vec<_> = shards.iter().map(|shard| shard.mailbox().clone()).collect();
         let to_shards: ToShards = Arc::new(move |shard: ShardId, mail: Vec<ToShard>| {
             mailboxes[usize::from(shard.0)].try_send_batch(mail)
         });
         let node_counters = Arc::<ringside_node::Counters>::default();
-        let backend =
-            DirectBackend::new(folder.engine.store(), folder.directory.clone(), folder.presence.clone());
         let settings =
-            ringside_node::Config { slot: Slot(0), limits: config.limits.clone(), shards: count as u16 };
-        let run = ringside_node::run(
-            folder.engine.log(),
-            backend,
-            settings,
-            to_shards.clone(),
-            asked,
-            node_counters.clone(),
-            stop.clone(),
-        );
-        let node = Mutex::new(runtime.spawn(run));
-        Ok(Self { shards, gateways, node_counters, node, to_shards, address })
+            ringside_node::Config { slot: SLOT, limits: config.limits.clone(), shards: count as u16 };
+        let node =
+            start_node(engines, settings, to_shards.clone(), asked, node_counters.clone(), stop.clone());
+        tokio::spawn(keys::follow(keys, (to_shards.clone(), count), stop.clone()));
+        Ok(Self { shards, gateways, node_counters, node: Mutex::new(node), to_shards, address })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn backend(&self) -> Backend {
+    pub(crate) fn backend(&self) -> Backend {
         self.shards.first().map_or(Backend::Auto, ShardHandle::backend)
     }
 
-    pub(super) fn shards(&self) -> usize {
+    pub(crate) fn shards(&self) -> usize {
         self.shards.len()
     }
 
-    /// The node's counters: `seated` says whether channel data may be sent.
-    pub(super) fn seated(&self) -> Arc<ringside_node::Counters> {
+    /// The node's counters.
+    pub(crate) fn node_counters(&self) -> Arc<ringside_node::Counters> {
         self.node_counters.clone()
     }
 
+    /// Ready once the node holds its slot: then log, store and shards have answered.
+    pub(crate) fn probe(&self) -> Probe {
+        let node = self.node_counters.clone();
+        Arc::new(move || {
+            (node.seated.load(Ordering::Relaxed) == 0).then_some("the edge does not hold its slot")
+        })
+    }
+
     /// Each shard's counters: the reactor's and the gateway's.
-    pub(super) fn counters(
+    pub(crate) fn counters(
         &self,
     ) -> impl Iterator<Item = (Arc<ringside_reactor::Counters>, Arc<ringside_gateway::Counters>)> {
         self.shards.iter().map(|shard| shard.counters().clone()).zip(self.gateways.iter().cloned())
     }
 
     /// Where clients find it.
-    pub(super) fn found(&self, config: &Config) -> EdgeAddress {
+    pub(crate) fn found(&self, config: &Config) -> EdgeAddress {
         let socket = EdgeAddress::Socket { address: self.address, is_tls: config.tls_cert.is_some() };
         config.edge_url.clone().map_or(socket, EdgeAddress::Url)
     }
 
     /// Waits until the node or a shard has ended by itself; says which, and why.
-    pub(super) async fn failed(&self) -> Failure {
+    pub(crate) async fn failed(&self) -> Failure {
         tokio::select! {
             failure = self.node_failed() => failure,
             number = self.shard_ended() => {
@@ -145,13 +151,8 @@ impl Edge {
         }
     }
 
-    /// How each shard is told something.
-    pub(super) fn to_shards(&self) -> (ToShards, usize) {
-        (self.to_shards.clone(), self.shards.len())
-    }
-
     /// Waits until the node has ended: the receipts that it held are in the log then.
-    pub(super) async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         let mut node = self.node.lock().await;
         if !node.is_finished() {
             // How it ends has been told, or is of no consequence any more.
@@ -160,7 +161,7 @@ impl Edge {
     }
 
     /// Lets every connection go, within the window; a second signal ends it at once.
-    pub(super) async fn drain(&self, window: Duration, signals: &mut Signals) {
+    pub(crate) async fn drain(&self, window: Duration, signals: &mut Signals) {
         let until = Instant::now() + window;
         for number in 0..self.shards.len() {
             let mut mail = vec![ToShard::Drain { window_ms: window.as_millis() as u64 }];
@@ -182,6 +183,20 @@ impl Edge {
     fn open(&self) -> u64 {
         self.gateways.iter().map(|counters| counters.open.load(Ordering::Relaxed)).sum()
     }
+}
+
+/// Starts the node: the only place that knows which backend answers it.
+fn start_node(
+    engines: &Engines,
+    settings: ringside_node::Config,
+    to_shards: ToShards,
+    asked: mpsc::Receiver<Vec<ToNode>>,
+    counters: Arc<ringside_node::Counters>,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<Result<(), NodeError>> {
+    let Engines { log, store, directory, presence, .. } = engines.clone();
+    let backend = DirectBackend::new(store, directory, presence);
+    tokio::spawn(ringside_node::run(log, backend, settings, to_shards, asked, counters, stop))
 }
 
 fn hand_over(requests: mpsc::Sender<Vec<ToNode>>) -> HandOver {
@@ -213,15 +228,12 @@ fn raise_descriptor_limit() -> u32 {
 
 fn start_shards(
     config: &Config,
-    api: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
-    callers: &Callers,
-    folder: &DataFolder,
+    ports: &Ports,
+    verifier: Arc<Verifier>,
     counters: &[Arc<ringside_gateway::Counters>],
     hand_over: HandOver,
 ) -> Result<Vec<ShardHandle<ToShard>>, Failure> {
-    let (verifier, count) = (folder.keys.keys().public().verifier.clone(), counters.len());
-    let callers = callers.clone();
+    let (api, callers, count) = (ports.api.address(), ports.callers.clone(), counters.len());
     let connections_max = shard_connections(config.max_connections, count as u32, raise_descriptor_limit());
     let settings = Arc::new(ringside_gateway::Config {
         limits: config.limits.clone(),
@@ -237,7 +249,7 @@ fn start_shards(
         max_connections: connections_max + ringside_gateway::SPARE_CONNECTIONS,
         send_queue_limit_bytes: SEND_QUEUE_LIMIT_BYTES,
         linger_ms: LINGER_MS,
-        tls,
+        tls: ports.tls.as_ref().map(|tls| tls.server.clone()),
         ..ringside_reactor::Config::default()
     };
     let counters = counters.to_vec();

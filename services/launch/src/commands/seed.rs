@@ -18,7 +18,11 @@ use uuid::Uuid;
 
 use crate::commands::Failure;
 use crate::config::Config;
-use crate::up::{DataFolder, Pipeline};
+use crate::engines::Engines;
+use crate::init;
+use crate::roles::channel;
+use crate::roles::message::Message;
+use crate::roles::user::{self, Keys};
 
 /// The file, in the data folder.
 const FILE: &str = "seed.json";
@@ -80,12 +84,13 @@ struct SeededChannel {
 pub fn run(config: &Config, wish: &Wish) -> Result<PathBuf, Failure> {
     check(wish)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let folder = DataFolder::open(&runtime, &config.data_dir)?;
-    let path = folder.path().join(FILE);
+    let path = config.data_dir.join(FILE);
     runtime.block_on(async {
-        let users = make_users(&folder, wish.users).await?;
-        let channels = make_channels(&folder, wish, &users).await?;
-        publish(&folder).await?;
+        let (engines, _) = init::open(&config.data_dir).await?;
+        let (_, keys) = user::open(&engines, config).await?;
+        let users = make_users(config, &engines, &keys, wish.users).await?;
+        let channels = make_channels(&engines, wish, &users).await?;
+        publish(config, &engines).await?;
         write(&path, &SeedFile { version: VERSION, users, channels })
     })?;
     Ok(path)
@@ -107,7 +112,12 @@ fn check(wish: &Wish) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn make_users(folder: &DataFolder, count: usize) -> Result<Vec<SeededUser>, Failure> {
+async fn make_users(
+    config: &Config,
+    engines: &Engines,
+    keys: &Keys,
+    count: usize,
+) -> Result<Vec<SeededUser>, Failure> {
     let password_hash = ringside_user::password::hash_now(PASSWORD);
     let time = now();
     let mut seeded = Vec::with_capacity(count);
@@ -115,18 +125,18 @@ async fn make_users(folder: &DataFolder, count: usize) -> Result<Vec<SeededUser>
         let numbers = start..count.min(start + CHUNK);
         let users: Vec<NewUser> =
             numbers.map(|number| new_user(number, password_hash.clone(), time)).collect();
-        let taken = folder.directory.create_users(&users).await?;
+        let taken = engines.directory.create_users(&users).await?;
         if taken.iter().any(Option::is_some) {
-            let path = folder.path().display();
+            let path = config.data_dir.display();
             return Err(format!("{path} holds seeded accounts already; seed another --data-dir").into());
         }
         let sessions: Vec<NewSession> = users.iter().map(|user| new_session(user.user.id, time)).collect();
-        folder.directory.open_sessions(&sessions).await?;
+        engines.directory.open_sessions(&sessions).await?;
         seeded.extend(users.into_iter().zip(&sessions).map(|(NewUser { user, .. }, session)| SeededUser {
             user_id: user.id,
             username: user.username,
             password: PASSWORD,
-            access_token: folder.keys.keys().issue(user.id, session.id, time, TOKEN_LIFE_S),
+            access_token: keys.keys().issue(user.id, session.id, time, TOKEN_LIFE_S),
         }));
     }
     Ok(seeded)
@@ -157,7 +167,7 @@ fn new_session(user_id: UserId, created_at: UnixMillis) -> NewSession {
 }
 
 async fn make_channels(
-    folder: &DataFolder,
+    engines: &Engines,
     wish: &Wish,
     users: &[SeededUser],
 ) -> Result<Vec<SeededChannel>, Failure> {
@@ -168,7 +178,7 @@ async fn make_channels(
             (start..wish.channels.min(start + CHUNK)).map(|number| roster(number, wish)).collect();
         let channels: Vec<NewChannel> =
             rosters.iter().map(|members| new_channel(kind, members, users)).collect();
-        let created = folder.directory.create_channels(&channels).await?;
+        let created = engines.directory.create_channels(&channels).await?;
         for (created, members) in created.into_iter().zip(rosters) {
             let channel_id = match created {
                 Created::New(id) | Created::Existing(id) => id,
@@ -200,24 +210,26 @@ fn new_channel(kind: ChannelKind, members: &[usize], users: &[SeededUser]) -> Ne
 }
 
 /// Takes all changes through the log, so that a load begins on a server at rest.
-async fn publish(folder: &DataFolder) -> Result<(), Failure> {
+async fn publish(config: &Config, engines: &Engines) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
-    let pipeline = Pipeline::start(folder, &stopping).await?;
+    let message = Message::start(engines, config, &stopping);
+    let relay = channel::Channel::start(engines, &stopping);
     let until = Instant::now() + PUBLISH_DEADLINE;
-    while !folder.directory.unsent(None, 1).await?.is_empty() || lag(folder).await? > 0 {
+    while !engines.directory.unsent(None, 1).await?.is_empty() || lag(engines).await? > 0 {
         if Instant::now() > until {
             return Err("the seeded channels did not go through the log; is the disk very slow?".into());
         }
         tokio::time::sleep(PUBLISH_POLL).await;
     }
     stop.send_replace(true);
-    pipeline.stopped().await;
+    relay.stopped().await;
+    message.stopped().await;
     Ok(())
 }
 
 /// Records that are not processed yet.
-async fn lag(folder: &DataFolder) -> Result<u64, Failure> {
-    let (log, store) = (folder.engine.log(), folder.engine.store());
+async fn lag(engines: &Engines) -> Result<u64, Failure> {
+    let Engines { log, store, .. } = engines;
     let mut lag = 0;
     for partition in (0..log.partitions(Topic::MessagesSend)).map(PartitionId) {
         let end = log.bounds(Topic::MessagesSend, partition).await?.end;

@@ -1,0 +1,95 @@
+//! The engines behind every port. Which there are is chosen here; above, nobody can tell one from another.
+//!
+//! A port has an enum, with a variant for each engine that there is. It implements the port by its variants.
+
+#[macro_use]
+mod delegation;
+mod directory;
+mod embedded;
+mod keys;
+mod log;
+mod presence;
+mod sharing;
+mod snapshot;
+mod store;
+
+use std::path::Path;
+
+use ringside_embedded::{KeyFiles, MemoryPresence};
+use ringside_types::HistogramSnapshot;
+
+use crate::commands::Failure;
+use crate::init::Step;
+pub(crate) use directory::DirectoryEngine;
+use embedded::DataDirectory;
+pub(crate) use embedded::is_locked;
+pub(crate) use keys::KeyStoreEngine;
+pub(crate) use log::LogEngine;
+pub(crate) use presence::PresenceEngine;
+pub(crate) use sharing::{Port, refuse_to_share};
+pub(crate) use snapshot::Snapshot;
+pub(crate) use store::{CommitterEngine, StoreEngine};
+
+/// All of them. A clone is another handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Engines {
+    pub(crate) log: LogEngine,
+    pub(crate) store: StoreEngine,
+    pub(crate) committer: CommitterEngine,
+    pub(crate) directory: DirectoryEngine,
+    pub(crate) presence: PresenceEngine,
+    pub(crate) keys: KeyStoreEngine,
+    data: DataDirectory,
+}
+
+/// Name, meaning, value.
+pub(crate) type Figure = (&'static str, &'static str, u64);
+
+impl Engines {
+    /// Opens the engines of a data folder, and makes what is not there: the folder, the log's topics, the tables. Holds
+    /// the folder's lock while one of them lives. Says what it has made.
+    ///
+    /// # Errors
+    /// The sentence that says what to do.
+    pub(crate) async fn open(path: &Path) -> Result<(Self, Vec<Step>), Failure> {
+        let (data, made) = DataDirectory::open(path).await?;
+        let engines = Self {
+            log: LogEngine::Embedded(data.engine.log()),
+            store: StoreEngine::Embedded(data.engine.store()),
+            committer: CommitterEngine::Embedded(data.engine.committer()),
+            directory: DirectoryEngine::Embedded(data.directory.clone()),
+            presence: PresenceEngine::Embedded(MemoryPresence::new()),
+            keys: KeyStoreEngine::Embedded(KeyFiles::new(data.keys())),
+            data,
+        };
+        Ok((engines, made))
+    }
+
+    /// Waits until one of them can go on no more; says why.
+    pub(crate) async fn failed(&self) -> Failure {
+        self.data.failed().await
+    }
+
+    /// Closes what would otherwise leave work for the next start.
+    pub(crate) async fn close(&self) {
+        self.data.directory.close().await;
+    }
+
+    /// What they have done, for metrics.
+    pub(crate) fn figures(&self) -> Vec<Figure> {
+        self.data.figures()
+    }
+
+    /// How long it took to make a batch durable.
+    pub(crate) fn write_seconds(&self) -> HistogramSnapshot {
+        self.data.engine.counters().write_seconds.snapshot()
+    }
+
+    /// Takes all that they hold, as of one moment; a part of it is written beside the copy that is to be made.
+    ///
+    /// # Errors
+    /// In the engine's words.
+    pub(crate) async fn snapshot(&self, beside: &Path) -> Result<Snapshot, String> {
+        Snapshot::take(&self.data, beside).await
+    }
+}

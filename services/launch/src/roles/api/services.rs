@@ -1,0 +1,78 @@
+//! The services that the API stands on: those of the roles in this process.
+
+use ringside_ports::Presence as _;
+use ringside_ports::presence::{Charge, RateDecision};
+
+use crate::engines::PresenceEngine;
+use crate::roles::presence::{ReceiptService, WhereaboutsService};
+use crate::roles::{Roles, channel, message, user};
+
+/// All of them.
+pub(super) struct Services {
+    users: user::Service,
+    channels: channel::Service,
+    messages: message::Service,
+    receipts: ReceiptService,
+    whereabouts: WhereaboutsService,
+    limits: PresenceEngine,
+}
+
+impl Services {
+    pub(super) fn of(roles: &Roles) -> Self {
+        Self {
+            users: roles.user.service(),
+            channels: roles.channel.service(),
+            messages: roles.message.service(),
+            receipts: roles.presence.receipts(),
+            whereabouts: roles.presence.whereabouts(),
+            limits: roles.presence.limits(),
+        }
+    }
+}
+
+impl ringside_api::Services for Services {
+    type Users = user::Service;
+    type Profiles = user::Service;
+    type Relations = user::Service;
+    type Sessions = user::Service;
+    type Channels = channel::Service;
+    type Messages = message::Service;
+    type Receipts = ReceiptService;
+    type Whereabouts = WhereaboutsService;
+
+    fn users(&self) -> &Self::Users {
+        &self.users
+    }
+
+    fn profiles(&self) -> &Self::Profiles {
+        &self.users
+    }
+
+    fn relations(&self) -> &Self::Relations {
+        &self.users
+    }
+
+    fn sessions(&self) -> &Self::Sessions {
+        &self.users
+    }
+
+    fn channels(&self) -> &Self::Channels {
+        &self.channels
+    }
+
+    fn messages(&self) -> &Self::Messages {
+        &self.messages
+    }
+
+    fn receipts(&self) -> &Self::Receipts {
+        &self.receipts
+    }
+
+    fn whereabouts(&self) -> &Self::Whereabouts {
+        &self.whereabouts
+    }
+
+    async fn charge(&self, charge: Charge) -> Option<RateDecision> {
+        self.limits.charge(&[charge]).await.ok()?.first().copied()
+    }
+}
