@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ringside_clock::now;
 use ringside_domain::attention::Attention;
-use ringside_domain::rows::{Key, KeyRow, Wanted};
+use ringside_domain::rows::{Key, KeyRow, Prefetch};
 use ringside_ports::channels::{Channel, ChannelKind, Member};
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{ProfileChange, Profiles};
@@ -118,7 +118,7 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> 
             _ => None,
         };
         let keys: Vec<_> = commands.iter().map(key).collect();
-        let wanted = Wanted { keys: keys.iter().flatten().copied().collect(), ..Wanted::default() };
+        let wanted = Prefetch { keys: keys.iter().flatten().copied().collect(), ..Prefetch::default() };
         let Ok(loaded) = self.store.load(&wanted).await else { return };
         let now = now();
         for (command, key) in commands.iter_mut().zip(keys) {
@@ -160,7 +160,7 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> 
             return Ok(Vec::new());
         }
         let channels = messages.iter().map(|(channel, _)| *channel).collect();
-        let wanted = Wanted { channels, records: messages.to_vec(), ..Wanted::default() };
+        let wanted = Prefetch { channels, records: messages.to_vec(), ..Prefetch::default() };
         let loaded = self.store.load(&wanted).await?;
         let heads: HashMap<ChannelId, MessageId> =
             loaded.heads.iter().map(|head| (head.channel_id, head.last_message_id)).collect();

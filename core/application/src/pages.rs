@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use ringside_domain::feed::GapRange;
 use ringside_domain::page::{ChannelRead, ReadOutcome};
-use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MessageRow, Wanted};
+use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Prefetch, Prefetched};
 use ringside_domain::{edited_message, effective_of, effective_of_change};
 use ringside_ports::accounts::User;
 use ringside_ports::store::{ChangeRange, MessageRange, Order};
@@ -77,7 +77,7 @@ async fn try_read_pages<S: ChannelReader, D: Accounts>(
 
 /// Where channels and their readers stand, loaded before anything else is: nothing above these heads is returned.
 struct Starts {
-    channels: HashMap<ChannelId, Loaded>,
+    channels: HashMap<ChannelId, Prefetched>,
     /// The change that hid what came before from a reader, by channel and record.
     hiding_changes: HashMap<(ChannelId, MessageId), u64>,
 }
@@ -92,11 +92,11 @@ fn pairs_of(asked: &[ReaderRequest]) -> Vec<(ChannelId, UserId)> {
 impl Starts {
     async fn load<S: ChannelReader>(store: &S, asked: &[ReaderRequest]) -> Result<Self, EngineError> {
         let members = pairs_of(asked);
-        let wanted = Wanted {
+        let wanted = Prefetch {
             channels: members.iter().map(|(channel, _)| *channel).collect(),
             reads: members.iter().map(|(channel, user)| (*user, *channel)).collect(),
             members,
-            ..Wanted::default()
+            ..Prefetch::default()
         };
         let channels = by_channel(store.load(&wanted).await?);
         let mut starts = Self { channels, hiding_changes: HashMap::new() };
@@ -109,7 +109,7 @@ impl Starts {
             }
         }
         if !records.is_empty() {
-            let made = store.load(&Wanted { records, ..Wanted::default() }).await?.changes;
+            let made = store.load(&Prefetch { records, ..Prefetch::default() }).await?.changes;
             starts.hiding_changes =
                 made.iter().map(|row| ((row.channel_id, row.record_id), row.change)).collect();
         }
@@ -123,7 +123,7 @@ impl Starts {
 
     fn draft(&self, user: UserId, read: ChannelRead) -> Draft {
         let channel = read.channel_id;
-        let nothing = Loaded::default();
+        let nothing = Prefetched::default();
         let (head, loaded) = (self.head(channel), self.channels.get(&channel).unwrap_or(&nothing));
         let sees_above = reading::sees_above(loaded, &head, user);
         let hidden_changes = match sees_above.non_zero() {
@@ -142,8 +142,8 @@ impl Starts {
 }
 
 /// What was loaded of many channels, channel by channel.
-fn by_channel(loaded: Loaded) -> HashMap<ChannelId, Loaded> {
-    let mut channels: HashMap<ChannelId, Loaded> = HashMap::new();
+fn by_channel(loaded: Prefetched) -> HashMap<ChannelId, Prefetched> {
+    let mut channels: HashMap<ChannelId, Prefetched> = HashMap::new();
     for row in loaded.heads {
         channels.entry(row.channel_id).or_default().heads.push(row);
     }
@@ -274,7 +274,7 @@ async fn load_messages<S: ChannelReader>(
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(store.load(&Wanted { records, ..Wanted::default() }).await?.messages)
+    Ok(store.load(&Prefetch { records, ..Prefetch::default() }).await?.messages)
 }
 
 /// The range of a channel's changes up to its head.

@@ -1,7 +1,7 @@
 //! Reading a channel as of its head: what is above the head is not there yet, and a page that is not dense is read again.
 
-use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MembershipRow, MessageRow, Wanted};
-use ringside_domain::tally::{Tally, tally};
+use ringside_domain::reactions::{ReactionSummary, tally};
+use ringside_domain::rows::{ChangeRow, HeadRow, MembershipRow, MessageRow, Prefetch, Prefetched};
 use ringside_types::limits::REACTIONS_READ_MAX;
 use ringside_types::{ChannelId, MessageId, UserId};
 
@@ -25,7 +25,7 @@ pub struct DensePage {
 
 /// The head of a channel; empty where no record has touched it.
 pub async fn head<S: ChannelReader>(store: &S, channel: ChannelId) -> Result<HeadRow, EngineError> {
-    let loaded = store.load(&Wanted { channels: vec![channel], ..Wanted::default() }).await?;
+    let loaded = store.load(&Prefetch { channels: vec![channel], ..Prefetch::default() }).await?;
     Ok(loaded.heads.first().copied().unwrap_or(HeadRow::empty(channel)))
 }
 
@@ -36,7 +36,8 @@ pub async fn horizon<S: ChannelReader>(
     channel: ChannelId,
     member: UserId,
 ) -> Result<(MessageId, u64), EngineError> {
-    let wanted = Wanted { channels: vec![channel], members: vec![(channel, member)], ..Wanted::default() };
+    let wanted =
+        Prefetch { channels: vec![channel], members: vec![(channel, member)], ..Prefetch::default() };
     let loaded = store.load(&wanted).await?;
     let head = loaded.heads.first().copied().unwrap_or(HeadRow::empty(channel));
     let Some(above) = sees_above(&loaded, &head, member).non_zero() else {
@@ -45,7 +46,7 @@ pub async fn horizon<S: ChannelReader>(
     if open(&loaded, channel, member).next().is_none() {
         return Ok((above, head.last_change));
     }
-    let wanted = Wanted { records: vec![(channel, above)], ..Wanted::default() };
+    let wanted = Prefetch { records: vec![(channel, above)], ..Prefetch::default() };
     let changes = store.load(&wanted).await?.changes;
     Ok((above, changes.first().map_or(0, |row| row.change)))
 }
@@ -57,12 +58,12 @@ pub async fn horizons<S: ChannelReader>(
     member: UserId,
 ) -> Result<Vec<(ChannelId, MessageId)>, EngineError> {
     let members = channels.iter().map(|channel| (*channel, member)).collect();
-    let mut loaded = store.load(&Wanted { members, ..Wanted::default() }).await?;
+    let mut loaded = store.load(&Prefetch { members, ..Prefetch::default() }).await?;
     // Who is about to join is few channels' matter: only those take the channel's own rows.
     let about_to_join = |channel: &ChannelId| open(&loaded, *channel, member).next().is_none();
     let joining: Vec<ChannelId> = channels.iter().copied().filter(about_to_join).collect();
     if !joining.is_empty() {
-        let of_channels = store.load(&Wanted { channels: joining, ..Wanted::default() }).await?;
+        let of_channels = store.load(&Prefetch { channels: joining, ..Prefetch::default() }).await?;
         (loaded.heads, loaded.settings) = (of_channels.heads, of_channels.settings);
     }
     let horizon = |channel: &ChannelId| {
@@ -120,7 +121,7 @@ pub async fn tallies<S: ChannelReader>(
     head: &HeadRow,
     messages: &[MessageRow],
     reader: UserId,
-) -> Result<Vec<Tally>, EngineError> {
+) -> Result<Vec<ReactionSummary>, EngineError> {
     let mut intervals = Vec::new();
     let mut parts = vec![messages];
     while let Some(part) = parts.pop() {
@@ -133,7 +134,7 @@ pub async fn tallies<S: ChannelReader>(
         } else {
             part.iter().map(|row| (channel, row.message_id, row.message_id)).collect()
         };
-        let found = store.load(&Wanted { reacted, ..Wanted::default() }).await?.reactions;
+        let found = store.load(&Prefetch { reacted, ..Prefetch::default() }).await?.reactions;
         // A full answer may have been cut.
         if found.len() >= REACTIONS_READ_MAX && part.len() > 1 {
             let (first, second) = part.split_at(part.len() / 2);
@@ -184,20 +185,20 @@ fn gap_in(messages: &[MessageRow], order: Order) -> Option<(u64, u64)> {
 }
 
 /// The intervals in which a user is a member still.
-fn open(loaded: &Loaded, channel: ChannelId, user: UserId) -> impl Iterator<Item = &MembershipRow> {
+fn open(loaded: &Prefetched, channel: ChannelId, user: UserId) -> impl Iterator<Item = &MembershipRow> {
     let of_user = move |row: &&MembershipRow| row.user_id == user && row.channel_id == channel;
     loaded.members.iter().filter(of_user).filter(|row| row.to_id == MessageId::ZERO)
 }
 
 /// Whether the partition knows a user as a member now.
-pub(crate) fn is_member(loaded: &Loaded, channel: ChannelId, user: UserId) -> bool {
+pub(crate) fn is_member(loaded: &Prefetched, channel: ChannelId, user: UserId) -> bool {
     open(loaded, channel, user).next().is_some()
 }
 
 /// The record up to which a channel is hidden from a member; zero: nothing is.
 ///
 /// The Directory knows a member before the partition has come to the record. Such a one joins no earlier than at the head.
-pub fn sees_above(loaded: &Loaded, head: &HeadRow, member: UserId) -> MessageId {
+pub fn sees_above(loaded: &Prefetched, head: &HeadRow, member: UserId) -> MessageId {
     let channel = head.channel_id;
     if let Some(above) = open(loaded, channel, member).map(|row| row.sees_above).max() {
         return above;
@@ -209,7 +210,7 @@ pub fn sees_above(loaded: &Loaded, head: &HeadRow, member: UserId) -> MessageId 
 
 /// Messages of a channel that a member has not read: the head's `seq` less the one read last, or the one at which the
 /// member joined, whichever is later. Who is about to join starts at the head.
-pub fn unread(loaded: &Loaded, head: &HeadRow, reader: UserId) -> u64 {
+pub fn unread(loaded: &Prefetched, head: &HeadRow, reader: UserId) -> u64 {
     let channel = head.channel_id;
     let read = loaded.reads.iter().find(|row| row.user_id == reader && row.channel_id == channel);
     let joined = open(loaded, channel, reader).map(|row| row.from_seq).max().unwrap_or(head.last_seq);
@@ -219,7 +220,7 @@ pub fn unread(loaded: &Loaded, head: &HeadRow, reader: UserId) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringside_domain::rows::{ReadRow, SettingsRow, Stamp};
+    use ringside_domain::rows::{ReadRow, SettingsRow, WriteTimestamp};
     use ringside_types::authorization::ChannelKind;
     use uuid::Uuid;
 
@@ -242,7 +243,7 @@ mod tests {
             from_seq,
             sees_above: MessageId(sees_above),
             role: "member".to_owned(),
-            stamp: Stamp::default(),
+            stamp: WriteTimestamp::default(),
         }
     }
 
@@ -258,7 +259,7 @@ mod tests {
             history_from_join,
             is_closed: false,
             is_deleted: false,
-            stamp: Stamp::default(),
+            stamp: WriteTimestamp::default(),
         }
     }
 
@@ -271,7 +272,7 @@ mod tests {
             last_read_seq: seq,
         };
         let of = |members: Vec<MembershipRow>, reads: Vec<ReadRow>| {
-            unread(&Loaded { members, reads, ..Loaded::default() }, &head(), READER)
+            unread(&Prefetched { members, reads, ..Prefetched::default() }, &head(), READER)
         };
         assert_eq!(of(vec![interval(5, 0, 0, 0)], vec![]), 9);
         assert_eq!(of(vec![interval(5, 0, 4, 0)], vec![]), 5);
@@ -287,12 +288,12 @@ mod tests {
         for members in [vec![], before] {
             for (from_join, hidden_up_to) in [(true, 90), (false, 0)] {
                 let settings = vec![settings(from_join)];
-                let loaded = Loaded { members: members.clone(), settings, ..Loaded::default() };
+                let loaded = Prefetched { members: members.clone(), settings, ..Prefetched::default() };
                 assert_eq!(unread(&loaded, &head(), READER), 0);
                 assert_eq!(sees_above(&loaded, &head(), READER), MessageId(hidden_up_to));
             }
         }
-        let loaded = Loaded { members: vec![interval(70, 0, 7, 70)], ..Loaded::default() };
+        let loaded = Prefetched { members: vec![interval(70, 0, 7, 70)], ..Prefetched::default() };
         assert_eq!(sees_above(&loaded, &head(), READER), MessageId(70), "joined");
     }
 }

@@ -7,8 +7,8 @@ pub mod refusal;
 use std::future::Future;
 use std::net::IpAddr;
 
+use ringside_domain::reactions::ReactionSummary;
 use ringside_domain::rows::{MessageRow, ReadRow};
-use ringside_domain::tally::Tally;
 use ringside_types::{ChannelId, ClientId, MessageId, SessionId, UnixMillis, UserId};
 use ringside_wire::amendment::Change;
 use ringside_wire::message::ContentType;
@@ -166,7 +166,7 @@ pub trait UserService: Clone + Send + Sync + 'static {
 
 /// A channel to make, as it was asked for.
 #[derive(Clone, Debug)]
-pub struct ChannelWish {
+pub struct CreateChannel {
     /// The name; empty for a DM.
     pub name: String,
     /// What it is.
@@ -179,7 +179,7 @@ pub struct ChannelWish {
 
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed<T> {
+pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// Where the next part begins; `None`: this was the last.
@@ -197,7 +197,7 @@ pub struct MyChannel {
 
 /// Which part of a list.
 #[derive(Clone, Debug, Default)]
-pub struct ListPart {
+pub struct PageRequest {
     /// From a former answer.
     pub cursor: Option<String>,
     /// At most so many, from 1 to [`ringside_types::limits::LIST_MAX`].
@@ -210,7 +210,7 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
     fn create(
         &self,
         caller: UserId,
-        wish: ChannelWish,
+        wish: CreateChannel,
     ) -> impl Future<Output = Result<(Channel, bool), ServiceError>> + Send;
     /// A channel that the caller is in, or a public one; the membership, where there is one.
     fn channel(
@@ -237,21 +237,21 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
     fn discover(
         &self,
         text: &str,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<(Channel, u64)>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<(Channel, u64)>, ServiceError>> + Send;
     /// The caller's channels, newest first.
     fn list(
         &self,
         caller: UserId,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<MyChannel>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<MyChannel>, ServiceError>> + Send;
     /// A channel's members; for members.
     fn members(
         &self,
         caller: UserId,
         id: ChannelId,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<Member>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<Member>, ServiceError>> + Send;
     /// Adds members; for admins and owners (anyone may add themselves to a public channel). Returns the memberships
     /// of those named, as they are now.
     fn add_members(
@@ -445,7 +445,7 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         &self,
         caller: UserId,
         messages: &[MessageRow],
-    ) -> impl Future<Output = Result<Vec<Tally>, ServiceError>> + Send;
+    ) -> impl Future<Output = Result<Vec<ReactionSummary>, ServiceError>> + Send;
     /// The end of each channel as the caller, a member, sees it, in the order asked.
     fn summaries(
         &self,

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ringside_application::backend::{BackendError, ReaderRequest};
 use ringside_application::pages::{PAGE_BYTES_MAX, read_pages};
 use ringside_domain::page::{ChannelPage, ChannelRead, ReadOutcome};
-use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MembershipRow, MessageRow, Rows, Stamp, Wanted};
+use ringside_domain::rows::{
+    ChangeRow, HeadRow, MembershipRow, MessageRow, Prefetch, Prefetched, Rows, WriteTimestamp,
+};
 use ringside_embedded::{Config, Engine};
 use ringside_ports::accounts::{NewUser, User};
 use ringside_ports::store::{ChangeRange, MessageRange};
@@ -33,7 +35,7 @@ impl<S> Counting<S> {
 }
 
 impl<S: ChannelReader> ChannelReader for Counting<S> {
-    async fn load(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+    async fn load(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
         self.count().load(wanted).await
     }
 
@@ -75,7 +77,7 @@ fn message(channel_id: ChannelId, seq: u64, content: &str) -> MessageRow {
         reply_to: MessageId::ZERO,
         edited_record: MessageId::ZERO,
         deleted_record: MessageId::ZERO,
-        stamp: Stamp(seq),
+        stamp: WriteTimestamp(seq),
     }
 }
 
@@ -109,14 +111,14 @@ impl TestContext {
                 from_seq: 0,
                 sees_above: MessageId::ZERO,
                 role: "member".into(),
-                stamp: Stamp(1),
+                stamp: WriteTimestamp(1),
             });
             let last = MessageId(messages * 10);
             heads.push(HeadRow {
                 last_effective_id: last,
                 last_message_id: last,
                 last_seq: messages,
-                stamp: Stamp(1),
+                stamp: WriteTimestamp(1),
                 ..HeadRow::empty(channel_id)
             });
         }

@@ -15,8 +15,8 @@ use ringside_wire::{InvalidRecord, channel_id, client_id, encode, user_id};
 use crate::decide::{Decision, is_duplicate, made_below};
 use crate::events::{effective_of_change, route};
 use crate::partition::{Batch, Known, Partition};
-use crate::rows::{Key, KeyRow, MessageRow, PinRow, ReactionRow, Rows, Stamp, holds_at};
-use crate::tally::standing;
+use crate::reactions::standing;
+use crate::rows::{Key, KeyRow, MessageRow, PinRow, ReactionRow, Rows, WriteTimestamp, holds_at};
 
 impl Key {
     /// The key of an amendment: the client's own id, of this kind of request to this message. A client that uses one id
@@ -61,7 +61,7 @@ impl Partition {
     pub(crate) fn amend(
         &mut self,
         id: MessageId,
-        stamp: Stamp,
+        stamp: WriteTimestamp,
         amend: &Amend,
         known: &mut Known,
         batch: &mut Batch,
@@ -125,7 +125,7 @@ impl Partition {
 /// Who asks, and as of which record.
 struct Asked {
     id: MessageId,
-    stamp: Stamp,
+    stamp: WriteTimestamp,
     key: Key,
     kind: ChannelKind,
     is_closed: bool,

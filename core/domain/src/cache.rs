@@ -5,7 +5,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_types::{ChannelId, Epoch, MessageId, Slot, UserId};
 
-use crate::rows::{ChangeRow, HeadRow, InterestRow, MembershipRow, SettingsRow, Stamp};
+use crate::rows::{ChangeRow, HeadRow, InterestRow, MembershipRow, SettingsRow, WriteTimestamp};
 
 /// Channels remembered at the most.
 pub(crate) const CHANNELS_MAX: usize = 65_536;
@@ -87,7 +87,7 @@ impl Cache {
 
 impl ChannelState {
     /// The row of a change that the record `id` makes; the head is taken further.
-    pub(crate) fn change(&mut self, id: MessageId, stamp: Stamp, body: Bytes) -> ChangeRow {
+    pub(crate) fn change(&mut self, id: MessageId, stamp: WriteTimestamp, body: Bytes) -> ChangeRow {
         let head = self.head;
         let row = ChangeRow {
             channel_id: head.channel_id,
@@ -121,7 +121,7 @@ impl ChannelState {
         }
     }
 
-    /// The interest of one tenure of a slot.
+    /// The interest of one lease of a slot.
     pub(crate) fn interest_of(&mut self, slot: Slot, epoch: Epoch) -> Option<&mut InterestRow> {
         self.interest.iter_mut().find(|row| row.slot == slot && row.epoch == epoch)
     }

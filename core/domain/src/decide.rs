@@ -9,7 +9,7 @@ use ringside_wire::{InvalidRecord, channel_id, client_id, user_id};
 
 use crate::events::{effective_of, item, record_head, route};
 use crate::partition::{Batch, Input, Known, Partition};
-use crate::rows::{HeadRow, InterestRow, Key, KeyRow, MessageRow, ReadRow, SlotRow, Stamp};
+use crate::rows::{HeadRow, InterestRow, Key, KeyRow, MessageRow, ReadRow, SlotRow, WriteTimestamp};
 use crate::window::Window;
 
 /// What a command came to.
@@ -72,7 +72,7 @@ impl Partition {
     fn send(
         &mut self,
         id: MessageId,
-        stamp: Stamp,
+        stamp: WriteTimestamp,
         send: &Send,
         known: &mut Known,
         batch: &mut Batch,
@@ -125,11 +125,11 @@ impl Partition {
     fn joins(
         &mut self,
         id: MessageId,
-        stamp: Stamp,
+        stamp: WriteTimestamp,
         joins: &records::Joins,
         batch: &mut Batch,
     ) -> Result<(), InvalidRecord> {
-        let (slot, epoch) = seat_of(joins.slot, joins.epoch)?;
+        let (slot, epoch) = lease_of(joins.slot, joins.epoch)?;
         if !self.see_epoch(slot, epoch, stamp, batch) {
             return Ok(());
         }
@@ -161,11 +161,11 @@ impl Partition {
 
     fn leaves(
         &mut self,
-        stamp: Stamp,
+        stamp: WriteTimestamp,
         leaves: &records::Leaves,
         batch: &mut Batch,
     ) -> Result<(), InvalidRecord> {
-        let (slot, epoch) = seat_of(leaves.slot, leaves.epoch)?;
+        let (slot, epoch) = lease_of(leaves.slot, leaves.epoch)?;
         if !self.see_epoch(slot, epoch, stamp, batch) {
             return Ok(());
         }
@@ -185,20 +185,20 @@ impl Partition {
         Ok(())
     }
 
-    /// The janitor's word: nothing of this tenure counts any more.
+    /// The janitor's word: nothing of this lease counts any more.
     fn epoch_dead(
         &mut self,
-        stamp: Stamp,
+        stamp: WriteTimestamp,
         dead: &records::EpochDead,
         batch: &mut Batch,
     ) -> Result<(), InvalidRecord> {
-        let (slot, epoch) = seat_of(dead.slot, dead.epoch)?;
+        let (slot, epoch) = lease_of(dead.slot, dead.epoch)?;
         self.see_epoch(slot, Epoch(epoch.0 + 1), stamp, batch);
         Ok(())
     }
 
     /// Keeps the highest epoch of a slot; says whether this one is it.
-    fn see_epoch(&mut self, slot: Slot, epoch: Epoch, stamp: Stamp, batch: &mut Batch) -> bool {
+    fn see_epoch(&mut self, slot: Slot, epoch: Epoch, stamp: WriteTimestamp, batch: &mut Batch) -> bool {
         let highest = self.slots.entry(slot).or_default();
         if epoch < *highest {
             return false;
@@ -222,7 +222,7 @@ pub(crate) fn is_duplicate(made: MessageId, id: MessageId) -> bool {
     id.time().since(made.time()) <= IDEMPOTENCY_WINDOW_MS
 }
 
-fn message_row(head: &HeadRow, id: MessageId, stamp: Stamp, send: &Send, key: Key) -> MessageRow {
+fn message_row(head: &HeadRow, id: MessageId, stamp: WriteTimestamp, send: &Send, key: Key) -> MessageRow {
     MessageRow {
         channel_id: key.channel_id,
         message_id: id,
@@ -269,7 +269,7 @@ fn answer(origin: Option<&Origin>, key: Key, decision: Decision, batch: &mut Bat
     }
 }
 
-fn seat_of(slot: u32, epoch: u64) -> Result<(Slot, Epoch), InvalidRecord> {
+fn lease_of(slot: u32, epoch: u64) -> Result<(Slot, Epoch), InvalidRecord> {
     let slot = u16::try_from(slot).map_err(|_| InvalidRecord::Field("slot"))?;
     Ok((Slot(slot), Epoch(epoch)))
 }

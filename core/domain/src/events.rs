@@ -11,7 +11,7 @@ use crate::cache::ChannelState;
 use crate::partition::Batch;
 use crate::rows::{ChangeRow, HeadRow, MessageRow};
 
-/// Sends an event to every edge that listens to the channel in its slot's present tenure.
+/// Sends an event to every edge that listens to the channel in its slot's present lease.
 pub(crate) fn route(
     slots: &hashbrown::HashMap<Slot, Epoch, foldhash::fast::RandomState>,
     channel: &ChannelState,

@@ -1,13 +1,13 @@
 //! An edge's side of the chain: which channels it listens to, and whether it has missed a record of one.
 //!
 //! Vocabulary: a shard [`hold`](Feed::hold)s a channel while it has a member of it. Holding a channel that nobody held
-//! makes a *join*, with a number `n` that rises with every join of this tenure; letting go makes a *leave*, after a
+//! makes a *join*, with a number `n` that rises with every join of this lease; letting go makes a *leave*, after a
 //! linger. The answer to a join says where the channel's chain begins for this edge; from then on every event carries
 //! the id of the one before it, and an event whose predecessor is unknown waits until the *gap* has been read
 //! from the store.
 //!
 //! Inputs are `hold`, `release` and `handle_*`, outputs are pushed to the caller's buffer, and
-//! [`poll_turns`](Feed::poll_turns) gives the joins and leaves to append.
+//! [`poll_interest`](Feed::poll_interest) gives the joins and leaves to append.
 
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ pub struct GapRange {
 
 /// A join or leave to append to the channel's partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turn {
+pub struct InterestChange {
     /// The channel.
     pub channel_id: ChannelId,
     /// The edge's count of its joins.
@@ -78,11 +78,11 @@ struct Listening {
     held: Option<Vec<Effective>>,
 }
 
-/// All channels that an edge listens to, in one tenure of its slot.
+/// All channels that an edge listens to, in one lease of its slot.
 #[derive(Debug, Default)]
 pub struct Feed {
     channels: HashMap<ChannelId, Listening, RandomState>,
-    turns: Vec<Turn>,
+    turns: Vec<InterestChange>,
     n: u64,
 }
 
@@ -98,7 +98,7 @@ impl Feed {
         let listening =
             Listening { n: self.n, last: None, holders: 1, asked_at: now, leave_at: None, held: None };
         self.channels.insert(channel_id, listening);
-        self.turns.push(Turn { channel_id, n: self.n, leaves: false });
+        self.turns.push(InterestChange { channel_id, n: self.n, leaves: false });
         None
     }
 
@@ -201,25 +201,25 @@ impl Feed {
         let turns = &mut self.turns;
         self.channels.retain(|channel_id, listening| {
             if listening.leave_at.is_some_and(|at| at <= now) {
-                turns.push(Turn { channel_id: *channel_id, n: listening.n, leaves: true });
+                turns.push(InterestChange { channel_id: *channel_id, n: listening.n, leaves: true });
                 return false;
             }
             let patience = if listening.last.is_none() { JOIN_REPEAT } else { JOIN_REFRESH };
             if now.saturating_duration_since(listening.asked_at) >= patience {
                 listening.asked_at = now;
-                turns.push(Turn { channel_id: *channel_id, n: listening.n, leaves: false });
+                turns.push(InterestChange { channel_id: *channel_id, n: listening.n, leaves: false });
             }
             true
         });
     }
 
     /// Whether there are joins or leaves to be taken.
-    pub fn has_turns(&self) -> bool {
+    pub fn has_interest_changes(&self) -> bool {
         !self.turns.is_empty()
     }
 
     /// Takes the joins and leaves that are to be appended, in order.
-    pub fn poll_turns(&mut self) -> Vec<Turn> {
+    pub fn poll_interest(&mut self) -> Vec<InterestChange> {
         std::mem::take(&mut self.turns)
     }
 }
@@ -293,7 +293,7 @@ mod tests {
         let mut feed = live(10);
         let mut out = Vec::new();
         feed.handle_tick(Instant::now() + JOIN_REFRESH);
-        assert_eq!(feed.poll_turns().len(), 2, "the first join, and its repetition");
+        assert_eq!(feed.poll_interest().len(), 2, "the first join, and its repetition");
         feed.handle_answer(CHANNEL, &answer(1, 10, 12), &mut out);
         assert!(matches!(out[..], [Output::ReadGap(GapRange { up_to: MessageId(12), .. })]));
     }
@@ -318,16 +318,16 @@ mod tests {
     #[test]
     fn leaves_after_the_linger_and_joins_with_a_greater_number() {
         let mut feed = live(10);
-        feed.poll_turns();
+        feed.poll_interest();
         let now = Instant::now();
         feed.release(CHANNEL, now);
         feed.handle_tick(now + LINGER / 2);
         assert_eq!(feed.hold(CHANNEL, now), Some(MessageId(10)), "lingering: nothing was lost");
         feed.release(CHANNEL, now);
         feed.handle_tick(now + LINGER);
-        assert_eq!(feed.poll_turns(), [Turn { channel_id: CHANNEL, n: 1, leaves: true }]);
+        assert_eq!(feed.poll_interest(), [InterestChange { channel_id: CHANNEL, n: 1, leaves: true }]);
         assert_eq!(feed.hold(CHANNEL, now), None);
-        assert_eq!(feed.poll_turns(), [Turn { channel_id: CHANNEL, n: 2, leaves: false }]);
+        assert_eq!(feed.poll_interest(), [InterestChange { channel_id: CHANNEL, n: 2, leaves: false }]);
         let mut out = Vec::new();
         feed.handle_answer(CHANNEL, &answer(1, 10, 99), &mut out);
         assert_eq!(out, [], "the answer to an earlier join");

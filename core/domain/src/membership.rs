@@ -11,13 +11,13 @@ use ringside_wire::{InvalidRecord, channel_id, encode, user_id};
 use crate::cache::ChannelState;
 use crate::events::{effective_of_change, route};
 use crate::partition::{Batch, Known, Partition};
-use crate::rows::{MembershipRow, SettingsRow, Stamp};
+use crate::rows::{MembershipRow, SettingsRow, WriteTimestamp};
 
 impl Partition {
     pub(crate) fn membership(
         &mut self,
         id: MessageId,
-        stamp: Stamp,
+        stamp: WriteTimestamp,
         record: &Membership,
         known: &Known,
         batch: &mut Batch,
@@ -77,7 +77,7 @@ fn change_members(
     channel: &mut ChannelState,
     channel_id: ChannelId,
     id: MessageId,
-    stamp: Stamp,
+    stamp: WriteTimestamp,
     record: &Membership,
     batch: &mut Batch,
 ) -> Result<Option<Membership>, InvalidRecord> {
@@ -109,7 +109,7 @@ fn intervals(
     channel_id: ChannelId,
     user: UserId,
     id: MessageId,
-    stamp: Stamp,
+    stamp: WriteTimestamp,
     record: &Membership,
     role: &str,
 ) -> Vec<MembershipRow> {
@@ -151,7 +151,7 @@ fn intervals(
 fn change_settings(
     channel: &mut ChannelState,
     id: MessageId,
-    stamp: Stamp,
+    stamp: WriteTimestamp,
     record: &Membership,
     batch: &mut Batch,
 ) -> Result<Option<Membership>, InvalidRecord> {

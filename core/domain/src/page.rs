@@ -3,8 +3,8 @@
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::records::Profile;
 
+use crate::reactions::ReactionSummary;
 use crate::rows::{ChangeRow, HeadRow, MessageRow};
-use crate::tally::Tally;
 
 /// Which part of a channel a reader needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct ChannelPage {
     /// Oldest first.
     pub messages: Vec<MessageRow>,
     /// Reactions to these messages.
-    pub tallies: Vec<Tally>,
+    pub tallies: Vec<ReactionSummary>,
     /// Who sent the messages, and those that changes edited; each once.
     pub senders: Vec<(UserId, Profile)>,
     /// Oldest first, with the last page only.

@@ -3,12 +3,12 @@
 //! Vocabulary: a batch of [`Input`]s is turned into one [`Batch`] in four calls.
 //!
 //! ```text
-//! wants(&inputs) -> Wanted     what the store must be asked
-//! absorb(Loaded)               what it answered
+//! wants(&inputs) -> Prefetch     what the store must be asked
+//! absorb(Prefetched)               what it answered
 //! wants_replayed(&inputs)      ... and of records that were applied before
-//! apply(inputs, Loaded) -> Batch
+//! apply(inputs, Prefetched) -> Batch
 //! ```
-//! `Loaded` of the last call is what both wishes brought.
+//! `Prefetched` of the last call is what both wishes brought.
 //!
 //! Everything in a batch is a function of the partition's records. A record applied again writes the same bytes, and
 //! a batch whose commit failed is forgotten with the whole `Partition`, which is opened anew from the store.
@@ -21,8 +21,8 @@ use ringside_wire::records::{self, Departed, EdgeItem, MemberAdded, command};
 
 use crate::cache::Cache;
 use crate::rows::{
-    ChangeRow, HeadRow, Key, KeyRow, Loaded, MessageRow, PinRow, Progress, ReactionRow, Rows, SlotRow, Stamp,
-    Wanted,
+    ChangeRow, HeadRow, Key, KeyRow, MessageRow, PinRow, Prefetch, Prefetched, Progress, ReactionRow, Rows,
+    SlotRow, WriteTimestamp,
 };
 use crate::window::Window;
 
@@ -85,7 +85,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    fn new(inputs: &[Input], loaded: Loaded) -> Self {
+    fn new(inputs: &[Input], loaded: Prefetched) -> Self {
         let named = inputs.iter().filter_map(|input| match &input.command {
             Ok(command::Body::Amend(amend)) => Some(MessageId(amend.message_id)),
             Ok(command::Body::Send(send)) => MessageId(send.reply_to).non_zero(),
@@ -140,8 +140,8 @@ impl Partition {
     }
 
     /// What must be loaded before these records can be applied.
-    pub fn wants(&self, inputs: &[Input]) -> Wanted {
-        let mut wanted = Wanted::default();
+    pub fn wants(&self, inputs: &[Input]) -> Prefetch {
+        let mut wanted = Prefetch::default();
         let mut channels: HashSet<ChannelId, RandomState> = HashSet::default();
         let mut members: HashSet<(ChannelId, UserId), RandomState> = HashSet::default();
         for input in inputs {
@@ -175,7 +175,7 @@ impl Partition {
     }
 
     /// Takes in heads, interest and intervals. Channels and members that were wanted and are absent are empty.
-    pub fn absorb(&mut self, wanted: &Wanted, loaded: &Loaded) {
+    pub fn absorb(&mut self, wanted: &Prefetch, loaded: &Prefetched) {
         for channel in &wanted.channels {
             self.cache.insert(*channel);
         }
@@ -205,8 +205,8 @@ impl Partition {
     }
 
     /// The records among these that were applied before, as the absorbed heads show: what they made is read back.
-    pub fn wants_replayed(&self, inputs: &[Input]) -> Wanted {
-        let mut wanted = Wanted::default();
+    pub fn wants_replayed(&self, inputs: &[Input]) -> Prefetch {
+        let mut wanted = Prefetch::default();
         let mut last = self.progress.last;
         for input in inputs {
             last = MessageId::following(last, input.time, self.progress.partition);
@@ -231,7 +231,7 @@ impl Partition {
     ///
     /// # Panics
     /// When the records are not the ones that follow, or what they want was not absorbed: a fault of the caller.
-    pub fn apply(&mut self, inputs: &[Input], loaded: Loaded) -> Batch {
+    pub fn apply(&mut self, inputs: &[Input], loaded: Prefetched) -> Batch {
         let mut known = Known::new(inputs, loaded);
         let mut batch = Batch::default();
         batch.rows.void_interest = std::mem::take(&mut self.void_interest);
@@ -242,7 +242,7 @@ impl Partition {
                 partition,
                 offset: input.offset.next(),
                 last: MessageId::following(last, input.time, partition),
-                stamp: Stamp((stamp.0 + 1).max(input.time.0 * 1_000)),
+                stamp: WriteTimestamp((stamp.0 + 1).max(input.time.0 * 1_000)),
             };
             self.decide(input, &mut known, &mut batch);
         }
@@ -308,7 +308,7 @@ fn key_of(body: &command::Body) -> Option<Key> {
 }
 
 /// The message that an amendment names, and what it decides by.
-fn want_amended(amend: &records::Amend, wanted: &mut Wanted) {
+fn want_amended(amend: &records::Amend, wanted: &mut Prefetch) {
     let Some(channel) = ChannelId::from_slice(&amend.channel_id) else { return };
     let target = MessageId(amend.message_id);
     wanted.records.push((channel, target));

@@ -11,7 +11,7 @@ use ringside_wire::message::ContentType;
 
 /// The write timestamp of a row, in microseconds: strictly rising over the records of a partition.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Stamp(pub u64);
+pub struct WriteTimestamp(pub u64);
 
 /// A message. Table `messages`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,7 +43,7 @@ pub struct MessageRow {
     /// The record that deleted it; [`MessageId::ZERO`]: none. What it said is gone from the row then.
     pub deleted_record: MessageId,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 impl MessageRow {
@@ -74,7 +74,7 @@ pub struct ReactionRow {
     /// Up to this record; [`MessageId::ZERO`]: still.
     pub to_id: MessageId,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 /// An interval in which a message is pinned. Table `pins`.
@@ -91,7 +91,7 @@ pub struct PinRow {
     /// Who pinned it.
     pub actor_id: UserId,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 /// Whether an interval is in force as the record `id` sees it: by records below it alone.
@@ -115,7 +115,7 @@ pub struct ChangeRow {
     /// The record's `ChangeBody`, encoded.
     pub body: Bytes,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 /// Where a channel stands. Table `channel_heads`.
@@ -132,7 +132,7 @@ pub struct HeadRow {
     /// Changes so far.
     pub last_change: u64,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 impl HeadRow {
@@ -144,7 +144,7 @@ impl HeadRow {
             last_message_id: MessageId::ZERO,
             last_seq: 0,
             last_change: 0,
-            stamp: Stamp(0),
+            stamp: WriteTimestamp(0),
         }
     }
 }
@@ -171,7 +171,7 @@ pub struct MembershipRow {
     /// `owner`, `admin`, `member`, `guest`.
     pub role: String,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 impl MembershipRow {
@@ -205,7 +205,7 @@ pub struct SettingsRow {
     /// Whether the channel is gone.
     pub is_deleted: bool,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 impl SettingsRow {
@@ -239,12 +239,18 @@ pub struct KeyRow {
     /// Its position in the channel.
     pub seq: u64,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 impl KeyRow {
     /// The row of a key that makes something by the record `id`, having made `previous` before.
-    pub fn new(key: Key, id: MessageId, previous: Option<MessageId>, seq: u64, stamp: Stamp) -> Self {
+    pub fn new(
+        key: Key,
+        id: MessageId,
+        previous: Option<MessageId>,
+        seq: u64,
+        stamp: WriteTimestamp,
+    ) -> Self {
         Self { key, message_id: id, previous: previous.unwrap_or_default(), seq, stamp }
     }
 
@@ -266,14 +272,14 @@ pub struct InterestRow {
     pub channel_id: ChannelId,
     /// The edge's slot.
     pub slot: Slot,
-    /// The edge's tenure of it.
+    /// The edge's lease of it.
     pub epoch: Epoch,
     /// The edge's count of its joins of this channel.
     pub n: u64,
     /// The first record of this `n`; [`MessageId::ZERO`]: the edge has left.
     pub record_id: MessageId,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 /// The highest epoch that a partition has seen of a slot. Table `partition_slots`.
@@ -284,7 +290,7 @@ pub struct SlotRow {
     /// Interest below this is void.
     pub epoch: Epoch,
     /// The record that wrote the row.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 /// How far a user has read a channel. Table `message_status`: a register that only grows, by `last_read_seq`.
@@ -324,13 +330,13 @@ pub struct Progress {
     /// The id of the last record applied.
     pub last: MessageId,
     /// The stamp of the last record applied.
-    pub stamp: Stamp,
+    pub stamp: WriteTimestamp,
 }
 
 impl Progress {
     /// Before the first record.
     pub const fn start(partition: PartitionId) -> Self {
-        Self { partition, offset: Offset(0), last: MessageId::ZERO, stamp: Stamp(0) }
+        Self { partition, offset: Offset(0), last: MessageId::ZERO, stamp: WriteTimestamp(0) }
     }
 }
 
@@ -365,7 +371,7 @@ pub struct Rows {
 
 /// What a processor needs of the store before it can apply a batch.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Wanted {
+pub struct Prefetch {
     /// Heads and settings of these channels.
     pub channels: Vec<ChannelId>,
     /// Which edges listen to these channels.
@@ -390,7 +396,7 @@ pub struct Wanted {
     pub reads_of: Vec<UserId>,
 }
 
-impl Wanted {
+impl Prefetch {
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
         self.channels.is_empty()
@@ -407,9 +413,9 @@ impl Wanted {
     }
 }
 
-/// What the store has of what was [`Wanted`]; what it has not is simply absent.
+/// What the store has of what was [`Prefetch`]; what it has not is simply absent.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Loaded {
+pub struct Prefetched {
     /// Heads.
     pub heads: Vec<HeadRow>,
     /// Interest, of any epoch.

@@ -155,7 +155,7 @@ pub enum ChangeRefused {
     /// The owner leaves, and others would be left without one.
     OwnerStays,
     /// Some are not to be brought in by the actor.
-    Apart,
+    Blocked,
 }
 
 /// Which of a user's channels to list: newest first by id.
@@ -237,7 +237,7 @@ pub trait Channels: Clone + Send + Sync + 'static {
 }
 
 /// Channels as one person finds and keeps them. Nothing here goes to the log.
-pub trait Personal: Clone + Send + Sync + 'static {
+pub trait ChannelPreferences: Clone + Send + Sync + 'static {
     /// Public channels whose names hold this text, whatever its case, above `after`, with how many are in each; confirmed
     /// ones only.
     fn discover(

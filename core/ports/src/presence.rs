@@ -18,7 +18,7 @@ pub struct Connection {
     pub session_id: SessionId,
     /// The edge's slot,
     pub slot: Slot,
-    /// and tenure: the connection is live while the epoch is.
+    /// and lease: the connection is live while the epoch is.
     pub epoch: Epoch,
     /// The connection's number on that edge.
     pub number: u64,

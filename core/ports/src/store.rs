@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MessageRow, Progress, Rows, SlotRow, Wanted};
+use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Prefetch, Prefetched, Progress, Rows, SlotRow};
 use ringside_types::{ChannelId, MessageId, PartitionId};
 
 use crate::EngineError;
@@ -59,7 +59,7 @@ pub struct ChangeRange {
 /// store without snapshots, too.
 pub trait ChannelReader: Clone + Send + Sync + 'static {
     /// Everything that is wanted, as far as there is such a thing.
-    fn load(&self, wanted: &Wanted) -> impl Future<Output = Result<Loaded, EngineError>> + Send;
+    fn load(&self, wanted: &Prefetch) -> impl Future<Output = Result<Prefetched, EngineError>> + Send;
 
     /// Messages of channels, range by range.
     fn messages(
@@ -93,7 +93,7 @@ pub trait PartitionStore: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<PartitionRows, EngineError>> + Send;
 
     /// The rows that a batch of records decides by.
-    fn prefetch(&self, wanted: &Wanted) -> impl Future<Output = Result<Loaded, EngineError>> + Send;
+    fn prefetch(&self, wanted: &Prefetch) -> impl Future<Output = Result<Prefetched, EngineError>> + Send;
 
     /// Writes the rows of a commit's first step.
     fn write_rows(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use ringside_domain::feed::{Feed, Turn};
+use ringside_domain::feed::{Feed, InterestChange};
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_types::{Epoch, PartitionId, Slot, Topic, partition_of};
@@ -38,7 +38,7 @@ impl Joins {
     /// The number of the batch with which everything that the feed has joined so far is in the log.
     pub(crate) fn number_of_latest(&self, feed: &Feed) -> u64 {
         let under_way = u64::from(!self.under_way.is_idle());
-        self.appended + under_way + u64::from(feed.has_turns())
+        self.appended + under_way + u64::from(feed.has_interest_changes())
     }
 
     /// The next batch, or the one that failed.
@@ -47,10 +47,10 @@ impl Joins {
         if let Some(appends) = self.under_way.poll(now) {
             return Some(Effect::Append(Batch::Joins(number, appends.clone()), appends));
         }
-        if !self.under_way.is_idle() || !feed.has_turns() {
+        if !self.under_way.is_idle() || !feed.has_interest_changes() {
             return None;
         }
-        let appends = self.records(&feed.poll_turns());
+        let appends = self.records(&feed.poll_interest());
         self.under_way.begin();
         Some(Effect::Append(Batch::Joins(number, appends.clone()), appends))
     }
@@ -80,7 +80,7 @@ impl Joins {
     }
 
     /// One record for the many channels of a partition.
-    fn records(&self, turns: &[Turn]) -> Vec<Append> {
+    fn records(&self, turns: &[InterestChange]) -> Vec<Append> {
         let mut per_partition: BTreeMap<u16, (Vec<ChannelTurn>, Vec<ChannelTurn>)> = BTreeMap::new();
         for turn in turns {
             let partition = partition_of(turn.channel_id, self.partitions).0;

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ringside_application::backend;
-use ringside_domain::seat::{FENCE, Seat, SeatChange, TICK_INTERVAL};
+use ringside_domain::lease::{EdgeLease, FENCE, HEARTBEAT_INTERVAL, LeaseChange};
 use ringside_edge_protocol::{
     AdmitRefusal, ConnectionRef, PresenceChange, PresenceRequest, ShardId, Subscription, ToNode, ToShard,
 };
@@ -51,7 +51,7 @@ pub struct Partitions {
 pub struct Node {
     config: Config,
     counters: Arc<Counters>,
-    lease: Seat,
+    lease: EdgeLease,
     epoch: Epoch,
     is_lost: bool,
     heartbeat_at: Instant,
@@ -75,7 +75,7 @@ impl Node {
         now: Now,
         config: Config,
         partitions: Partitions,
-        lease: Seat,
+        lease: EdgeLease,
         epoch: Epoch,
         counters: Arc<Counters>,
     ) -> Self {
@@ -166,7 +166,7 @@ impl Node {
         self.signals.handle_timeout(now.instant);
         self.admissions.handle_timeout(now.instant);
         if now.instant >= self.heartbeat_at {
-            self.heartbeat_at = now.instant + TICK_INTERVAL;
+            self.heartbeat_at = now.instant + HEARTBEAT_INTERVAL;
             self.handle_heartbeat(now);
         }
     }
@@ -504,7 +504,7 @@ impl Node {
         for record in records {
             let (offset, time) = (record.offset, record.time);
             let Some(body) = inbound::control(record) else { continue };
-            if self.lease.handle_control(offset, time, &body) == Some(SeatChange::Lost) {
+            if self.lease.handle_control(offset, time, &body) == Some(LeaseChange::Lost) {
                 self.is_lost = true;
                 return;
             }

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use ringside_application::backend::{Backend, ReadRequest};
 use ringside_clock::boot_time;
-use ringside_domain::seat::{FENCE, Seat};
+use ringside_domain::lease::{EdgeLease, FENCE};
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
 use ringside_ports::log::{Append, Record};
 use ringside_ports::{EngineError, Log};
@@ -132,10 +132,10 @@ impl<L: Log, B: Backend> Runner<L, B> {
     /// Claims the slot. The consumers stand where nothing that answers this lease can be missed.
     async fn claim(&self) -> Result<Lease, EngineError> {
         let (log, slot) = (&self.log, self.config.slot);
-        let seat = Seat::new(slot, rand::random());
+        let lease = EdgeLease::new(slot, rand::random());
         let receive_from = log.bounds(Topic::MessagesReceive, slot.partition()).await?.end;
         let presence_from = log.bounds(Topic::Presence, PartitionId(0)).await?.end;
-        let payload = ringside_wire::encode(&Control { body: Some(control::Body::Claim(seat.claim())) });
+        let payload = ringside_wire::encode(&Control { body: Some(control::Body::Claim(lease.claim())) });
         let claim = Append { topic: Topic::Control, partition: PartitionId(0), payload };
         let claimed = log.append(vec![claim]).await?[0].offset;
         let partitions = Partitions {
@@ -143,7 +143,7 @@ impl<L: Log, B: Backend> Runner<L, B> {
             status: log.partitions(Topic::MessagesStatus),
         };
         let (config, counters) = (self.config.clone(), self.counters.clone());
-        let node = Node::new(now(), config, partitions, seat, Epoch(claimed.0), counters);
+        let node = Node::new(now(), config, partitions, lease, Epoch(claimed.0), counters);
         let read = |topic, partition, from: Offset| follow(log.clone(), topic, partition, from);
         Ok(Lease {
             node,

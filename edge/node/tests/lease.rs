@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use ringside_domain::seat::{FENCE, TICK_INTERVAL};
+use ringside_domain::lease::{FENCE, HEARTBEAT_INTERVAL};
 use ringside_edge_protocol::ToShard;
 use ringside_types::Slot;
 use ringside_wire::records::{Claim, control};
@@ -36,10 +36,10 @@ fn records_are_taken_within_the_fence_alone() {
 fn heartbeats_are_due_twice_a_second() {
     let mut test = TestNode::holding();
     let begun = test.now.instant;
-    assert_eq!(test.node.next_timeout(), begun + TICK_INTERVAL);
-    test.wait(TICK_INTERVAL / 2);
+    assert_eq!(test.node.next_timeout(), begun + HEARTBEAT_INTERVAL);
+    test.wait(HEARTBEAT_INTERVAL / 2);
     assert!(test.effects().is_empty(), "too early");
-    test.wait(TICK_INTERVAL / 2);
+    test.wait(HEARTBEAT_INTERVAL / 2);
     assert_eq!(test.effects(), ["heartbeat"]);
 }
 
@@ -64,9 +64,9 @@ fn a_machine_that_was_paused_sends_nothing_until_it_has_heard_from_the_log() {
     // All clocks stood still but the one that the host has set since.
     test.now.wall = test.now.wall.plus_ms(60_000);
     assert!(test.node.takes_records(test.now), "it can't know yet");
-    test.wait(TICK_INTERVAL);
+    test.wait(HEARTBEAT_INTERVAL);
     assert!(!test.node.takes_records(test.now));
-    test.advance(TICK_INTERVAL);
+    test.advance(HEARTBEAT_INTERVAL);
     test.beat();
     assert!(test.node.takes_records(test.now));
 }

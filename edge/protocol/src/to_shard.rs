@@ -216,12 +216,12 @@ pub enum ToShard {
         /// The window, in milliseconds.
         window_ms: u64,
     },
-    /// The edge holds this slot in this tenure: the origin of every record from now on. Comes before the first
+    /// The edge holds this slot in this lease: the origin of every record from now on. Comes before the first
     /// `Admitted`.
     Seated {
         /// The slot.
         slot: Slot,
-        /// The tenure.
+        /// The lease.
         epoch: Epoch,
     },
     /// The edge lost its slot: all connections close with `4212` now, and new ones are welcome again after.

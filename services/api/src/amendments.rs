@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ringside_application::service::{Amendment, Caller, ListPart, MessageService as _, Sent};
+use ringside_application::service::{Amendment, Caller, MessageService as _, PageRequest, Sent};
 use ringside_types::MessageId;
 use ringside_wire::amendment::{Change, EditPayload};
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ pub(crate) async fn pins<S: Services>(
     Path(channel): Path<String>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let part: ListPart = query.part()?;
+    let part: PageRequest = query.part()?;
     let before = part.cursor.as_deref().map(cursor).transpose()?;
     let pins = app.services.messages().pins(caller.user_id, id(&channel)?, before, part.limit);
     let (rows, next_cursor) = pins.await?;
@@ -113,7 +113,7 @@ pub(crate) async fn thread<S: Services>(
     Path((channel, message)): Ids,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let part: ListPart = query.part()?;
+    let part: PageRequest = query.part()?;
     let after = part.cursor.as_deref().map(cursor).transpose()?;
     let replies =
         app.services.messages().thread(caller.user_id, id(&channel)?, id(&message)?, after, part.limit);

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_application::service::{
-    Caller, ChannelService as _, ChannelWish, FieldError, ListPart, MessageService as _, ServiceError,
+    Caller, ChannelService as _, CreateChannel, FieldError, MessageService as _, PageRequest, ServiceError,
 };
 use ringside_ports::channels::ChannelKind;
 use ringside_ports::presence::Account;
@@ -56,8 +56,8 @@ pub(crate) struct ListQuery {
 }
 
 impl ListQuery {
-    pub(crate) fn part(self) -> Result<ListPart, Problem> {
-        Ok(ListPart { cursor: self.cursor, limit: list_limit(self.limit)? })
+    pub(crate) fn part(self) -> Result<PageRequest, Problem> {
+        Ok(PageRequest { cursor: self.cursor, limit: list_limit(self.limit)? })
     }
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn create<S: Services>(
         ServiceError::Invalid(vec![FieldError { field: "type", message }])
     })?;
     charge_for(&app, caller.user_id, &body.member_ids).await?;
-    let wish = ChannelWish {
+    let wish = CreateChannel {
         name: body.name.unwrap_or_default(),
         kind,
         member_ids: body.member_ids,

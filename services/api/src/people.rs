@@ -7,7 +7,7 @@ pub(crate) mod relations;
 pub(crate) mod sessions;
 pub(crate) mod show;
 
-use ringside_application::service::ListPart;
+use ringside_application::service::PageRequest;
 use serde::Deserialize;
 
 use crate::client::list_limit;
@@ -21,7 +21,7 @@ pub(crate) struct ListQuery {
 }
 
 impl ListQuery {
-    fn part(self) -> Result<ListPart, Problem> {
-        Ok(ListPart { cursor: self.cursor, limit: list_limit(self.limit)? })
+    fn part(self) -> Result<PageRequest, Problem> {
+        Ok(PageRequest { cursor: self.cursor, limit: list_limit(self.limit)? })
     }
 }

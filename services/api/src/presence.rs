@@ -54,12 +54,12 @@ pub(crate) async fn presence<S: Services>(
     if users.len() > LIST_MAX {
         return Err(Problem::bad_request(format!("`user_ids` names at most {LIST_MAX} users.")));
     }
-    let seen = app.services.whereabouts().presence(caller.user_id, &users).await?;
-    let items: Vec<Value> = seen.iter().map(whereabouts).collect();
+    let seen = app.services.presence_views().presence(caller.user_id, &users).await?;
+    let items: Vec<Value> = seen.iter().map(presence_views).collect();
     Ok(Json(json!({"items": items, "next_cursor": null})))
 }
 
-fn whereabouts(view: &PresenceView) -> Value {
+fn presence_views(view: &PresenceView) -> Value {
     json!({
         "user_id": view.user_id,
         "status": view.status.name(),

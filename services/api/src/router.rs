@@ -50,7 +50,7 @@ pub trait Services: Send + Sync + 'static {
     /// Receipts.
     type Receipts: ReceiptService;
     /// Who is there.
-    type Whereabouts: PresenceService;
+    type PresenceViews: PresenceService;
 
     /// Accounts and sessions.
     fn users(&self) -> &Self::Users;
@@ -67,7 +67,7 @@ pub trait Services: Send + Sync + 'static {
     /// Receipts.
     fn receipts(&self) -> &Self::Receipts;
     /// Who is there.
-    fn whereabouts(&self) -> &Self::Whereabouts;
+    fn presence_views(&self) -> &Self::PresenceViews;
     /// Takes one token of a limit; `None`: the engine does not answer.
     fn charge(&self, charge: Charge) -> impl Future<Output = Option<RateDecision>> + Send;
 }

@@ -4,8 +4,8 @@ use ringside_application::service::{
     ChannelService as _, MessageService as _, ServiceError, SignedIn, UserService,
 };
 use ringside_clock::now;
+use ringside_domain::reactions::ReactionSummary;
 use ringside_domain::rows::MessageRow;
-use ringside_domain::tally::Tally;
 use ringside_ports::accounts::User;
 use ringside_ports::channels::{Channel, ChannelKind, ChannelSettings, Member};
 use ringside_types::{ChannelId, MessageId, UnixMillis, UserId};
@@ -172,7 +172,7 @@ async fn users<U: UserService>(service: &U, mut ids: Vec<UserId>) -> Result<Vec<
     if ids.is_empty() { Ok(Vec::new()) } else { service.users(&ids).await }
 }
 
-fn message(row: &MessageRow, senders: &[User], tallies: &[Tally]) -> Value {
+fn message(row: &MessageRow, senders: &[User], tallies: &[ReactionSummary]) -> Value {
     let sender = senders.iter().find(|user| user.id == row.sender_id);
     // A tombstone shows nothing.
     let tallies = tallies.iter().filter(|tally| tally.message_id == row.message_id && !row.is_deleted());

@@ -5,12 +5,12 @@
 use ringside_application::authorize::channel_access;
 use ringside_application::presence_view::announce;
 use ringside_application::service::{
-    ChannelService, ChannelWish, FieldError, ListPart, Listed, MyChannel, ServiceError,
+    ChannelService, CreateChannel, FieldError, MyChannel, Page, PageRequest, ServiceError,
 };
 use ringside_clock::now;
 use ringside_ports::channels::invitations::{ChannelInvitation, ChannelInvitations, Invited};
 use ringside_ports::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelPatch, Created, ListRange, Member, Personal, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelPatch, ChannelPreferences, Created, ListRange, Member, Role,
 };
 use ringside_ports::people::relations::Relations;
 use ringside_ports::{Accounts, Channels, Log};
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::permissions::{kept_out, not_invited, refused};
 use crate::relay::Relay;
-use crate::wish::{channel_of, checked};
+use crate::requests::{channel_of, checked};
 
 /// People added in one request at the most.
 pub const ADD_MEMBERS_MAX: usize = 100;
@@ -36,7 +36,9 @@ pub struct Conversations<D, L> {
     relay: Relay,
 }
 
-impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log> Conversations<D, L> {
+impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relations, L: Log>
+    Conversations<D, L>
+{
     /// Over this Directory and log; the relay's task must run over the same ones.
     pub fn new(directory: D, log: L, relay: Relay) -> Self {
         Self { directory, log, relay }
@@ -85,10 +87,10 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
     }
 }
 
-impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log> ChannelService
+impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relations, L: Log> ChannelService
     for Conversations<D, L>
 {
-    async fn create(&self, caller: UserId, wish: ChannelWish) -> Result<(Channel, bool), ServiceError> {
+    async fn create(&self, caller: UserId, wish: CreateChannel) -> Result<(Channel, bool), ServiceError> {
         let new = channel_of(caller, wish, ChannelId(Uuid::now_v7()), now())?;
         self.known_caller(caller).await?;
         let created = self.directory.create_channels(std::slice::from_ref(&new)).await?;
@@ -136,13 +138,13 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
         self.make(caller, id, ChannelChange::Delete).await.map(drop)
     }
 
-    async fn discover(&self, text: &str, part: ListPart) -> Result<Listed<(Channel, u64)>, ServiceError> {
+    async fn discover(&self, text: &str, part: PageRequest) -> Result<Page<(Channel, u64)>, ServiceError> {
         let limit = part.limit.clamp(1, LIST_MAX);
         let found = self.directory.discover(text.trim(), cursor(part.cursor)?, limit + 1).await?;
         Ok(listed(found, limit, |(channel, _)| channel.id.to_string()))
     }
 
-    async fn list(&self, caller: UserId, part: ListPart) -> Result<Listed<MyChannel>, ServiceError> {
+    async fn list(&self, caller: UserId, part: PageRequest) -> Result<Page<MyChannel>, ServiceError> {
         let limit = part.limit.clamp(1, LIST_MAX);
         let range = ListRange { before: cursor(part.cursor)?, limit: limit + 1 };
         let memberships = self.directory.memberships(caller, Some(range)).await?;
@@ -153,7 +155,7 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
             let channel = channels.iter().find(|channel| channel.id == membership.channel_id)?.clone();
             Some(MyChannel { channel, membership })
         };
-        Ok(Listed {
+        Ok(Page {
             items: listed.items.into_iter().filter_map(mine).collect(),
             next_cursor: listed.next_cursor,
         })
@@ -171,8 +173,8 @@ impl<D: Accounts + Channels + ChannelInvitations + Personal + Relations, L: Log>
         &self,
         caller: UserId,
         id: ChannelId,
-        part: ListPart,
-    ) -> Result<Listed<Member>, ServiceError> {
+        part: PageRequest,
+    ) -> Result<Page<Member>, ServiceError> {
         let after = cursor(part.cursor)?;
         self.allowed(caller, id, Operation::ListMembers).await?;
         let limit = part.limit.clamp(1, LIST_MAX);
@@ -289,9 +291,9 @@ fn cursor<T: std::str::FromStr>(text: Option<String>) -> Result<Option<T>, Servi
 }
 
 /// A part of a list, from one item more than it may hold.
-fn listed<T>(mut items: Vec<T>, limit: usize, cursor_of: impl Fn(&T) -> String) -> Listed<T> {
+fn listed<T>(mut items: Vec<T>, limit: usize, cursor_of: impl Fn(&T) -> String) -> Page<T> {
     let has_more = items.len() > limit;
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| has_more).map(cursor_of);
-    Listed { items, next_cursor }
+    Page { items, next_cursor }
 }

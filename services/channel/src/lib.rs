@@ -6,7 +6,7 @@
 mod conversations;
 mod permissions;
 mod relay;
-mod wish;
+mod requests;
 
 pub use conversations::{ADD_MEMBERS_MAX, Conversations};
 pub use relay::{

@@ -19,7 +19,7 @@ pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
             code: "owner_stays",
             message: "You own this channel; make somebody else its owner, then leave.".into(),
         },
-        ChangeRefused::Apart => kept_out(ChannelKind::Group),
+        ChangeRefused::Blocked => kept_out(ChannelKind::Group),
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn kept_out(kind: ChannelKind) -> ServiceError {
 /// A refusal as those are told who would invite someone: like [`kept_out`], it doesn't tell of a block.
 pub(crate) fn not_invited(refusal: ChangeRefused) -> ServiceError {
     match refusal {
-        ChangeRefused::Apart => forbidden("This user can't be invited by you."),
+        ChangeRefused::Blocked => forbidden("This user can't be invited by you."),
         refusal => refused(refusal),
     }
 }

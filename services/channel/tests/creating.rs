@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::atomic::Ordering;
 
-use ringside_application::service::{ChannelService as _, ChannelWish, ListPart, ServiceError};
+use ringside_application::service::{ChannelService as _, CreateChannel, PageRequest, ServiceError};
 use ringside_ports::channels::{ChannelKind, Role};
 use ringside_types::ChannelId;
 use ringside_wire::records::MembershipKind;
@@ -23,7 +23,7 @@ fn is_not_found<T>(answer: &Result<T, ServiceError>) -> bool {
 async fn a_channel_that_is_answered_is_in_the_log() {
     let scene = Scene::new().await;
     let running = scene.start();
-    let wish = ChannelWish { description: "why".into(), ..wish(ChannelKind::Private, &[3, 2, 3, 1]) };
+    let wish = CreateChannel { description: "why".into(), ..wish(ChannelKind::Private, &[3, 2, 3, 1]) };
     let (channel, is_new) = running.conversations.create(user(1), wish).await.expect("makes");
     assert!(is_new);
     assert_eq!(
@@ -88,7 +88,7 @@ async fn a_dm_exists_once_however_it_is_opened() {
 async fn what_cannot_be_made_is_named() {
     let scene = Scene::new().await;
     let running = scene.start();
-    let check = async |caller: u128, wish: ChannelWish, wrong: &[&str]| {
+    let check = async |caller: u128, wish: CreateChannel, wrong: &[&str]| {
         let Err(ServiceError::Invalid(fields)) = running.conversations.create(user(caller), wish).await
         else {
             panic!("not refused: {wrong:?}")
@@ -100,7 +100,7 @@ async fn what_cannot_be_made_is_named() {
     check(1, wish(ChannelKind::Dm, &[2, 3]), &["member_ids"]).await;
     check(1, wish(ChannelKind::Dm, &[999]), &["member_ids"]).await;
     check(1, wish(ChannelKind::Group, &[2, 998, 999]), &["member_ids"]).await;
-    check(1, ChannelWish { name: " ".into(), ..wish(ChannelKind::Public, &[2]) }, &["name"]).await;
+    check(1, CreateChannel { name: " ".into(), ..wish(ChannelKind::Public, &[2]) }, &["name"]).await;
     let gone = running.conversations.create(user(999), wish(ChannelKind::Group, &[2])).await;
     assert!(matches!(gone, Err(ServiceError::Unauthorized(_))), "{gone:?}");
     running.stop().await;
@@ -111,7 +111,7 @@ async fn who_is_not_in_it_does_not_learn_that_it_exists() {
     let scene = Scene::new().await;
     let running = scene.start();
     let conversations = &running.conversations;
-    let part = || ListPart { cursor: None, limit: 10 };
+    let part = || PageRequest { cursor: None, limit: 10 };
     for kind in [ChannelKind::Dm, ChannelKind::Group, ChannelKind::Private] {
         let (channel, _) = conversations.create(user(1), wish(kind, &[2])).await.expect("makes");
         assert!(conversations.channel(user(2), channel.id).await.is_ok());
@@ -144,7 +144,7 @@ async fn lists_go_on_where_they_ended() {
     made.reverse();
     let (mut listed, mut sizes, mut cursor) = (Vec::new(), Vec::new(), None);
     loop {
-        let part = conversations.list(user(2), ListPart { cursor, limit: 3 }).await.expect("lists");
+        let part = conversations.list(user(2), PageRequest { cursor, limit: 3 }).await.expect("lists");
         sizes.push(part.items.len());
         assert!(part.items.iter().all(|mine| mine.membership.role == Role::Member));
         listed.extend(part.items.into_iter().map(|mine| mine.channel));
@@ -154,11 +154,11 @@ async fn lists_go_on_where_they_ended() {
         }
     }
     assert_eq!((sizes, listed), (vec![3, 3, 1], made.clone()));
-    let whole = conversations.list(user(2), ListPart { cursor: None, limit: 7 }).await.expect("lists");
+    let whole = conversations.list(user(2), PageRequest { cursor: None, limit: 7 }).await.expect("lists");
     assert_eq!((whole.items.len(), whole.next_cursor), (7, None), "a cursor only where there is more");
     let (mut members, mut cursor) = (Vec::new(), None);
     loop {
-        let part = ListPart { cursor, limit: 3 };
+        let part = PageRequest { cursor, limit: 3 };
         let part = conversations.members(user(2), made[0].id, part).await.expect("lists");
         members.extend(part.items.into_iter().map(|member| member.user_id));
         cursor = part.next_cursor;
@@ -167,7 +167,7 @@ async fn lists_go_on_where_they_ended() {
         }
     }
     assert_eq!(members, users(&[1, 2, 3, 4, 5, 6, 7]));
-    let part = || ListPart { cursor: Some("page 2".into()), limit: 3 };
+    let part = || PageRequest { cursor: Some("page 2".into()), limit: 3 };
     assert!(matches!(conversations.list(user(2), part()).await, Err(ServiceError::BadRequest(_))));
     assert!(matches!(
         conversations.members(user(2), made[0].id, part()).await,

@@ -2,7 +2,7 @@
 
 mod support;
 
-use ringside_application::service::{ChannelService as _, ListPart, ServiceError};
+use ringside_application::service::{ChannelService as _, PageRequest, ServiceError};
 use ringside_channel::ADD_MEMBERS_MAX;
 use ringside_ports::Channels as _;
 use ringside_ports::channels::{Channel, ChannelKind, NewChannel, Role};
@@ -169,7 +169,7 @@ async fn a_change_that_is_answered_is_in_the_log() {
     let kinds: Vec<_> = sent.iter().map(|record| (record.version, record.kind())).collect();
     assert_eq!(kinds, [(1, created), (2, added), (3, added), (4, removed)]);
     assert_eq!(scene.told(channel.id).await, sent);
-    let part = ListPart { cursor: None, limit: 100 };
+    let part = PageRequest { cursor: None, limit: 100 };
     let members = conversations.members(user(1), channel.id, part).await.expect("lists");
     assert_eq!(members.items.iter().map(|member| member.user_id).collect::<Vec<_>>(), users(&[1, 3]));
     running.stop().await;

@@ -6,7 +6,7 @@ use ringside_application::charges;
 use ringside_application::mentions::in_text;
 use ringside_application::reading;
 use ringside_application::service::{Amendment, FieldError, Sent, ServiceError};
-use ringside_domain::rows::{Key, MessageRow, Wanted};
+use ringside_domain::rows::{Key, MessageRow, Prefetch};
 use ringside_ports::{Accounts, ChannelReader, Channels, Log, Presence};
 use ringside_types::limits::{MESSAGE_EMOJI_MAX, PINS_MAX};
 use ringside_types::{MessageId, UserId};
@@ -77,7 +77,8 @@ where
         match change {
             Change::React { emoji, removed: false } => {
                 let reacted = vec![(channel, row.message_id, row.message_id)];
-                let mut standing = self.store.load(&Wanted { reacted, ..Wanted::default() }).await?.reactions;
+                let mut standing =
+                    self.store.load(&Prefetch { reacted, ..Prefetch::default() }).await?.reactions;
                 standing.retain(|row| row.to_id == MessageId::ZERO);
                 let kinds: HashSet<&str> = standing.iter().map(|row| row.emoji.as_str()).collect();
                 if kinds.len() >= MESSAGE_EMOJI_MAX && !kinds.contains(&**emoji) {
@@ -89,14 +90,14 @@ where
             }
             Change::Pin(true) => {
                 let pinned = vec![channel];
-                let mut pins = self.store.load(&Wanted { pinned, ..Wanted::default() }).await?.pins;
+                let mut pins = self.store.load(&Prefetch { pinned, ..Prefetch::default() }).await?.pins;
                 pins.retain(|row| row.to_id == MessageId::ZERO);
                 if pins.len() < PINS_MAX {
                     return Ok(());
                 }
                 // A deleted message can't be unpinned, and takes no room.
                 let records = pins.iter().map(|row| (channel, row.message_id)).collect();
-                let pinned = self.store.load(&Wanted { records, ..Wanted::default() }).await?.messages;
+                let pinned = self.store.load(&Prefetch { records, ..Prefetch::default() }).await?.messages;
                 if pinned.iter().filter(|row| !row.is_deleted()).count() >= PINS_MAX {
                     let message =
                         format!("The channel has {PINS_MAX} pins, which are all it takes; unpin one first.");
@@ -120,14 +121,14 @@ where
             Change::Edit(_) | Change::Delete => false,
             Change::React { emoji, removed } => {
                 let reactions = vec![(channel, message, emoji.to_string())];
-                let loaded = self.store.load(&Wanted { reactions, ..Wanted::default() }).await?;
+                let loaded = self.store.load(&Prefetch { reactions, ..Prefetch::default() }).await?;
                 let stands =
                     loaded.reactions.iter().any(|row| row.user_id == caller && row.to_id == MessageId::ZERO);
                 stands != *removed
             }
             Change::Pin(pinned) => {
                 let pins = vec![(channel, message)];
-                let loaded = self.store.load(&Wanted { pins, ..Wanted::default() }).await?;
+                let loaded = self.store.load(&Prefetch { pins, ..Prefetch::default() }).await?;
                 loaded.pins.iter().any(|row| row.to_id == MessageId::ZERO) == *pinned
             }
         })

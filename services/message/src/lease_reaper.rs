@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringside_application::consumer::{self, Assignment, Handler, HandlerError, Rules, Subscription};
-use ringside_domain::tenures::Tenures;
+use ringside_domain::leases::Leases;
 use ringside_ports::log::{Append, ReadLimit, Record};
 use ringside_ports::{EngineError, Log};
 use ringside_types::{Epoch, Offset, PartitionId, Slot, Topic};
@@ -52,21 +52,21 @@ pub struct LeaseReaper<L> {
 }
 
 impl<L: Log> Handler for LeaseReaper<L> {
-    type Partition = Tenures;
+    type Partition = Leases;
     type Error = EngineError;
 
     /// Begins at the oldest sign of life that may still have to be told of. What the log has removed is far older than any
     /// silence that ends a lease.
-    async fn open(&self, control: PartitionId) -> Result<(Tenures, Offset), HandlerError<EngineError>> {
+    async fn open(&self, control: PartitionId) -> Result<(Leases, Offset), HandlerError<EngineError>> {
         let committed = self.log.committed(GROUP, Topic::Control, control).await?;
         let oldest = self.log.bounds(Topic::Control, control).await?.start;
-        Ok((Tenures::default(), committed.map_or(oldest, |commit| commit.offset.max(oldest))))
+        Ok((Leases::default(), committed.map_or(oldest, |commit| commit.offset.max(oldest))))
     }
 
     /// What is over by these records is told before they count as read.
     async fn handle(
         &self,
-        leases: &mut Tenures,
+        leases: &mut Leases,
         records: Vec<Record>,
     ) -> Result<Offset, HandlerError<EngineError>> {
         let next = records.last().map_or(Offset(0), |record| record.offset.next());

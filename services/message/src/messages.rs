@@ -10,8 +10,8 @@ use ringside_application::service::{
     Amendment, ChannelSummary, FieldError, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
 };
 use ringside_clock::now;
-use ringside_domain::rows::{HeadRow, Key, MessageRow, ReadRow, Wanted};
-use ringside_domain::tally::Tally;
+use ringside_domain::reactions::ReactionSummary;
+use ringside_domain::rows::{HeadRow, Key, MessageRow, Prefetch, ReadRow};
 use ringside_ports::log::Append;
 use ringside_ports::presence::{Charge, JointDecision};
 use ringside_ports::store::{MessageRange, Order};
@@ -114,7 +114,7 @@ where
 
     /// What the key has made already, where readers may see it.
     pub(crate) async fn made_before(&self, key: Key) -> Result<Option<MessageId>, ServiceError> {
-        let loaded = self.store.load(&Wanted { keys: vec![key], ..Wanted::default() }).await?;
+        let loaded = self.store.load(&Prefetch { keys: vec![key], ..Prefetch::default() }).await?;
         let Some(row) = loaded.keys.first().filter(|row| row.is_current(now())) else { return Ok(None) };
         let head = reading::head(&self.store, key.channel_id).await?;
         Ok(Some(row.message_id).filter(|made| *made <= head.last_effective_id))
@@ -266,12 +266,13 @@ where
     ) -> Result<(Vec<MessageRow>, Option<MessageId>), ServiceError> {
         let horizon = self.admit_reader(caller, channel).await?;
         let head = reading::head(&self.store, channel).await?;
-        let mut pins = self.store.load(&Wanted { pinned: vec![channel], ..Wanted::default() }).await?.pins;
+        let mut pins =
+            self.store.load(&Prefetch { pinned: vec![channel], ..Prefetch::default() }).await?.pins;
         pins.retain(|row| row.to_id == MessageId::ZERO && row.from_id <= head.last_effective_id);
         pins.sort_unstable_by_key(|row| std::cmp::Reverse(row.from_id));
         pins.retain(|row| before.is_none_or(|before| row.from_id < before));
         let records = pins.iter().map(|row| (channel, row.message_id)).collect();
-        let mut messages = self.store.load(&Wanted { records, ..Wanted::default() }).await?.messages;
+        let mut messages = self.store.load(&Prefetch { records, ..Prefetch::default() }).await?.messages;
         messages.retain(|row| !row.is_deleted() && row.message_id > horizon);
         let place = |row: &MessageRow| pins.iter().position(|pin| pin.message_id == row.message_id);
         messages.sort_by_key(place);
@@ -282,7 +283,7 @@ where
     }
 
     async fn positions(&self, user: UserId) -> Result<Vec<ReadRow>, ServiceError> {
-        Ok(self.store.load(&Wanted { reads_of: vec![user], ..Wanted::default() }).await?.reads)
+        Ok(self.store.load(&Prefetch { reads_of: vec![user], ..Prefetch::default() }).await?.reads)
     }
 
     async fn own(
@@ -308,7 +309,11 @@ where
         Ok(Own { messages, reactions, next })
     }
 
-    async fn reactions(&self, caller: UserId, messages: &[MessageRow]) -> Result<Vec<Tally>, ServiceError> {
+    async fn reactions(
+        &self,
+        caller: UserId,
+        messages: &[MessageRow],
+    ) -> Result<Vec<ReactionSummary>, ServiceError> {
         let Some(channel) = messages.first().map(|row| row.channel_id) else { return Ok(Vec::new()) };
         let head = reading::head(&self.store, channel).await?;
         Ok(reading::tallies(&self.store, &head, messages, caller).await?)
@@ -319,11 +324,11 @@ where
         caller: UserId,
         channels: &[ChannelId],
     ) -> Result<Vec<ChannelSummary>, ServiceError> {
-        let wanted = Wanted {
+        let wanted = Prefetch {
             channels: channels.to_vec(),
             members: channels.iter().map(|channel| (*channel, caller)).collect(),
             reads: channels.iter().map(|channel| (caller, *channel)).collect(),
-            ..Wanted::default()
+            ..Prefetch::default()
         };
         let loaded = self.store.load(&wanted).await?;
         let mut summaries = Vec::with_capacity(channels.len());

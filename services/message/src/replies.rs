@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ringside_application::consumer::follow;
 use ringside_clock::boot_time;
-use ringside_domain::seat::{Seat, SeatChange, TICK_INTERVAL};
+use ringside_domain::lease::{EdgeLease, HEARTBEAT_INTERVAL, LeaseChange};
 use ringside_ports::log::{Append, Record};
 use ringside_ports::{EngineError, Log};
 use ringside_types::{Epoch, PartitionId, Slot, Topic};
@@ -127,26 +127,26 @@ pub async fn run<L: Log>(log: L, slot: Slot, replies: Replies, mut stop: watch::
 
 /// One lease: ends when another has claimed the slot, or a topic has lost its reader.
 async fn hold<L: Log>(log: &L, slot: Slot, replies: &Replies) -> Result<(), EngineError> {
-    let mut seat = Seat::new(slot, rand::random());
+    let mut lease = EdgeLease::new(slot, rand::random());
     let from = log.bounds(Topic::MessagesReceive, slot.partition()).await?.end;
-    let claimed = log.append(vec![of_control(control::Body::Claim(seat.claim()))]).await?[0].offset;
+    let claimed = log.append(vec![of_control(control::Body::Claim(lease.claim()))]).await?[0].offset;
     let epoch = Epoch(claimed.0);
     let mut control = follow(log.clone(), Topic::Control, CONTROL, claimed);
     let mut answers = follow(log.clone(), Topic::MessagesReceive, slot.partition(), from);
-    let mut beats = tokio::time::interval(TICK_INTERVAL);
+    let mut beats = tokio::time::interval(HEARTBEAT_INTERVAL);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     replies.lease.send_replace(Some((slot, epoch)));
     loop {
         tokio::select! {
             _ = beats.tick() => {
-                if let Some(tick) = seat.tick(boot_time()) {
+                if let Some(tick) = lease.tick(boot_time()) {
                     // One that is refused is followed by the next.
                     let (log, beat) = (log.clone(), of_control(control::Body::Tick(tick)));
                     tokio::spawn(async move { log.append(vec![beat]).await.map(drop) });
                 }
             }
             records = control.recv() => {
-                if is_lost(&mut seat, records) {
+                if is_lost(&mut lease, records) {
                     return Ok(());
                 }
             }
@@ -158,12 +158,12 @@ async fn hold<L: Log>(log: &L, slot: Slot, replies: &Replies) -> Result<(), Engi
     }
 }
 
-fn is_lost(seat: &mut Seat, records: Option<Vec<Record>>) -> bool {
+fn is_lost(lease: &mut EdgeLease, records: Option<Vec<Record>>) -> bool {
     let Some(records) = records else { return true };
     records.into_iter().any(|record| {
         let (offset, time) = (record.offset, record.time);
         let body = ringside_wire::decode::<Control>(record.payload).ok().and_then(|control| control.body);
-        body.is_some_and(|body| seat.handle_control(offset, time, &body) == Some(SeatChange::Lost))
+        body.is_some_and(|body| lease.handle_control(offset, time, &body) == Some(LeaseChange::Lost))
     })
 }
 

@@ -1,7 +1,7 @@
 //! The commit in four confirmed steps, over any log and store.
 
 use bytes::Bytes;
-use ringside_domain::rows::{Progress, Stamp};
+use ringside_domain::rows::{Progress, WriteTimestamp};
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::Commit;
 use ringside_ports::{Committer, EngineError, Log, PartitionStore};
@@ -55,5 +55,5 @@ pub(crate) fn read_note(partition: PartitionId, offset: Offset, note: &[u8]) -> 
     let (last, stamp) = note.split_first_chunk::<8>()?;
     let stamp: [u8; 8] = stamp.try_into().ok()?;
     let (last, stamp) = (u64::from_be_bytes(*last), u64::from_be_bytes(stamp));
-    Some(Progress { partition, offset, last: MessageId(last), stamp: Stamp(stamp) })
+    Some(Progress { partition, offset, last: MessageId(last), stamp: WriteTimestamp(stamp) })
 }

@@ -50,7 +50,7 @@ fn channel_bytes(random: &mut Random) -> bytes::Bytes {
 }
 
 /// Sends (with retries), members that come and go (with repeated and late versions), an edge that joins and leaves,
-/// another whose tenure ends, and nonsense.
+/// another whose lease ends, and nonsense.
 fn script(seed: u64) -> Vec<(i64, command::Body)> {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut script = vec![(0, joins(0, EPOCH, 1))];

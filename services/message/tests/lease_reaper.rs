@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use ringside_application::consumer::{Consumer, Handler as _, HandlerError, Rules, Step};
-use ringside_domain::tenures::TENURE_SILENCE_MS;
+use ringside_domain::leases::LEASE_SILENCE_MS;
 use ringside_message::lease_reaper::LeaseReaper;
 use ringside_ports::log::{Append, Commit, ReadLimit};
 use ringside_ports::{EngineError, Log};
@@ -17,7 +17,7 @@ use support::Memory;
 
 const CONTROL: PartitionId = PartitionId(0);
 const TICK_MS: i64 = 500;
-const SILENCE_TICKS: u64 = TENURE_SILENCE_MS / TICK_MS as u64;
+const SILENCE_TICKS: u64 = LEASE_SILENCE_MS / TICK_MS as u64;
 
 fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)

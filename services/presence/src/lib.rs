@@ -4,9 +4,9 @@
 //! edges --messages.status--> signals: registers in the store --messages.receive--> edges with members
 //! ```
 
+mod presence_views;
 mod receipts;
 pub mod signals;
-mod whereabouts;
 
+pub use presence_views::PresenceViews;
 pub use receipts::Receipts;
-pub use whereabouts::Whereabouts;

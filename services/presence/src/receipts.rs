@@ -2,8 +2,8 @@
 
 use ringside_application::authorize::channel_access;
 use ringside_application::service::presence::{ReceiptService, ReceiptView};
-use ringside_application::service::{ListPart, Listed, ServiceError};
-use ringside_domain::rows::Wanted;
+use ringside_application::service::{Page, PageRequest, ServiceError};
+use ringside_domain::rows::Prefetch;
 use ringside_ports::people::relations::Relations;
 use ringside_ports::{ChannelReader, Channels};
 use ringside_types::authorization::Operation;
@@ -28,8 +28,8 @@ impl<S: ChannelReader, D: Channels + Relations> ReceiptService for Receipts<S, D
         &self,
         caller: UserId,
         channel: ChannelId,
-        part: ListPart,
-    ) -> Result<Listed<ReceiptView>, ServiceError> {
+        part: PageRequest,
+    ) -> Result<Page<ReceiptView>, ServiceError> {
         channel_access(&self.directory, caller, channel, Operation::ListMembers).await?;
         let after = part.cursor.as_deref().map(str::parse::<UserId>).transpose();
         let after =
@@ -40,7 +40,7 @@ impl<S: ChannelReader, D: Channels + Relations> ReceiptService for Receipts<S, D
         users.truncate(part.limit);
         let next_cursor = users.last().filter(|_| has_more).map(ToString::to_string);
         let reads = users.iter().map(|user| (*user, channel)).collect();
-        let loaded = self.store.load(&Wanted { reads, ..Wanted::default() }).await?;
+        let loaded = self.store.load(&Prefetch { reads, ..Prefetch::default() }).await?;
         let relationships = self.directory.relationships(caller, &users).await?;
         let mut items = Vec::with_capacity(users.len());
         for (user_id, relationship) in users.into_iter().zip(relationships) {
@@ -57,6 +57,6 @@ impl<S: ChannelReader, D: Channels + Relations> ReceiptService for Receipts<S, D
                 last_read_id: last_read_id.non_zero(),
             });
         }
-        Ok(Listed { items, next_cursor })
+        Ok(Page { items, next_cursor })
     }
 }

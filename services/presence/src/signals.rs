@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringside_application::consumer::{self, Assignment, Handler, HandlerError, Rules, Subscription};
 use ringside_clock::now;
-use ringside_domain::rows::{DeliveredRow, InterestRow, Loaded, ReadRow, Rows, Wanted};
+use ringside_domain::rows::{DeliveredRow, InterestRow, Prefetch, Prefetched, ReadRow, Rows};
 use ringside_ports::log::{Append, ReadLimit, Record};
 use ringside_ports::people::relations::Relations;
 use ringside_ports::{Channels, EngineError, Log, MessageStore};
@@ -89,10 +89,10 @@ impl<L: Log, S: MessageStore, D: Channels + Relations> Handler for StatusHandler
         let receipts = gathered.receipts.keys().map(|(channel, _)| *channel);
         let channels: BTreeSet<ChannelId> =
             receipts.chain(gathered.typing.iter().map(|(channel, _)| *channel)).collect();
-        let wanted = Wanted {
+        let wanted = Prefetch {
             interest: channels.into_iter().collect(),
             reads: gathered.receipts.keys().map(|(channel, user)| (*user, *channel)).collect(),
-            ..Wanted::default()
+            ..Prefetch::default()
         };
         let loaded = self.store.load(&wanted).await?;
         let mut items = self.statuses(&gathered, &loaded).await?;
@@ -120,7 +120,7 @@ impl<L: Log, S: MessageStore, D: Channels + Relations> StatusHandler<L, S, D> {
     async fn statuses(
         &self,
         gathered: &Gathered,
-        loaded: &Loaded,
+        loaded: &Prefetched,
     ) -> Result<Vec<(ChannelId, edge_item::Body)>, EngineError> {
         let mut items = Vec::with_capacity(gathered.receipts.len());
         let mut members: Option<(ChannelId, Vec<UserId>)> = None;
@@ -168,7 +168,7 @@ impl<L: Log, S: MessageStore, D: Channels + Relations> StatusHandler<L, S, D> {
         asked.pop();
         let hidden = asked.into_iter().zip(relationships).filter(|(_, relationship)| {
             relationship.is_none_or(|relationship| {
-                relationship.is_apart() || !privacy.receipts.admits(relationship.is_contact)
+                relationship.is_blocked_either_way() || !privacy.receipts.admits(relationship.is_contact)
             })
         });
         Ok(Some(hidden.map(|(member, _)| member).collect()))

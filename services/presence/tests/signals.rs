@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringside_application::consumer::Handler as _;
-use ringside_domain::rows::{InterestRow, Rows, Stamp, Wanted};
+use ringside_domain::rows::{InterestRow, Prefetch, Rows, WriteTimestamp};
 use ringside_embedded::{Config, EmbeddedLog, EmbeddedStore, Engine};
 use ringside_ports::accounts::{NewUser, User};
 use ringside_ports::channels::{Channel, ChannelKind, NewChannel, Role};
@@ -55,7 +55,7 @@ impl Scene {
             epoch: Epoch(epoch),
             n: 1,
             record_id: MessageId(record),
-            stamp: Stamp(1),
+            stamp: WriteTimestamp(1),
         });
         let rows = Rows { interest: interest.to_vec(), ..Rows::default() };
         engine.store().write_rows(PARTITION, &rows).await.expect("writes");
@@ -155,7 +155,7 @@ async fn registers_only_grow_and_members_are_told_what_they_hold() {
     scene.consume().await;
     let told = scene.statuses().await;
     assert_eq!((told[&1].last_delivered_id, told[&1].last_read_id), (50, 30));
-    let wanted = Wanted { reads: vec![(user(1), CHANNEL)], ..Wanted::default() };
+    let wanted = Prefetch { reads: vec![(user(1), CHANNEL)], ..Prefetch::default() };
     let kept = scene.consumer.store.load(&wanted).await.expect("loads");
     assert_eq!((kept.reads[0].last_read_seq, kept.delivered[0].last_delivered_seq), (3, 5));
 }

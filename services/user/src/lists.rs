@@ -1,9 +1,9 @@
 //! Parts of lists: a cursor is the key that ended the part before.
 
-use ringside_application::service::{ListPart, Listed, ServiceError};
+use ringside_application::service::{Page, PageRequest, ServiceError};
 use ringside_types::limits::LIST_MAX;
 
-pub(crate) fn limit(part: &ListPart) -> usize {
+pub(crate) fn limit(part: &PageRequest) -> usize {
     part.limit.clamp(1, LIST_MAX)
 }
 
@@ -16,9 +16,9 @@ pub(crate) fn invalid_cursor() -> ServiceError {
 }
 
 /// A part of a list, from one item more than it may hold.
-pub(crate) fn listed<T>(mut items: Vec<T>, limit: usize, cursor_of: impl Fn(&T) -> String) -> Listed<T> {
+pub(crate) fn listed<T>(mut items: Vec<T>, limit: usize, cursor_of: impl Fn(&T) -> String) -> Page<T> {
     let has_more = items.len() > limit;
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| has_more).map(cursor_of);
-    Listed { items, next_cursor }
+    Page { items, next_cursor }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ringside_application::service::people::SessionService;
-use ringside_application::service::{Caller, FieldError, ListPart, Listed, ServiceError};
+use ringside_application::service::{Caller, FieldError, Page, PageRequest, ServiceError};
 use ringside_clock::now;
 use ringside_ports::people::sessions::{PasswordChange, Session, Which};
 use ringside_ports::people::{After, People};
@@ -21,8 +21,8 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
         &self,
         caller: UserId,
         all: bool,
-        part: ListPart,
-    ) -> Result<Listed<Session>, ServiceError> {
+        part: PageRequest,
+    ) -> Result<Page<Session>, ServiceError> {
         let (limit, after) = (lists::limit(&part), lists::cursor(part.cursor)?);
         let open_at = (!all).then(now);
         let sessions = self.directory().sessions(caller, open_at, After { after, limit: limit + 1 }).await?;

@@ -5,7 +5,7 @@ mod settings;
 pub use settings::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 
 use ringside_application::service::people::{ProfilePatch, ProfileService, Seen};
-use ringside_application::service::{FieldError, ListPart, Listed, ServiceError};
+use ringside_application::service::{FieldError, Page, PageRequest, ServiceError};
 use ringside_clock::now;
 use ringside_ports::people::profiles::{
     AuditEntry, Changed, Found, Profile, ProfileChange, SearchFor, SettingsSwap,
@@ -70,7 +70,12 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
         self.as_seen(caller, profiles).await
     }
 
-    async fn search(&self, caller: UserId, text: &str, part: ListPart) -> Result<Listed<Seen>, ServiceError> {
+    async fn search(
+        &self,
+        caller: UserId,
+        text: &str,
+        part: PageRequest,
+    ) -> Result<Page<Seen>, ServiceError> {
         let text = text.trim();
         if !is_text(text, 0, SEARCH_CHARS_MAX) {
             let message = format!("`q` has {SEARCH_CHARS_MAX} characters at the most.");
@@ -83,7 +88,7 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
         let listed = lists::listed(found, limit, |(found, _)| cursor_of(*found));
         let profiles = listed.items.into_iter().map(|(_, profile)| profile).collect();
         let items = self.as_seen(caller, profiles).await?;
-        Ok(Listed { items, next_cursor: listed.next_cursor })
+        Ok(Page { items, next_cursor: listed.next_cursor })
     }
 
     async fn erase(&self, caller: UserId) -> Result<(), ServiceError> {
@@ -91,7 +96,7 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
         to_the_end(async move { users.erase_account(caller, Some(caller)).await }).await
     }
 
-    async fn audit(&self, caller: UserId, part: ListPart) -> Result<Listed<AuditEntry>, ServiceError> {
+    async fn audit(&self, caller: UserId, part: PageRequest) -> Result<Page<AuditEntry>, ServiceError> {
         let (limit, after) = (lists::limit(&part), lists::cursor(part.cursor)?);
         let entries = self.directory().audit(caller, After { after, limit: limit + 1 }).await?;
         Ok(lists::listed(entries, limit, |entry| entry.id.to_string()))

@@ -1,7 +1,7 @@
 //! Contacts and blocks. Answers don't tell who has blocked whom.
 
 use ringside_application::service::people::RelationService;
-use ringside_application::service::{ListPart, Listed, ServiceError};
+use ringside_application::service::{Page, PageRequest, ServiceError};
 use ringside_clock::now;
 use ringside_ports::people::relations::{Block, Contact, ContactState, Requested};
 use ringside_ports::people::{After, People};
@@ -16,8 +16,8 @@ impl<D: People, P: Presence, L: Log> RelationService for Users<D, P, L> {
         &self,
         caller: UserId,
         state: Option<ContactState>,
-        part: ListPart,
-    ) -> Result<Listed<Contact>, ServiceError> {
+        part: PageRequest,
+    ) -> Result<Page<Contact>, ServiceError> {
         let (limit, after) = (lists::limit(&part), lists::cursor(part.cursor)?);
         let contacts = self.directory().contacts(caller, state, After { after, limit: limit + 1 }).await?;
         Ok(lists::listed(contacts, limit, |contact| contact.user_id.to_string()))
@@ -49,7 +49,7 @@ impl<D: People, P: Presence, L: Log> RelationService for Users<D, P, L> {
         Err(ServiceError::NotFound("This user is none of your contacts.".into()))
     }
 
-    async fn blocks(&self, caller: UserId, part: ListPart) -> Result<Listed<Block>, ServiceError> {
+    async fn blocks(&self, caller: UserId, part: PageRequest) -> Result<Page<Block>, ServiceError> {
         let (limit, after) = (lists::limit(&part), lists::cursor(part.cursor)?);
         let blocks = self.directory().blocks(caller, After { after, limit: limit + 1 }).await?;
         Ok(lists::listed(blocks, limit, |block| block.user_id.to_string()))

@@ -4,7 +4,7 @@ mod support;
 
 use ringside_application::service::UserService as _;
 use ringside_application::service::people::{ProfileService as _, SessionService as _};
-use ringside_application::service::{ListPart, ServiceError};
+use ringside_application::service::{PageRequest, ServiceError};
 use ringside_types::{Limits, SessionId};
 use support::{ADDRESS, PASSWORD, Scene, credentials, is_unauthorized, registered};
 use tokio::task::JoinSet;
@@ -25,7 +25,7 @@ async fn a_revoked_session_is_told_before_it_is_answered() {
     assert_eq!(scene.revoked().await, [], "somebody else's");
     users.end_session(ada.user_id, ada.session_id).await.expect("ends");
     assert_eq!(scene.revoked().await, [(ada.user_id, ada.session_id)]);
-    let part = ListPart { cursor: None, limit: 10 };
+    let part = PageRequest { cursor: None, limit: 10 };
     assert_eq!(users.sessions(ada.user_id, false, part).await.expect("lists").items, []);
 }
 

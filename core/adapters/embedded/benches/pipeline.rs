@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ringside_domain::rows::{HeadRow, Key, KeyRow, MessageRow, Progress, ReadRow, Rows, Stamp, Wanted};
+use ringside_domain::rows::{
+    HeadRow, Key, KeyRow, MessageRow, Prefetch, Progress, ReadRow, Rows, WriteTimestamp,
+};
 use ringside_embedded::{Config, Engine};
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::{Append, ReadLimit, Record};
@@ -146,7 +148,7 @@ async fn process(engine: Engine, partition: PartitionId, done: Arc<AtomicBool>) 
         next += records.len() as u64;
         let batch = batch(partition, &records);
         let wanted =
-            Wanted { keys: batch.rows.keys.iter().map(|row| row.key).collect(), ..Wanted::default() };
+            Prefetch { keys: batch.rows.keys.iter().map(|row| row.key).collect(), ..Prefetch::default() };
         store.load(&wanted).await.expect("loads");
         committer.commit(batch).await.expect("commits");
     }
@@ -162,7 +164,7 @@ fn batch(partition: PartitionId, records: &[Record]) -> CommitBatch {
         let sender_id = UserId(Uuid::from_u64_pair(2 << 32, mixed(number % (CHANNELS * 2))));
         let client_id = ClientId(Uuid::from_u64_pair(mixed(number), u64::from(partition.0)));
         let (message_id, seq) = (MessageId(number + 1), number / CHANNELS + 1);
-        let stamp = Stamp(record.time.0 * 1_000 + number);
+        let stamp = WriteTimestamp(record.time.0 * 1_000 + number);
         rows.messages.push(MessageRow {
             channel_id,
             message_id,
@@ -199,7 +201,8 @@ fn batch(partition: PartitionId, records: &[Record]) -> CommitBatch {
     let packed: Vec<u8> = records.iter().flat_map(|record| record.payload.iter().copied()).collect();
     let to = |topic, partition| Append { topic, partition, payload: packed.clone().into() };
     let last = &records[records.len() - 1];
-    let (last_id, stamp) = (MessageId(last.offset.0 + 1), Stamp(last.time.0 * 1_000 + last.offset.0));
+    let (last_id, stamp) =
+        (MessageId(last.offset.0 + 1), WriteTimestamp(last.time.0 * 1_000 + last.offset.0));
     CommitBatch {
         partition,
         rows,

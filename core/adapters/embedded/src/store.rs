@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fjall::Readable;
 use ringside_domain::rows::{
-    ChangeRow, DeliveredRow, HeadRow, KeyRow, Loaded, MessageRow, Progress, ReactionRow, ReadRow, Rows,
-    Wanted,
+    ChangeRow, DeliveredRow, HeadRow, KeyRow, MessageRow, Prefetch, Prefetched, Progress, ReactionRow,
+    ReadRow, Rows,
 };
 use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
 use ringside_ports::{ChannelReader, EngineError, PartitionStore};
@@ -34,9 +34,9 @@ impl EmbeddedStore {
 }
 
 impl ChannelReader for EmbeddedStore {
-    async fn load(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+    async fn load(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
         if wanted.is_empty() {
-            return Ok(Loaded::default());
+            return Ok(Prefetched::default());
         }
         let wanted = wanted.clone();
         self.0.core.read(move |core| load(core, &wanted)).await
@@ -69,7 +69,7 @@ impl PartitionStore for EmbeddedStore {
         self.0.core.read(read).await
     }
 
-    async fn prefetch(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+    async fn prefetch(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
         ChannelReader::load(self, wanted).await
     }
 
@@ -94,9 +94,9 @@ impl std::fmt::Debug for EmbeddedStore {
 
 /// All of it as of one moment: without a snapshot, a commit that is being applied is seen in part, its heads before its
 /// messages.
-fn load(core: &Core, wanted: &Wanted) -> Result<Loaded, EngineError> {
+fn load(core: &Core, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
     let (at, tables) = (&core.tables.database.snapshot(), &core.tables);
-    let mut loaded = Loaded::default();
+    let mut loaded = Prefetched::default();
     for channel in each(&wanted.channels) {
         loaded.heads.extend(get::<HeadRow>(at, &tables.heads, channel.as_bytes())?);
     }

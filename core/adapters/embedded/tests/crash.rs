@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use ringside_domain::rows::{HeadRow, MessageRow, Progress, Rows, Stamp, Wanted};
+use ringside_domain::rows::{HeadRow, MessageRow, Prefetch, Progress, Rows, WriteTimestamp};
 use ringside_embedded::Engine;
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::Append;
@@ -54,7 +54,7 @@ async fn append_and_commit(folder: &Path) {
 }
 
 fn batch(number: u64) -> CommitBatch {
-    let (id, stamp) = (MessageId(number), Stamp(number));
+    let (id, stamp) = (MessageId(number), WriteTimestamp(number));
     let message = MessageRow {
         channel_id: CHANNEL,
         message_id: id,
@@ -138,7 +138,7 @@ async fn check(folder: &Path, answered: &[Option<u64>; 4]) {
     let progress = store.partition(PARTITION).await.expect("reads").progress;
     let committed = progress.map_or(0, |progress| progress.offset.0);
     assert!(committed >= answered[0].unwrap_or(0), "{committed} committed, {:?} answered", answered[0]);
-    let wanted = Wanted { channels: vec![CHANNEL], ..Wanted::default() };
+    let wanted = Prefetch { channels: vec![CHANNEL], ..Prefetch::default() };
     let heads = store.load(&wanted).await.expect("loads").heads;
     assert_eq!(heads.first().map_or(0, |head| head.last_seq), committed, "the head is the batch's");
     let expected: Vec<u64> = (1..=committed).collect();

@@ -2,7 +2,7 @@
 
 mod support;
 
-use ringside_domain::rows::{HeadRow, Stamp, Wanted};
+use ringside_domain::rows::{HeadRow, Prefetch, WriteTimestamp};
 use ringside_embedded::Engine;
 use ringside_ports::{ChannelReader, PartitionStore};
 use ringside_types::ChannelId;
@@ -15,8 +15,11 @@ async fn a_late_row_loses_after_a_restart_too() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let channels: Vec<ChannelId> = (0..20).map(|number| ChannelId(Uuid::from_u128(number))).collect();
     let heads = |last_seq: u64, stamp: u64| -> Vec<HeadRow> {
-        let head =
-            |channel: &ChannelId| HeadRow { last_seq, stamp: Stamp(stamp), ..HeadRow::empty(*channel) };
+        let head = |channel: &ChannelId| HeadRow {
+            last_seq,
+            stamp: WriteTimestamp(stamp),
+            ..HeadRow::empty(*channel)
+        };
         channels.iter().map(head).collect()
     };
     let engine = Engine::open(folder.path(), config()).expect("opens");
@@ -26,7 +29,7 @@ async fn a_late_row_loses_after_a_restart_too() {
         let engine = Engine::open(folder.path(), config()).expect("opens");
         let store = engine.store();
         store.write_heads(&heads(seq, stamp)).await.expect("writes");
-        let wanted = Wanted { channels: channels.clone(), ..Wanted::default() };
+        let wanted = Prefetch { channels: channels.clone(), ..Prefetch::default() };
         let loaded = store.load(&wanted).await.expect("loads").heads;
         assert_eq!(loaded.len(), channels.len());
         assert!(loaded.iter().all(|head| head.last_seq == expected), "stamp {stamp}: {loaded:?}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ringside_domain::rows::{Key, KeyRow, Progress, Rows, Stamp, Wanted};
+use ringside_domain::rows::{Key, KeyRow, Prefetch, Progress, Rows, WriteTimestamp};
 use ringside_embedded::{Clock, Config, Engine};
 use ringside_ports::contract;
 use ringside_ports::log::{Append, Bounds};
@@ -154,19 +154,22 @@ async fn idempotency_rows_live_72_hours() {
         message_id: MessageId(5),
         previous: MessageId::ZERO,
         seq: 1,
-        stamp: Stamp(BEGIN_MS * 1_000),
+        stamp: WriteTimestamp(BEGIN_MS * 1_000),
     };
     store.write_rows(FIRST, &Rows { keys: vec![row], ..Rows::default() }).await.expect("writes");
     let kept = async || {
-        let wanted = Wanted { keys: vec![key], ..Wanted::default() };
+        let wanted = Prefetch { keys: vec![key], ..Prefetch::default() };
         store.load(&wanted).await.expect("loads").keys
     };
     time.fetch_add(72 * HOUR_MS, Ordering::Relaxed);
     assert_eq!(kept().await, [row]);
     time.fetch_add(1, Ordering::Relaxed);
     assert_eq!(kept().await, []);
-    let again =
-        KeyRow { message_id: MessageId(9), stamp: Stamp(time.load(Ordering::Relaxed) * 1_000), ..row };
+    let again = KeyRow {
+        message_id: MessageId(9),
+        stamp: WriteTimestamp(time.load(Ordering::Relaxed) * 1_000),
+        ..row
+    };
     store.write_rows(FIRST, &Rows { keys: vec![again], ..Rows::default() }).await.expect("writes");
     assert_eq!(kept().await, [again], "the key may be used again");
 }

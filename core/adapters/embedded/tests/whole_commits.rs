@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ringside_application::reading;
-use ringside_domain::rows::{HeadRow, MessageRow, Progress, Rows, Stamp};
+use ringside_domain::rows::{HeadRow, MessageRow, Progress, Rows, WriteTimestamp};
 use ringside_ports::Committer;
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::store::{MessageRange, Order};
@@ -36,13 +36,13 @@ fn message(number: u64) -> MessageRow {
         reply_to: MessageId::ZERO,
         edited_record: MessageId::ZERO,
         deleted_record: MessageId::ZERO,
-        stamp: Stamp(number),
+        stamp: WriteTimestamp(number),
     }
 }
 
 fn batch(commit: u64) -> CommitBatch {
     let last = commit * MESSAGES_PER_COMMIT;
-    let (id, stamp) = (MessageId(last), Stamp(last));
+    let (id, stamp) = (MessageId(last), WriteTimestamp(last));
     let head = HeadRow {
         channel_id: CHANNEL,
         last_effective_id: id,

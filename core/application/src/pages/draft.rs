@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use ringside_domain::edited_message;
 use ringside_domain::page::{ChannelPage, ChannelRead};
-use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, ReactionRow, Wanted};
-use ringside_domain::tally::{Tally, tally};
+use ringside_domain::reactions::{ReactionSummary, tally};
+use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Prefetch, ReactionRow};
 use ringside_ports::store::{ChangeRange, MessageRange, Order};
 use ringside_ports::{Accounts, ChannelReader, EngineError};
 use ringside_types::limits::REACTIONS_READ_MAX;
@@ -117,7 +117,7 @@ impl Draft {
         limit > 0 && (is_behind || !self.page.has_more && missing_changes > limit)
     }
 
-    fn take_tallies(&mut self, tallies: Vec<Tally>, order: Order) {
+    fn take_tallies(&mut self, tallies: Vec<ReactionSummary>, order: Order) {
         let mut reactions: HashMap<MessageId, usize> = HashMap::new();
         for tally in &tallies {
             *reactions.entry(tally.message_id).or_default() +=
@@ -237,7 +237,7 @@ async fn read_reactions<S: ChannelReader>(
     if reacted.is_empty() {
         return Ok(());
     }
-    let mut found = store.load(&Wanted { reacted, ..Wanted::default() }).await?.reactions;
+    let mut found = store.load(&Prefetch { reacted, ..Prefetch::default() }).await?.reactions;
     // Ranges of several readers may overlap.
     let interval = |row: &ReactionRow| (row.message_id, row.emoji.clone(), row.user_id, row.from_id);
     found.sort_by_cached_key(interval);

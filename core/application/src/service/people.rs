@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ringside_types::{SessionId, UnixMillis, UserId};
 
-use super::{Caller, ListPart, Listed, ServiceError};
+use super::{Caller, Page, PageRequest, ServiceError};
 use ringside_ports::people::profiles::{AuditEntry, Profile};
 use ringside_ports::people::relations::{Block, Contact, ContactState};
 use ringside_ports::people::sessions::Session;
@@ -55,16 +55,16 @@ pub trait ProfileService: Clone + Send + Sync + 'static {
         &self,
         caller: UserId,
         text: &str,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<Seen>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<Seen>, ServiceError>> + Send;
     /// Erases the caller's account, its sessions with it.
     fn erase(&self, caller: UserId) -> impl Future<Output = Result<(), ServiceError>> + Send;
     /// What was done to the caller's account, oldest first.
     fn audit(
         &self,
         caller: UserId,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<AuditEntry>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<AuditEntry>, ServiceError>> + Send;
 }
 
 /// Contacts and blocks.
@@ -74,8 +74,8 @@ pub trait RelationService: Clone + Send + Sync + 'static {
         &self,
         caller: UserId,
         state: Option<ContactState>,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<Contact>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<Contact>, ServiceError>> + Send;
     /// Asks for a contact; says whether that is new.
     fn request_contact(
         &self,
@@ -98,8 +98,8 @@ pub trait RelationService: Clone + Send + Sync + 'static {
     fn blocks(
         &self,
         caller: UserId,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<Block>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<Block>, ServiceError>> + Send;
     /// Blocks someone; a second time is no error.
     fn block(&self, caller: UserId, other: UserId) -> impl Future<Output = Result<(), ServiceError>> + Send;
     /// Takes a block back; one that is not there is no error.
@@ -114,8 +114,8 @@ pub trait SessionService: Clone + Send + Sync + 'static {
         &self,
         caller: UserId,
         all: bool,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<Session>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<Session>, ServiceError>> + Send;
     /// Ends one of the caller's sessions; one that has ended is no error.
     fn end_session(
         &self,

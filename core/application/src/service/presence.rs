@@ -4,7 +4,7 @@ use std::future::Future;
 
 use ringside_types::{ChannelId, MessageId, UserId};
 
-use super::{ListPart, Listed, ServiceError};
+use super::{Page, PageRequest, ServiceError};
 use crate::presence_view::PresenceView;
 
 /// How far a member has come, as another may see it.
@@ -25,8 +25,8 @@ pub trait ReceiptService: Clone + Send + Sync + 'static {
         &self,
         caller: UserId,
         channel: ChannelId,
-        part: ListPart,
-    ) -> impl Future<Output = Result<Listed<ReceiptView>, ServiceError>> + Send;
+        part: PageRequest,
+    ) -> impl Future<Output = Result<Page<ReceiptView>, ServiceError>> + Send;
 }
 
 /// Who is there.

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use ringside_domain::partition::{Batch, Input, Partition};
 use ringside_domain::rows::{
-    ChangeRow, HeadRow, InterestRow, Key, KeyRow, Loaded, MembershipRow, MessageRow, PinRow, Progress,
-    ReactionRow, ReadRow, Rows, SettingsRow, SlotRow, Wanted,
+    ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, PinRow, Prefetch, Prefetched,
+    Progress, ReactionRow, ReadRow, Rows, SettingsRow, SlotRow,
 };
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, UnixMillis, UserId};
 use ringside_wire::records::{Amended, Edited, Effective, amended, command, edge_item, effective};
@@ -77,8 +77,8 @@ impl Tables {
         }
     }
 
-    fn load(&self, wanted: &Wanted) -> Loaded {
-        let mut loaded = Loaded::default();
+    fn load(&self, wanted: &Prefetch) -> Prefetched {
+        let mut loaded = Prefetched::default();
         for channel in &wanted.channels {
             loaded.heads.extend(self.heads.get(channel).copied());
             loaded.settings.extend(self.settings.values().filter(|row| row.channel_id == *channel).copied());
@@ -138,11 +138,11 @@ pub enum Death {
     Progress,
 }
 
-/// An event as one edge was sent it: slot, tenure, channel, id, bytes.
+/// An event as one edge was sent it: slot, lease, channel, id, bytes.
 pub type Sent = (Slot, Epoch, ChannelId, MessageId, Vec<u8>);
 
 impl Outcome {
-    /// The events that edges must have had: of tenures that are not over, for channels that they still listen to, from
+    /// The events that edges must have had: of leases that are not over, for channels that they still listen to, from
     /// the join's own record on.
     pub fn due_events(&self) -> Vec<Sent> {
         let is_due = |(slot, epoch, channel, id, _): &&Sent| {

@@ -41,7 +41,7 @@ pub enum Invited {
 /// An invitation is good as long as the channel is there and its inviter may add members to it and write to the one
 /// invited. One that is not good any more is not listed, cannot be accepted, and may become good again.
 pub trait ChannelInvitations: Clone + Send + Sync + 'static {
-    /// Invites a user into a channel, where the actor may add members and write to them ([`ChangeRefused::Apart`] where
+    /// Invites a user into a channel, where the actor may add members and write to them ([`ChangeRefused::Blocked`] where
     /// not). The first invitation into a channel stands.
     fn invite_into(
         &self,

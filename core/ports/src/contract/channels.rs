@@ -1,4 +1,4 @@
-//! The contract of [`Channels`], [`ChannelInvitations`] and [`Personal`].
+//! The contract of [`Channels`], [`ChannelInvitations`] and [`ChannelPreferences`].
 
 mod changes;
 mod invitations;
@@ -13,8 +13,8 @@ use super::accounts::new_user;
 use crate::Accounts;
 use crate::channels::invitations::ChannelInvitations;
 use crate::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Channels, Created, ListRange, Member,
-    NewChannel, Personal, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, ChannelPreferences, Channels, Created,
+    ListRange, Member, NewChannel, Role,
 };
 use crate::people::profiles::Profiles;
 use crate::people::relations::Relations;
@@ -24,7 +24,9 @@ const NOW: UnixMillis = UnixMillis(1_000_000);
 const RACERS: u128 = 20;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: Channels + ChannelInvitations + Personal + Relations + Accounts + Profiles>(
+pub async fn suite<
+    D: Channels + ChannelInvitations + ChannelPreferences + Relations + Accounts + Profiles,
+>(
     make: impl AsyncFn() -> D,
 ) {
     changes::suite(&make).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ringside_domain::rows::{Progress, Rows, Wanted};
+use ringside_domain::rows::{Prefetch, Progress, Rows};
 use ringside_types::{ChannelId, MessageId, Offset, PartitionId, Topic};
 
 use super::rows::{channel, head, message, one_of_each, stamp};
@@ -62,12 +62,12 @@ pub async fn all_four_steps_are_done<L: Log, S: MessageStore, C: Committer>(
 ) {
     let batch = batch(channel(1), 0);
     committer.commit(batch.clone()).await.expect("commits");
-    let wanted = Wanted {
+    let wanted = Prefetch {
         channels: vec![channel(1)],
         interest: vec![channel(1)],
         keys: vec![batch.rows.keys[0].key],
         records: vec![(channel(1), batch.rows.messages[0].message_id)],
-        ..Wanted::default()
+        ..Prefetch::default()
     };
     let loaded = store.load(&wanted).await.expect("loads");
     assert_eq!(loaded.messages, batch.rows.messages);
@@ -87,7 +87,7 @@ pub async fn a_replay_changes_no_row<L: Log, S: MessageStore, C: Committer>(
 ) {
     let batch = batch(channel(1), 0);
     committer.commit(batch.clone()).await.expect("commits");
-    let wanted = Wanted { channels: vec![channel(1)], interest: vec![channel(1)], ..Wanted::default() };
+    let wanted = Prefetch { channels: vec![channel(1)], interest: vec![channel(1)], ..Prefetch::default() };
     let (before, kept) = (store.load(&wanted).await, store.partition(PARTITION).await);
     committer.commit(batch).await.expect("commits");
     assert_eq!(store.load(&wanted).await, before);
@@ -101,7 +101,7 @@ pub async fn a_zombie_takes_nothing_back<L: Log, S: MessageStore, C: Committer>(
     let (old, new) = (batch(channel(1), 0), batch(channel(1), 10));
     committer.commit(new.clone()).await.expect("commits");
     committer.commit(old).await.expect("a stale batch is no error");
-    let wanted = Wanted { channels: vec![channel(1)], interest: vec![channel(1)], ..Wanted::default() };
+    let wanted = Prefetch { channels: vec![channel(1)], interest: vec![channel(1)], ..Prefetch::default() };
     let loaded = store.load(&wanted).await.expect("loads");
     assert_eq!((loaded.heads, loaded.interest), (new.heads, new.rows.interest));
     let kept = store.partition(PARTITION).await.expect("reads");
@@ -187,7 +187,8 @@ pub async fn a_committed_batch_wakes_the_edge<L: Log, S: MessageStore, C: Commit
         let wait = Duration::from_secs(600);
         let records = log.read(Topic::MessagesReceive, PARTITION, Offset(0), ALL, wait).await.expect("reads");
         assert!(!records.is_empty());
-        let wanted = Wanted { channels: vec![channel(1)], interest: vec![channel(1)], ..Wanted::default() };
+        let wanted =
+            Prefetch { channels: vec![channel(1)], interest: vec![channel(1)], ..Prefetch::default() };
         store.load(&wanted).await.expect("loads").heads
     });
     let batch = batch(channel(1), 0);

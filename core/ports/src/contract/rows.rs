@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use ringside_domain::rows::{
     ChangeRow, DeliveredRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, PinRow,
-    ReactionRow, ReadRow, Rows, SettingsRow, SlotRow, Stamp,
+    ReactionRow, ReadRow, Rows, SettingsRow, SlotRow, WriteTimestamp,
 };
 use ringside_types::authorization::ChannelKind;
 use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Slot, UserId};
@@ -13,9 +13,9 @@ use ringside_wire::message::ContentType;
 use uuid::Uuid;
 
 /// A stamp of now and `later` microseconds: rows that expire are measured by it.
-pub(super) fn stamp(later: u64) -> Stamp {
+pub(super) fn stamp(later: u64) -> WriteTimestamp {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    Stamp(now * 1_000_000 + later)
+    WriteTimestamp(now * 1_000_000 + later)
 }
 
 pub(super) fn channel(number: u128) -> ChannelId {
@@ -26,7 +26,7 @@ pub(super) fn user(number: u128) -> UserId {
     UserId(Uuid::from_u128(0xa0 << 64 | number))
 }
 
-pub(super) fn message(channel: ChannelId, seq: u64, stamp: Stamp) -> MessageRow {
+pub(super) fn message(channel: ChannelId, seq: u64, stamp: WriteTimestamp) -> MessageRow {
     MessageRow {
         channel_id: channel,
         message_id: MessageId(seq * 10),
@@ -45,7 +45,7 @@ pub(super) fn message(channel: ChannelId, seq: u64, stamp: Stamp) -> MessageRow 
     }
 }
 
-pub(super) fn change(channel: ChannelId, change: u64, stamp: Stamp) -> ChangeRow {
+pub(super) fn change(channel: ChannelId, change: u64, stamp: WriteTimestamp) -> ChangeRow {
     ChangeRow {
         channel_id: channel,
         change,
@@ -57,7 +57,7 @@ pub(super) fn change(channel: ChannelId, change: u64, stamp: Stamp) -> ChangeRow
     }
 }
 
-pub(super) fn head(channel: ChannelId, last_seq: u64, stamp: Stamp) -> HeadRow {
+pub(super) fn head(channel: ChannelId, last_seq: u64, stamp: WriteTimestamp) -> HeadRow {
     HeadRow {
         channel_id: channel,
         last_effective_id: MessageId(last_seq * 10 + 1),
@@ -68,7 +68,7 @@ pub(super) fn head(channel: ChannelId, last_seq: u64, stamp: Stamp) -> HeadRow {
     }
 }
 
-pub(super) fn member(channel: ChannelId, user: UserId, from: u64, stamp: Stamp) -> MembershipRow {
+pub(super) fn member(channel: ChannelId, user: UserId, from: u64, stamp: WriteTimestamp) -> MembershipRow {
     MembershipRow {
         channel_id: channel,
         user_id: user,
@@ -83,7 +83,7 @@ pub(super) fn member(channel: ChannelId, user: UserId, from: u64, stamp: Stamp) 
     }
 }
 
-pub(super) fn settings(channel: ChannelId, from: u64, stamp: Stamp) -> SettingsRow {
+pub(super) fn settings(channel: ChannelId, from: u64, stamp: WriteTimestamp) -> SettingsRow {
     SettingsRow {
         channel_id: channel,
         from_id: MessageId(from),
@@ -99,28 +99,28 @@ pub(super) fn settings(channel: ChannelId, from: u64, stamp: Stamp) -> SettingsR
     }
 }
 
-pub(super) fn reaction(channel: ChannelId, user: UserId, from: u64, stamp: Stamp) -> ReactionRow {
+pub(super) fn reaction(channel: ChannelId, user: UserId, from: u64, stamp: WriteTimestamp) -> ReactionRow {
     let (message_id, emoji) = (MessageId(30), "👍🏽".to_owned());
     let (from_id, to_id) = (MessageId(from), MessageId::ZERO);
     ReactionRow { channel_id: channel, message_id, emoji, user_id: user, from_id, to_id, stamp }
 }
 
-pub(super) fn pin(channel: ChannelId, message: u64, from: u64, stamp: Stamp) -> PinRow {
+pub(super) fn pin(channel: ChannelId, message: u64, from: u64, stamp: WriteTimestamp) -> PinRow {
     let (message_id, from_id, to_id) = (MessageId(message), MessageId(from), MessageId::ZERO);
     PinRow { channel_id: channel, message_id, from_id, to_id, actor_id: user(1), stamp }
 }
 
-pub(super) fn key(channel: ChannelId, client: u128, stamp: Stamp) -> KeyRow {
+pub(super) fn key(channel: ChannelId, client: u128, stamp: WriteTimestamp) -> KeyRow {
     let key = Key { channel_id: channel, sender_id: user(1), client_id: ClientId(Uuid::from_u128(client)) };
     KeyRow { key, message_id: MessageId(30), previous: MessageId(20), seq: 3, stamp }
 }
 
-pub(super) fn interest(channel: ChannelId, slot: u16, epoch: u64, stamp: Stamp) -> InterestRow {
+pub(super) fn interest(channel: ChannelId, slot: u16, epoch: u64, stamp: WriteTimestamp) -> InterestRow {
     let (slot, epoch) = (Slot(slot), Epoch(epoch));
     InterestRow { channel_id: channel, slot, epoch, n: 2, record_id: MessageId(9), stamp }
 }
 
-pub(super) fn slot(slot: u16, epoch: u64, stamp: Stamp) -> SlotRow {
+pub(super) fn slot(slot: u16, epoch: u64, stamp: WriteTimestamp) -> SlotRow {
     SlotRow { slot: Slot(slot), epoch: Epoch(epoch), stamp }
 }
 
@@ -134,7 +134,7 @@ pub(super) fn delivered(user: UserId, channel: ChannelId, seq: u64) -> Delivered
 }
 
 /// One row of every table, all of `channel`.
-pub(super) fn one_of_each(channel: ChannelId, stamp: Stamp) -> Rows {
+pub(super) fn one_of_each(channel: ChannelId, stamp: WriteTimestamp) -> Rows {
     Rows {
         messages: vec![message(channel, 3, stamp)],
         changes: vec![change(channel, 2, stamp)],

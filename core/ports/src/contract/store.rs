@@ -1,7 +1,7 @@
 //! The contract of [`MessageStore`].
 
 use ringside_domain::rows::{
-    HeadRow, Loaded, MessageRow, PinRow, Progress, ReactionRow, Rows, Stamp, Wanted,
+    HeadRow, MessageRow, PinRow, Prefetch, Prefetched, Progress, ReactionRow, Rows, WriteTimestamp,
 };
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot};
 
@@ -35,7 +35,7 @@ pub async fn suite<S: MessageStore>(make: impl AsyncFn() -> S) {
     racing_writes_leave_the_latest(make().await).await;
 }
 
-async fn load<S: MessageStore>(store: &S, wanted: Wanted) -> Loaded {
+async fn load<S: MessageStore>(store: &S, wanted: Prefetch) -> Prefetched {
     store.load(&wanted).await.expect("loads")
 }
 
@@ -44,8 +44,8 @@ async fn write<S: MessageStore>(store: &S, rows: Rows) {
 }
 
 /// All that is known of `rows`.
-fn wanted_of(rows: &Rows) -> Wanted {
-    Wanted {
+fn wanted_of(rows: &Rows) -> Prefetch {
+    Prefetch {
         channels: rows.interest.iter().map(|row| row.channel_id).collect(),
         interest: rows.interest.iter().map(|row| row.channel_id).collect(),
         members: rows.memberships.iter().map(|row| (row.channel_id, row.user_id)).collect(),
@@ -63,12 +63,12 @@ fn wanted_of(rows: &Rows) -> Wanted {
             .collect(),
         pins: rows.pins.iter().map(|row| (row.channel_id, row.message_id)).collect(),
         reads: rows.reads.iter().map(|row| (row.user_id, row.channel_id)).collect(),
-        ..Wanted::default()
+        ..Prefetch::default()
     }
 }
 
-fn loaded_of(rows: &Rows, heads: &[HeadRow]) -> Loaded {
-    Loaded {
+fn loaded_of(rows: &Rows, heads: &[HeadRow]) -> Prefetched {
+    Prefetched {
         heads: heads.to_vec(),
         interest: rows.interest.clone(),
         settings: rows.settings.clone(),
@@ -89,11 +89,11 @@ fn range(channel: ChannelId, after: u64, before: u64, limit: usize, order: Order
 
 /// Unknown ids are absent, and empty writes and wishes are fine.
 pub async fn an_empty_store_has_nothing<S: MessageStore>(store: S) {
-    assert_eq!(load(&store, Wanted::default()).await, Loaded::default());
+    assert_eq!(load(&store, Prefetch::default()).await, Prefetched::default());
     write(&store, Rows::default()).await;
     store.write_heads(&[]).await.expect("writes");
     let wanted = wanted_of(&one_of_each(channel(1), stamp(0)));
-    assert_eq!(load(&store, wanted).await, Loaded::default());
+    assert_eq!(load(&store, wanted).await, Prefetched::default());
     assert_eq!(store.partition(FIRST).await, Ok(PartitionRows::default()));
     let messages = store.messages(&[range(channel(1), 0, u64::MAX, 10, Order::OldestFirst)]).await;
     assert_eq!(messages, Ok(vec![Vec::new()]));
@@ -122,7 +122,7 @@ pub async fn only_what_is_wanted_comes<S: MessageStore>(store: S) {
     write(&store, other.clone()).await;
     store.write_heads(&[head(channel(1), 3, stamp(0)), head(channel(2), 9, stamp(0))]).await.expect("writes");
     assert_eq!(load(&store, wanted_of(&other)).await, loaded_of(&other, &[head(channel(2), 9, stamp(0))]));
-    let strangers = Wanted {
+    let strangers = Prefetch {
         channels: vec![channel(3)],
         interest: vec![channel(3)],
         members: vec![(channel(1), user(2)), (channel(3), user(1))],
@@ -135,7 +135,7 @@ pub async fn only_what_is_wanted_comes<S: MessageStore>(store: S) {
         reads: vec![(user(2), channel(1)), (user(1), channel(3))],
         reads_of: vec![user(99)],
     };
-    assert_eq!(load(&store, strangers).await, Loaded::default());
+    assert_eq!(load(&store, strangers).await, Prefetched::default());
     let mut both = wanted_of(&one);
     both.records.extend(wanted_of(&other).records);
     let loaded = load(&store, both).await;
@@ -208,7 +208,7 @@ pub async fn the_greater_stamp_wins<S: MessageStore>(store: S) {
 }
 
 /// As [`one_of_each`], with the same keys and other contents.
-fn altered(channel: ChannelId, stamp: Stamp) -> Rows {
+fn altered(channel: ChannelId, stamp: WriteTimestamp) -> Rows {
     let mut rows = one_of_each(channel, stamp);
     rows.messages[0].content = "another".into();
     rows.messages[0].metadata = String::new();
@@ -251,7 +251,7 @@ pub async fn the_greater_stamp_wins_within_one_write<S: MessageStore>(store: S) 
 pub async fn heads_by_stamp<S: MessageStore>(store: S) {
     let (early, late) = (head(channel(1), 9, stamp(0)), head(channel(1), 4, stamp(10)));
     let kept = async || {
-        let wanted = Wanted { channels: vec![channel(1)], ..Wanted::default() };
+        let wanted = Prefetch { channels: vec![channel(1)], ..Prefetch::default() };
         load(&store, wanted).await.heads
     };
     store.write_heads(&[early]).await.expect("writes");
@@ -269,12 +269,12 @@ pub async fn read_cursors_only_grow<S: MessageStore>(store: S) {
     };
     for (seqs, expected) in [(&[5][..], 5), (&[3], 5), (&[8, 6], 8), (&[8], 8), (&[1, 9], 9)] {
         write(&store, reads(seqs)).await;
-        let wanted = Wanted { reads: vec![(user(1), channel(1))], ..Wanted::default() };
+        let wanted = Prefetch { reads: vec![(user(1), channel(1))], ..Prefetch::default() };
         assert_eq!(load(&store, wanted).await.reads, [read(user(1), channel(1), expected)], "after {seqs:?}");
     }
     let others = vec![read(user(1), channel(2), 4), read(user(2), channel(1), 3)];
     write(&store, Rows { reads: others, ..Rows::default() }).await;
-    let wanted = Wanted { reads_of: vec![user(1)], ..Wanted::default() };
+    let wanted = Prefetch { reads_of: vec![user(1)], ..Prefetch::default() };
     let mut found = load(&store, wanted).await.reads;
     found.sort_unstable_by_key(|row| row.channel_id);
     assert_eq!(found, [read(user(1), channel(1), 9), read(user(1), channel(2), 4)], "wherever one has read");
@@ -283,7 +283,7 @@ pub async fn read_cursors_only_grow<S: MessageStore>(store: S) {
 /// What was delivered and what was read grow apart: a write of one leaves the other as it is.
 pub async fn delivery_cursors_are_registers_of_their_own<S: MessageStore>(store: S) {
     let kept = async || {
-        let wanted = Wanted { reads: vec![(user(1), channel(1))], ..Wanted::default() };
+        let wanted = Prefetch { reads: vec![(user(1), channel(1))], ..Prefetch::default() };
         let loaded = load(&store, wanted).await;
         (loaded.reads, loaded.delivered)
     };
@@ -305,7 +305,7 @@ pub async fn progress_only_grows<S: MessageStore>(store: S) {
         partition,
         offset: Offset(offset),
         last: MessageId(offset * 100),
-        stamp: Stamp(offset * 1_000),
+        stamp: WriteTimestamp(offset * 1_000),
     };
     let kept = async |partition| store.partition(partition).await.expect("reads").progress;
     let start = Progress::start(FIRST);
@@ -332,7 +332,7 @@ pub async fn intervals_open_and_close<S: MessageStore>(store: S) {
     let mut closed = first;
     (closed.to_id, closed.to_version, closed.stamp) = (MessageId(200), 2, stamp(1));
     write(&store, Rows { memberships: vec![closed.clone()], ..Rows::default() }).await;
-    let wanted = Wanted { members: vec![(channel(1), user(1))], ..Wanted::default() };
+    let wanted = Prefetch { members: vec![(channel(1), user(1))], ..Prefetch::default() };
     let mut members = load(&store, wanted).await.members;
     members.sort_by_key(|row| row.from_id);
     assert_eq!(members, [closed, second]);
@@ -349,20 +349,20 @@ pub async fn reactions_and_pins_open_and_close<S: MessageStore>(store: S) {
     let rows = Rows { reactions: vec![closed.clone()], pins: vec![unpinned], ..Rows::default() };
     write(&store, rows).await;
     let emoji = opened[0].emoji.clone();
-    let wanted = Wanted {
+    let wanted = Prefetch {
         reactions: vec![(channel(1), MessageId(30), emoji.clone()), (channel(2), MessageId(30), emoji)],
         pins: vec![(channel(1), MessageId(30))],
-        ..Wanted::default()
+        ..Prefetch::default()
     };
     let mut loaded = load(&store, wanted).await;
     loaded.reactions.sort_unstable_by_key(|row| row.from_id);
     assert_eq!(loaded.reactions, [closed, opened[1].clone()]);
     assert_eq!(loaded.pins, [unpinned]);
-    let all = load(&store, Wanted { pinned: vec![channel(1)], ..Wanted::default() }).await;
+    let all = load(&store, Prefetch { pinned: vec![channel(1)], ..Prefetch::default() }).await;
     assert_eq!(all.pins.len(), 2);
     for (first, last, count) in [(30, 30, 2), (1, 99, 2), (1, 29, 0), (31, 99, 0)] {
         let reacted = vec![(channel(1), MessageId(first), MessageId(last))];
-        let found = load(&store, Wanted { reacted, ..Wanted::default() }).await.reactions;
+        let found = load(&store, Prefetch { reacted, ..Prefetch::default() }).await.reactions;
         assert_eq!(found.len(), count, "reactions on messages {first} to {last}");
     }
 }
@@ -391,7 +391,7 @@ pub async fn void_interest_goes<S: MessageStore>(store: S) {
         [(1, 7), (1, 9), (2, 8), (300, 8)].map(|(slot, epoch)| interest(channel(1), slot, epoch, stamp(0)));
     write(&store, Rows { interest: rows.to_vec(), ..Rows::default() }).await;
     let kept = async || {
-        let wanted = Wanted { interest: vec![channel(1)], ..Wanted::default() };
+        let wanted = Prefetch { interest: vec![channel(1)], ..Prefetch::default() };
         let mut interest = load(&store, wanted).await.interest;
         interest.sort_by_key(|row| (row.slot, row.epoch));
         interest
@@ -422,7 +422,10 @@ pub async fn racing_writes_leave_the_latest<S: MessageStore>(store: S) {
         .map(|number| {
             let (store, number) = (store.clone(), number * 7 % WRITERS);
             tokio::spawn(async move {
-                store.write_heads(&[head(channel(1), number, Stamp(begin + number))]).await.expect("writes");
+                store
+                    .write_heads(&[head(channel(1), number, WriteTimestamp(begin + number))])
+                    .await
+                    .expect("writes");
                 let reads = vec![read(user(1), channel(1), number)];
                 write(&store, Rows { reads, ..Rows::default() }).await;
             })
@@ -432,8 +435,8 @@ pub async fn racing_writes_leave_the_latest<S: MessageStore>(store: S) {
         writer.await.expect("the writer did not panic");
     }
     let wanted =
-        Wanted { channels: vec![channel(1)], reads: vec![(user(1), channel(1))], ..Wanted::default() };
+        Prefetch { channels: vec![channel(1)], reads: vec![(user(1), channel(1))], ..Prefetch::default() };
     let loaded = load(&store, wanted).await;
-    assert_eq!(loaded.heads, [head(channel(1), WRITERS - 1, Stamp(begin + WRITERS - 1))]);
+    assert_eq!(loaded.heads, [head(channel(1), WRITERS - 1, WriteTimestamp(begin + WRITERS - 1))]);
     assert_eq!(loaded.reads, [read(user(1), channel(1), WRITERS - 1)]);
 }

@@ -88,13 +88,13 @@ pub struct Relationship {
 
 impl Relationship {
     /// A block stands between the two, whoever set it. Don't tell them who.
-    pub const fn is_apart(&self) -> bool {
+    pub const fn is_blocked_either_way(&self) -> bool {
         self.blocks || self.is_blocked
     }
 
     /// The viewer may open a DM with the other: begin one, or find the one that they have.
     pub const fn may_open_dm(&self) -> bool {
-        !self.is_apart() && (self.has_dm || self.privacy.direct_messages.admits(self.is_contact))
+        !self.is_blocked_either_way() && (self.has_dm || self.privacy.direct_messages.admits(self.is_contact))
     }
 
     /// The viewer may bring the other into a channel of this kind. Whom they may not write to directly they may bring
@@ -110,12 +110,12 @@ impl Relationship {
 
     /// The viewer sees the other's e-mail address.
     pub const fn sees_email(&self) -> bool {
-        !self.is_apart() && self.privacy.email.admits(self.is_contact)
+        !self.is_blocked_either_way() && self.privacy.email.admits(self.is_contact)
     }
 
     /// The viewer sees whether the other is online.
     pub const fn sees_presence(&self) -> bool {
-        !self.is_apart() && self.privacy.presence.admits(self.is_contact)
+        !self.is_blocked_either_way() && self.privacy.presence.admits(self.is_contact)
     }
 
     /// The viewer sees what the other says of themselves: it goes with the presence, wherever it shows.
@@ -125,12 +125,12 @@ impl Relationship {
 
     /// The viewer sees when the other was last seen.
     pub const fn sees_last_seen(&self) -> bool {
-        !self.is_apart() && self.privacy.last_seen.admits(self.is_contact)
+        !self.is_blocked_either_way() && self.privacy.last_seen.admits(self.is_contact)
     }
 
     /// The viewer sees what the other has read.
     pub const fn sees_receipts(&self) -> bool {
-        !self.is_apart() && self.privacy.receipts.admits(self.is_contact)
+        !self.is_blocked_either_way() && self.privacy.receipts.admits(self.is_contact)
     }
 }
 

@@ -1,8 +1,8 @@
 //! A page as a `sync.page` frame, or as the events that it tells of.
 
 use ringside_domain::page::ChannelPage;
+use ringside_domain::reactions::ReactionSummary;
 use ringside_domain::rows::{ChangeRow, MessageRow};
-use ringside_domain::tally::Tally;
 use ringside_domain::{edited_message, effective_of, effective_of_change};
 use ringside_types::{MessageId, UserId};
 use ringside_wire::InvalidRecord;
@@ -56,7 +56,7 @@ fn reactions<'a>(page: &'a ChannelPage, row: &MessageRow) -> Vec<MessageReaction
     let of_message =
         page.tallies.iter().filter(|tally| tally.message_id == row.message_id && !row.is_deleted());
     of_message
-        .map(|Tally { emoji, count, users, is_own, .. }| MessageReaction {
+        .map(|ReactionSummary { emoji, count, users, is_own, .. }| MessageReaction {
             emoji,
             count: *count,
             users,

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ringside_domain::page::{ChannelPage, ChannelRead, ReadOutcome};
-use ringside_domain::rows::{HeadRow, MessageRow, Stamp};
+use ringside_domain::rows::{HeadRow, MessageRow, WriteTimestamp};
 use ringside_session::budget::Budget;
 use ringside_session::context::{Context, Counts, Host, Settings};
 use ringside_session::delivery::Delivery;
@@ -373,6 +373,6 @@ fn row(channel_id: ChannelId, id: u64) -> MessageRow {
         reply_to: MessageId::ZERO,
         edited_record: MessageId::ZERO,
         deleted_record: MessageId::ZERO,
-        stamp: Stamp(id),
+        stamp: WriteTimestamp(id),
     }
 }

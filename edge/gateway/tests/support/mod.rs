@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ringside_domain::page::{ChannelPage, ChannelRead, ReadOutcome};
-use ringside_domain::rows::{HeadRow, MessageRow, Stamp};
+use ringside_domain::rows::{HeadRow, MessageRow, WriteTimestamp};
 use ringside_edge_protocol::{ChannelEvent, ConnectionRef, ShardId, Subscription, ToNode, ToShard};
 use ringside_gateway::{Config, Counters, Gateway, Origins, PeerLookup};
 use ringside_reactor::{Backend, ShardHandle};
@@ -316,7 +316,7 @@ pub fn row(channel_id: ChannelId, id: u64) -> MessageRow {
         reply_to: MessageId::ZERO,
         edited_record: MessageId::ZERO,
         deleted_record: MessageId::ZERO,
-        stamp: Stamp(id),
+        stamp: WriteTimestamp(id),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ringside_application::backend::{Admission, AuthorizeAnswer, ChannelMembership};
-use ringside_domain::seat::Seat;
+use ringside_domain::lease::EdgeLease;
 use ringside_edge_protocol::{Answer, ConnectionRef, Outcome, ShardId, Submission, ToNode, ToShard};
 use ringside_node::{
     Applicant, Batch, Completion, Config, Counters, Effect, Node, Now, Partitions, Question,
@@ -55,7 +55,7 @@ impl TestNode {
         let counters = Arc::<Counters>::default();
         let config = Config { slot: SLOT, limits, shards: SHARDS };
         let partitions = Partitions { send: 4, status: 4 };
-        let lease = Seat::new(SLOT, [9; 16]);
+        let lease = EdgeLease::new(SLOT, [9; 16]);
         let node = Node::new(now, config, partitions, lease, EPOCH, counters.clone());
         Self { node, now, counters, control: EPOCH.0, effects: Vec::new() }
     }

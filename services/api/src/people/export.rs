@@ -15,7 +15,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use ringside_application::service::people::{ProfileService as _, RelationService as _, SessionService as _};
 use ringside_application::service::{
-    Caller, ChannelService as _, ListPart, Listed, MessageService as _, ServiceError,
+    Caller, ChannelService as _, MessageService as _, Page, PageRequest, ServiceError,
 };
 use ringside_domain::rows::ReadRow;
 use ringside_types::limits::LIST_MAX;
@@ -119,7 +119,7 @@ impl<S: Services> Writer<S> {
             "channel_invitations",
             async |_| {
                 let items = services.channels().invitations(user_id).await?;
-                Ok(Listed { items, next_cursor: None })
+                Ok(Page { items, next_cursor: None })
             },
             show::bare_channel_invitation,
         )
@@ -132,16 +132,16 @@ impl<S: Services> Writer<S> {
     async fn list<T, F>(
         &self,
         name: &str,
-        read: impl Fn(ListPart) -> F,
+        read: impl Fn(PageRequest) -> F,
         shown: impl Fn(&T) -> Value,
     ) -> Result<(), Stop>
     where
-        F: Future<Output = Result<Listed<T>, ServiceError>>,
+        F: Future<Output = Result<Page<T>, ServiceError>>,
     {
         self.send(format!(",\"{name}\":[")).await?;
         let (mut cursor, mut separator) = (None, "");
         loop {
-            let page = read(ListPart { cursor: cursor.take(), limit: LIST_MAX }).await?;
+            let page = read(PageRequest { cursor: cursor.take(), limit: LIST_MAX }).await?;
             let mut text = String::new();
             for item in &page.items {
                 text.push_str(separator);
@@ -160,7 +160,7 @@ impl<S: Services> Writer<S> {
         self.send(",\"channels\":[".into()).await?;
         let (mut cursor, mut separator, mut present) = (None, "", HashSet::new());
         loop {
-            let part = ListPart { cursor: cursor.take(), limit: LIST_MAX };
+            let part = PageRequest { cursor: cursor.take(), limit: LIST_MAX };
             let page = self.app.services.channels().list(user, part).await?;
             for mine in &page.items {
                 present.insert(mine.channel.id);

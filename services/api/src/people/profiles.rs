@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_application::service::people::{ProfilePatch, ProfileService as _};
-use ringside_application::service::{Caller, FieldError, ListPart, ServiceError};
+use ringside_application::service::{Caller, FieldError, PageRequest, ServiceError};
 use ringside_types::UserId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -68,7 +68,7 @@ pub(crate) async fn search<S: Services>(
     Extension(caller): Extension<Caller>,
     Query(query): Query<SearchQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let part = ListPart { cursor: query.cursor, limit: list_limit(query.limit)? };
+    let part = PageRequest { cursor: query.cursor, limit: list_limit(query.limit)? };
     let listed = app.services.profiles().search(caller.user_id, &query.q, part).await?;
     let items: Vec<Value> = listed.items.iter().map(show::seen).collect();
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ringside_application::service::people::{ProfileService as _, RelationService as _};
-use ringside_application::service::{Caller, ChannelService as _, ListPart};
+use ringside_application::service::{Caller, ChannelService as _, PageRequest};
 use ringside_ports::people::relations::{Contact, ContactState};
 use ringside_types::UserId;
 use serde::Deserialize;
@@ -42,7 +42,7 @@ pub(crate) async fn contacts<S: Services>(
         let detail = "`state` is `outgoing`, `incoming` or `accepted`.";
         ContactState::from_name(&name).ok_or_else(|| Problem::bad_request(detail))
     });
-    let part = ListPart { cursor: query.cursor, limit: list_limit(query.limit)? };
+    let part = PageRequest { cursor: query.cursor, limit: list_limit(query.limit)? };
     let listed = app.services.relations().contacts(caller.user_id, state.transpose()?, part).await?;
     let ids: Vec<UserId> = listed.items.iter().map(|contact| contact.user_id).collect();
     let users = app.services.profiles().seen(caller.user_id, &ids).await?;

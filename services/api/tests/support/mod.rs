@@ -19,7 +19,7 @@ use ringside_message::processor;
 use ringside_message::replies::{self, Replies};
 use ringside_ports::presence::{Charge, RateDecision};
 use ringside_ports::{Log as _, Presence as _};
-use ringside_presence::{Receipts, Whereabouts};
+use ringside_presence::{PresenceViews, Receipts};
 use ringside_sql::Directory;
 use ringside_types::{Limits, PartitionId, Slot, Topic, UnixMillis};
 use ringside_user::{KeyRotation, RegistrationMode, Users};
@@ -37,7 +37,7 @@ struct All {
     users: People,
     channels: Conversations<Directory, EmbeddedLog>,
     receipts: Receipts<EmbeddedStore, Directory>,
-    whereabouts: Whereabouts<MemoryPresence, Directory>,
+    presence_views: PresenceViews<MemoryPresence, Directory>,
     messages: Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>,
     presence: MemoryPresence,
 }
@@ -50,7 +50,7 @@ impl Services for All {
     type Channels = Conversations<Directory, EmbeddedLog>;
     type Messages = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
     type Receipts = Receipts<EmbeddedStore, Directory>;
-    type Whereabouts = Whereabouts<MemoryPresence, Directory>;
+    type PresenceViews = PresenceViews<MemoryPresence, Directory>;
 
     fn users(&self) -> &Self::Users {
         &self.users
@@ -80,8 +80,8 @@ impl Services for All {
         &self.receipts
     }
 
-    fn whereabouts(&self) -> &Self::Whereabouts {
-        &self.whereabouts
+    fn presence_views(&self) -> &Self::PresenceViews {
+        &self.presence_views
     }
 
     async fn charge(&self, charge: Charge) -> Option<RateDecision> {
@@ -158,7 +158,7 @@ impl Scene {
             users: people.clone(),
             channels: Conversations::new(directory.clone(), engine.log(), relay),
             receipts: Receipts::new(engine.store(), directory.clone()),
-            whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
+            presence_views: PresenceViews::new(presence.clone(), directory.clone()),
             messages: Messages::new(
                 engine.log(),
                 engine.store(),

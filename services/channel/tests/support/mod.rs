@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ringside_application::service::ChannelWish;
+use ringside_application::service::CreateChannel;
 use ringside_channel::{Conversations, Relay};
 use ringside_embedded::{Config, EmbeddedLog, Engine};
 use ringside_ports::accounts::{NewUser, User};
@@ -124,9 +124,9 @@ fn new_user(number: u128) -> NewUser {
     NewUser { user, password_hash: String::new() }
 }
 
-pub fn wish(kind: ChannelKind, members: &[u128]) -> ChannelWish {
+pub fn wish(kind: ChannelKind, members: &[u128]) -> CreateChannel {
     let name = if kind == ChannelKind::Dm { "" } else { "name" };
-    ChannelWish { name: name.into(), kind, member_ids: users(members), description: String::new() }
+    CreateChannel { name: name.into(), kind, member_ids: users(members), description: String::new() }
 }
 
 /// Waits for what must come.

@@ -3,7 +3,8 @@
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
 use ringside_ports::channels::invitations::{ChannelInvitation, ChannelInvitations, Invited};
 use ringside_ports::channels::{
-    ChangeRefused, Channel, ChannelChange, Created, ListRange, Member, NewChannel, OutboxRow, Personal,
+    ChangeRefused, Channel, ChannelChange, ChannelPreferences, Created, ListRange, Member, NewChannel,
+    OutboxRow,
 };
 use ringside_ports::people::After;
 use ringside_ports::people::invitations::{Admitted, Invitation, Invitations};
@@ -50,7 +51,7 @@ delegate! {
 }
 
 delegate! {
-    Personal for DirectoryEngine [Embedded] {
+    ChannelPreferences for DirectoryEngine [Embedded] {
         fn discover(text: &str, after: Option<ChannelId>, limit: usize) -> Result<Vec<(Channel, u64)>, EngineError>;
         fn mute(channel: ChannelId, user: UserId, until: Option<UnixMillis>) -> Result<bool, EngineError>;
         fn peers(user: UserId, channels: &[ChannelId]) -> Result<Vec<(ChannelId, UserId)>, EngineError>;

@@ -1,6 +1,6 @@
 //! The store of messages, and what commits to it.
 
-use ringside_domain::rows::{ChangeRow, HeadRow, Loaded, MessageRow, Progress, Rows, Wanted};
+use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Prefetch, Prefetched, Progress, Rows};
 use ringside_embedded::{EmbeddedCommitter, EmbeddedStore};
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::store::{ChangeRange, MessageRange, PartitionRows};
@@ -23,7 +23,7 @@ pub(crate) enum CommitterEngine {
 
 delegate! {
     ChannelReader for StoreEngine [Embedded] {
-        fn load(wanted: &Wanted) -> Result<Loaded, EngineError>;
+        fn load(wanted: &Prefetch) -> Result<Prefetched, EngineError>;
         fn messages(ranges: &[MessageRange]) -> Result<Vec<Vec<MessageRow>>, EngineError>;
         fn replies(to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError>;
         fn changes(ranges: &[ChangeRange]) -> Result<Vec<Vec<ChangeRow>>, EngineError>;
@@ -33,7 +33,7 @@ delegate! {
 delegate! {
     PartitionStore for StoreEngine [Embedded] {
         fn partition(partition: PartitionId) -> Result<PartitionRows, EngineError>;
-        fn prefetch(wanted: &Wanted) -> Result<Loaded, EngineError>;
+        fn prefetch(wanted: &Prefetch) -> Result<Prefetched, EngineError>;
         fn write_rows(partition: PartitionId, rows: &Rows) -> Result<(), EngineError>;
         fn write_heads(heads: &[HeadRow]) -> Result<(), EngineError>;
         fn write_progress(progress: Progress) -> Result<(), EngineError>;

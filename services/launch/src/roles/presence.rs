@@ -2,7 +2,7 @@
 
 use ringside_application::consumer;
 use ringside_ports::Log as _;
-use ringside_presence::{Receipts, Whereabouts, signals};
+use ringside_presence::{PresenceViews, Receipts, signals};
 use ringside_types::Topic;
 use tokio::sync::watch;
 
@@ -13,12 +13,12 @@ use crate::engines::{DirectoryEngine, Engines, PresenceEngine, StoreEngine};
 /// How far everybody has read.
 pub(crate) type ReceiptService = Receipts<StoreEngine, DirectoryEngine>;
 /// Who is there.
-pub(crate) type WhereaboutsService = Whereabouts<PresenceEngine, DirectoryEngine>;
+pub(crate) type WhereaboutsService = PresenceViews<PresenceEngine, DirectoryEngine>;
 
 /// The role, started.
 pub(crate) struct Presence {
     receipts: ReceiptService,
-    whereabouts: WhereaboutsService,
+    presence_views: WhereaboutsService,
     limits: PresenceEngine,
     tasks: Tasks,
 }
@@ -33,7 +33,7 @@ impl Presence {
         tasks.spawn_fallible("the consumer of receipts and typing", run);
         Self {
             receipts: Receipts::new(store.clone(), directory.clone()),
-            whereabouts: Whereabouts::new(presence.clone(), directory.clone()),
+            presence_views: PresenceViews::new(presence.clone(), directory.clone()),
             limits: presence.clone(),
             tasks,
         }
@@ -43,8 +43,8 @@ impl Presence {
         self.receipts.clone()
     }
 
-    pub(crate) fn whereabouts(&self) -> WhereaboutsService {
-        self.whereabouts.clone()
+    pub(crate) fn presence_views(&self) -> WhereaboutsService {
+        self.presence_views.clone()
     }
 
     /// What requests are counted with.

@@ -64,12 +64,12 @@ fn is_reachable(operation: Operation, kind: ChannelKind, actor: Actor) -> bool {
 }
 
 #[derive(Default)]
-struct Tally {
+struct ReactionSummary {
     cells: usize,
     mismatches: Vec<String>,
 }
 
-impl Tally {
+impl ReactionSummary {
     fn count(
         &mut self,
         what: &str,
@@ -92,7 +92,7 @@ impl Tally {
 fn every_cell_is_as_the_table_says() {
     let since = Instant::now();
     let mut world = World::new();
-    let mut tally = Tally::default();
+    let mut tally = ReactionSummary::default();
     for kind in ChannelKind::ALL {
         let mut scene = world.scene(kind);
         for operation in Operation::ALL {
@@ -116,7 +116,13 @@ fn every_cell_is_as_the_table_says() {
     assert!(tally.cells > 500, "{} cells are too few", tally.cells);
 }
 
-fn try_cell(world: &mut World, scene: &mut Scene, tally: &mut Tally, operation: Operation, actor: Actor) {
+fn try_cell(
+    world: &mut World,
+    scene: &mut Scene,
+    tally: &mut ReactionSummary,
+    operation: Operation,
+    actor: Actor,
+) {
     let kind = scene.kind;
     let wanted = expected(operation, kind, actor);
     if attempts::is_of_socket(operation) {
@@ -137,7 +143,7 @@ fn try_cell(world: &mut World, scene: &mut Scene, tally: &mut Tally, operation: 
 }
 
 /// A deleted channel is to everyone what a private one is to an outsider.
-fn after_the_end(world: &World, scene: &Scene, tally: &mut Tally) {
+fn after_the_end(world: &World, scene: &Scene, tally: &mut ReactionSummary) {
     let delete = world.ask(Actor::Owner, "DELETE", &scene.at(""), None);
     assert_eq!(delete.0, 204, "{delete:?}");
     for operation in Operation::ALL {

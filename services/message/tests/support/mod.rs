@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use ringside_domain::rows::{
-    ChangeRow, HeadRow, InterestRow, KeyRow, Loaded, MembershipRow, MessageRow, PinRow, Progress,
-    ReactionRow, ReadRow, Rows, SettingsRow, SlotRow, Wanted,
+    ChangeRow, HeadRow, InterestRow, KeyRow, MembershipRow, MessageRow, PinRow, Prefetch, Prefetched,
+    Progress, ReactionRow, ReadRow, Rows, SettingsRow, SlotRow,
 };
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::store::{ChangeRange, MessageRange, Order, PartitionRows};
@@ -201,11 +201,11 @@ impl Log for Memory {
 }
 
 impl ChannelReader for Memory {
-    async fn load(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+    async fn load(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
         let world = self.world();
         let of = |channel: &ChannelId| wanted.channels.contains(channel);
         let key = |row: &&KeyRow| wanted.keys.contains(&row.key);
-        Ok(Loaded {
+        Ok(Prefetched {
             heads: world.heads.values().filter(|row| of(&row.channel_id)).copied().collect(),
             interest: world
                 .interest
@@ -283,7 +283,7 @@ impl PartitionStore for Memory {
         Ok(PartitionRows { progress: world.progress, slots: world.slots.values().copied().collect() })
     }
 
-    async fn prefetch(&self, wanted: &Wanted) -> Result<Loaded, EngineError> {
+    async fn prefetch(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
         self.load(wanted).await
     }
 

@@ -1,6 +1,6 @@
 //! Keys and values of what is hung on messages: reactions, pins, and which messages reply to which.
 
-use ringside_domain::rows::{MessageRow, PinRow, ReactionRow, Stamp};
+use ringside_domain::rows::{MessageRow, PinRow, ReactionRow, WriteTimestamp};
 use ringside_types::{ChannelId, MessageId, UserId};
 
 use super::layout::{Builder, Reader};
@@ -41,7 +41,7 @@ impl Row for ReactionRow {
             user_id: UserId(key.uuid()?),
             from_id: MessageId(key.u64()?),
             to_id: MessageId(value.u64()?),
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         key.end()?;
         value.end()?;
@@ -77,7 +77,7 @@ impl Row for PinRow {
             from_id: MessageId(key.u64()?),
             to_id: MessageId(value.u64()?),
             actor_id: UserId(value.uuid()?),
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         key.end()?;
         value.end()?;
@@ -96,7 +96,7 @@ pub(crate) struct ReplyRow {
     pub(crate) channel_id: ChannelId,
     pub(crate) answered: MessageId,
     pub(crate) reply: MessageId,
-    pub(crate) stamp: Stamp,
+    pub(crate) stamp: WriteTimestamp,
 }
 
 impl ReplyRow {
@@ -131,7 +131,7 @@ impl Row for ReplyRow {
             (ChannelId(key.uuid()?), MessageId(key.u64()?), MessageId(key.u64()?));
         key.end()?;
         value.end()?;
-        Some(Self { channel_id, answered, reply, stamp: Stamp(stamp) })
+        Some(Self { channel_id, answered, reply, stamp: WriteTimestamp(stamp) })
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn every_row_comes_back_and_damage_is_seen() {
         let (channel_id, user_id) = (ChannelId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
-        let (message_id, from_id, stamp) = (MessageId(5), MessageId(7), Stamp(99));
+        let (message_id, from_id, stamp) = (MessageId(5), MessageId(7), WriteTimestamp(99));
         comes_back(ReactionRow {
             channel_id,
             message_id,

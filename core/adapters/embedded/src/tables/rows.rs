@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use ringside_domain::rows::{
     ChangeRow, DeliveredRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, Progress, ReadRow,
-    SlotRow, Stamp,
+    SlotRow, WriteTimestamp,
 };
 use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, UserId};
 use ringside_wire::message::ContentType;
@@ -90,7 +90,7 @@ impl Row for MessageRow {
             metadata: value.text()?,
             edited_record: MessageId::ZERO,
             deleted_record: MessageId::ZERO,
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         key.end()?;
         // Rows of the first version end here.
@@ -139,7 +139,7 @@ impl Row for ChangeRow {
             prev: MessageId(value.u64()?),
             seq: value.u64()?,
             body: Bytes::copy_from_slice(value.rest()),
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         key.end()?;
         Some(row)
@@ -151,7 +151,7 @@ pub(crate) struct ChangeOfRecord {
     pub(crate) channel_id: ChannelId,
     pub(crate) record_id: MessageId,
     pub(crate) change: u64,
-    pub(crate) stamp: Stamp,
+    pub(crate) stamp: WriteTimestamp,
 }
 
 impl Row for ChangeOfRecord {
@@ -178,7 +178,7 @@ impl Row for ChangeOfRecord {
         let change = value.u64()?;
         key.end()?;
         value.end()?;
-        Some(Self { channel_id, record_id, change, stamp: Stamp(stamp) })
+        Some(Self { channel_id, record_id, change, stamp: WriteTimestamp(stamp) })
     }
 }
 
@@ -212,7 +212,7 @@ impl Row for HeadRow {
             last_message_id: MessageId(value.u64()?),
             last_seq: value.u64()?,
             last_change: value.u64()?,
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         value.end()?;
         Some(row)
@@ -265,7 +265,7 @@ impl Row for MembershipRow {
             from_seq: value.u64()?,
             sees_above: MessageId::ZERO,
             role: String::new(),
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         let rest = value.rest();
         let mut role = rest;
@@ -317,7 +317,7 @@ impl Row for KeyRow {
             message_id: MessageId(value.u64()?),
             seq: value.u64()?,
             previous: MessageId::ZERO,
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         key.end()?;
         // Rows of the first version end here.
@@ -360,7 +360,7 @@ impl Row for InterestRow {
             epoch: Epoch(key.u64()?),
             n: value.u64()?,
             record_id: MessageId(value.u64()?),
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         key.end()?;
         value.end()?;
@@ -466,7 +466,7 @@ impl Row for Progress {
         let (offset, mut value) = Reader::value(value)?;
         (key.u8()? == PROGRESS).then_some(())?;
         let partition = PartitionId(key.u16()?);
-        let (last, stamp) = (MessageId(value.u64()?), Stamp(value.u64()?));
+        let (last, stamp) = (MessageId(value.u64()?), WriteTimestamp(value.u64()?));
         key.end()?;
         value.end()?;
         Some(Self { partition, offset: Offset(offset), last, stamp })
@@ -509,7 +509,7 @@ impl Row for SlotOf {
         let epoch = Epoch(value.u64()?);
         key.end()?;
         value.end()?;
-        Some(Self { partition, row: SlotRow { slot, epoch, stamp: Stamp(stamp) } })
+        Some(Self { partition, row: SlotRow { slot, epoch, stamp: WriteTimestamp(stamp) } })
     }
 }
 
@@ -536,7 +536,7 @@ pub(super) mod tests {
     #[test]
     fn every_row_comes_back_and_damage_is_seen() {
         let (channel_id, user_id) = (ChannelId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
-        let (client_id, stamp) = (ClientId(Uuid::from_u128(3)), Stamp(99));
+        let (client_id, stamp) = (ClientId(Uuid::from_u128(3)), WriteTimestamp(99));
         comes_back(MessageRow {
             channel_id,
             message_id: MessageId(5),
@@ -618,13 +618,18 @@ pub(super) mod tests {
             reply_to: MessageId::ZERO,
             edited_record: MessageId::ZERO,
             deleted_record: MessageId::ZERO,
-            stamp: Stamp(99),
+            stamp: WriteTimestamp(99),
         };
         let (key, value) = (message.key(), message.value());
         assert_eq!(MessageRow::read(&key, &value[..value.len() - 16]), Some(message));
         let key = Key { channel_id, sender_id: user_id, client_id };
-        let row =
-            KeyRow { key, message_id: MessageId(5), previous: MessageId::ZERO, seq: 3, stamp: Stamp(9) };
+        let row = KeyRow {
+            key,
+            message_id: MessageId(5),
+            previous: MessageId::ZERO,
+            seq: 3,
+            stamp: WriteTimestamp(9),
+        };
         assert_eq!(KeyRow::read(&row.key(), &row.value()[..25]), Some(row));
     }
 

@@ -1,6 +1,6 @@
 //! Keys and values of what channels are held to.
 
-use ringside_domain::rows::{SettingsRow, Stamp};
+use ringside_domain::rows::{SettingsRow, WriteTimestamp};
 use ringside_types::authorization::ChannelKind;
 use ringside_types::{ChannelId, MessageId};
 
@@ -59,7 +59,7 @@ impl Row for SettingsRow {
             history_from_join: flags & HISTORY_FROM_JOIN != 0,
             is_closed: flags & IS_CLOSED != 0,
             is_deleted: flags & IS_DELETED != 0,
-            stamp: Stamp(stamp),
+            stamp: WriteTimestamp(stamp),
         };
         key.end()?;
         value.end()?;
@@ -87,7 +87,7 @@ mod tests {
                 history_from_join: flags & 2 != 0,
                 is_closed: flags & 4 != 0,
                 is_deleted: flags & 8 != 0,
-                stamp: Stamp(99),
+                stamp: WriteTimestamp(99),
             });
         }
     }

@@ -76,7 +76,7 @@ impl Changing {
         }
         match change {
             ChannelChange::Add(users) if !self.may_bring_in(connection, &users).await? => {
-                Ok(Err(ChangeRefused::Apart))
+                Ok(Err(ChangeRefused::Blocked))
             }
             ChannelChange::Add(users) => self.add(connection, users).await.map(Ok),
             ChannelChange::Remove(user) => {

@@ -171,7 +171,7 @@ impl Changing {
             return Ok(Some(Err(refused)));
         }
         let relationship = relationships(connection, inviter, &[user]).await?.into_iter().next().flatten();
-        let reaches = |may: bool| if may { Ok(()) } else { Err(ChangeRefused::Apart) };
+        let reaches = |may: bool| if may { Ok(()) } else { Err(ChangeRefused::Blocked) };
         Ok(relationship.map(|relationship| reaches(relationship.may_open_dm())))
     }
 }

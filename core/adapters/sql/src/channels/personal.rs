@@ -1,7 +1,7 @@
 //! Channels as one person finds and keeps them.
 
 use ringside_ports::EngineError;
-use ringside_ports::channels::{Channel, Personal};
+use ringside_ports::channels::{Channel, ChannelPreferences};
 use ringside_types::text::unaccented;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
@@ -11,7 +11,7 @@ use crate::accounts::BOUND_MAX;
 use crate::directory::{Directory, failed};
 use crate::rows;
 
-impl Personal for Directory {
+impl ChannelPreferences for Directory {
     async fn discover(
         &self,
         text: &str,

@@ -7,7 +7,8 @@ use ringside_wire::records::MembershipKind;
 use super::{NOW, channel_id, confirm_all, new_channel, peopled, records, user};
 use crate::Accounts;
 use crate::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Channels, Created, Personal, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, ChannelPreferences, Channels, Created,
+    Role,
 };
 use crate::people::profiles::{ProfileChange, Profiles, SettingsSwap};
 use crate::people::relations::Relations;
@@ -15,7 +16,7 @@ use crate::people::relations::Relations;
 const NOT_ALLOWED: fn(Operation, Refusal) -> ChangeRefused = ChangeRefused::NotAllowed;
 
 /// Runs every part, each over a fresh engine.
-pub(super) async fn suite<D: Channels + Personal + Relations + Accounts + Profiles>(
+pub(super) async fn suite<D: Channels + ChannelPreferences + Relations + Accounts + Profiles>(
     make: impl AsyncFn() -> D,
 ) {
     a_change_shows_once_confirmed(make().await).await;
@@ -144,7 +145,7 @@ async fn who_joins_where_nobody_is_owns_it<D: Channels + Accounts>(directory: D)
     assert_eq!(roles(&directory).await, [Role::Member, Role::Member, Role::Owner]);
 }
 
-async fn a_deleted_channel_is_gone<D: Channels + Personal + Accounts>(directory: D) {
+async fn a_deleted_channel_is_gone<D: Channels + ChannelPreferences + Accounts>(directory: D) {
     let directory = with_channel(directory, ChannelKind::Public).await;
     assert_eq!(changed(&directory, 1, ChannelChange::Delete).await, Ok(0));
     let record = records(&directory, channel_id(1)).await.pop().expect("one row");
@@ -160,7 +161,7 @@ async fn a_deleted_channel_is_gone<D: Channels + Personal + Accounts>(directory:
     }
 }
 
-async fn public_channels_are_found<D: Channels + Personal + Accounts>(directory: D) {
+async fn public_channels_are_found<D: Channels + ChannelPreferences + Accounts>(directory: D) {
     let directory = peopled(directory).await;
     let mut new: Vec<_> = (0..5).map(|number| new_channel(number, ChannelKind::Public, &[1, 2])).collect();
     new[3].channel.name = "100% Tea_Room in Åbo".into();
@@ -182,7 +183,7 @@ async fn public_channels_are_found<D: Channels + Personal + Accounts>(directory:
     assert_eq!(found("\\", None, 9).await, []);
 }
 
-async fn a_mute_is_the_members_own<D: Channels + Personal + Accounts>(directory: D) {
+async fn a_mute_is_the_members_own<D: Channels + ChannelPreferences + Accounts>(directory: D) {
     let directory = with_channel(directory, ChannelKind::Group).await;
     let muted = async |number| {
         directory.membership(&[(channel_id(1), user(number))]).await.expect("looks")[0]
@@ -197,7 +198,7 @@ async fn a_mute_is_the_members_own<D: Channels + Personal + Accounts>(directory:
     assert_eq!(directory.unsent(None, 10).await.expect("lists"), []);
 }
 
-async fn a_block_closes_the_dm<D: Channels + Personal + Relations + Accounts>(directory: D) {
+async fn a_block_closes_the_dm<D: Channels + ChannelPreferences + Relations + Accounts>(directory: D) {
     let directory = peopled(directory).await;
     let mut dm = new_channel(1, ChannelKind::Dm, &[1, 2]);
     dm.members[0].1 = Role::Member;
@@ -235,7 +236,7 @@ async fn a_block_closes_the_dm<D: Channels + Personal + Relations + Accounts>(di
 
 /// What someone's settings say of DMs holds for groups and channels, too; what they say of these alone, for no DM.
 async fn nobody_is_brought_in_against_their_settings<
-    D: Channels + Personal + Relations + Accounts + Profiles,
+    D: Channels + ChannelPreferences + Relations + Accounts + Profiles,
 >(
     directory: D,
 ) {
@@ -253,7 +254,7 @@ async fn nobody_is_brought_in_against_their_settings<
             directory.change(channel_id(1), user(1), remove, NOW).await.expect("answers").expect("removes");
             return true;
         }
-        assert_eq!(done, Err(ChangeRefused::Apart));
+        assert_eq!(done, Err(ChangeRefused::Blocked));
         false
     };
     let mut said = "{}".to_owned();
@@ -297,7 +298,9 @@ async fn nobody_is_brought_in_against_their_settings<
 }
 
 /// However late a block or a setting comes: it was there before the writing, so it counts.
-async fn nobody_brings_in_those_who_are_apart<D: Channels + Personal + Relations + Accounts>(directory: D) {
+async fn nobody_brings_in_those_who_are_apart<D: Channels + ChannelPreferences + Relations + Accounts>(
+    directory: D,
+) {
     let directory = peopled(directory).await;
     let make = async |number, kind, members: &[u128]| {
         directory.create_channels(&[new_channel(number, kind, members)]).await.expect("answers")[0].clone()
@@ -319,7 +322,7 @@ async fn nobody_brings_in_those_who_are_apart<D: Channels + Personal + Relations
                 .await
                 .expect("answers")
         };
-        assert_eq!(change(owner, &[3, other]).await, Err(ChangeRefused::Apart));
+        assert_eq!(change(owner, &[3, other]).await, Err(ChangeRefused::Blocked));
         assert_eq!(change(owner, &[3, 99]).await, Ok(vec![user(3)]));
         assert_eq!(change(other, &[other]).await, Ok(vec![user(other)]), "by oneself one may");
     }

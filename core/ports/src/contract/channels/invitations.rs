@@ -114,7 +114,7 @@ async fn who_may_not_add_invites_nobody<D: Channels + ChannelInvitations + Relat
     assert_eq!(invite(&directory, 4, 3).await, refused(Refusal::NotFound));
     assert_eq!(invite(&directory, 1, 99).await, Ok(Invited::Gone));
     directory.block(user(3), user(1), NOW).await.expect("blocks");
-    assert_eq!(invite(&directory, 1, 3).await, Err(ChangeRefused::Apart));
+    assert_eq!(invite(&directory, 1, 3).await, Err(ChangeRefused::Blocked));
     let unknown = directory.invite_into(channel_id(9), user(1), user(3), NOW).await.expect("answers");
     assert_eq!(unknown, Err(HIDDEN));
     assert_eq!(waiting(&directory, 3).await, []);

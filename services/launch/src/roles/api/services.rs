@@ -13,7 +13,7 @@ pub(super) struct Services {
     channels: channel::Service,
     messages: message::Service,
     receipts: ReceiptService,
-    whereabouts: WhereaboutsService,
+    presence_views: WhereaboutsService,
     limits: PresenceEngine,
 }
 
@@ -24,7 +24,7 @@ impl Services {
             channels: roles.channel.service(),
             messages: roles.message.service(),
             receipts: roles.presence.receipts(),
-            whereabouts: roles.presence.whereabouts(),
+            presence_views: roles.presence.presence_views(),
             limits: roles.presence.limits(),
         }
     }
@@ -38,7 +38,7 @@ impl ringside_api::Services for Services {
     type Channels = channel::Service;
     type Messages = message::Service;
     type Receipts = ReceiptService;
-    type Whereabouts = WhereaboutsService;
+    type PresenceViews = WhereaboutsService;
 
     fn users(&self) -> &Self::Users {
         &self.users
@@ -68,8 +68,8 @@ impl ringside_api::Services for Services {
         &self.receipts
     }
 
-    fn whereabouts(&self) -> &Self::Whereabouts {
-        &self.whereabouts
+    fn presence_views(&self) -> &Self::PresenceViews {
+        &self.presence_views
     }
 
     async fn charge(&self, charge: Charge) -> Option<RateDecision> {

@@ -1,6 +1,6 @@
 //! What a new channel must look like.
 
-use ringside_application::service::{ChannelWish, FieldError, ServiceError};
+use ringside_application::service::{CreateChannel, FieldError, ServiceError};
 use ringside_ports::channels::{Channel, ChannelKind, ChannelPatch, NewChannel, Role};
 use ringside_types::limits::{
     CHANNEL_CREATE_MEMBERS_MAX, CHANNEL_DESCRIPTION_BYTES_MAX, CHANNEL_NAME_BYTES_MAX,
@@ -12,11 +12,11 @@ use ringside_types::{ChannelId, UnixMillis, UserId};
 /// The channel to make, its creator the owner; or all that is wrong with the wish.
 pub(crate) fn channel_of(
     creator: UserId,
-    wish: ChannelWish,
+    wish: CreateChannel,
     id: ChannelId,
     created_at: UnixMillis,
 ) -> Result<NewChannel, ServiceError> {
-    let ChannelWish { name, kind, mut member_ids, description } = wish;
+    let CreateChannel { name, kind, mut member_ids, description } = wish;
     // A DM has no name of its own: one that is given is passed over.
     let name = if kind == ChannelKind::Dm { String::new() } else { composed(name.trim()).into_owned() };
     let named_oneself = member_ids.contains(&creator);
@@ -124,7 +124,7 @@ mod tests {
 
     fn made(kind: ChannelKind, name: &str, members: &[u128]) -> Result<NewChannel, Vec<&'static str>> {
         let member_ids = members.iter().map(|number| user(*number)).collect();
-        let wish = ChannelWish { name: name.into(), kind, member_ids, description: "line\nline".into() };
+        let wish = CreateChannel { name: name.into(), kind, member_ids, description: "line\nline".into() };
         channel_of(user(1), wish, ChannelId(Uuid::from_u128(9)), UnixMillis(1)).map_err(|error| match error {
             ServiceError::Invalid(fields) => fields.into_iter().map(|field| field.field).collect(),
             other => panic!("{other:?}"),

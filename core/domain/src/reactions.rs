@@ -7,7 +7,7 @@ use crate::rows::{ReactionRow, holds_at};
 
 /// How one emoji stands on a message, as one reader sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tally {
+pub struct ReactionSummary {
     /// The message.
     pub message_id: MessageId,
     /// The emoji.
@@ -33,14 +33,14 @@ pub(crate) fn standing<'a>(
 
 /// Counts the intervals of messages as the record `as_of` sees them: by message, and on one message in the order in which
 /// the emoji came.
-pub fn tally(mut intervals: Vec<ReactionRow>, as_of: MessageId, reader: UserId) -> Vec<Tally> {
+pub fn tally(mut intervals: Vec<ReactionRow>, as_of: MessageId, reader: UserId) -> Vec<ReactionSummary> {
     intervals.sort_unstable_by(|a, b| (a.message_id, &a.emoji).cmp(&(b.message_id, &b.emoji)));
     let of_one = intervals.chunk_by(|a, b| (a.message_id, &a.emoji) == (b.message_id, &b.emoji));
-    let mut tallies: Vec<(MessageId, Tally)> = Vec::new();
+    let mut tallies: Vec<(MessageId, ReactionSummary)> = Vec::new();
     for rows in of_one {
         let users = standing(rows.iter(), as_of);
         let Some((first, _)) = users.first() else { continue };
-        let tally = Tally {
+        let tally = ReactionSummary {
             message_id: rows[0].message_id,
             emoji: rows[0].emoji.clone(),
             count: users.len() as u64,
@@ -59,7 +59,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::rows::Stamp;
+    use crate::rows::WriteTimestamp;
 
     fn user(number: u128) -> UserId {
         UserId(Uuid::from_u128(number))
@@ -73,7 +73,7 @@ mod tests {
             user_id: user(by),
             from_id: MessageId(from),
             to_id: MessageId(to),
-            stamp: Stamp(from),
+            stamp: WriteTimestamp(from),
         }
     }
 

@@ -70,7 +70,7 @@ impl Offset {
     }
 }
 
-/// The seat of an edge: its partition of `messages.receive`.
+/// The lease of an edge: its partition of `messages.receive`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Slot(pub u16);
@@ -82,7 +82,7 @@ impl Slot {
     }
 }
 
-/// One tenure of a slot: the offset of its claim in `control`. A later claim has a greater epoch.
+/// One lease of a slot: the offset of its claim in `control`. A later claim has a greater epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);

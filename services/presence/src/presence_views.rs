@@ -11,19 +11,19 @@ use ringside_types::UserId;
 
 /// Presence over its engine and a Directory.
 #[derive(Clone, Debug)]
-pub struct Whereabouts<P, D> {
+pub struct PresenceViews<P, D> {
     presence: P,
     directory: D,
 }
 
-impl<P: Presence, D: Profiles + Relations> Whereabouts<P, D> {
+impl<P: Presence, D: Profiles + Relations> PresenceViews<P, D> {
     /// Over these engines.
     pub fn new(presence: P, directory: D) -> Self {
         Self { presence, directory }
     }
 }
 
-impl<P: Presence, D: Profiles + Relations> PresenceService for Whereabouts<P, D> {
+impl<P: Presence, D: Profiles + Relations> PresenceService for PresenceViews<P, D> {
     async fn presence(&self, caller: UserId, users: &[UserId]) -> Result<Vec<PresenceView>, ServiceError> {
         Ok(presence_view::seen_by(&self.presence, &self.directory, caller, users, now()).await?)
     }
