@@ -75,7 +75,7 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> 
         let listed = self.directory.memberships(user, None).await?;
         let channels: Vec<ChannelId> = listed.iter().map(|member| member.channel_id).collect();
         let hidden: HashMap<ChannelId, MessageId> =
-            reading::horizons(&self.store, &channels, user).await?.into_iter().collect();
+            reading::history_starts(&self.store, &channels, user).await?.into_iter().collect();
         let membership = |member: Member| ChannelMembership {
             channel_id: member.channel_id,
             version: member.version,

@@ -31,7 +31,7 @@ pub async fn head<S: ChannelReader>(store: &S, channel: ChannelId) -> Result<Hea
 
 /// Where a member's view of a channel begins: the record up to which messages are hidden from them, and the change that
 /// it made. Zeros where nothing is.
-pub async fn horizon<S: ChannelReader>(
+pub async fn history_start<S: ChannelReader>(
     store: &S,
     channel: ChannelId,
     member: UserId,
@@ -52,7 +52,7 @@ pub async fn horizon<S: ChannelReader>(
 }
 
 /// Those of a member's channels of which something is hidden from them, with the record up to which it is.
-pub async fn horizons<S: ChannelReader>(
+pub async fn history_starts<S: ChannelReader>(
     store: &S,
     channels: &[ChannelId],
     member: UserId,
@@ -66,12 +66,12 @@ pub async fn horizons<S: ChannelReader>(
         let of_channels = store.load(&Prefetch { channels: joining, ..Prefetch::default() }).await?;
         (loaded.heads, loaded.settings) = (of_channels.heads, of_channels.settings);
     }
-    let horizon = |channel: &ChannelId| {
+    let history_start = |channel: &ChannelId| {
         let head = loaded.heads.iter().find(|head| head.channel_id == *channel);
         let head = head.copied().unwrap_or(HeadRow::empty(*channel));
         Some((*channel, sees_above(&loaded, &head, member).non_zero()?))
     };
-    Ok(channels.iter().filter_map(horizon).collect())
+    Ok(channels.iter().filter_map(history_start).collect())
 }
 
 /// Reads messages between two ids (both excluded), never above the head.

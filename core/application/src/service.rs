@@ -314,7 +314,7 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
 
 /// A message to send over REST.
 #[derive(Clone, Debug)]
-pub struct Outgoing {
+pub struct NewMessage {
     /// The idempotency key.
     pub client_id: ClientId,
     /// Where to.
@@ -344,7 +344,7 @@ pub struct Amendment {
 
 /// What came of sending a message over REST.
 #[derive(Clone, Debug)]
-pub enum Sent {
+pub enum SendOutcome {
     /// It is stored (now, or by an earlier try with the same key).
     Stored(MessageRow),
     /// The log has it durably; its id was not known within the time that a request waits.
@@ -375,7 +375,7 @@ pub struct ChannelSummary {
 
 /// What is a user's own in a part of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Own {
+pub struct OwnContent {
     /// What they wrote.
     pub messages: Vec<MessageRow>,
     /// Their reactions: on which message, with which emoji.
@@ -390,8 +390,8 @@ pub trait MessageService: Clone + Send + Sync + 'static {
     fn send(
         &self,
         caller: UserId,
-        message: Outgoing,
-    ) -> impl Future<Output = Result<Sent, ServiceError>> + Send;
+        message: NewMessage,
+    ) -> impl Future<Output = Result<SendOutcome, ServiceError>> + Send;
     /// History, newest first; for members. The flag says whether there is more in that direction.
     fn history(
         &self,
@@ -411,7 +411,7 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         &self,
         caller: UserId,
         wish: Amendment,
-    ) -> impl Future<Output = Result<Sent, ServiceError>> + Send;
+    ) -> impl Future<Output = Result<SendOutcome, ServiceError>> + Send;
     /// The messages that answer one, oldest first, above `after`; for members. The flag says whether there are more.
     fn thread(
         &self,
@@ -439,7 +439,7 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         channel: ChannelId,
         before: Option<MessageId>,
         limit: usize,
-    ) -> impl Future<Output = Result<Own, ServiceError>> + Send;
+    ) -> impl Future<Output = Result<OwnContent, ServiceError>> + Send;
     /// How reactions stand on messages of one channel, as the caller, a member, sees them.
     fn reactions(
         &self,

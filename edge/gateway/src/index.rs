@@ -54,7 +54,7 @@ pub(crate) struct Channel {
     /// Sorted, for while all members sync there are as many as they.
     cursors: BTreeMap<ConnectionId, Cursor>,
     /// Up to where messages are hidden from members; most have none.
-    horizons: BTreeMap<u32, MessageId>,
+    history_starts: BTreeMap<u32, MessageId>,
 }
 
 #[derive(Debug, Default)]
@@ -105,12 +105,13 @@ impl Index {
                 last,
                 members: Vec::new(),
                 cursors: BTreeMap::new(),
-                horizons: BTreeMap::new(),
+                history_starts: BTreeMap::new(),
             }) as u32
         });
         if sees_above != MessageId::ZERO {
-            let horizon = self.channels[channel_key as usize].horizons.entry(user_key).or_default();
-            *horizon = sees_above.max(*horizon);
+            let history_start =
+                self.channels[channel_key as usize].history_starts.entry(user_key).or_default();
+            *history_start = sees_above.max(*history_start);
         }
         let user = &mut self.users[user_key as usize];
         if user.memberships.contains_key(&channel_key) {
@@ -170,7 +171,7 @@ impl Index {
         };
         let channel = &mut self.channels[channel_key as usize];
         channel.members.swap_remove(place as usize);
-        channel.horizons.remove(&user_key);
+        channel.history_starts.remove(&user_key);
         if let Some(&moved) = channel.members.get(place as usize) {
             let moved = self.users[moved as usize].memberships.get_mut(&channel_key);
             *moved.expect("a member of the list knows the channel") = place;
@@ -226,7 +227,7 @@ impl Index {
         let channel = &self.channels[key as usize];
         for key in &channel.members {
             let user = &self.users[*key as usize];
-            let is_hidden = channel.horizons.get(key).is_some_and(|above| message <= *above);
+            let is_hidden = channel.history_starts.get(key).is_some_and(|above| message <= *above);
             if let Some(attention) = user.attention.as_ref().filter(|_| !is_hidden) {
                 notify(UserKey(*key), attention, &user.connections);
             }
@@ -250,8 +251,9 @@ impl Index {
         }
         channel.last = Some(id);
         for user in &channel.members {
-            let is_hidden = !channel.horizons.is_empty()
-                && tells_of.is_some_and(|id| channel.horizons.get(user).is_some_and(|above| id <= *above));
+            let is_hidden = !channel.history_starts.is_empty()
+                && tells_of
+                    .is_some_and(|id| channel.history_starts.get(user).is_some_and(|above| id <= *above));
             for connection in &self.users[*user as usize].connections {
                 if channel.cursors.get(connection).is_none_or(|cursor| cursor.takes(id)) {
                     deliver(*connection, is_hidden);

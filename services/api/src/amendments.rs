@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ringside_application::service::{Amendment, Caller, MessageService as _, PageRequest, Sent};
+use ringside_application::service::{Amendment, Caller, MessageService as _, PageRequest, SendOutcome};
 use ringside_types::MessageId;
 use ringside_wire::amendment::{Change, EditPayload};
 use serde_json::{Value, json};
@@ -38,11 +38,11 @@ pub(crate) async fn edit<S: Services>(
     }
     let change = Change::Edit(payload.content.into_owned().into());
     match amend(&app, caller, (&channel, &message), &headers, change).await? {
-        Sent::Stored(row) => {
+        SendOutcome::Stored(row) => {
             let mut items = views::messages(&app.services, caller.user_id, &[row]).await?;
             Ok(Json(items.pop().unwrap_or(Value::Null)).into_response())
         }
-        Sent::Received => Ok(received()),
+        SendOutcome::Received => Ok(received()),
     }
 }
 
@@ -134,7 +134,7 @@ async fn amend<S: Services>(
     (channel, message): (&str, &str),
     headers: &HeaderMap,
     change: Change<'static>,
-) -> Result<Sent, Problem> {
+) -> Result<SendOutcome, Problem> {
     let change = change.validated().map_err(|refused| Problem::unfit(vec![refused]))?;
     let client_id = idempotency_key(headers)?;
     let wish = Amendment { client_id, channel_id: id(channel)?, message_id: id(message)?, change };
@@ -142,10 +142,10 @@ async fn amend<S: Services>(
 }
 
 #[expect(clippy::needless_pass_by_value, clippy::unnecessary_wraps, reason = "it ends every handler")]
-fn done(sent: Sent) -> Result<Response, Problem> {
+fn done(sent: SendOutcome) -> Result<Response, Problem> {
     match sent {
-        Sent::Stored(_) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Sent::Received => Ok(received()),
+        SendOutcome::Stored(_) => Ok(StatusCode::NO_CONTENT.into_response()),
+        SendOutcome::Received => Ok(received()),
     }
 }
 

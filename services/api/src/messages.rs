@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use ringside_application::service::{Caller, HistoryRange, MessageService as _, Outgoing, Sent};
+use ringside_application::service::{Caller, HistoryRange, MessageService as _, NewMessage, SendOutcome};
 use ringside_types::{ChannelId, ClientId, MessageId};
 use ringside_wire::command::SendPayload;
 use ringside_wire::message::ContentType;
@@ -87,7 +87,7 @@ pub(crate) async fn send<S: Services>(
         let detail = format!("A message holds at most {} bytes.", app.config.limits.message_bytes_max());
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail));
     }
-    let outgoing = Outgoing {
+    let outgoing = NewMessage {
         client_id,
         channel_id,
         content: send.content.into_owned(),
@@ -96,11 +96,11 @@ pub(crate) async fn send<S: Services>(
         metadata: send.metadata.to_owned(),
     };
     match app.services.messages().send(caller.user_id, outgoing).await? {
-        Sent::Stored(row) => {
+        SendOutcome::Stored(row) => {
             let mut items = views::messages(&app.services, caller.user_id, &[row]).await?;
             Ok((StatusCode::CREATED, Json(items.pop().unwrap_or(Value::Null))))
         }
-        Sent::Received => {
+        SendOutcome::Received => {
             Ok((StatusCode::ACCEPTED, Json(json!({"status": "received", "client_id": client_id}))))
         }
     }

@@ -5,7 +5,7 @@ mod support;
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{Column as _, Row as _, TypeInfo as _};
-use support::{PASSWORD, Person, Scene, person};
+use support::{PASSWORD, Person, TestContext, person};
 use uuid::Uuid;
 
 /// Every table of the Directory, and where the export has what it holds of a user. A new table is added here, and to the
@@ -32,8 +32,8 @@ enum Held {
     Elsewhere(&'static str),
 }
 
-async fn database(scene: &Scene) -> SqlitePool {
-    let options = SqliteConnectOptions::new().filename(scene.folder.path().join("directory.sqlite"));
+async fn database(context: &TestContext) -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(context.folder.path().join("directory.sqlite"));
     SqlitePool::connect_with(options.read_only(true)).await.expect("opens")
 }
 
@@ -45,27 +45,27 @@ async fn tables(database: &SqlitePool) -> Vec<String> {
 }
 
 /// Someone who has left a trace in everything that there is.
-async fn settled(scene: &Scene) -> Person {
-    let ada = scene.registered("ada").await;
-    let (bob, eve) = (scene.registered("bob").await, scene.registered("eve").await);
-    scene.login("ada", PASSWORD).await;
+async fn settled(context: &TestContext) -> Person {
+    let ada = context.registered("ada").await;
+    let (bob, eve) = (context.registered("bob").await, context.registered("eve").await);
+    context.login("ada", PASSWORD).await;
     let patch =
         json!({"display_name": "Ada Lovelace", "status_message": "counting", "settings": {"theme": "dark"}});
-    assert_eq!(scene.patch_me(&ada, patch).await.status, 200);
-    scene.post("/users/me/contacts", &ada, json!({"user_id": bob.id})).await;
-    assert_eq!(scene.put(&format!("/users/me/blocks/{}", eve.id), &ada).await.status, 204);
+    assert_eq!(context.patch_me(&ada, patch).await.status, 200);
+    context.post("/users/me/contacts", &ada, json!({"user_id": bob.id})).await;
+    assert_eq!(context.put(&format!("/users/me/blocks/{}", eve.id), &ada).await.status, 204);
     let body = json!({"current": PASSWORD, "new": PASSWORD});
-    assert_eq!(scene.ask("PUT", "/users/me/password", Some(&ada), Some(body)).await.status, 204);
-    let ring = scene.post("/channels", &bob, json!({"type": "private", "name": "ring"})).await.body;
+    assert_eq!(context.ask("PUT", "/users/me/password", Some(&ada), Some(body)).await.status, 204);
+    let ring = context.post("/channels", &bob, json!({"type": "private", "name": "ring"})).await.body;
     let invitation = format!("/channels/{}/invitations/{}", ring["id"].as_str().expect("an id"), ada.id);
-    assert_eq!(scene.put(&invitation, &bob).await.status, 204);
+    assert_eq!(context.put(&invitation, &bob).await.status, 204);
     let group = json!({"type": "group", "name": "engine", "member_ids": [bob.id]});
-    let group = scene.post("/channels", &ada, group).await.body;
-    let dm = scene.post("/channels", &ada, json!({"type": "dm", "member_ids": [bob.id]})).await.body;
+    let group = context.post("/channels", &ada, group).await.body;
+    let dm = context.post("/channels", &ada, json!({"type": "dm", "member_ids": [bob.id]})).await.body;
     for channel in [&group, &dm] {
         let path = format!("/channels/{}/messages", channel["id"].as_str().expect("an id"));
         for (who, text) in [(&ada, "mine"), (&bob, "not mine")] {
-            let sent = scene.post(&path, who, json!({"content": text, "content_type": "text"})).await;
+            let sent = context.post(&path, who, json!({"content": text, "content_type": "text"})).await;
             assert!(matches!(sent.status, 201 | 202), "{sent:?}");
         }
     }
@@ -74,9 +74,9 @@ async fn settled(scene: &Scene) -> Person {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_holds_all_that_is_held() {
-    let scene = Scene::new().await;
-    let ada = settled(&scene).await;
-    let mut export = scene.get("/users/me/export", &ada).await;
+    let context = TestContext::new().await;
+    let ada = settled(&context).await;
+    let mut export = context.get("/users/me/export", &ada).await;
     for _ in 0..100 {
         if export.body["channels"][0]["messages"] != json!([])
             && export.body["channels"][1]["messages"] != json!([])
@@ -84,13 +84,13 @@ async fn an_export_holds_all_that_is_held() {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        export = scene.get("/users/me/export", &ada).await;
+        export = context.get("/users/me/export", &ada).await;
     }
     assert_eq!(export.status, 200);
     let download = export.headers["content-disposition"].to_str().expect("text");
     assert_eq!(download, "attachment; filename=\"ringside-ada.json\"");
     let body = &export.body;
-    for table in tables(&database(&scene).await).await {
+    for table in tables(&database(&context).await).await {
         let (_, held) = TABLES
             .iter()
             .find(|(name, _)| *name == table)
@@ -119,21 +119,21 @@ async fn an_export_holds_all_that_is_held() {
 /// What somebody wrote in a channel that they have left is held as before; so are their reactions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_holds_what_is_ones_own_wherever_it_is() {
-    let scene = Scene::new().await;
-    let (ada, bob) = (scene.registered("ada").await, scene.registered("bob").await);
+    let context = TestContext::new().await;
+    let (ada, bob) = (context.registered("ada").await, context.registered("bob").await);
     let wish = json!({"type": "group", "name": "left", "member_ids": [ada.id]});
-    let channel = scene.post("/channels", &bob, wish).await.body["id"].as_str().expect("an id").to_owned();
+    let channel = context.post("/channels", &bob, wish).await.body["id"].as_str().expect("an id").to_owned();
     let path = format!("/channels/{channel}/messages");
-    let sent = scene.post(&path, &ada, json!({"content": "mine"})).await;
+    let sent = context.post(&path, &ada, json!({"content": "mine"})).await;
     assert_eq!(sent.status, 201, "{sent:?}");
-    let other = scene.post(&path, &bob, json!({"content": "not mine"})).await.body["message_id"].clone();
+    let other = context.post(&path, &bob, json!({"content": "not mine"})).await.body["message_id"].clone();
     let reaction = format!("{path}/{}/reactions/heart", other.as_str().expect("an id"));
-    assert_eq!(scene.put(&reaction, &ada).await.status, 204);
-    let here = scene.get("/users/me/export", &ada).await.body;
+    assert_eq!(context.put(&reaction, &ada).await.status, 204);
+    let here = context.get("/users/me/export", &ada).await.body;
     let reactions = json!([{"message_id": other, "emoji": "heart"}]);
     assert_eq!(here["channels"][0]["reactions"], reactions, "{here}");
-    assert_eq!(scene.delete(&format!("/channels/{channel}/members/{}", ada.id), &ada).await.status, 204);
-    let left = scene.get("/users/me/export", &ada).await.body;
+    assert_eq!(context.delete(&format!("/channels/{channel}/members/{}", ada.id), &ada).await.status, 204);
+    let left = context.get("/users/me/export", &ada).await.body;
     assert_eq!((&left["channels"], &left["left_channels"][0]["channel_id"]), (&json!([]), &json!(channel)));
     assert_eq!(left["left_channels"][0]["messages"][0]["content"], "mine", "{left}");
     assert_eq!(left["left_channels"][0]["messages"].as_array().map(Vec::len), Some(1));
@@ -144,50 +144,50 @@ async fn an_export_holds_what_is_ones_own_wherever_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_erasure_nothing_personal_is_left() {
-    let scene = Scene::new().await;
-    let ada = settled(&scene).await;
-    let answer = scene.delete("/users/me", &ada).await;
+    let context = TestContext::new().await;
+    let ada = settled(&context).await;
+    let answer = context.delete("/users/me", &ada).await;
     assert_eq!((answer.status, answer.body), (204, Value::Null));
-    assert_eq!(scene.get("/users/me", &ada).await.status, 401);
+    assert_eq!(context.get("/users/me", &ada).await.status, 401);
     let body = json!({"refresh_token": ada.refresh_token});
-    assert_eq!(scene.ask("POST", "/auth/refresh", None, Some(body)).await.status, 401);
+    assert_eq!(context.ask("POST", "/auth/refresh", None, Some(body)).await.status, 401);
     for login in ["ada", "ada@example.org"] {
-        assert_eq!(scene.login(login, PASSWORD).await.status, 401, "{login}");
+        assert_eq!(context.login(login, PASSWORD).await.status, 401, "{login}");
     }
-    let bob = person(&scene.login("bob", PASSWORD).await);
-    let seen = scene.get(&format!("/users/{}", ada.id), &bob).await.body;
+    let bob = person(&context.login("bob", PASSWORD).await);
+    let seen = context.get(&format!("/users/{}", ada.id), &bob).await.body;
     assert_eq!((&seen["deleted"], &seen["display_name"]), (&json!(true), &json!("")), "{seen}");
     let open_dm = async |who: &Person| {
-        scene.post("/channels", who, json!({"type": "dm", "member_ids": [ada.id]})).await
+        context.post("/channels", who, json!({"type": "dm", "member_ids": [ada.id]})).await
     };
     let dm = open_dm(&bob).await;
     assert_eq!((dm.status, &dm.body["peer"]["id"]), (200, &json!(ada.id)), "what was said is found: {dm:?}");
     let peer = dm.body["peer"]["username"].as_str().unwrap_or_default();
     assert!(peer.starts_with("deleted-"), "as with their messages: {dm:?}");
-    let eve = person(&scene.login("eve", PASSWORD).await);
+    let eve = person(&context.login("eve", PASSWORD).await);
     assert_eq!(open_dm(&eve).await.status, 422, "none begins with an account that is gone");
     // Memberships end through the outbox.
     for _ in 0..200 {
-        if ringside_ports::Channels::unsent(&scene.directory, None, 1).await.expect("lists").is_empty() {
+        if ringside_ports::Channels::unsent(&context.directory, None, 1).await.expect("lists").is_empty() {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let mine = scene.get("/channels", &bob).await.body;
+    let mine = context.get("/channels", &bob).await.body;
     for channel in mine["items"].as_array().expect("a list") {
         let members = format!("/channels/{}/members", channel["id"].as_str().expect("an id"));
-        let members = scene.get(&members, &bob).await.body;
+        let members = context.get(&members, &bob).await.body;
         assert_eq!(members["items"].as_array().map(Vec::len), Some(1), "{members}");
     }
     for file in ["directory.sqlite", "directory.sqlite-wal"] {
-        let held = std::fs::read(scene.folder.path().join(file)).unwrap_or_default();
+        let held = std::fs::read(context.folder.path().join(file)).unwrap_or_default();
         for trace in ["ada@example.org", "Ada Lovelace", "counting"] {
             let found = held.windows(trace.len()).any(|bytes| bytes == trace.as_bytes());
             assert!(!found, "{file} still holds {trace}");
         }
     }
     let id = ada.id.parse::<Uuid>().expect("an id").into_bytes().to_vec();
-    let database = database(&scene).await;
+    let database = database(&context).await;
     let mut names_it = Vec::new();
     for table in tables(&database).await {
         for row in sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM \"{table}\"")))
@@ -227,5 +227,5 @@ async fn after_an_erasure_nothing_personal_is_left() {
         "users.id",
     ];
     assert!(names_it.iter().all(|place| allowed.contains(&place.as_str())), "{names_it:?}");
-    assert_eq!(scene.register(support::registration("ada")).await.status, 201, "its names are free again");
+    assert_eq!(context.register(support::registration("ada")).await.status, 201, "its names are free again");
 }

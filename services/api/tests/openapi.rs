@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jsonschema::Validator;
 use ringside_api::table::UNIMPLEMENTED;
 use serde_json::{Map, Value, json};
-use support::{Answer, PASSWORD, Person, Scene, person, registration};
+use support::{Answer, PASSWORD, Person, TestContext, person, registration};
 use uuid::Uuid;
 
 const PREFIX: &str = "/api/v1";
@@ -21,8 +21,8 @@ struct Contract {
 }
 
 impl Contract {
-    async fn of(scene: &Scene) -> Self {
-        Self { document: scene.document("/openapi.json").await, done: BTreeSet::new() }
+    async fn of(context: &TestContext) -> Self {
+        Self { document: context.document("/openapi.json").await, done: BTreeSet::new() }
     }
 
     /// Every operation as `get /channels/{}`.
@@ -154,13 +154,13 @@ fn routed() -> BTreeSet<String> {
 
 #[tokio::test]
 async fn every_route_has_its_words_and_all_words_their_route() {
-    let scene = Scene::new().await;
-    let documented = Contract::of(&scene).await.operations();
-    let ada = scene.registered("ada").await;
+    let context = TestContext::new().await;
+    let documented = Contract::of(&context).await.operations();
+    let ada = context.registered("ada").await;
     let mut there = BTreeSet::new();
     for path in routed() {
         let id = Uuid::now_v7().to_string();
-        let refused = scene.ask("PROPFIND", &path.replace("{}", &id), Some(&ada), None).await;
+        let refused = context.ask("PROPFIND", &path.replace("{}", &id), Some(&ada), None).await;
         assert_eq!(refused.status, 405, "{path}");
         let allowed = refused.headers.get("allow").and_then(|allow| allow.to_str().ok()).unwrap_or("");
         let allowed = allowed.split(',').map(|method| method.trim().to_lowercase());
@@ -176,13 +176,13 @@ async fn every_route_has_its_words_and_all_words_their_route() {
 
 /// One walk through everything, each answer held against the document.
 struct Walk {
-    scene: Scene,
+    context: TestContext,
     contract: Contract,
 }
 
 impl Walk {
     async fn ask(&mut self, method: &str, path: &str, who: Option<&Person>, body: Option<Value>) -> Answer {
-        let answer = self.scene.ask(method, path, who, body).await;
+        let answer = self.context.ask(method, path, who, body).await;
         self.contract.check(method, path, &answer);
         answer
     }
@@ -206,7 +206,7 @@ impl Walk {
         let token = renewed.body["refresh_token"].as_str().expect("a token").to_owned();
         self.ask("POST", "/auth/logout", None, refresh(&token)).await;
         self.ask("GET", "/auth/jwks.json", None, None).await;
-        let other = self.scene.login("ada", PASSWORD).await;
+        let other = self.context.login("ada", PASSWORD).await;
         let sessions = self.as_user("GET", "/auth/sessions?limit=10", ada, None).await;
         assert_eq!(sessions.body["items"].as_array().map(Vec::len), Some(2));
         let session =
@@ -327,9 +327,9 @@ impl Walk {
 
 #[tokio::test]
 async fn every_operation_answers_as_its_words_say() {
-    let scene = Scene::new().await;
-    let contract = Contract::of(&scene).await;
-    let mut walk = Walk { scene, contract };
+    let context = TestContext::new().await;
+    let contract = Contract::of(&context).await;
+    let mut walk = Walk { context, contract };
     let (ada, bob) = (walk.registered("ada").await, walk.registered("bob").await);
     walk.accounts(&ada, &bob).await;
     walk.channels(&ada, &bob).await;
@@ -341,8 +341,8 @@ async fn every_operation_answers_as_its_words_say() {
 /// What generators of clients stumble over, or name badly.
 #[tokio::test]
 async fn a_generator_finds_what_it_needs() {
-    let scene = Scene::new().await;
-    let contract = Contract::of(&scene).await;
+    let context = TestContext::new().await;
+    let contract = Contract::of(&context).await;
     let document = &contract.document;
     nodes(&document["components"]["schemas"], "", &mut |place, node| {
         assert!(node["type"] != "array" || node["items"].is_object(), "{place} is a list of what?");
@@ -400,12 +400,13 @@ fn exemplified(contract: &Contract, content: &Value, what: &str) {
 /// A 422 names every field that is missing, or is of another type than the document says, all at once.
 #[tokio::test]
 async fn every_field_that_is_missing_or_mistyped_is_named() {
-    let scene = Scene::new().await;
-    let contract = Contract::of(&scene).await;
-    let ada = scene.registered("ada").await;
+    let context = TestContext::new().await;
+    let contract = Contract::of(&context).await;
+    let ada = context.registered("ada").await;
     let wish = json!({"type": "group", "name": "ring"});
-    let channel = scene.post("/channels", &ada, wish).await.body["id"].as_str().expect("an id").to_owned();
-    let sent = scene.post(&format!("/channels/{channel}/messages"), &ada, json!({"content": "hello"})).await;
+    let channel = context.post("/channels", &ada, wish).await.body["id"].as_str().expect("an id").to_owned();
+    let sent =
+        context.post(&format!("/channels/{channel}/messages"), &ada, json!({"content": "hello"})).await;
     let message = sent.body["message_id"].as_str().expect("an id").to_owned();
     for (path, methods) in contract.document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
@@ -417,7 +418,7 @@ async fn every_field_that_is_missing_or_mistyped_is_named() {
             let asked = path.strip_prefix(PREFIX).expect("the prefix").replace("{channel_id}", &channel);
             let asked = asked.replace("{message_id}", &message).replace("{user_id}", &ada.id);
             let named = async |body: Value| {
-                let answer = scene.ask(&method.to_uppercase(), &asked, Some(&ada), Some(body)).await;
+                let answer = context.ask(&method.to_uppercase(), &asked, Some(&ada), Some(body)).await;
                 let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
                 assert!(answer.status != 422 || !errors.is_empty(), "{method} {path}: {answer:?}");
                 let fields = errors.iter().filter_map(|error| error["field"].as_str().map(str::to_owned));
@@ -450,8 +451,8 @@ async fn every_field_that_is_missing_or_mistyped_is_named() {
 
 #[tokio::test]
 async fn every_reference_leads_somewhere_and_every_component_is_used() {
-    let scene = Scene::new().await;
-    let document = Contract::of(&scene).await.document;
+    let context = TestContext::new().await;
+    let document = Contract::of(&context).await.document;
     let text = document.to_string();
     let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
     for rest in text.split("\"$ref\":\"").skip(1) {

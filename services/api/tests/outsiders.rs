@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Answer, Person, Scene};
+use support::{Answer, Person, TestContext};
 use uuid::Uuid;
 
 const PREFIX: &str = "/api/v1";
@@ -32,11 +32,11 @@ struct Channel {
     message: String,
 }
 
-async fn made(scene: &Scene, owner: &Person, member: &Person, kind: &'static str) -> Channel {
+async fn made(context: &TestContext, owner: &Person, member: &Person, kind: &'static str) -> Channel {
     let wish = json!({"type": kind, "name": "ring", "member_ids": [member.id]});
-    let made = scene.post("/channels", owner, wish).await;
+    let made = context.post("/channels", owner, wish).await;
     let id = made.body["id"].as_str().unwrap_or_else(|| panic!("{made:?}")).to_owned();
-    let sent = scene.post(&format!("/channels/{id}/messages"), owner, json!({"content": "hello"})).await;
+    let sent = context.post(&format!("/channels/{id}/messages"), owner, json!({"content": "hello"})).await;
     let message = sent.body["message_id"].as_str().unwrap_or_else(|| panic!("{sent:?}")).to_owned();
     Channel { kind, id, message }
 }
@@ -52,17 +52,17 @@ fn expected(kind: &str, method: &str, path: &str) -> (u16, Option<&'static str>)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_learns_of_public_channels_alone() {
-    let scene = Scene::new().await;
+    let context = TestContext::new().await;
     let (ada, bob, eve) =
-        (scene.registered("ada").await, scene.registered("bob").await, scene.registered("eve").await);
-    let rows = rows(&scene.document("/openapi.json").await);
+        (context.registered("ada").await, context.registered("bob").await, context.registered("eve").await);
+    let rows = rows(&context.document("/openapi.json").await);
     assert!(rows.len() >= 20, "{rows:?}");
     let mut channels = Vec::new();
     for kind in ["dm", "group", "private", "public"] {
-        channels.push(made(&scene, &ada, &bob, kind).await);
+        channels.push(made(&context, &ada, &bob, kind).await);
     }
-    let deleted = made(&scene, &ada, &bob, "public").await;
-    assert_eq!(scene.delete(&format!("/channels/{}", deleted.id), &ada).await.status, 204);
+    let deleted = made(&context, &ada, &bob, "public").await;
+    assert_eq!(context.delete(&format!("/channels/{}", deleted.id), &ada).await.status, 204);
     channels.push(Channel { kind: "deleted", ..deleted });
     channels.push(Channel { kind: "unknown", id: Uuid::now_v7().to_string(), message: "12".into() });
     channels.push(Channel { kind: "no id", id: "x".into(), message: "12".into() });
@@ -81,7 +81,7 @@ async fn a_stranger_learns_of_public_channels_alone() {
                     .replace("{message_id}", &channel.message)
                     .replace("{emoji}", "%F0%9F%91%8D")
                     .replace("{user_id}", member);
-                let answer = scene.ask(method, &asked, Some(&eve), body.clone()).await;
+                let answer = context.ask(method, &asked, Some(&eve), body.clone()).await;
                 let told = |answer: &Answer| (answer.status, answer.body["code"].as_str().map(str::to_owned));
                 let (status, code) = expected(channel.kind, method, path);
                 if told(&answer) != (status, code.map(str::to_owned)) {

@@ -3,13 +3,13 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::Scene;
+use support::TestContext;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_profile_is_what_was_set() {
-    let scene = Scene::new().await;
-    let ada = scene.registered("ada").await;
-    let before = scene.get("/users/me", &ada).await.body;
+    let context = TestContext::new().await;
+    let ada = context.registered("ada").await;
+    let before = context.get("/users/me", &ada).await.body;
     assert_eq!((&before["role"], &before["settings"]), (&json!("admin"), &json!({})), "the first account");
     let patch = json!({
         "display_name": " Ada L. ",
@@ -17,79 +17,79 @@ async fn a_profile_is_what_was_set() {
         "status_message": "counting",
         "settings": {"theme": "dark", "privacy": {"email": "contacts"}},
     });
-    let changed = scene.patch_me(&ada, patch).await;
+    let changed = context.patch_me(&ada, patch).await;
     assert_eq!(changed.status, 200, "{changed:?}");
     assert_eq!(changed.body["display_name"], "Ada L.");
     assert_eq!(changed.body["status_message"], "counting");
     assert_eq!(changed.body["settings"], json!({"theme": "dark", "privacy": {"email": "contacts"}}));
-    let merged = scene.patch_me(&ada, json!({"settings": {"theme": null}, "avatar_url": null})).await.body;
+    let merged = context.patch_me(&ada, json!({"settings": {"theme": null}, "avatar_url": null})).await.body;
     assert_eq!(merged["settings"], json!({"privacy": {"email": "contacts"}}), "merged");
     assert_eq!(merged["avatar_url"], Value::Null);
-    assert_eq!(scene.get("/users/me", &ada).await.body, merged);
+    assert_eq!(context.get("/users/me", &ada).await.body, merged);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_message_may_end_by_itself() {
-    let scene = Scene::new().await;
-    let (ada, bob) = (scene.registered("ada").await, scene.registered("bob").await);
+    let context = TestContext::new().await;
+    let (ada, bob) = (context.registered("ada").await, context.registered("bob").await);
     let patch = json!({"status_message": "at lunch", "status_expires_at": "2999-01-01T12:00:00+01:00"});
-    let changed = scene.patch_me(&ada, patch).await;
+    let changed = context.patch_me(&ada, patch).await;
     assert_eq!(changed.body["status_expires_at"], "2999-01-01T11:00:00.000Z", "{changed:?}");
-    let seen = scene.get(&format!("/presence?user_ids={}", ada.id), &bob).await.body;
+    let seen = context.get(&format!("/presence?user_ids={}", ada.id), &bob).await.body;
     let expected = json!({
         "user_id": ada.id, "status": "offline", "status_message": "at lunch", "last_seen_at": null,
     });
     assert_eq!(seen, json!({"items": [expected], "next_cursor": null}));
     for end in [json!("2000-01-01T00:00:00Z"), json!("soon"), json!(7)] {
-        let refused = scene.patch_me(&ada, json!({"status_expires_at": end})).await;
+        let refused = context.patch_me(&ada, json!({"status_expires_at": end})).await;
         assert_eq!(refused.status, 422, "{end}");
         assert_eq!(refused.body["errors"][0]["field"], "status_expires_at", "{end}");
     }
-    let changed = scene.patch_me(&ada, json!({"status_message": "back"})).await;
+    let changed = context.patch_me(&ada, json!({"status_message": "back"})).await;
     assert_eq!(changed.body["status_expires_at"], Value::Null, "a new one is for good");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_message_is_for_those_who_see_the_presence() {
-    let scene = Scene::new().await;
-    let (ada, bob) = (scene.registered("ada").await, scene.registered("bob").await);
-    assert_eq!(scene.patch_me(&ada, json!({"status_message": "at the dentist"})).await.status, 200);
+    let context = TestContext::new().await;
+    let (ada, bob) = (context.registered("ada").await, context.registered("bob").await);
+    assert_eq!(context.patch_me(&ada, json!({"status_message": "at the dentist"})).await.status, 200);
     let check = async |expected: &str| {
-        let presence = scene.get(&format!("/presence?user_ids={}", ada.id), &bob).await.body;
+        let presence = context.get(&format!("/presence?user_ids={}", ada.id), &bob).await.body;
         let presence = presence["items"][0]["status_message"].as_str().unwrap_or_default().to_owned();
-        let profile = scene.get(&format!("/users/{}", ada.id), &bob).await.body;
+        let profile = context.get(&format!("/users/{}", ada.id), &bob).await.body;
         assert_eq!((&presence[..], &profile["status_message"]), (expected, &json!(expected)));
         for list in ["/users/search?q=ada", "/users/me/contacts", "/users/me/blocks"] {
-            let listed = scene.get(list, &bob).await.body;
+            let listed = context.get(list, &bob).await.body;
             for item in listed["items"].as_array().expect("a list") {
                 let seen = if item["user"].is_null() { item } else { &item["user"] };
                 assert_eq!(seen["status_message"], expected, "{list}");
             }
         }
-        let own = scene.get(&format!("/users/{}", ada.id), &ada).await.body;
+        let own = context.get(&format!("/users/{}", ada.id), &ada).await.body;
         assert_eq!(own["status_message"], "at the dentist");
     };
     check("at the dentist").await;
     let hide = |from: &str| json!({"settings": {"privacy": {"presence": from}}});
-    assert_eq!(scene.patch_me(&ada, hide("contacts")).await.status, 200);
-    scene.post("/users/me/contacts", &bob, json!({"user_id": ada.id})).await;
+    assert_eq!(context.patch_me(&ada, hide("contacts")).await.status, 200);
+    context.post("/users/me/contacts", &bob, json!({"user_id": ada.id})).await;
     check("").await;
-    assert_eq!(scene.patch_me(&ada, hide("everyone")).await.status, 200);
+    assert_eq!(context.patch_me(&ada, hide("everyone")).await.status, 200);
     for (blocker, blocked) in [(&ada, &bob), (&bob, &ada)] {
         let block = format!("/users/me/blocks/{}", blocked.id);
-        assert_eq!(scene.put(&block, blocker).await.status, 204);
+        assert_eq!(context.put(&block, blocker).await.status, 204);
         check("").await;
-        assert_eq!(scene.delete(&block, blocker).await.status, 204);
+        assert_eq!(context.delete(&block, blocker).await.status, 204);
     }
     check("at the dentist").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_assigns_what_is_not_theirs_to_assign() {
-    let scene = Scene::new().await;
-    scene.registered("ada").await;
-    let bob = scene.registered("bob").await;
-    let before = scene.get("/users/me", &bob).await.body;
+    let context = TestContext::new().await;
+    context.registered("ada").await;
+    let bob = context.registered("bob").await;
+    let before = context.get("/users/me", &bob).await.body;
     for (field, value) in [
         ("id", json!("00000000-0000-0000-0000-000000000001")),
         ("user_id", json!("00000000-0000-0000-0000-000000000001")),
@@ -106,20 +106,20 @@ async fn nobody_assigns_what_is_not_theirs_to_assign() {
         ("last_seen_at", json!("2000-01-01T00:00:00.000Z")),
         ("erased_at", json!("2000-01-01T00:00:00.000Z")),
     ] {
-        let answer = scene.patch_me(&bob, json!({field: value})).await;
+        let answer = context.patch_me(&bob, json!({field: value})).await;
         assert_eq!(answer.status, 200, "{field}: unknown fields are ignored");
         let mut after = answer.body;
         after["updated_at"] = before["updated_at"].clone();
         assert_eq!(after, before, "{field}");
     }
-    assert_eq!(scene.login("bob", support::PASSWORD).await.status, 200);
+    assert_eq!(context.login("bob", support::PASSWORD).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_valid_is_named() {
-    let scene = Scene::new().await;
-    let ada = scene.registered("ada").await;
-    let before = scene.get("/users/me", &ada).await.body;
+    let context = TestContext::new().await;
+    let ada = context.registered("ada").await;
+    let before = context.get("/users/me", &ada).await.body;
     for (patch, field) in [
         (json!({"display_name": ""}), "display_name"),
         (json!({"display_name": null}), "display_name"),
@@ -131,77 +131,77 @@ async fn what_is_not_valid_is_named() {
         (json!({"settings": {"privacy": {"email": "all"}}}), "settings"),
         (json!({"settings": {"x": "y".repeat(20_000)}, "status_message": "late"}), "settings"),
     ] {
-        let answer = scene.patch_me(&ada, patch.clone()).await;
+        let answer = context.patch_me(&ada, patch.clone()).await;
         assert_eq!((answer.status, &answer.body["errors"][0]["field"]), (422, &json!(field)), "{patch}");
     }
-    assert_eq!(scene.get("/users/me", &ada).await.body, before, "whole or not at all");
+    assert_eq!(context.get("/users/me", &ada).await.body, before, "whole or not at all");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_that_many_change_at_once_keep_every_change() {
-    let scene = Scene::new().await;
-    let ada = scene.registered("ada").await;
+    let context = TestContext::new().await;
+    let ada = context.registered("ada").await;
     let mut changing = tokio::task::JoinSet::new();
     for number in 0..8 {
         let body = json!({"settings": {format!("key{number}"): number}});
-        changing.spawn(scene.asking("PATCH", "/users/me".into(), &ada, Some(body)));
+        changing.spawn(context.asking("PATCH", "/users/me".into(), &ada, Some(body)));
     }
     assert!(changing.join_all().await.iter().all(|answer| answer.status == 200));
-    let settings = scene.get("/users/me", &ada).await.body["settings"].clone();
+    let settings = context.get("/users/me", &ada).await.body["settings"].clone();
     assert_eq!(settings.as_object().map(serde_json::Map::len), Some(8), "{settings}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_is_shown_to_whom_the_settings_allow() {
-    let scene = Scene::new().await;
+    let context = TestContext::new().await;
     let (ada, bob, eve) =
-        (scene.registered("ada").await, scene.registered("bob").await, scene.registered("eve").await);
-    scene.post("/users/me/contacts", &bob, json!({"user_id": ada.id})).await;
-    assert_eq!(scene.put(&format!("/users/me/contacts/{}", bob.id), &ada).await.status, 200);
+        (context.registered("ada").await, context.registered("bob").await, context.registered("eve").await);
+    context.post("/users/me/contacts", &bob, json!({"user_id": ada.id})).await;
+    assert_eq!(context.put(&format!("/users/me/contacts/{}", bob.id), &ada).await.status, 200);
     for (audience, for_bob, for_eve) in
         [(None, false, false), (Some("contacts"), true, false), (Some("everyone"), true, true)]
     {
         if let Some(audience) = audience {
-            scene.patch_me(&ada, json!({"settings": {"privacy": {"email": audience}}})).await;
+            context.patch_me(&ada, json!({"settings": {"privacy": {"email": audience}}})).await;
         }
         for (viewer, shown) in [(&bob, for_bob), (&eve, for_eve), (&ada, true)] {
             let expected = if shown { json!("ada@example.org") } else { Value::Null };
-            let seen = scene.get(&format!("/users/{}", ada.id), viewer).await.body;
+            let seen = context.get(&format!("/users/{}", ada.id), viewer).await.body;
             assert_eq!(seen["email"], expected, "{audience:?}");
             assert!(
                 ["settings", "role", "updated_at"].iter().all(|field| seen.get(field).is_none()),
                 "{seen}"
             );
-            let by_name = scene.get("/users/search?q=ad", viewer).await.body;
+            let by_name = context.get("/users/search?q=ad", viewer).await.body;
             assert_eq!(by_name["items"][0]["email"], expected, "{audience:?}");
-            let by_address = scene.get("/users/search?q=ADA@example.org", viewer).await.body;
+            let by_address = context.get("/users/search?q=ADA@example.org", viewer).await.body;
             let found = by_address["items"].as_array().map_or(0, Vec::len);
             assert_eq!(found, usize::from(shown), "{audience:?}");
         }
     }
-    assert_eq!(scene.put(&format!("/users/me/blocks/{}", eve.id), &ada).await.status, 204);
-    let seen = scene.get(&format!("/users/{}", ada.id), &eve).await.body;
+    assert_eq!(context.put(&format!("/users/me/blocks/{}", eve.id), &ada).await.status, 204);
+    let seen = context.get(&format!("/users/{}", ada.id), &eve).await.body;
     assert_eq!(seen["email"], Value::Null, "not to whom one has blocked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn search_and_login_do_not_tell_who_has_an_account() {
-    let scene = Scene::new().await;
-    let ada = scene.registered("ada").await;
-    scene.registered("bob").await;
-    let hidden = scene.get("/users/search?q=bob@example.org", &ada).await;
-    let nobody = scene.get("/users/search?q=nobody@example.org", &ada).await;
+    let context = TestContext::new().await;
+    let ada = context.registered("ada").await;
+    context.registered("bob").await;
+    let hidden = context.get("/users/search?q=bob@example.org", &ada).await;
+    let nobody = context.get("/users/search?q=nobody@example.org", &ada).await;
     assert_eq!((hidden.status, &hidden.body), (nobody.status, &nobody.body));
-    let wrong = scene.login("bob@example.org", "wrong password").await;
-    let nobody = scene.login("nobody@example.org", "wrong password").await;
+    let wrong = context.login("bob@example.org", "wrong password").await;
+    let nobody = context.login("nobody@example.org", "wrong password").await;
     assert_eq!((wrong.status, &wrong.body), (nobody.status, &nobody.body));
     assert_eq!(wrong.status, 401);
     let too_long = format!("/users/search?q={}", "a".repeat(1_000));
     for bad in [&too_long, "/users/search?q=a&cursor=x"] {
-        assert_eq!(scene.get(bad, &ada).await.status, 400, "{bad}");
+        assert_eq!(context.get(bad, &ada).await.status, 400, "{bad}");
     }
     for everyone in ["/users/search?q=", "/users/search?q=%20", "/users/search"] {
-        let found = scene.get(everyone, &ada).await.body;
+        let found = context.get(everyone, &ada).await.body;
         let names: Vec<_> =
             found["items"].as_array().expect("items").iter().map(|one| &one["username"]).collect();
         assert_eq!(names, ["ada", "bob"], "{everyone}");

@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::Scene;
+use support::TestContext;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/published/openapi.json");
 
@@ -176,7 +176,7 @@ fn major(document: &Value) -> u64 {
 
 #[tokio::test]
 async fn no_client_is_broken_unless_the_version_says_so() {
-    let now = Scene::new().await.document("/openapi.json").await;
+    let now = TestContext::new().await.document("/openapi.json").await;
     let regenerate = std::env::var_os("RINGSIDE_REGENERATE").is_some();
     if !Path::new(FILE).exists() && regenerate {
         std::fs::write(FILE, "{}").expect("writes");

@@ -8,7 +8,7 @@ use ringside_application::service::{ChannelService as _, CreateChannel, PageRequ
 use ringside_ports::channels::{ChannelKind, Role};
 use ringside_types::ChannelId;
 use ringside_wire::records::MembershipKind;
-use support::{Scene, soon, user, users, wish};
+use support::{TestContext, soon, user, users, wish};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -21,8 +21,8 @@ fn is_not_found<T>(answer: &Result<T, ServiceError>) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_channel_that_is_answered_is_in_the_log() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let wish = CreateChannel { description: "why".into(), ..wish(ChannelKind::Private, &[3, 2, 3, 1]) };
     let (channel, is_new) = running.conversations.create(user(1), wish).await.expect("makes");
     assert!(is_new);
@@ -31,11 +31,11 @@ async fn a_channel_that_is_answered_is_in_the_log() {
         (user(1), "name", "why")
     );
     assert_eq!(channel.id.0.get_version_num(), 7);
-    let sent = scene.sent(channel.id).await;
+    let sent = context.sent(channel.id).await;
     let [record] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!((record.kind(), record.version, record.members.len()), (MembershipKind::Created, 1, 3));
     assert_eq!(record.members[0].role, "owner");
-    assert_eq!(scene.told(channel.id).await, sent);
+    assert_eq!(context.told(channel.id).await, sent);
     let seen = running.conversations.channel(user(2), channel.id).await.expect("sees");
     assert_eq!((seen.0, seen.1.map(|member| member.role)), (channel, Some(Role::Member)));
     running.stop().await;
@@ -43,8 +43,8 @@ async fn a_channel_that_is_answered_is_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_share_passes() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let mut creating = JoinSet::new();
     for number in 0..AT_ONCE {
         let conversations = running.conversations.clone();
@@ -56,17 +56,17 @@ async fn many_at_once_share_passes() {
     for answer in made {
         let (channel, is_new) = answer.expect("makes");
         assert!(is_new);
-        assert_eq!((scene.sent(channel.id).await.len(), scene.told(channel.id).await.len()), (1, 1));
+        assert_eq!((context.sent(channel.id).await.len(), context.told(channel.id).await.len()), (1, 1));
     }
-    let appends = scene.log.appends.load(Ordering::SeqCst);
+    let appends = context.log.appends.load(Ordering::SeqCst);
     assert!(appends < AT_ONCE as usize, "{appends} appends for {AT_ONCE} channels");
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dm_exists_once_however_it_is_opened() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let mut opening = JoinSet::new();
     for number in 0..40 {
         let conversations = running.conversations.clone();
@@ -77,7 +77,7 @@ async fn a_dm_exists_once_however_it_is_opened() {
     assert_eq!(answers.iter().filter(|(_, is_new)| *is_new).count(), 1);
     assert!(answers.iter().all(|(channel, _)| *channel == answers[0].0), "the same body for all");
     let id = answers[0].0.id;
-    assert_eq!(scene.sent(id).await.len(), 1);
+    assert_eq!(context.sent(id).await.len(), 1);
     let (other, is_new) =
         running.conversations.create(user(1), wish(ChannelKind::Dm, &[3])).await.expect("opens");
     assert!(is_new && other.id != id);
@@ -86,8 +86,8 @@ async fn a_dm_exists_once_however_it_is_opened() {
 
 #[tokio::test]
 async fn what_cannot_be_made_is_named() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let check = async |caller: u128, wish: CreateChannel, wrong: &[&str]| {
         let Err(ServiceError::Invalid(fields)) = running.conversations.create(user(caller), wish).await
         else {
@@ -108,8 +108,8 @@ async fn what_cannot_be_made_is_named() {
 
 #[tokio::test]
 async fn who_is_not_in_it_does_not_learn_that_it_exists() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let conversations = &running.conversations;
     let part = || PageRequest { cursor: None, limit: 10 };
     for kind in [ChannelKind::Dm, ChannelKind::Group, ChannelKind::Private] {
@@ -128,8 +128,8 @@ async fn who_is_not_in_it_does_not_learn_that_it_exists() {
 
 #[tokio::test]
 async fn lists_go_on_where_they_ended() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let conversations = &running.conversations;
     let mut made = Vec::new();
     for _ in 0..7 {

@@ -8,7 +8,7 @@ use ringside_ports::Channels as _;
 use ringside_ports::channels::{Channel, ChannelKind, NewChannel, Role};
 use ringside_types::{ChannelId, UnixMillis};
 use ringside_wire::records::MembershipKind;
-use support::{Running, Scene, user, users, wish};
+use support::{Running, TestContext, user, users, wish};
 use uuid::Uuid;
 
 const OWNER: u128 = 1;
@@ -46,7 +46,7 @@ fn outcome<T>(answer: &Result<T, ServiceError>) -> Expected {
 }
 
 /// A channel with one of each role.
-async fn peopled(scene: &Scene, running: &Running, kind: ChannelKind) -> ChannelId {
+async fn peopled(context: &TestContext, running: &Running, kind: ChannelKind) -> ChannelId {
     let id = ChannelId(Uuid::now_v7());
     let channel = Channel::new(id, kind, "name".into(), user(OWNER), UnixMillis(1));
     let members = [
@@ -58,17 +58,17 @@ async fn peopled(scene: &Scene, running: &Running, kind: ChannelKind) -> Channel
         (GUEST, Role::Guest),
     ];
     let members = members.into_iter().map(|(number, role)| (user(number), role)).collect();
-    scene.directory.create_channels(&[NewChannel { channel, members }]).await.expect("creates");
+    context.directory.create_channels(&[NewChannel { channel, members }]).await.expect("creates");
     running.relay.publish(id).await.expect("publishes");
     id
 }
 
 #[tokio::test]
 async fn who_may_add() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let check = async |kind: ChannelKind, caller: u128, added: &[u128], expected: Expected| {
-        let id = peopled(&scene, &running, kind).await;
+        let id = peopled(&context, &running, kind).await;
         let answer = running.conversations.add_members(user(caller), id, users(added)).await;
         assert_eq!(outcome(&answer), expected, "{kind:?}: {caller} adds {added:?}");
         let Ok(members) = answer else { return };
@@ -96,15 +96,15 @@ async fn who_may_add() {
 
 #[tokio::test]
 async fn who_may_remove() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let check = async |kind: ChannelKind, caller: u128, removed: u128, expected: Expected| {
-        let id = peopled(&scene, &running, kind).await;
+        let id = peopled(&context, &running, kind).await;
         let answer = running.conversations.remove_member(user(caller), id, user(removed)).await;
         assert_eq!(outcome(&answer), expected, "{kind:?}: {caller} removes {removed}");
         let pairs = [(id, user(removed))];
         let was_member = removed <= GUEST;
-        let is_member = scene.directory.membership(&pairs).await.expect("looks")[0].is_some();
+        let is_member = context.directory.membership(&pairs).await.expect("looks")[0].is_some();
         assert_eq!(is_member, was_member && expected != Done);
     };
     for kind in [ChannelKind::Group, ChannelKind::Private, ChannelKind::Public] {
@@ -128,7 +128,7 @@ async fn who_may_remove() {
         check(kind, STRANGER, STRANGER, sees).await;
     }
     // Whether a channel is there is not told to those who are not in it, whomever they name.
-    let there = peopled(&scene, &running, ChannelKind::Private).await;
+    let there = peopled(&context, &running, ChannelKind::Private).await;
     let leave = async |id| running.conversations.remove_member(user(STRANGER), id, user(STRANGER)).await;
     assert_eq!(leave(there).await, leave(ChannelId(Uuid::now_v7())).await);
     running.stop().await;
@@ -136,8 +136,8 @@ async fn who_may_remove() {
 
 #[tokio::test]
 async fn a_dm_stays_as_it_is() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let conversations = &running.conversations;
     let (dm, _) = conversations.create(user(1), wish(ChannelKind::Dm, &[2])).await.expect("opens");
     for caller in [1, 2] {
@@ -154,8 +154,8 @@ async fn a_dm_stays_as_it_is() {
 
 #[tokio::test]
 async fn a_change_that_is_answered_is_in_the_log() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let conversations = &running.conversations;
     let (channel, _) = conversations.create(user(1), wish(ChannelKind::Private, &[])).await.expect("makes");
     let added = conversations.add_members(user(1), channel.id, users(&[3, 2, 3])).await.expect("adds");
@@ -165,10 +165,10 @@ async fn a_change_that_is_answered_is_in_the_log() {
     let again = conversations.remove_member(user(2), channel.id, user(2)).await;
     assert_eq!(outcome(&again), NotFound);
     let (created, added, removed) = (MembershipKind::Created, MembershipKind::Added, MembershipKind::Removed);
-    let sent = scene.sent(channel.id).await;
+    let sent = context.sent(channel.id).await;
     let kinds: Vec<_> = sent.iter().map(|record| (record.version, record.kind())).collect();
     assert_eq!(kinds, [(1, created), (2, added), (3, added), (4, removed)]);
-    assert_eq!(scene.told(channel.id).await, sent);
+    assert_eq!(context.told(channel.id).await, sent);
     let part = PageRequest { cursor: None, limit: 100 };
     let members = conversations.members(user(1), channel.id, part).await.expect("lists");
     assert_eq!(members.items.iter().map(|member| member.user_id).collect::<Vec<_>>(), users(&[1, 3]));
@@ -177,8 +177,8 @@ async fn a_change_that_is_answered_is_in_the_log() {
 
 #[tokio::test]
 async fn a_request_adds_so_many_at_the_most() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let conversations = &running.conversations;
     let (channel, _) = conversations.create(user(1), wish(ChannelKind::Group, &[])).await.expect("makes");
     let many: Vec<u128> = (2..=2 + ADD_MEMBERS_MAX as u128).collect();

@@ -17,7 +17,7 @@ use ringside_ports::{Channels, EngineError};
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use ringside_wire::records::MembershipKind;
-use support::{Scene, soon, user, wish};
+use support::{TestContext, soon, user, wish};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -49,62 +49,62 @@ async fn confirmed(directory: &Directory, id: ChannelId) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_crash_left_is_relayed_on_start_and_without_a_word_later() {
-    let scene = Scene::new().await;
-    scene.directory.create_channels(&[new_channel(1)]).await.expect("creates");
-    let running = scene.start();
-    until("the leftover", async || confirmed(&scene.directory, channel_id(1)).await).await;
-    scene.directory.create_channels(&[new_channel(2)]).await.expect("creates, and nobody publishes");
-    until("the other", async || confirmed(&scene.directory, channel_id(2)).await).await;
+    let context = TestContext::new().await;
+    context.directory.create_channels(&[new_channel(1)]).await.expect("creates");
+    let running = context.start();
+    until("the leftover", async || confirmed(&context.directory, channel_id(1)).await).await;
+    context.directory.create_channels(&[new_channel(2)]).await.expect("creates, and nobody publishes");
+    until("the other", async || confirmed(&context.directory, channel_id(2)).await).await;
     for number in [1, 2] {
-        let sent = scene.sent(channel_id(number)).await;
+        let sent = context.sent(channel_id(number)).await;
         let [record] = &sent[..] else { panic!("{sent:?}") };
         assert_eq!((record.kind(), record.version, record.members.len()), (MembershipKind::Created, 1, 2));
-        assert_eq!(scene.told(channel_id(number)).await, sent, "the same in control");
+        assert_eq!(context.told(channel_id(number)).await, sent, "the same in control");
     }
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_than_a_round_holds_is_relayed_in_order() {
-    let scene = Scene::new().await;
+    let context = TestContext::new().await;
     let count = ROWS_MAX as u128 + 10;
     let channels: Vec<_> = (0..count).map(new_channel).collect();
-    scene.directory.create_channels(&channels).await.expect("creates");
+    context.directory.create_channels(&channels).await.expect("creates");
     let add = ChannelChange::Add((3..=120).map(|number| (user(number), Role::Member)).collect());
-    let added = scene.directory.change(channel_id(0), user(1), add, UnixMillis(2)).await.expect("changes");
+    let added = context.directory.change(channel_id(0), user(1), add, UnixMillis(2)).await.expect("changes");
     assert!(added.is_ok());
-    let running = scene.start();
+    let running = context.start();
     soon("the pass", running.relay.publish(channel_id(0))).await.expect("publishes");
-    assert_eq!(scene.directory.unsent(None, 1).await.expect("lists"), []);
-    let versions: Vec<u64> = scene.sent(channel_id(0)).await.iter().map(|record| record.version).collect();
+    assert_eq!(context.directory.unsent(None, 1).await.expect("lists"), []);
+    let versions: Vec<u64> = context.sent(channel_id(0)).await.iter().map(|record| record.version).collect();
     assert_eq!(versions, (1..=119).collect::<Vec<_>>());
-    assert_eq!(scene.told(channel_id(count - 1)).await.len(), 1);
-    assert_eq!(scene.log.appends.load(Ordering::SeqCst), 2, "two rounds");
+    assert_eq!(context.told(channel_id(count - 1)).await.len(), 1);
+    assert_eq!(context.log.appends.load(Ordering::SeqCst), 2, "two rounds");
     running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_refuses_makes_callers_wait_then_say_so_and_recovers() {
-    let scene = Scene::new().await;
-    let running = scene.start();
-    scene.log.refuses.store(true, Ordering::SeqCst);
+    let context = TestContext::new().await;
+    let running = context.start();
+    context.log.refuses.store(true, Ordering::SeqCst);
     let conversations = running.conversations.clone();
     let creating =
         tokio::spawn(async move { conversations.create(user(1), wish(ChannelKind::Group, &[2])).await });
     tokio::time::sleep(Duration::from_millis(200)).await;
-    scene.log.refuses.store(false, Ordering::SeqCst);
+    context.log.refuses.store(false, Ordering::SeqCst);
     let (channel, is_new) =
         soon("the retry", creating).await.expect("no panic").expect("a short failure is not seen");
-    assert!(is_new && confirmed(&scene.directory, channel.id).await);
+    assert!(is_new && confirmed(&context.directory, channel.id).await);
 
-    scene.log.refuses.store(true, Ordering::SeqCst);
+    context.log.refuses.store(true, Ordering::SeqCst);
     let start = Instant::now();
     let answer = running.conversations.create(user(1), wish(ChannelKind::Dm, &[3])).await;
     assert!(is_unavailable(&answer), "{answer:?}");
     assert!((PUBLISH_TIMEOUT..PUBLISH_TIMEOUT * 3).contains(&start.elapsed()));
     let listed = running.conversations.list(user(3), Default::default()).await.expect("lists");
     assert!(listed.items.is_empty(), "not answered from before the log has it");
-    scene.log.refuses.store(false, Ordering::SeqCst);
+    context.log.refuses.store(false, Ordering::SeqCst);
     let (_, is_new) =
         running.conversations.create(user(1), wish(ChannelKind::Dm, &[3])).await.expect("recovers");
     assert!(!is_new, "it had been done all the same");
@@ -113,14 +113,14 @@ async fn a_log_that_refuses_makes_callers_wait_then_say_so_and_recovers() {
 
 #[tokio::test]
 async fn without_its_task_a_relay_says_so_at_once() {
-    let scene = Scene::new().await;
-    let running = scene.start();
+    let context = TestContext::new().await;
+    let running = context.start();
     let relay = running.relay.clone();
     running.stop().await;
     let start = Instant::now();
     assert!(is_unavailable(&relay.publish(channel_id(1)).await));
     assert!(start.elapsed() < PUBLISH_TIMEOUT);
-    let (relay, task) = Relay::over(scene.directory.clone(), scene.log.clone());
+    let (relay, task) = Relay::over(context.directory.clone(), context.log.clone());
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(task.run(stopped));
     relay.publish(channel_id(1)).await.expect("nothing to do");
@@ -217,25 +217,25 @@ impl Channels for Damaged {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_cannot_be_read_stops_no_other() {
-    let scene = Scene::new().await;
-    let damaged = Damaged::new(&scene.directory, &[channel_id(1)]);
+    let context = TestContext::new().await;
+    let damaged = Damaged::new(&context.directory, &[channel_id(1)]);
     damaged.junk.store(DAMAGED_ROWS_MAX - 10, Ordering::SeqCst);
     let channels: Vec<_> = (1..=3).map(new_channel).collect();
-    scene.directory.create_channels(&channels).await.expect("creates");
+    context.directory.create_channels(&channels).await.expect("creates");
     let add = ChannelChange::Add(vec![(user(5), Role::Member)]);
-    let added = scene.directory.change(channel_id(1), user(1), add, UnixMillis(2)).await.expect("changes");
+    let added = context.directory.change(channel_id(1), user(1), add, UnixMillis(2)).await.expect("changes");
     assert!(added.is_ok());
-    let (relay, task) = Relay::over(damaged.clone(), scene.log.clone());
+    let (relay, task) = Relay::over(damaged.clone(), context.log.clone());
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(task.run(stopped));
     relay.publish(channel_id(2)).await.expect("others go on");
-    assert_eq!(scene.sent(channel_id(3)).await.len(), 1);
+    assert_eq!(context.sent(channel_id(3)).await.len(), 1);
     assert!(is_unavailable(&relay.publish(channel_id(1)).await), "its own channel's callers are told");
-    assert!(!confirmed(&scene.directory, channel_id(1)).await, "and it is not answered from");
-    assert_eq!(scene.sent(channel_id(1)).await, []);
+    assert!(!confirmed(&context.directory, channel_id(1)).await, "and it is not answered from");
+    assert_eq!(context.sent(channel_id(1)).await, []);
     damaged.channels.lock().expect("no panic").clear();
     relay.publish(channel_id(1)).await.expect("once it is repaired");
-    let versions: Vec<u64> = scene.sent(channel_id(1)).await.iter().map(|record| record.version).collect();
+    let versions: Vec<u64> = context.sent(channel_id(1)).await.iter().map(|record| record.version).collect();
     assert_eq!(versions, [1, 2]);
     stop.send(true).expect("runs");
     task.await.expect("ends");
@@ -243,10 +243,10 @@ async fn a_row_that_cannot_be_read_stops_no_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_too_many_rows_that_cannot_be_read_every_caller_is_told() {
-    let scene = Scene::new().await;
-    let damaged = Damaged::new(&scene.directory, &[]);
+    let context = TestContext::new().await;
+    let damaged = Damaged::new(&context.directory, &[]);
     damaged.junk.store(DAMAGED_ROWS_MAX + 1, Ordering::SeqCst);
-    let (relay, task) = Relay::over(damaged.clone(), scene.log.clone());
+    let (relay, task) = Relay::over(damaged.clone(), context.log.clone());
     let (_stop, stopped) = watch::channel(false);
     tokio::spawn(task.run(stopped));
     assert!(is_unavailable(&relay.publish(channel_id(1)).await));
@@ -256,17 +256,17 @@ async fn with_too_many_rows_that_cannot_be_read_every_caller_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_was_not_confirmed_is_appended_again_with_its_version() {
-    let scene = Scene::new().await;
-    let directory = Damaged::new(&scene.directory, &[]);
+    let context = TestContext::new().await;
+    let directory = Damaged::new(&context.directory, &[]);
     directory.confirms.store(false, Ordering::SeqCst);
-    scene.directory.create_channels(&[new_channel(1)]).await.expect("creates");
-    let (relay, task) = Relay::over(directory.clone(), scene.log.clone());
+    context.directory.create_channels(&[new_channel(1)]).await.expect("creates");
+    let (relay, task) = Relay::over(directory.clone(), context.log.clone());
     let (_stop, stopped) = watch::channel(false);
     tokio::spawn(task.run(stopped));
-    until("an append", async || !scene.told(channel_id(1)).await.is_empty()).await;
-    assert!(!confirmed(&scene.directory, channel_id(1)).await);
+    until("an append", async || !context.told(channel_id(1)).await.is_empty()).await;
+    assert!(!confirmed(&context.directory, channel_id(1)).await);
     directory.confirms.store(true, Ordering::SeqCst);
     relay.publish(channel_id(1)).await.expect("confirms");
-    let sent = scene.sent(channel_id(1)).await;
+    let sent = context.sent(channel_id(1)).await;
     assert!(sent.len() > 1 && sent.iter().all(|record| record == &sent[0]), "{sent:?}");
 }

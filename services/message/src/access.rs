@@ -53,7 +53,7 @@ where
         channel: ChannelId,
     ) -> Result<MessageId, ServiceError> {
         self.access(caller, channel).await?.may(Operation::ReadMessages)?;
-        Ok(reading::horizon(&self.store, channel, caller).await?.0)
+        Ok(reading::history_start(&self.store, channel, caller).await?.0)
     }
 
     /// A sender of a message, by the channel's policy; returns the seconds that slow mode asks of them.

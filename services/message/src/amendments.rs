@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use ringside_application::charges;
 use ringside_application::mentions::in_text;
 use ringside_application::reading;
-use ringside_application::service::{Amendment, FieldError, Sent, ServiceError};
+use ringside_application::service::{Amendment, FieldError, SendOutcome, ServiceError};
 use ringside_domain::rows::{Key, MessageRow, Prefetch};
 use ringside_ports::{Accounts, ChannelReader, Channels, Log, Presence};
 use ringside_types::limits::{MESSAGE_EMOJI_MAX, PINS_MAX};
@@ -22,13 +22,13 @@ where
     D: Channels + Accounts,
     P: Presence,
 {
-    pub(crate) async fn amended(&self, caller: UserId, wish: Amendment) -> Result<Sent, ServiceError> {
+    pub(crate) async fn amended(&self, caller: UserId, wish: Amendment) -> Result<SendOutcome, ServiceError> {
         let Amendment { client_id, channel_id, message_id, change } = wish;
         let access = self.access(caller, channel_id).await?;
-        let (horizon, _) = reading::horizon(&self.store, channel_id, caller).await?;
-        let row = self.visible(channel_id, message_id, horizon).await?;
+        let (history_start, _) = reading::history_start(&self.store, channel_id, caller).await?;
+        let row = self.visible(channel_id, message_id, history_start).await?;
         if row.is_deleted() && change == Change::Delete {
-            return Ok(Sent::Stored(row));
+            return Ok(SendOutcome::Stored(row));
         }
         if row.is_deleted() {
             return Err(ServiceError::NotFound("This message has been deleted.".into()));
@@ -53,7 +53,7 @@ where
         let key = Key::of_amend(&record).expect("the record is whole");
         // What was done is answered as it was then, whatever its limits say now.
         if is_idle || self.made_before(key).await?.is_some() {
-            return Ok(Sent::Stored(row));
+            return Ok(SendOutcome::Stored(row));
         }
         may?;
         has_room?;
@@ -61,12 +61,12 @@ where
         let command =
             |origin| Command { body: Some(command::Body::Amend(records::Amend { origin, ..record })) };
         let applied = self.apply(channel_id, command).await;
-        let row = self.visible(channel_id, message_id, horizon).await?;
+        let row = self.visible(channel_id, message_id, history_start).await?;
         match applied {
-            Ok(Applied::Made(_)) => Ok(Sent::Stored(row)),
+            Ok(Applied::Made(_)) => Ok(SendOutcome::Stored(row)),
             // A deletion came first.
             _ if row.is_deleted() => Err(ServiceError::NotFound("This message has been deleted.".into())),
-            Ok(Applied::Unknown) => Ok(Sent::Received),
+            Ok(Applied::Unknown) => Ok(SendOutcome::Received),
             Err(refused) => Err(refused),
         }
     }

@@ -7,7 +7,8 @@ use ringside_application::mentions::with_mentions;
 use ringside_application::pages::profile_of;
 use ringside_application::reading;
 use ringside_application::service::{
-    Amendment, ChannelSummary, FieldError, HistoryRange, MessageService, Outgoing, Own, Sent, ServiceError,
+    Amendment, ChannelSummary, FieldError, HistoryRange, MessageService, NewMessage, OwnContent, SendOutcome,
+    ServiceError,
 };
 use ringside_clock::now;
 use ringside_domain::reactions::ReactionSummary;
@@ -87,15 +88,15 @@ where
         }
     }
 
-    /// A message that a reader may see whose view begins above `horizon`, deleted or not.
+    /// A message that a reader may see whose view begins above `history_start`, deleted or not.
     pub(crate) async fn visible(
         &self,
         channel: ChannelId,
         id: MessageId,
-        horizon: MessageId,
+        history_start: MessageId,
     ) -> Result<MessageRow, ServiceError> {
         let head = reading::head(&self.store, channel).await?;
-        let is_visible = id > horizon && id <= head.last_message_id;
+        let is_visible = id > history_start && id <= head.last_message_id;
         let row = if is_visible { self.row(channel, id).await? } else { None };
         row.ok_or_else(|| ServiceError::NotFound("There is no such message in this channel.".into()))
     }
@@ -125,18 +126,20 @@ where
         &self,
         channel: ChannelId,
         id: MessageId,
-        horizon: MessageId,
+        history_start: MessageId,
         limit: usize,
     ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
         let range =
             |after, before, limit, order| MessageRange { channel_id: channel, after, before, limit, order };
         let next = MessageId(id.0.saturating_add(1));
-        let below = range(horizon, next, limit / 2 + 1, Order::NewestFirst);
+        let below = range(history_start, next, limit / 2 + 1, Order::NewestFirst);
         let below = reading::page(&self.store, below).await?;
         let room = limit.saturating_sub(below.messages.len());
-        let above =
-            reading::page(&self.store, range(id.max(horizon), MessageId::MAX, room, Order::OldestFirst))
-                .await?;
+        let above = reading::page(
+            &self.store,
+            range(id.max(history_start), MessageId::MAX, room, Order::OldestFirst),
+        )
+        .await?;
         let mut messages = above.messages;
         messages.reverse();
         messages.extend(below.messages);
@@ -162,19 +165,19 @@ where
     D: Channels + Accounts,
     P: Presence,
 {
-    async fn send(&self, caller: UserId, mut message: Outgoing) -> Result<Sent, ServiceError> {
-        let Outgoing { channel_id, client_id, ref content, ref metadata, .. } = message;
+    async fn send(&self, caller: UserId, mut message: NewMessage) -> Result<SendOutcome, ServiceError> {
+        let NewMessage { channel_id, client_id, ref content, ref metadata, .. } = message;
         let key = Key { channel_id, sender_id: caller, client_id };
         // A repetition is answered like the first, whatever the sender may do now.
         if let Some(id) = self.made_before(key).await?
             && let Some(row) = self.row(channel_id, id).await?
         {
-            return Ok(Sent::Stored(row));
+            return Ok(SendOutcome::Stored(row));
         }
         let slow_mode_s = self.admit_sender(caller, channel_id).await?;
         if let Some(target) = message.reply_to {
-            let (horizon, _) = reading::horizon(&self.store, channel_id, caller).await?;
-            self.visible(channel_id, target, horizon).await?;
+            let (history_start, _) = reading::history_start(&self.store, channel_id, caller).await?;
+            self.visible(channel_id, target, history_start).await?;
         }
         self.charge(charges::of_message(&self.limits, caller, channel_id, slow_mode_s)).await?;
         if let Some(named) = with_mentions(&self.directory, channel_id, content, metadata).await? {
@@ -186,7 +189,7 @@ where
             Applied::Made(Some(id)) => self.row(channel_id, id).await?,
             Applied::Made(None) | Applied::Unknown => None,
         };
-        Ok(row.map_or(Sent::Received, Sent::Stored))
+        Ok(row.map_or(SendOutcome::Received, SendOutcome::Stored))
     }
 
     async fn history(
@@ -195,9 +198,9 @@ where
         channel: ChannelId,
         range: HistoryRange,
     ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
-        let horizon = self.admit_reader(caller, channel).await?;
+        let history_start = self.admit_reader(caller, channel).await?;
         if let Some(id) = range.around {
-            return self.around(channel, id, horizon, range.limit).await;
+            return self.around(channel, id, history_start, range.limit).await;
         }
         // `after` alone asks for what follows it; everything else for the newest that there is.
         let order = if range.after.is_some() && range.before.is_none() {
@@ -207,7 +210,7 @@ where
         };
         let range = MessageRange {
             channel_id: channel,
-            after: range.after.unwrap_or(MessageId::ZERO).max(horizon),
+            after: range.after.unwrap_or(MessageId::ZERO).max(history_start),
             before: range.before.unwrap_or(MessageId::MAX),
             limit: range.limit,
             order,
@@ -225,11 +228,11 @@ where
         channel: ChannelId,
         id: MessageId,
     ) -> Result<MessageRow, ServiceError> {
-        let horizon = self.admit_reader(caller, channel).await?;
-        self.visible(channel, id, horizon).await
+        let history_start = self.admit_reader(caller, channel).await?;
+        self.visible(channel, id, history_start).await
     }
 
-    async fn amend(&self, caller: UserId, wish: Amendment) -> Result<Sent, ServiceError> {
+    async fn amend(&self, caller: UserId, wish: Amendment) -> Result<SendOutcome, ServiceError> {
         self.amended(caller, wish).await
     }
 
@@ -241,12 +244,12 @@ where
         after: Option<MessageId>,
         limit: usize,
     ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
-        let horizon = self.admit_reader(caller, channel).await?;
-        self.visible(channel, message, horizon).await?;
+        let history_start = self.admit_reader(caller, channel).await?;
+        self.visible(channel, message, history_start).await?;
         let head = reading::head(&self.store, channel).await?;
         let range = MessageRange {
             channel_id: channel,
-            after: after.unwrap_or(MessageId::ZERO).max(horizon),
+            after: after.unwrap_or(MessageId::ZERO).max(history_start),
             before: MessageId(head.last_message_id.0 + 1),
             limit: limit + 1,
             order: Order::OldestFirst,
@@ -264,7 +267,7 @@ where
         before: Option<MessageId>,
         limit: usize,
     ) -> Result<(Vec<MessageRow>, Option<MessageId>), ServiceError> {
-        let horizon = self.admit_reader(caller, channel).await?;
+        let history_start = self.admit_reader(caller, channel).await?;
         let head = reading::head(&self.store, channel).await?;
         let mut pins =
             self.store.load(&Prefetch { pinned: vec![channel], ..Prefetch::default() }).await?.pins;
@@ -273,7 +276,7 @@ where
         pins.retain(|row| before.is_none_or(|before| row.from_id < before));
         let records = pins.iter().map(|row| (channel, row.message_id)).collect();
         let mut messages = self.store.load(&Prefetch { records, ..Prefetch::default() }).await?.messages;
-        messages.retain(|row| !row.is_deleted() && row.message_id > horizon);
+        messages.retain(|row| !row.is_deleted() && row.message_id > history_start);
         let place = |row: &MessageRow| pins.iter().position(|pin| pin.message_id == row.message_id);
         messages.sort_by_key(place);
         let has_more = messages.len() > limit;
@@ -292,7 +295,7 @@ where
         channel: ChannelId,
         before: Option<MessageId>,
         limit: usize,
-    ) -> Result<Own, ServiceError> {
+    ) -> Result<OwnContent, ServiceError> {
         let range = MessageRange {
             channel_id: channel,
             after: MessageId::ZERO,
@@ -306,7 +309,7 @@ where
         let reactions = own.map(|tally| (tally.message_id, tally.emoji)).collect();
         let next = messages.last().filter(|_| has_more).map(|row| row.message_id);
         messages.retain(|row| row.sender_id == user);
-        Ok(Own { messages, reactions, next })
+        Ok(OwnContent { messages, reactions, next })
     }
 
     async fn reactions(
@@ -336,8 +339,8 @@ where
             let empty = HeadRow::empty(*channel);
             let head = loaded.heads.iter().find(|head| head.channel_id == *channel).unwrap_or(&empty);
             let unread_count = reading::unread(&loaded, head, caller);
-            let horizon = reading::sees_above(&loaded, head, caller);
-            let last_message = match head.last_message_id.non_zero().filter(|id| *id > horizon) {
+            let history_start = reading::sees_above(&loaded, head, caller);
+            let last_message = match head.last_message_id.non_zero().filter(|id| *id > history_start) {
                 Some(id) => self.row(*channel, id).await?,
                 None => None,
             };
@@ -360,7 +363,7 @@ fn refusal_of(code: &str) -> ServiceError {
     }
 }
 
-fn send_record(key: Key, sender: Profile, message: Outgoing, origin: Option<Origin>) -> Command {
+fn send_record(key: Key, sender: Profile, message: NewMessage, origin: Option<Origin>) -> Command {
     let send = records::Send {
         channel_id: key.channel_id.as_bytes().to_vec().into(),
         sender_id: key.sender_id.as_bytes().to_vec().into(),

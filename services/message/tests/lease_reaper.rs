@@ -1,7 +1,7 @@
 //! Dead edges are struck off in the log, once they have been silent for ten minutes of its time: over restarts, and
 //! over appends that fail.
 
-#[allow(dead_code, reason = "the crash tests look deeper into the same world")]
+#[allow(dead_code, reason = "the crash tests look deeper into the same cluster")]
 mod support;
 
 use std::time::Duration;

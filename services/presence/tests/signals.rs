@@ -26,14 +26,14 @@ fn user(number: u128) -> UserId {
     UserId(Uuid::from_u128(number))
 }
 
-struct Scene {
+struct TestContext {
     consumer: StatusHandler<EmbeddedLog, EmbeddedStore, Directory>,
     next: Offset,
     seen: Offset,
     _folder: TempDir,
 }
 
-impl Scene {
+impl TestContext {
     /// A channel of so many members; edge slot 1 has an epoch that is over, and 5; slot 2 has left.
     async fn new(members: u128) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -141,29 +141,29 @@ fn read(seq: u64) -> signal::Body {
 
 #[tokio::test]
 async fn registers_only_grow_and_members_are_told_what_they_hold() {
-    let mut scene = Scene::new(3).await;
-    scene.say(vec![(1, delivered(5)), (2, delivered(1)), (1, read(3))]).await;
-    let told = scene.statuses().await;
+    let mut context = TestContext::new(3).await;
+    context.say(vec![(1, delivered(5)), (2, delivered(1)), (1, read(3))]).await;
+    let told = context.statuses().await;
     assert_eq!((told[&1].last_delivered_id, told[&1].last_read_id), (50, 30));
     assert_eq!((told[&2].last_delivered_id, told[&2].last_read_id), (10, 0));
-    scene.say(vec![(1, read(2))]).await;
-    let told = scene.statuses().await;
+    context.say(vec![(1, read(2))]).await;
+    let told = context.statuses().await;
     assert_eq!((told[&1].last_delivered_id, told[&1].last_read_id), (50, 30), "not back");
     // All of it once more, as after a crash before the commit.
-    (_, scene.next) = scene.consumer.open(PARTITION).await.expect("reads");
-    assert_eq!(scene.next, Offset(0));
-    scene.consume().await;
-    let told = scene.statuses().await;
+    (_, context.next) = context.consumer.open(PARTITION).await.expect("reads");
+    assert_eq!(context.next, Offset(0));
+    context.consume().await;
+    let told = context.statuses().await;
     assert_eq!((told[&1].last_delivered_id, told[&1].last_read_id), (50, 30));
     let wanted = Prefetch { reads: vec![(user(1), CHANNEL)], ..Prefetch::default() };
-    let kept = scene.consumer.store.load(&wanted).await.expect("loads");
+    let kept = context.consumer.store.load(&wanted).await.expect("loads");
     assert_eq!((kept.reads[0].last_read_seq, kept.delivered[0].last_delivered_seq), (3, 5));
 }
 
 #[tokio::test]
 async fn settings_and_blocks_hide_receipts() {
-    let mut scene = Scene::new(3).await;
-    let directory = scene.consumer.directory.clone();
+    let mut context = TestContext::new(3).await;
+    let directory = context.consumer.directory.clone();
     assert!(directory.block(user(3), user(1), UnixMillis(2)).await.expect("blocks"));
     let settings = r#"{"privacy":{"receipts":"nobody"}}"#.to_owned();
     let profile = directory.profiles(&[user(2)]).await.expect("reads").remove(0);
@@ -172,8 +172,8 @@ async fn settings_and_blocks_hide_receipts() {
         ..ProfileChange::default()
     };
     directory.change_profile(user(2), change, UnixMillis(3)).await.expect("changes");
-    scene.say(vec![(1, read(1)), (2, read(1))]).await;
-    let told = scene.statuses().await;
+    context.say(vec![(1, read(1)), (2, read(1))]).await;
+    let told = context.statuses().await;
     assert_eq!(told[&1].hidden_from, [user(3).as_bytes().to_vec()]);
     let mut hidden: Vec<_> = told[&2].hidden_from.iter().map(|id| id.to_vec()).collect();
     hidden.sort();
@@ -183,17 +183,17 @@ async fn settings_and_blocks_hide_receipts() {
 #[tokio::test]
 async fn large_channels_tell_own_devices_alone() {
     for (members, own_devices_only) in [(64, false), (65, true)] {
-        let mut scene = Scene::new(members).await;
-        scene.say(vec![(1, read(1))]).await;
-        assert_eq!(scene.statuses().await[&1].own_devices_only, own_devices_only, "{members}");
+        let mut context = TestContext::new(members).await;
+        context.say(vec![(1, read(1))]).await;
+        assert_eq!(context.statuses().await[&1].own_devices_only, own_devices_only, "{members}");
     }
 }
 
 #[tokio::test]
 async fn signs_of_typing_keep_their_order() {
-    let mut scene = Scene::new(2).await;
-    scene.say(vec![(1, signal::Body::Typing(true)), (1, signal::Body::Typing(false))]).await;
-    let stopped: Vec<bool> = scene
+    let mut context = TestContext::new(2).await;
+    context.say(vec![(1, signal::Body::Typing(true)), (1, signal::Body::Typing(false))]).await;
+    let stopped: Vec<bool> = context
         .told()
         .await
         .into_iter()
@@ -207,9 +207,9 @@ async fn signs_of_typing_keep_their_order() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_passed_over() {
-    let mut scene = Scene::new(2).await;
+    let mut context = TestContext::new(2).await;
     let append = Append { topic: Topic::MessagesStatus, partition: PARTITION, payload: "?".into() };
-    scene.consumer.log.append(vec![append]).await.expect("appends");
-    scene.say(vec![(1, read(1))]).await;
-    assert_eq!(scene.statuses().await.len(), 1);
+    context.consumer.log.append(vec![append]).await.expect("appends");
+    context.say(vec![(1, read(1))]).await;
+    assert_eq!(context.statuses().await.len(), 1);
 }

@@ -4,7 +4,7 @@ mod settings;
 
 pub use settings::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 
-use ringside_application::service::people::{ProfilePatch, ProfileService, Seen};
+use ringside_application::service::people::{ProfilePatch, ProfileService, VisibleProfile};
 use ringside_application::service::{FieldError, Page, PageRequest, ServiceError};
 use ringside_clock::now;
 use ringside_ports::people::profiles::{
@@ -65,7 +65,7 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
         Err(ServiceError::Unavailable("the settings are changed by too many at once".into()))
     }
 
-    async fn seen(&self, caller: UserId, ids: &[UserId]) -> Result<Vec<Seen>, ServiceError> {
+    async fn seen(&self, caller: UserId, ids: &[UserId]) -> Result<Vec<VisibleProfile>, ServiceError> {
         let profiles = self.directory().profiles(ids).await?;
         self.as_seen(caller, profiles).await
     }
@@ -75,7 +75,7 @@ impl<D: People, P: Presence, L: Log> ProfileService for Users<D, P, L> {
         caller: UserId,
         text: &str,
         part: PageRequest,
-    ) -> Result<Page<Seen>, ServiceError> {
+    ) -> Result<Page<VisibleProfile>, ServiceError> {
         let text = text.trim();
         if !is_text(text, 0, SEARCH_CHARS_MAX) {
             let message = format!("`q` has {SEARCH_CHARS_MAX} characters at the most.");
@@ -123,7 +123,11 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
     }
 
     /// In the order given.
-    async fn as_seen(&self, viewer: UserId, profiles: Vec<Profile>) -> Result<Vec<Seen>, ServiceError> {
+    async fn as_seen(
+        &self,
+        viewer: UserId,
+        profiles: Vec<Profile>,
+    ) -> Result<Vec<VisibleProfile>, ServiceError> {
         let ids: Vec<UserId> = profiles.iter().map(|profile| profile.user.id).collect();
         let relationships = self.directory().relationships(viewer, &ids).await?;
         let seen = profiles.into_iter().zip(relationships).map(|(profile, relationship)| {
@@ -134,7 +138,7 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
             if !sees(Relationship::sees_status_message) {
                 (profile.status_message, profile.status_expires_at) = (String::new(), None);
             }
-            Seen { profile, sees_email: sees(Relationship::sees_email) }
+            VisibleProfile { profile, sees_email: sees(Relationship::sees_email) }
         });
         Ok(seen.collect())
     }

@@ -7,7 +7,7 @@ use ringside_application::service::{Credentials, ServiceError, UserService as _}
 use ringside_ports::presence::{Charge, Connection, JointDecision, RateDecision, Status, StatusChange};
 use ringside_ports::{EngineError, Presence};
 use ringside_types::{Epoch, Limits, Slot, UserId};
-use support::{ADDRESS, PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
+use support::{ADDRESS, PASSWORD, TestContext, credentials, is_unauthorized, registered, registration};
 use tokio::task::JoinSet;
 
 fn failures(login_failures_per_minute: u32) -> Limits {
@@ -20,8 +20,8 @@ fn is_limited<T>(answer: &Result<T, ServiceError>) -> bool {
 
 #[tokio::test]
 async fn failures_are_limited_whether_the_account_exists_or_not() {
-    let scene = Scene::new().await;
-    let users = scene.users_with(failures(2));
+    let context = TestContext::new().await;
+    let users = context.users_with(failures(2));
     registered(&users, "ada").await;
     for login in ["ada", "nobody"] {
         for spelling in [login.to_owned(), login.to_uppercase()] {
@@ -47,8 +47,8 @@ fn from(address: u8, login: &str, password: &str) -> Credentials {
 
 #[tokio::test]
 async fn strangers_share_one_limit_and_lock_nobody_out() {
-    let scene = Scene::new().await;
-    let users = scene.users_with(failures(2));
+    let context = TestContext::new().await;
+    let users = context.users_with(failures(2));
     registered(&users, "ada").await;
     for address in 1..=2 {
         assert!(is_unauthorized(&users.login(from(address, "ada", "wrong password")).await));
@@ -62,8 +62,8 @@ async fn strangers_share_one_limit_and_lock_nobody_out() {
 
 #[tokio::test]
 async fn what_is_typed_at_a_login_reaches_no_other_limit() {
-    let scene = Scene::new().await;
-    let users = scene.users_with(failures(1));
+    let context = TestContext::new().await;
+    let users = context.users_with(failures(1));
     let made = registered(&users, "ada").await;
     let caller = users.verify(&made.access_token).await.expect("good");
     for text in [format!("the password of {}", made.user.id), made.user.id.to_string()] {
@@ -76,8 +76,8 @@ async fn what_is_typed_at_a_login_reaches_no_other_limit() {
 
 #[tokio::test]
 async fn successes_do_not_count() {
-    let scene = Scene::new().await;
-    let users = scene.users_with(failures(2));
+    let context = TestContext::new().await;
+    let users = context.users_with(failures(2));
     registered(&users, "ada").await;
     assert!(is_unauthorized(&users.login(credentials("ada", "wrong password")).await));
     for _ in 0..4 {
@@ -89,8 +89,8 @@ async fn successes_do_not_count() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guesses_at_once_are_limited_like_guesses_in_a_row() {
-    let scene = Scene::new().await;
-    let users = scene.users_with(failures(3));
+    let context = TestContext::new().await;
+    let users = context.users_with(failures(3));
     registered(&users, "ada").await;
     let mut guesses = JoinSet::new();
     for guess in 0..30 {
@@ -104,9 +104,9 @@ async fn guesses_at_once_are_limited_like_guesses_in_a_row() {
 
 #[tokio::test]
 async fn registrations_are_limited_by_address() {
-    let scene = Scene::new().await;
+    let context = TestContext::new().await;
     let limits = Limits { register_per_minute_per_address: 1, register_burst: 2, ..Limits::default() };
-    let users = scene.users_with(limits);
+    let users = context.users_with(limits);
     for username in ["ada", "bob"] {
         let mut invalid = registration(username);
         invalid.password = "short".into();
@@ -121,9 +121,9 @@ async fn registrations_are_limited_by_address() {
 
 #[tokio::test]
 async fn zero_is_no_limit() {
-    let scene = Scene::new().await;
+    let context = TestContext::new().await;
     let limits = Limits { register_per_minute_per_address: 0, register_burst: 0, ..failures(0) };
-    let users = scene.users_with(limits);
+    let users = context.users_with(limits);
     registered(&users, "ada").await;
     registered(&users, "bob").await;
     for _ in 0..3 {
@@ -175,8 +175,8 @@ impl Presence for Gone {
 
 #[tokio::test]
 async fn without_their_engine_limits_suffer_and_requests_do_not() {
-    let scene = Scene::new().await;
-    let users = scene.users_over(Gone, scene.log.clone(), failures(1));
+    let context = TestContext::new().await;
+    let users = context.users_over(Gone, context.log.clone(), failures(1));
     registered(&users, "ada").await;
     for _ in 0..2 {
         assert!(is_unauthorized(&users.login(credentials("ada", "wrong password")).await));

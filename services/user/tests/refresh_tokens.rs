@@ -12,29 +12,33 @@ use ringside_embedded::EmbeddedLog;
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::{EngineError, Log};
 use ringside_types::{Limits, Offset, PartitionId, Topic, UnixMillis};
-use support::{Scene, is_unauthorized, registered};
+use support::{TestContext, is_unauthorized, registered};
 use tokio::task::JoinSet;
 
 const RACERS: usize = 200;
 
 #[tokio::test]
 async fn a_replayed_token_ends_its_session_everywhere() {
-    let scene = Scene::new().await;
-    let users = scene.users();
+    let context = TestContext::new().await;
+    let users = context.users();
     let made = registered(&users, "ada").await;
     let caller = users.verify(&made.access_token).await.expect("good");
     let renewed = users.refresh(&made.refresh_token).await.expect("renews");
     users.refresh(&renewed.refresh_token).await.expect("renews");
     assert!(is_unauthorized(&users.refresh(&made.refresh_token).await));
-    assert_eq!(scene.revoked().await, [(caller.user_id, caller.session_id)], "before the replay is answered");
+    assert_eq!(
+        context.revoked().await,
+        [(caller.user_id, caller.session_id)],
+        "before the replay is answered"
+    );
     assert!(is_unauthorized(&users.verify(&renewed.access_token).await));
     assert!(is_unauthorized(&users.refresh(&renewed.refresh_token).await));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_uses_at_once_are_retries_of_one() {
-    let scene = Scene::new().await;
-    let users = scene.users();
+    let context = TestContext::new().await;
+    let users = context.users();
     let made = registered(&users, "ada").await;
     let mut racers = JoinSet::new();
     for _ in 0..RACERS {
@@ -46,7 +50,7 @@ async fn many_uses_at_once_are_retries_of_one() {
         let signed_in = answer.as_ref().expect("a retry");
         users.verify(&signed_in.access_token).await.expect("the session goes on");
     }
-    assert_eq!(scene.revoked().await, []);
+    assert_eq!(context.revoked().await, []);
     // The network may have lost any of the answers: whichever token is left, it leads on.
     let last = answers[0].as_ref().expect("a retry");
     users.refresh(&last.refresh_token).await.expect("good, or a retry");
@@ -115,10 +119,10 @@ impl Log for Refusing {
 
 #[tokio::test]
 async fn a_logout_is_answered_when_the_log_has_it_and_may_be_repeated() {
-    let scene = Scene::new().await;
+    let context = TestContext::new().await;
     let refusals = Arc::new(AtomicU32::new(0));
-    let log = Refusing(scene.log.clone(), Arc::clone(&refusals));
-    let users = scene.users_over(scene.presence.clone(), log, Limits::default());
+    let log = Refusing(context.log.clone(), Arc::clone(&refusals));
+    let users = context.users_over(context.presence.clone(), log, Limits::default());
     let made = registered(&users, "ada").await;
     refusals.store(u32::MAX, Ordering::SeqCst);
     let answer = users.logout(&made.refresh_token).await;
@@ -126,21 +130,21 @@ async fn a_logout_is_answered_when_the_log_has_it_and_may_be_repeated() {
     assert!(is_unauthorized(&users.verify(&made.access_token).await), "ended all the same");
     refusals.store(2, Ordering::SeqCst);
     assert_eq!(users.logout(&made.refresh_token).await, Ok(()), "a short failure is not seen");
-    assert_eq!(scene.revoked().await.len(), 1);
+    assert_eq!(context.revoked().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_client_that_hangs_up_is_logged_out_all_the_same() {
-    let scene = Scene::new().await;
+    let context = TestContext::new().await;
     let refusals = Arc::new(AtomicU32::new(0));
-    let log = Refusing(scene.log.clone(), Arc::clone(&refusals));
-    let users = scene.users_over(scene.presence.clone(), log, Limits::default());
+    let log = Refusing(context.log.clone(), Arc::clone(&refusals));
+    let users = context.users_over(context.presence.clone(), log, Limits::default());
     let made = registered(&users, "ada").await;
     refusals.store(1, Ordering::SeqCst);
     let given_up = tokio::time::timeout(Duration::from_millis(50), users.logout(&made.refresh_token)).await;
     assert!(given_up.is_err(), "the first try fails, the second comes after a pause");
     let told = async {
-        while scene.revoked().await.is_empty() {
+        while context.revoked().await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -8,13 +8,13 @@ use ringside_application::service::{Registration, ServiceError, UserService as _
 use ringside_ports::Accounts as _;
 use ringside_types::limits::ACCESS_TOKEN_LIFE_S;
 use ringside_types::{SessionId, UserId};
-use support::{PASSWORD, Scene, credentials, is_unauthorized, registered, registration};
+use support::{PASSWORD, TestContext, credentials, is_unauthorized, registered, registration};
 use uuid::Uuid;
 
 #[tokio::test]
 async fn from_registration_to_logout() {
-    let scene = Scene::new().await;
-    let users = scene.users();
+    let context = TestContext::new().await;
+    let users = context.users();
     let made = registered(&users, "Ada").await;
     assert_eq!((made.user.username.as_str(), made.user.display_name.as_str()), ("Ada", "Ada"));
     assert_eq!((made.expires_in, made.user.id.0.get_version_num()), (ACCESS_TOKEN_LIFE_S, 7));
@@ -29,9 +29,9 @@ async fn from_registration_to_logout() {
     let renewed = users.refresh(&made.refresh_token).await.expect("renews");
     assert_ne!(renewed.refresh_token, made.refresh_token);
     assert_eq!(users.verify(&renewed.access_token).await, Ok(caller));
-    assert_eq!(scene.revoked().await, []);
+    assert_eq!(context.revoked().await, []);
     users.logout(&renewed.refresh_token).await.expect("signs out");
-    assert_eq!(scene.revoked().await, [(made.user.id, caller.session_id)], "before logout is answered");
+    assert_eq!(context.revoked().await, [(made.user.id, caller.session_id)], "before logout is answered");
     for token in [&made.access_token, &renewed.access_token] {
         let ended = ServiceError::Unauthorized("This session has ended; sign in again.".into());
         assert_eq!(users.verify(token).await, Err(ended));
@@ -42,20 +42,20 @@ async fn from_registration_to_logout() {
 
 #[tokio::test]
 async fn logging_out_of_nothing_is_no_error() {
-    let scene = Scene::new().await;
-    let users = scene.users();
+    let context = TestContext::new().await;
+    let users = context.users();
     for token in ["", "x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
         assert_eq!(users.logout(token).await, Ok(()));
         assert!(is_unauthorized(&users.refresh(token).await));
         assert!(is_unauthorized(&users.verify(token).await));
     }
-    assert_eq!(scene.revoked().await, []);
+    assert_eq!(context.revoked().await, []);
 }
 
 #[tokio::test]
 async fn a_wrong_password_and_an_unknown_user_are_answered_alike() {
-    let scene = Scene::new().await;
-    let users = scene.users();
+    let context = TestContext::new().await;
+    let users = context.users();
     registered(&users, "ada").await;
     let long = "x".repeat(100_000);
     let tries =
@@ -78,8 +78,8 @@ async fn a_wrong_password_and_an_unknown_user_are_answered_alike() {
 
 #[tokio::test]
 async fn what_another_account_has_is_taken() {
-    let scene = Scene::new().await;
-    let users = scene.users();
+    let context = TestContext::new().await;
+    let users = context.users();
     registered(&users, "ada").await;
     let check = async |email: &str, username: &str, expected: &str| {
         let wish = Registration { email: email.into(), username: username.into(), ..registration("ada") };
@@ -96,8 +96,8 @@ async fn what_another_account_has_is_taken() {
 
 #[tokio::test]
 async fn fields_that_are_not_valid_are_named() {
-    let scene = Scene::new().await;
-    let users = scene.users();
+    let context = TestContext::new().await;
+    let users = context.users();
     let wish = Registration {
         email: "ada".into(),
         password: "short".into(),
@@ -114,17 +114,17 @@ async fn fields_that_are_not_valid_are_named() {
 
 #[tokio::test]
 async fn passwords_are_kept_as_hashes() {
-    let scene = Scene::new().await;
-    registered(&scene.users(), "ada").await;
-    let (_, hash) = scene.directory.user_by_login("ada").await.expect("looks").expect("is there");
+    let context = TestContext::new().await;
+    registered(&context.users(), "ada").await;
+    let (_, hash) = context.directory.user_by_login("ada").await.expect("looks").expect("is there");
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
 }
 
 #[tokio::test]
 async fn a_token_of_no_session_is_refused() {
-    let scene = Scene::new().await;
-    let users = scene.users();
-    let keys = scene.keys.clone();
+    let context = TestContext::new().await;
+    let users = context.users();
+    let keys = context.keys.clone();
     let token = keys.issue(UserId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(2)), support::now(), 60);
     let ended = ServiceError::Unauthorized("This session has ended; sign in again.".into());
     assert_eq!(users.verify(&token).await, Err(ended));

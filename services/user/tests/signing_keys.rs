@@ -203,11 +203,11 @@ async fn the_jwk_set_holds_what_verifies_and_nothing_else() {
 #[tokio::test]
 async fn sessions_live_on_over_a_restart_of_the_service() {
     use ringside_application::service::UserService as _;
-    let mut scene = support::Scene::new().await;
-    let made = support::registered(&scene.users(), "ada").await;
-    let files = KeyFiles::new(scene.folder.path().join("keys"));
-    let again = KeyRotation::open(files, scene.log.clone(), support::now()).await.expect("opens");
-    scene.keys = again.keys().clone();
-    let caller = scene.users().verify(&made.access_token).await.expect("good");
+    let mut context = support::TestContext::new().await;
+    let made = support::registered(&context.users(), "ada").await;
+    let files = KeyFiles::new(context.folder.path().join("keys"));
+    let again = KeyRotation::open(files, context.log.clone(), support::now()).await.expect("opens");
+    context.keys = again.keys().clone();
+    let caller = context.users().verify(&made.access_token).await.expect("good");
     assert_eq!(caller.user_id, made.user.id);
 }

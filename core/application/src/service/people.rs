@@ -27,7 +27,7 @@ pub struct ProfilePatch {
 
 /// A profile as someone else sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct VisibleProfile {
     /// The profile, without a status message that the viewer may not see; its e-mail address is for `sees_email` alone.
     pub profile: Profile,
     /// Whether the viewer sees the e-mail address.
@@ -49,14 +49,14 @@ pub trait ProfileService: Clone + Send + Sync + 'static {
         &self,
         caller: UserId,
         ids: &[UserId],
-    ) -> impl Future<Output = Result<Vec<Seen>, ServiceError>> + Send;
+    ) -> impl Future<Output = Result<Vec<VisibleProfile>, ServiceError>> + Send;
     /// Accounts by what a username or display name begins with; by their e-mail address where they show it.
     fn search(
         &self,
         caller: UserId,
         text: &str,
         part: PageRequest,
-    ) -> impl Future<Output = Result<Page<Seen>, ServiceError>> + Send;
+    ) -> impl Future<Output = Result<Page<VisibleProfile>, ServiceError>> + Send;
     /// Erases the caller's account, its sessions with it.
     fn erase(&self, caller: UserId) -> impl Future<Output = Result<(), ServiceError>> + Send;
     /// What was done to the caller's account, oldest first.

@@ -1,6 +1,6 @@
 //! What clients see of profiles, contacts, blocks, sessions and the audit log.
 
-use ringside_application::service::people::Seen;
+use ringside_application::service::people::VisibleProfile;
 use ringside_ports::channels::invitations::ChannelInvitation;
 use ringside_ports::people::profiles::{AuditEntry, Profile};
 use ringside_ports::people::relations::{Block, Contact};
@@ -22,7 +22,7 @@ pub(crate) fn own(profile: &Profile) -> Value {
 }
 
 /// Someone else's profile: the e-mail address only where they show it.
-pub(crate) fn seen(seen: &Seen) -> Value {
+pub(crate) fn seen(seen: &VisibleProfile) -> Value {
     let profile = &seen.profile;
     let mut view = public_user(&profile.user);
     view["status_message"] = profile.status_message.clone().into();
@@ -36,12 +36,12 @@ pub(crate) fn seen(seen: &Seen) -> Value {
 }
 
 /// The profile of this user among these.
-fn user_of(users: &[Seen], id: UserId) -> Value {
+fn user_of(users: &[VisibleProfile], id: UserId) -> Value {
     users.iter().find(|one| one.profile.user.id == id).map_or(Value::Null, seen)
 }
 
 /// A contact, for a list: with the profile of the other, who is among these.
-pub(crate) fn contact(contact: &Contact, users: &[Seen]) -> Value {
+pub(crate) fn contact(contact: &Contact, users: &[VisibleProfile]) -> Value {
     let mut view = bare_contact(contact);
     view["user"] = user_of(users, contact.user_id);
     view
@@ -58,7 +58,7 @@ pub(crate) fn bare_contact(contact: &Contact) -> Value {
 }
 
 /// A block, for a list: with the profile of the other, who is among these.
-pub(crate) fn block(block: &Block, users: &[Seen]) -> Value {
+pub(crate) fn block(block: &Block, users: &[VisibleProfile]) -> Value {
     let mut view = bare_block(block);
     view["user"] = user_of(users, block.user_id);
     view
@@ -70,7 +70,7 @@ pub(crate) fn bare_block(block: &Block) -> Value {
 }
 
 /// An invitation into a channel, for a list: with the profile of who invited, who is among these.
-pub(crate) fn channel_invitation(invitation: &ChannelInvitation, users: &[Seen]) -> Value {
+pub(crate) fn channel_invitation(invitation: &ChannelInvitation, users: &[VisibleProfile]) -> Value {
     let mut view = bare_channel_invitation(invitation);
     view["inviter"] = user_of(users, invitation.inviter_id);
     view

@@ -90,12 +90,12 @@ impl Services for All {
 }
 
 /// A running API.
-pub struct Scene {
+pub struct TestContext {
     pub directory: Directory,
     pub people: People,
     pub folder: TempDir,
     pub router: Router,
-    /// Dropped with the scene: the tasks end.
+    /// Dropped with the context: the tasks end.
     _stop: watch::Sender<bool>,
 }
 
@@ -127,7 +127,7 @@ pub fn unlimited() -> Limits {
     }
 }
 
-impl Scene {
+impl TestContext {
     pub async fn new() -> Self {
         Self::with(unlimited(), RegistrationMode::Open).await
     }

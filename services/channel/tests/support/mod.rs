@@ -26,13 +26,13 @@ use uuid::Uuid;
 pub const USERS: u128 = 150;
 
 /// A data folder with its engines, and users.
-pub struct Scene {
+pub struct TestContext {
     pub directory: Directory,
     pub log: FaultyLog,
     folder: TempDir,
 }
 
-impl Scene {
+impl TestContext {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = open_log(&folder.path().join("log"));

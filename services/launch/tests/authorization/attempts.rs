@@ -6,7 +6,7 @@ use tungstenite::Message;
 use uuid::Uuid;
 
 use super::Answer;
-use super::scene::{Actor, Scene, World};
+use super::context::{Actor, TestContext, World};
 
 pub fn is_of_message(operation: Operation) -> bool {
     use Operation::{DeleteForeign, DeleteOwn, EditForeign, EditOwn, Pin, React, Unpin, Unreact};
@@ -20,7 +20,7 @@ pub fn is_of_socket(operation: Operation) -> bool {
         || matches!(operation, Send | SendAmongAdmins | WriteClosed | ReadMessages)
 }
 
-/// Whether the scene is another after it was done.
+/// Whether the context is another after it was done.
 pub fn changes_the_scene(operation: Operation) -> bool {
     use Operation::{
         DeleteChannel, Join, Leave, PassOwnership, RemoveAdmin, RemoveMember, SetAdmin, SetRole,
@@ -32,14 +32,14 @@ pub fn changes_the_scene(operation: Operation) -> bool {
 }
 
 /// A message of the right sender, which nothing has been done to.
-fn target(world: &World, scene: &Scene, operation: Operation, actor: Actor) -> String {
+fn target(world: &World, context: &TestContext, operation: Operation, actor: Actor) -> String {
     let is_own = matches!(operation, Operation::EditOwn | Operation::DeleteOwn);
     let sender = if is_own { actor } else { Actor::OtherMember };
-    match (sender.role_in(scene.kind), scene.messages.get(&sender)) {
-        (Some(_), _) => world.say(scene, sender),
+    match (sender.role_in(context.kind), context.messages.get(&sender)) {
+        (Some(_), _) => world.say(context, sender),
         // Whoever is not in it has at most what they said before.
         (None, Some(said)) => said.clone(),
-        (None, None) => scene.messages[&Actor::OtherMember].clone(),
+        (None, None) => context.messages[&Actor::OtherMember].clone(),
     }
 }
 
@@ -62,58 +62,58 @@ fn answer((status, body): &(u16, Value)) -> Answer {
 /// Tries it where admins alone post, or where a block has closed the DM, if that is what it is about.
 fn prepared<T>(
     world: &World,
-    scene: &mut Scene,
+    context: &mut TestContext,
     operation: Operation,
-    act: impl FnOnce(&mut Scene) -> T,
+    act: impl FnOnce(&mut TestContext) -> T,
 ) -> T {
     if operation == Operation::WriteClosed {
         let block = format!("/users/me/blocks/{}", world.id(Actor::Member));
         assert_eq!(world.ask(Actor::OtherMember, "PUT", &block, None).0, 204);
-        let done = act(scene);
+        let done = act(context);
         assert_eq!(world.ask(Actor::OtherMember, "DELETE", &block, None).0, 204);
         return done;
     }
     if operation != Operation::SendAmongAdmins {
-        return act(scene);
+        return act(context);
     }
     let set = |who: &str| {
         let body = json!({"settings": {"who_may_post": who}});
-        assert_eq!(world.ask(Actor::Owner, "PATCH", &scene.at(""), Some(&body)).0, 200);
+        assert_eq!(world.ask(Actor::Owner, "PATCH", &context.at(""), Some(&body)).0, 200);
     };
     set("admins");
-    let done = act(scene);
+    let done = act(context);
     let body = json!({"settings": {"who_may_post": "everyone"}});
-    assert_eq!(world.ask(Actor::Owner, "PATCH", &scene.at(""), Some(&body)).0, 200);
+    assert_eq!(world.ask(Actor::Owner, "PATCH", &context.at(""), Some(&body)).0, 200);
     done
 }
 
-pub fn by_rest(world: &World, scene: &mut Scene, operation: Operation, actor: Actor) -> Answer {
-    let message = target_if_needed(world, scene, operation, actor);
-    prepared(world, scene, operation, |scene| rest(world, scene, operation, actor, &message))
+pub fn by_rest(world: &World, context: &mut TestContext, operation: Operation, actor: Actor) -> Answer {
+    let message = target_if_needed(world, context, operation, actor);
+    prepared(world, context, operation, |context| rest(world, context, operation, actor, &message))
 }
 
 /// As it is, in a channel that can't be prepared any more.
-pub fn once(world: &World, scene: &Scene, operation: Operation, actor: Actor) -> Answer {
-    let said = scene.messages.get(&actor).unwrap_or(&scene.messages[&Actor::OtherMember]);
-    rest(world, scene, operation, actor, said)
+pub fn once(world: &World, context: &TestContext, operation: Operation, actor: Actor) -> Answer {
+    let said = context.messages.get(&actor).unwrap_or(&context.messages[&Actor::OtherMember]);
+    rest(world, context, operation, actor, said)
 }
 
 /// On a message that its sender has deleted.
-pub fn on_deleted(world: &World, scene: &Scene, operation: Operation, actor: Actor) -> Answer {
-    let message = target(world, scene, operation, actor);
+pub fn on_deleted(world: &World, context: &TestContext, operation: Operation, actor: Actor) -> Answer {
+    let message = target(world, context, operation, actor);
     let is_own = matches!(operation, Operation::EditOwn | Operation::DeleteOwn);
-    let sender = if is_own && actor.role_in(scene.kind).is_some() { actor } else { Actor::OtherMember };
-    let gone = world.ask(sender, "DELETE", &scene.at(&format!("/messages/{message}")), None);
+    let sender = if is_own && actor.role_in(context.kind).is_some() { actor } else { Actor::OtherMember };
+    let gone = world.ask(sender, "DELETE", &context.at(&format!("/messages/{message}")), None);
     // What somebody said who was removed, another can't delete.
-    assert!(gone.0 == 204 || actor.role_in(scene.kind).is_none(), "{gone:?}");
-    rest(world, scene, operation, actor, &message)
+    assert!(gone.0 == 204 || actor.role_in(context.kind).is_none(), "{gone:?}");
+    rest(world, context, operation, actor, &message)
 }
 
-fn target_if_needed(world: &World, scene: &Scene, operation: Operation, actor: Actor) -> String {
-    if is_of_message(operation) { target(world, scene, operation, actor) } else { String::new() }
+fn target_if_needed(world: &World, context: &TestContext, operation: Operation, actor: Actor) -> String {
+    if is_of_message(operation) { target(world, context, operation, actor) } else { String::new() }
 }
 
-fn rest(world: &World, scene: &Scene, operation: Operation, actor: Actor, message: &str) -> Answer {
+fn rest(world: &World, context: &TestContext, operation: Operation, actor: Actor, message: &str) -> Answer {
     use Operation as O;
     let of_message = format!("/messages/{message}");
     let of_victim = format!("/members/{}", world.id(victim(operation)));
@@ -146,17 +146,23 @@ fn rest(world: &World, scene: &Scene, operation: Operation, actor: Actor, messag
         O::PassOwnership => ("PATCH", of_victim, role("owner")),
         O::SetOwner => ("PATCH", of_victim, role("member")),
     };
-    answer(&world.ask(actor, method, &scene.at(&path), body.as_ref()))
+    answer(&world.ask(actor, method, &context.at(&path), body.as_ref()))
 }
 
-pub fn by_socket(world: &World, scene: &mut Scene, operation: Operation, actor: Actor) -> Answer {
-    let message = target_if_needed(world, scene, operation, actor);
-    prepared(world, scene, operation, |scene| socket(world, scene, operation, actor, &message))
+pub fn by_socket(world: &World, context: &mut TestContext, operation: Operation, actor: Actor) -> Answer {
+    let message = target_if_needed(world, context, operation, actor);
+    prepared(world, context, operation, |context| socket(world, context, operation, actor, &message))
 }
 
-fn socket(world: &World, scene: &mut Scene, operation: Operation, actor: Actor, message: &str) -> Answer {
+fn socket(
+    world: &World,
+    context: &mut TestContext,
+    operation: Operation,
+    actor: Actor,
+    message: &str,
+) -> Answer {
     use Operation as O;
-    let (id, channel) = (Uuid::new_v4().to_string(), scene.id().to_owned());
+    let (id, channel) = (Uuid::new_v4().to_string(), context.id().to_owned());
     let emoji = &id[..8];
     let (kind, payload, told) = match operation {
         O::Send | O::SendAmongAdmins | O::WriteClosed => {
@@ -180,7 +186,7 @@ fn socket(world: &World, scene: &mut Scene, operation: Operation, actor: Actor, 
             ("sync", asked, "sync.page")
         }
     };
-    let socket = scene.socket(world, actor);
+    let socket = context.socket(world, actor);
     let frame = json!({"type": kind, "id": id, "payload": payload}).to_string();
     socket.send(Message::text(frame)).expect("it takes it");
     loop {

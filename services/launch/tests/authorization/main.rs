@@ -6,13 +6,13 @@
 mod support;
 
 mod attempts;
-mod scene;
+mod context;
 
 use std::time::Instant;
 
 use ringside_types::authorization::{ChannelKind, Operation, allowed};
 
-use scene::{Actor, Scene, World};
+use context::{Actor, TestContext, World};
 
 /// What a cell came to: `ok`, or the code of the refusal.
 type Answer = String;
@@ -74,14 +74,14 @@ impl ReactionSummary {
         &mut self,
         what: &str,
         operation: Operation,
-        scene: &Scene,
+        context: &TestContext,
         actor: Actor,
         wanted: &str,
         got: &str,
     ) {
         self.cells += 1;
         if wanted != got {
-            let kind = scene.kind;
+            let kind = context.kind;
             self.mismatches
                 .push(format!("{what}: {operation:?} in {kind:?} by {actor:?}: {got}, not {wanted}"));
         }
@@ -94,16 +94,16 @@ fn every_cell_is_as_the_table_says() {
     let mut world = World::new();
     let mut tally = ReactionSummary::default();
     for kind in ChannelKind::ALL {
-        let mut scene = world.scene(kind);
+        let mut context = world.context(kind);
         for operation in Operation::ALL {
             for actor in Actor::of(kind) {
                 if is_reachable(operation, kind, actor) {
-                    try_cell(&mut world, &mut scene, &mut tally, operation, actor);
+                    try_cell(&mut world, &mut context, &mut tally, operation, actor);
                 }
             }
         }
         if kind != ChannelKind::Dm {
-            after_the_end(&world, &scene, &mut tally);
+            after_the_end(&world, &context, &mut tally);
         }
     }
     println!(
@@ -118,42 +118,42 @@ fn every_cell_is_as_the_table_says() {
 
 fn try_cell(
     world: &mut World,
-    scene: &mut Scene,
+    context: &mut TestContext,
     tally: &mut ReactionSummary,
     operation: Operation,
     actor: Actor,
 ) {
-    let kind = scene.kind;
+    let kind = context.kind;
     let wanted = expected(operation, kind, actor);
     if attempts::is_of_socket(operation) {
         let wanted = expected_of_socket(operation, kind, actor);
-        let got = attempts::by_socket(world, scene, operation, actor);
-        tally.count("WebSocket", operation, scene, actor, &wanted, &got);
+        let got = attempts::by_socket(world, context, operation, actor);
+        tally.count("WebSocket", operation, context, actor, &wanted, &got);
     }
-    let got = attempts::by_rest(world, scene, operation, actor);
-    tally.count("REST", operation, scene, actor, &wanted, &got);
+    let got = attempts::by_rest(world, context, operation, actor);
+    tally.count("REST", operation, context, actor, &wanted, &got);
     if attempts::is_of_message(operation) {
-        let got = attempts::on_deleted(world, scene, operation, actor);
+        let got = attempts::on_deleted(world, context, operation, actor);
         let wanted = expected_of_deleted(operation, kind, actor);
-        tally.count("REST, deleted message", operation, scene, actor, &wanted, &got);
+        tally.count("REST, deleted message", operation, context, actor, &wanted, &got);
     }
     if attempts::changes_the_scene(operation) && wanted == "ok" {
-        *scene = world.scene(kind);
+        *context = world.context(kind);
     }
 }
 
 /// A deleted channel is to everyone what a private one is to an outsider.
-fn after_the_end(world: &World, scene: &Scene, tally: &mut ReactionSummary) {
-    let delete = world.ask(Actor::Owner, "DELETE", &scene.at(""), None);
+fn after_the_end(world: &World, context: &TestContext, tally: &mut ReactionSummary) {
+    let delete = world.ask(Actor::Owner, "DELETE", &context.at(""), None);
     assert_eq!(delete.0, 204, "{delete:?}");
     for operation in Operation::ALL {
-        for actor in Actor::of(scene.kind) {
-            if operation == Operation::SendAmongAdmins || !is_reachable(operation, scene.kind, actor) {
+        for actor in Actor::of(context.kind) {
+            if operation == Operation::SendAmongAdmins || !is_reachable(operation, context.kind, actor) {
                 continue;
             }
             let wanted = expected(operation, ChannelKind::Private, Actor::Outsider);
-            let got = attempts::once(world, scene, operation, actor);
-            tally.count("deleted channel", operation, scene, actor, &wanted, &got);
+            let got = attempts::once(world, context, operation, actor);
+            tally.count("deleted channel", operation, context, actor, &wanted, &got);
         }
     }
 }

@@ -18,7 +18,7 @@ use ringside_types::{
 pub type Tables = BTreeMap<String, String>;
 
 #[derive(Default)]
-struct World {
+struct FakeCluster {
     log: BTreeMap<(Topic, PartitionId), Vec<Record>>,
     commits: BTreeMap<PartitionId, Commit>,
     messages: BTreeMap<(ChannelId, MessageId), MessageRow>,
@@ -40,7 +40,7 @@ struct World {
 /// Both engines; a clone is another client of the same ones.
 #[derive(Clone)]
 pub struct Memory {
-    world: Arc<Mutex<World>>,
+    cluster: Arc<Mutex<FakeCluster>>,
     batch: usize,
 }
 
@@ -57,55 +57,55 @@ macro_rules! put {
 
 impl Memory {
     pub fn new(time: UnixMillis, batch: usize) -> Self {
-        let world = World { time, ..World::default() };
-        Self { world: Arc::new(Mutex::new(world)), batch }
+        let cluster = FakeCluster { time, ..FakeCluster::default() };
+        Self { cluster: Arc::new(Mutex::new(cluster)), batch }
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("no test panics while it holds the world")
+    fn cluster(&self) -> MutexGuard<'_, FakeCluster> {
+        self.cluster.lock().expect("no test panics while it holds the cluster")
     }
 
     /// The next `writes` writes succeed, and none after them until `restart`.
     pub fn crash_after(&self, writes: usize) {
-        self.world().writes_before_crash = Some(writes);
+        self.cluster().writes_before_crash = Some(writes);
     }
 
     pub fn restart(&self) {
-        self.world().writes_before_crash = None;
+        self.cluster().writes_before_crash = None;
     }
 
     /// The log's clock goes on by `ms`, or back.
     pub fn advance(&self, ms: i64) {
-        let mut world = self.world();
-        world.time = UnixMillis(world.time.0.saturating_add_signed(ms));
+        let mut cluster = self.cluster();
+        cluster.time = UnixMillis(cluster.time.0.saturating_add_signed(ms));
     }
 
     pub fn records(&self, topic: Topic, partition: PartitionId) -> Vec<Record> {
-        self.world().log.get(&(topic, partition)).cloned().unwrap_or_default()
+        self.cluster().log.get(&(topic, partition)).cloned().unwrap_or_default()
     }
 
     /// Every row, but for interest of epochs that are over: whether it has been deleted yet is a matter of reading.
     pub fn tables(&self) -> Tables {
-        let world = self.world();
+        let cluster = self.cluster();
         let mut tables = Tables::new();
         let mut put = |name: &str, rows: String| drop(tables.insert(name.to_owned(), rows));
         let current =
-            |row: &&InterestRow| world.slots.get(&row.slot).is_none_or(|slot| row.epoch >= slot.epoch);
-        put("messages", format!("{:#?}", world.messages));
-        put("changes", format!("{:#?}", world.changes));
-        put("heads", format!("{:#?}", world.heads));
-        put("members", format!("{:#?}", world.members));
-        put("settings", format!("{:#?}", world.settings));
-        put("interest", format!("{:#?}", world.interest.values().filter(current).collect::<Vec<_>>()));
-        put("slots", format!("{:#?}", world.slots));
-        put("keys", format!("{:#?}", world.keys));
-        put("reads", format!("{:#?}", world.reads));
-        put("progress", format!("{:#?}", world.progress));
+            |row: &&InterestRow| cluster.slots.get(&row.slot).is_none_or(|slot| row.epoch >= slot.epoch);
+        put("messages", format!("{:#?}", cluster.messages));
+        put("changes", format!("{:#?}", cluster.changes));
+        put("heads", format!("{:#?}", cluster.heads));
+        put("members", format!("{:#?}", cluster.members));
+        put("settings", format!("{:#?}", cluster.settings));
+        put("interest", format!("{:#?}", cluster.interest.values().filter(current).collect::<Vec<_>>()));
+        put("slots", format!("{:#?}", cluster.slots));
+        put("keys", format!("{:#?}", cluster.keys));
+        put("reads", format!("{:#?}", cluster.reads));
+        put("progress", format!("{:#?}", cluster.progress));
         tables
     }
 }
 
-impl World {
+impl FakeCluster {
     fn messages(&self, range: MessageRange) -> Vec<MessageRow> {
         let inside = |row: &&MessageRow| {
             row.channel_id == range.channel_id
@@ -144,11 +144,11 @@ impl Log for Memory {
     }
 
     async fn append(&self, records: Vec<Append>) -> Result<Vec<Position>, EngineError> {
-        let mut world = self.world();
-        world.may_write()?;
-        let time = world.time;
+        let mut cluster = self.cluster();
+        cluster.may_write()?;
+        let time = cluster.time;
         let mut append = |Append { topic, partition, payload }| {
-            let records = world.log.entry((topic, partition)).or_default();
+            let records = cluster.log.entry((topic, partition)).or_default();
             let offset = Offset(records.len() as u64);
             records.push(Record { offset, time, payload });
             Position { offset, time }
@@ -184,9 +184,9 @@ impl Log for Memory {
         p: PartitionId,
         commit: Commit,
     ) -> Result<(), EngineError> {
-        let mut world = self.world();
-        world.may_write()?;
-        world.commits.insert(p, commit);
+        let mut cluster = self.cluster();
+        cluster.may_write()?;
+        cluster.commits.insert(p, commit);
         Ok(())
     }
 
@@ -196,49 +196,49 @@ impl Log for Memory {
         _: Topic,
         p: PartitionId,
     ) -> Result<Option<Commit>, EngineError> {
-        Ok(self.world().commits.get(&p).cloned())
+        Ok(self.cluster().commits.get(&p).cloned())
     }
 }
 
 impl ChannelReader for Memory {
     async fn load(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
-        let world = self.world();
+        let cluster = self.cluster();
         let of = |channel: &ChannelId| wanted.channels.contains(channel);
         let key = |row: &&KeyRow| wanted.keys.contains(&row.key);
         Ok(Prefetched {
-            heads: world.heads.values().filter(|row| of(&row.channel_id)).copied().collect(),
-            interest: world
+            heads: cluster.heads.values().filter(|row| of(&row.channel_id)).copied().collect(),
+            interest: cluster
                 .interest
                 .values()
                 .filter(|row| wanted.interest.contains(&row.channel_id))
                 .copied()
                 .collect(),
-            settings: world.settings.values().filter(|row| of(&row.channel_id)).copied().collect(),
-            members: world
+            settings: cluster.settings.values().filter(|row| of(&row.channel_id)).copied().collect(),
+            members: cluster
                 .members
                 .values()
                 .filter(|row| wanted.members.contains(&(row.channel_id, row.user_id)))
                 .cloned()
                 .collect(),
-            keys: world.keys.values().filter(key).copied().collect(),
+            keys: cluster.keys.values().filter(key).copied().collect(),
             messages: wanted
                 .records
                 .iter()
-                .filter_map(|record| world.messages.get(record).cloned())
+                .filter_map(|record| cluster.messages.get(record).cloned())
                 .collect(),
-            changes: world
+            changes: cluster
                 .changes
                 .values()
                 .filter(|row| wanted.records.contains(&(row.channel_id, row.record_id)))
                 .cloned()
                 .collect(),
-            reads: (wanted.reads.iter().filter_map(|key| world.reads.get(key)))
-                .chain(world.reads.values().filter(|row| wanted.reads_of.contains(&row.user_id)))
+            reads: (wanted.reads.iter().filter_map(|key| cluster.reads.get(key)))
+                .chain(cluster.reads.values().filter(|row| wanted.reads_of.contains(&row.user_id)))
                 .copied()
                 .collect(),
             // No processor writes them.
             delivered: Vec::new(),
-            reactions: world
+            reactions: cluster
                 .reactions
                 .values()
                 .filter(|row| {
@@ -251,7 +251,7 @@ impl ChannelReader for Memory {
                 })
                 .cloned()
                 .collect(),
-            pins: world
+            pins: cluster
                 .pins
                 .values()
                 .filter(|row| {
@@ -264,23 +264,23 @@ impl ChannelReader for Memory {
     }
 
     async fn messages(&self, ranges: &[MessageRange]) -> Result<Vec<Vec<MessageRow>>, EngineError> {
-        Ok(ranges.iter().map(|range| self.world().messages(*range)).collect())
+        Ok(ranges.iter().map(|range| self.cluster().messages(*range)).collect())
     }
 
     async fn replies(&self, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
-        let all = self.world().messages(MessageRange { limit: usize::MAX, ..range });
+        let all = self.cluster().messages(MessageRange { limit: usize::MAX, ..range });
         Ok(all.into_iter().filter(|row| row.reply_to == to).take(range.limit).collect())
     }
 
     async fn changes(&self, ranges: &[ChangeRange]) -> Result<Vec<Vec<ChangeRow>>, EngineError> {
-        Ok(ranges.iter().map(|range| self.world().changes(*range)).collect())
+        Ok(ranges.iter().map(|range| self.cluster().changes(*range)).collect())
     }
 }
 
 impl PartitionStore for Memory {
     async fn partition(&self, _: PartitionId) -> Result<PartitionRows, EngineError> {
-        let world = self.world();
-        Ok(PartitionRows { progress: world.progress, slots: world.slots.values().copied().collect() })
+        let cluster = self.cluster();
+        Ok(PartitionRows { progress: cluster.progress, slots: cluster.slots.values().copied().collect() })
     }
 
     async fn prefetch(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
@@ -288,40 +288,40 @@ impl PartitionStore for Memory {
     }
 
     async fn write_rows(&self, _: PartitionId, rows: &Rows) -> Result<(), EngineError> {
-        let mut world = self.world();
-        world.may_write()?;
+        let mut cluster = self.cluster();
+        cluster.may_write()?;
         for key in &rows.void_interest {
-            world.interest.remove(key);
+            cluster.interest.remove(key);
         }
         for row in rows.messages.iter().cloned() {
-            put!(world.messages, (row.channel_id, row.message_id), row);
+            put!(cluster.messages, (row.channel_id, row.message_id), row);
         }
         for row in rows.changes.iter().cloned() {
-            put!(world.changes, (row.channel_id, row.change), row);
+            put!(cluster.changes, (row.channel_id, row.change), row);
         }
         for row in rows.memberships.iter().cloned() {
-            put!(world.members, (row.channel_id, row.user_id, row.from_id), row);
+            put!(cluster.members, (row.channel_id, row.user_id, row.from_id), row);
         }
         for row in rows.settings.iter().copied() {
-            put!(world.settings, (row.channel_id, row.from_id), row);
+            put!(cluster.settings, (row.channel_id, row.from_id), row);
         }
         for row in rows.reactions.iter().cloned() {
-            put!(world.reactions, (row.message_id, row.emoji.clone(), row.user_id, row.from_id), row);
+            put!(cluster.reactions, (row.message_id, row.emoji.clone(), row.user_id, row.from_id), row);
         }
         for row in rows.pins.iter().copied() {
-            put!(world.pins, (row.message_id, row.from_id), row);
+            put!(cluster.pins, (row.message_id, row.from_id), row);
         }
         for row in rows.keys.iter().copied() {
-            put!(world.keys, (row.key.channel_id, row.key.sender_id, row.key.client_id), row);
+            put!(cluster.keys, (row.key.channel_id, row.key.sender_id, row.key.client_id), row);
         }
         for row in rows.interest.iter().copied() {
-            put!(world.interest, (row.channel_id, row.slot, row.epoch), row);
+            put!(cluster.interest, (row.channel_id, row.slot, row.epoch), row);
         }
         for row in rows.slots.iter().copied() {
-            put!(world.slots, row.slot, row);
+            put!(cluster.slots, row.slot, row);
         }
         for row in &rows.reads {
-            let known = world.reads.entry((row.user_id, row.channel_id)).or_insert(*row);
+            let known = cluster.reads.entry((row.user_id, row.channel_id)).or_insert(*row);
             if row.last_read_seq > known.last_read_seq {
                 *known = *row;
             }
@@ -330,19 +330,19 @@ impl PartitionStore for Memory {
     }
 
     async fn write_heads(&self, heads: &[HeadRow]) -> Result<(), EngineError> {
-        let mut world = self.world();
-        world.may_write()?;
+        let mut cluster = self.cluster();
+        cluster.may_write()?;
         for row in heads.iter().copied() {
-            put!(world.heads, row.channel_id, row);
+            put!(cluster.heads, row.channel_id, row);
         }
         Ok(())
     }
 
     async fn write_progress(&self, progress: Progress) -> Result<(), EngineError> {
-        let mut world = self.world();
-        world.may_write()?;
-        if world.progress.is_none_or(|known| progress.offset > known.offset) {
-            world.progress = Some(progress);
+        let mut cluster = self.cluster();
+        cluster.may_write()?;
+        if cluster.progress.is_none_or(|known| progress.offset > known.offset) {
+            cluster.progress = Some(progress);
         }
         Ok(())
     }

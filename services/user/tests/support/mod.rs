@@ -22,7 +22,7 @@ pub const PASSWORD: &str = "correct horse";
 pub const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// A data folder with its engines.
-pub struct Scene {
+pub struct TestContext {
     pub directory: Directory,
     pub log: EmbeddedLog,
     pub presence: MemoryPresence,
@@ -30,7 +30,7 @@ pub struct Scene {
     pub folder: TempDir,
 }
 
-impl Scene {
+impl TestContext {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config =

@@ -80,7 +80,7 @@ pub struct World {
 }
 
 /// A channel.
-pub struct Scene {
+pub struct TestContext {
     pub kind: ChannelKind,
     id: String,
     /// A message of each who was ever in it.
@@ -88,7 +88,7 @@ pub struct Scene {
     sockets: BTreeMap<Actor, Socket>,
 }
 
-impl Scene {
+impl TestContext {
     pub fn at(&self, rest: &str) -> String {
         format!("/channels/{}{rest}", self.id)
     }
@@ -171,14 +171,14 @@ impl World {
     }
 
     /// A message of this one, in this channel.
-    pub fn say(&self, scene: &Scene, actor: Actor) -> String {
+    pub fn say(&self, context: &TestContext, actor: Actor) -> String {
         let body = json!({"content": "hello", "content_type": "text"});
-        let said = self.done(actor, "POST", &scene.at("/messages"), &body);
+        let said = self.done(actor, "POST", &context.at("/messages"), &body);
         said["message_id"].as_str().expect("an id").to_owned()
     }
 
     /// A new channel with one of each role, and a message of each.
-    pub fn scene(&mut self, kind: ChannelKind) -> Scene {
+    pub fn context(&mut self, kind: ChannelKind) -> TestContext {
         self.scenes += 1;
         let is_dm = kind == ChannelKind::Dm;
         let (maker, others) = if is_dm {
@@ -195,25 +195,24 @@ impl World {
             (Actor::Owner, others.to_vec())
         };
         let member_ids: Vec<&str> = others.iter().map(|actor| self.id(*actor)).collect();
-        let body =
-            json!({"name": format!("scene {}", self.scenes), "type": kind.name(), "member_ids": member_ids});
+        let body = json!({"name": format!("context {}", self.scenes), "type": kind.name(), "member_ids": member_ids});
         let made = self.done(maker, "POST", "/channels", &body);
         let id = made["id"].as_str().expect("an id").to_owned();
-        let mut scene = Scene { kind, id, messages: BTreeMap::new(), sockets: BTreeMap::new() };
+        let mut context = TestContext { kind, id, messages: BTreeMap::new(), sockets: BTreeMap::new() };
         for actor in others.into_iter().chain([maker]) {
-            let said = self.say(&scene, actor);
-            scene.messages.insert(actor, said);
+            let said = self.say(&context, actor);
+            context.messages.insert(actor, said);
         }
         if !is_dm {
             for (actor, role) in
                 [(Actor::Admin, "admin"), (Actor::OtherAdmin, "admin"), (Actor::Guest, "guest")]
             {
-                let path = scene.at(&format!("/members/{}", self.id(actor)));
+                let path = context.at(&format!("/members/{}", self.id(actor)));
                 self.done(Actor::Owner, "PATCH", &path, &json!({"role": role}));
             }
-            let removed = scene.at(&format!("/members/{}", self.id(Actor::Removed)));
+            let removed = context.at(&format!("/members/{}", self.id(Actor::Removed)));
             assert_eq!(self.ask(Actor::Owner, "DELETE", &removed, None).0, 204);
         }
-        scene
+        context
     }
 }
