@@ -11,7 +11,6 @@ pub const CONTENT_BYTES: [usize; 3] = [64, 1_024, 16 * 1_024];
 /// What stands in `content` and beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Words in ASCII.
     Plain,
     /// The same, a quotation mark or a line's end after each fifteen bytes.
     Escaped,
@@ -43,7 +42,6 @@ pub struct Case {
     pub frames: Vec<Vec<u8>>,
 }
 
-/// Every case.
 pub fn cases() -> Vec<Case> {
     let of = |kind, content_bytes| Case {
         kind,

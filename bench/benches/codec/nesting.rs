@@ -10,7 +10,6 @@ pub const LEVELS: [usize; 3] = [40, 32_000, 100_000];
 /// The stack of a thread, unless asked for otherwise: what a shard has.
 const STACK_BYTES: usize = 2 * 1_024 * 1_024;
 
-/// Where it nests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In a field that is kept.

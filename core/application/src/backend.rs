@@ -51,7 +51,6 @@ pub struct Admission {
 /// One of a user's channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChannelMembership {
-    /// The channel.
     pub channel_id: ChannelId,
     /// The version of the channel that made them a member.
     pub version: u64,
@@ -92,9 +91,7 @@ pub struct AuthorizeAnswer {
 /// Someone who sends to a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SenderRequest {
-    /// Who.
     pub user_id: UserId,
-    /// Where to.
     pub channel_id: ChannelId,
     /// Their commands, in order.
     pub commands: Vec<CommandRequest>,
@@ -144,16 +141,13 @@ pub enum Position {
 pub struct ReadRequest {
     /// Pages, reader by reader.
     pub readers: Vec<ReaderRequest>,
-    /// Gaps.
     pub gaps: Vec<GapRange>,
 }
 
 /// What one reader needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderRequest {
-    /// The reader.
     pub user_id: UserId,
-    /// The parts.
     pub channels: Vec<ChannelRead>,
     /// How many of them may bring messages or changes; the others are deferred.
     pub pages_max: usize,
@@ -175,20 +169,13 @@ pub enum ConnectionEvent {
     Disconnected(Connection),
     /// A connection says this from now on.
     StatusSet {
-        /// The connection.
         connection: Connection,
-        /// What it says.
         status: Status,
         /// What its user says of themselves; `None`: as before.
         status_message: Option<String>,
     },
     /// A slot has a new lease: connections of the earlier ones are gone.
-    LeaseEnded {
-        /// The slot.
-        slot: Slot,
-        /// The new lease.
-        before: Epoch,
-    },
+    LeaseEnded { slot: Slot, before: Epoch },
 }
 
 /// What an edge wants to know of who is there.

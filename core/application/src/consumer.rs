@@ -21,7 +21,6 @@ pub struct Rules {
     pub commit_every: u64,
     /// The first pause after a failure; it doubles with each one that follows.
     pub pause: Duration,
-    /// The longest.
     pub pause_max: Duration,
 }
 
@@ -49,7 +48,6 @@ pub struct Consumer {
     /// Where the next read begins.
     next: Offset,
     committed: Offset,
-    /// The next pause.
     pause: Duration,
 }
 
@@ -110,7 +108,6 @@ impl Consumer {
         self.pause = (self.pause * 2).min(self.rules.pause_max);
     }
 
-    /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if let Step::Wait(until) = self.step
             && until <= now

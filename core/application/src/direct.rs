@@ -42,7 +42,6 @@ pub struct DirectBackend<S, D, P> {
 }
 
 impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> {
-    /// Over these engines.
     pub fn new(store: S, directory: D, presence: P) -> Self {
         Self { store, directory, presence }
     }

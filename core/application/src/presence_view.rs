@@ -14,7 +14,6 @@ use ringside_ports::presence::{Presence, Status};
 /// A user's presence, as one other sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PresenceView {
-    /// The user.
     pub user_id: UserId,
     /// What their connections come to.
     pub status: Status,

@@ -39,7 +39,6 @@ pub enum ServiceError {
     /// 409, with the stable code (`email_taken`, `username_taken`).
     #[error("{message}")]
     Conflict {
-        /// The stable code.
         code: &'static str,
         /// A sentence that a person understands.
         message: String,
@@ -86,7 +85,6 @@ impl From<ringside_ports::EngineError> for ServiceError {
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// The field's name.
     pub field: &'static str,
     /// A sentence that a person understands.
     pub message: String,
@@ -95,7 +93,6 @@ pub struct FieldError {
 /// Who makes a request, as the access token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The account.
     pub user_id: UserId,
     /// The session that the token was issued to.
     pub session_id: SessionId,
@@ -104,7 +101,6 @@ pub struct Caller {
 /// A new account, as it was asked for.
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// The e-mail address.
     pub email: String,
     /// The unique name.
     pub username: String,
@@ -121,7 +117,6 @@ pub struct Registration {
 /// A sign-in, as it was asked for.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// E-mail or username.
     pub login: String,
     /// In clear.
     pub password: String,
@@ -134,7 +129,6 @@ pub struct Credentials {
 /// A session, new or renewed.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
-    /// Whose.
     pub user: User,
     /// Good for [`ringside_types::limits::ACCESS_TOKEN_LIFE_S`].
     pub access_token: String,
@@ -144,7 +138,6 @@ pub struct SignedIn {
     pub expires_in: u64,
 }
 
-/// Accounts and sessions.
 pub trait UserService: Clone + Send + Sync + 'static {
     /// What of a registration is not valid, field by field, before anything else is asked.
     fn faults(&self, wish: &Registration) -> Vec<FieldError>;
@@ -169,7 +162,6 @@ pub trait UserService: Clone + Send + Sync + 'static {
 pub struct CreateChannel {
     /// The name; empty for a DM.
     pub name: String,
-    /// What it is.
     pub kind: ChannelKind,
     /// Its members but the caller, who is added by itself.
     pub member_ids: Vec<UserId>,
@@ -189,9 +181,7 @@ pub struct Page<T> {
 /// A channel as one of its members lists it.
 #[derive(Clone, Debug)]
 pub struct MyChannel {
-    /// The channel.
     pub channel: Channel,
-    /// The caller's membership.
     pub membership: Member,
 }
 
@@ -204,7 +194,6 @@ pub struct PageRequest {
     pub limit: usize,
 }
 
-/// Channels and members.
 pub trait ChannelService: Clone + Send + Sync + 'static {
     /// Makes a channel, or finds the DM of the two; says whether it is new.
     fn create(
@@ -315,13 +304,9 @@ pub trait ChannelService: Clone + Send + Sync + 'static {
 /// A message to send over REST.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// The idempotency key.
     pub client_id: ClientId,
-    /// Where to.
     pub channel_id: ChannelId,
-    /// The text.
     pub content: String,
-    /// What it is.
     pub content_type: ContentType,
     /// The message that it answers.
     pub reply_to: Option<MessageId>,
@@ -332,13 +317,9 @@ pub struct NewMessage {
 /// A change of a message that is there.
 #[derive(Clone, Debug)]
 pub struct Amendment {
-    /// The idempotency key.
     pub client_id: ClientId,
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
-    /// What.
     pub change: Change<'static>,
 }
 
@@ -354,9 +335,7 @@ pub enum SendOutcome {
 /// Which part of a channel's history.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HistoryRange {
-    /// Below this id.
     pub before: Option<MessageId>,
-    /// Above this id.
     pub after: Option<MessageId>,
     /// Half below, half above this id, with it.
     pub around: Option<MessageId>,
@@ -376,7 +355,6 @@ pub struct ChannelSummary {
 /// What is a user's own in a part of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnContent {
-    /// What they wrote.
     pub messages: Vec<MessageRow>,
     /// Their reactions: on which message, with which emoji.
     pub reactions: Vec<(MessageId, String)>,
@@ -384,7 +362,6 @@ pub struct OwnContent {
     pub next: Option<MessageId>,
 }
 
-/// Messages.
 pub trait MessageService: Clone + Send + Sync + 'static {
     /// Sends a message, as `message.send` does.
     fn send(

@@ -49,7 +49,6 @@ impl Key {
 /// What an amendment comes to.
 #[expect(clippy::large_enum_variant, reason = "it lives for one decision")]
 enum Amending {
-    /// It changes something.
     Effective(amended::Change),
     /// It is so already.
     Idle,

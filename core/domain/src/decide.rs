@@ -19,7 +19,6 @@ pub(crate) enum Decision {
     Made(MessageId),
     /// It is so already: nothing had to be made.
     Idle,
-    /// It was refused.
     Refused(ErrorCode),
     /// It was applied before and made nothing; why is not known any more.
     Unknown,

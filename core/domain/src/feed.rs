@@ -35,12 +35,7 @@ pub enum Output {
     /// Hand this event to the shards.
     Deliver(ChannelId, Effective),
     /// The channel's join is answered: events follow from above `last`.
-    Live {
-        /// The channel.
-        channel_id: ChannelId,
-        /// Where it begins.
-        last: MessageId,
-    },
+    Live { channel_id: ChannelId, last: MessageId },
     /// Read the records above `after` and up to `up_to` from the store, and give them to `handle_gap`.
     ReadGap(GapRange),
 }
@@ -48,7 +43,6 @@ pub enum Output {
 /// Records that are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GapRange {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Records above this one,
     pub after: MessageId,
@@ -59,7 +53,6 @@ pub struct GapRange {
 /// A join or leave to append to the channel's partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InterestChange {
-    /// The channel.
     pub channel_id: ChannelId,
     /// The edge's count of its joins.
     pub n: u64,

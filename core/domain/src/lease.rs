@@ -38,7 +38,6 @@ pub enum LeaseChange {
     Lost,
 }
 
-/// One edge's lease.
 #[derive(Debug)]
 pub struct EdgeLease {
     slot: Slot,
@@ -63,7 +62,6 @@ impl EdgeLease {
         Claim { slot: u32::from(self.slot.0), nonce: self.nonce.to_vec().into() }
     }
 
-    /// The slot.
     pub fn slot(&self) -> Slot {
         self.slot
     }

@@ -9,7 +9,6 @@ use crate::rows::{ChangeRow, HeadRow, MessageRow};
 /// Which part of a channel a reader needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelRead {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Messages above this id.
     pub after: MessageId,

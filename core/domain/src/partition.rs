@@ -29,7 +29,6 @@ use crate::window::Window;
 /// A record of the partition.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// Where it stands.
     pub offset: Offset,
     /// The log's time of it.
     pub time: UnixMillis,

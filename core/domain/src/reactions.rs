@@ -8,9 +8,7 @@ use crate::rows::{ReactionRow, holds_at};
 /// How one emoji stands on a message, as one reader sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReactionSummary {
-    /// The message.
     pub message_id: MessageId,
-    /// The emoji.
     pub emoji: String,
     /// How many users reacted so.
     pub count: u64,

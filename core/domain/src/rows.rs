@@ -16,7 +16,6 @@ pub struct WriteTimestamp(pub u64);
 /// A message. Table `messages`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MessageRow {
-    /// The channel.
     pub channel_id: ChannelId,
     /// The id of the record that made it.
     pub message_id: MessageId,
@@ -28,11 +27,8 @@ pub struct MessageRow {
     pub change: u64,
     /// The sender's own id.
     pub client_id: ClientId,
-    /// Who sent it.
     pub sender_id: UserId,
-    /// The text.
     pub content: String,
-    /// What it is.
     pub content_type: ContentType,
     /// A JSON object, or empty.
     pub metadata: String,
@@ -61,13 +57,9 @@ impl MessageRow {
 /// An interval in which a user's reaction stands. Table `reactions`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReactionRow {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
-    /// What.
     pub emoji: String,
-    /// Whose.
     pub user_id: UserId,
     /// Stands for records above this one.
     pub from_id: MessageId,
@@ -80,15 +72,12 @@ pub struct ReactionRow {
 /// An interval in which a message is pinned. Table `pins`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PinRow {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
     /// Pinned for records above this one.
     pub from_id: MessageId,
     /// Up to this record; [`MessageId::ZERO`]: still.
     pub to_id: MessageId,
-    /// Who pinned it.
     pub actor_id: UserId,
     /// The record that wrote the row.
     pub stamp: WriteTimestamp,
@@ -102,7 +91,6 @@ pub fn holds_at(from_id: MessageId, to_id: MessageId, id: MessageId) -> bool {
 /// A change of a channel. Table `channel_changes`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeRow {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Its position among the channel's changes.
     pub change: u64,
@@ -121,15 +109,12 @@ pub struct ChangeRow {
 /// Where a channel stands. Table `channel_heads`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HeadRow {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Its last record that made a message or a change.
     pub last_effective_id: MessageId,
     /// Its last message.
     pub last_message_id: MessageId,
-    /// Messages so far.
     pub last_seq: u64,
-    /// Changes so far.
     pub last_change: u64,
     /// The record that wrote the row.
     pub stamp: WriteTimestamp,
@@ -152,9 +137,7 @@ impl HeadRow {
 /// An interval in which a user is a member. Table `channel_membership`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MembershipRow {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The member.
     pub user_id: UserId,
     /// Member for records above this one.
     pub from_id: MessageId,
@@ -184,7 +167,6 @@ impl MembershipRow {
 /// An interval in which a channel is held to settings. Table `channel_settings`; a channel that never changed has none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SettingsRow {
-    /// The channel.
     pub channel_id: ChannelId,
     /// In force for records above this one.
     pub from_id: MessageId,
@@ -218,9 +200,7 @@ impl SettingsRow {
 /// What an idempotency key stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The sender.
     pub sender_id: UserId,
     /// The sender's own id of the request; for an amendment what [`Key::of_amend`] makes of it.
     pub client_id: ClientId,
@@ -229,7 +209,6 @@ pub struct Key {
 /// What a key made. Table `idempotency`; rows live 72 h.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyRow {
-    /// The key.
     pub key: Key,
     /// The record of the message (or change) that it made last,
     pub message_id: MessageId,
@@ -268,9 +247,7 @@ impl KeyRow {
 /// An edge that has members of a channel. Table `channel_interest`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InterestRow {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The edge's slot.
     pub slot: Slot,
     /// The edge's lease of it.
     pub epoch: Epoch,
@@ -285,7 +262,6 @@ pub struct InterestRow {
 /// The highest epoch that a partition has seen of a slot. Table `partition_slots`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SlotRow {
-    /// The slot.
     pub slot: Slot,
     /// Interest below this is void.
     pub epoch: Epoch,
@@ -296,13 +272,10 @@ pub struct SlotRow {
 /// How far a user has read a channel. Table `message_status`: a register that only grows, by `last_read_seq`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadRow {
-    /// The reader.
     pub user_id: UserId,
-    /// The channel.
     pub channel_id: ChannelId,
     /// The last message read.
     pub last_read_id: MessageId,
-    /// Its position.
     pub last_read_seq: u64,
 }
 
@@ -310,13 +283,10 @@ pub struct ReadRow {
 /// the read cursor overwrites the other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DeliveredRow {
-    /// The receiver.
     pub user_id: UserId,
-    /// The channel.
     pub channel_id: ChannelId,
     /// The last message delivered.
     pub last_delivered_id: MessageId,
-    /// Its position.
     pub last_delivered_seq: u64,
 }
 
@@ -345,7 +315,6 @@ impl Progress {
 pub struct Rows {
     /// New messages, and messages that were edited or deleted (the same key again).
     pub messages: Vec<MessageRow>,
-    /// New changes.
     pub changes: Vec<ChangeRow>,
     /// Reactions that stand, and reactions that ended (the same key again).
     pub reactions: Vec<ReactionRow>,
@@ -357,15 +326,11 @@ pub struct Rows {
     pub settings: Vec<SettingsRow>,
     /// Keys that made messages.
     pub keys: Vec<KeyRow>,
-    /// Interest of edges.
     pub interest: Vec<InterestRow>,
     /// Interest of epochs that are over, found when it was read: to be deleted.
     pub void_interest: Vec<(ChannelId, Slot, Epoch)>,
-    /// Epochs seen.
     pub slots: Vec<SlotRow>,
-    /// Read cursors.
     pub reads: Vec<ReadRow>,
-    /// Delivery cursors.
     pub delivered: Vec<DeliveredRow>,
 }
 
@@ -416,26 +381,19 @@ impl Prefetch {
 /// What the store has of what was [`Prefetch`]; what it has not is simply absent.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Prefetched {
-    /// Heads.
     pub heads: Vec<HeadRow>,
     /// Interest, of any epoch.
     pub interest: Vec<InterestRow>,
     /// Settings, those that are over too.
     pub settings: Vec<SettingsRow>,
-    /// Intervals.
     pub members: Vec<MembershipRow>,
-    /// Keys.
     pub keys: Vec<KeyRow>,
     /// Messages among the wanted records.
     pub messages: Vec<MessageRow>,
     /// Changes among the wanted records.
     pub changes: Vec<ChangeRow>,
-    /// Reactions.
     pub reactions: Vec<ReactionRow>,
-    /// Pins.
     pub pins: Vec<PinRow>,
-    /// Read cursors.
     pub reads: Vec<ReadRow>,
-    /// Delivery cursors.
     pub delivered: Vec<DeliveredRow>,
 }

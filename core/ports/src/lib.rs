@@ -3,6 +3,8 @@
 //! Each port has two real implementations or it is no trait: an embedded one, and one for a cluster. One
 //! contract suite (`contract`) runs over both. Methods take batches; futures are `Send` and unboxed.
 
+#![warn(missing_docs)]
+
 pub mod accounts;
 pub mod channels;
 pub mod commit;

@@ -16,7 +16,6 @@ use crate::token::Verifier;
 /// What an operator may set of a session.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The operator's limits.
     pub limits: Limits,
     /// The server pings this often, give or take a tenth, in milliseconds.
     pub heartbeat_interval_ms: u64,
@@ -38,7 +37,6 @@ pub trait Host {
     /// The address at the other end. May cost system calls: asked at the handshake alone.
     fn peer_address(&mut self) -> Option<IpAddr>;
 
-    /// A random number.
     fn random(&mut self) -> u64;
 
     /// Whether the shard knows the user as a member of the channel.
@@ -53,7 +51,6 @@ pub trait Host {
 pub struct Counts {
     /// Handshakes answered with 101.
     pub upgraded: u64,
-    /// Text messages received.
     pub frames_in: u64,
     /// Commands handed to the node.
     pub sends: u64,
@@ -71,13 +68,10 @@ pub struct Counts {
 
 /// Lent to a session for one call.
 pub struct Context<'a> {
-    /// The time, monotonic.
     pub now: Instant,
     /// The time of day.
     pub time: UnixMillis,
-    /// The operator's settings.
     pub settings: &'a Settings,
-    /// Verifies access tokens.
     pub verifier: &'a Verifier,
     /// The edge's slot and tenure; `None`: it has none, and no command can be sent.
     pub lease: Option<(Slot, Epoch)>,
@@ -91,11 +85,9 @@ pub struct Context<'a> {
     pub is_full: bool,
     /// Requests for which the node has room. Outputs that wait count as if all of them were requests.
     pub node_room: usize,
-    /// Socket and channels.
     pub host: &'a mut dyn Host,
     /// The JSON of a frame, before its header is known.
     pub scratch: &'a mut Vec<u8>,
-    /// What is counted.
     pub counts: &'a mut Counts,
     /// What the caller is to do.
     pub outputs: &'a mut Outputs,

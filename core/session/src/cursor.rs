@@ -16,7 +16,6 @@ pub enum Cursor {
         /// What a page has brought already.
         floor: MessageId,
     },
-    /// It gets pages.
     Reading,
 }
 
@@ -42,7 +41,6 @@ pub struct PageEnd {
     pub has_more: bool,
     /// The head's last effective record.
     pub head: MessageId,
-    /// The head's changes.
     pub head_change: u64,
 }
 

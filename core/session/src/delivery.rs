@@ -35,7 +35,6 @@ pub enum Delivery<'a> {
     Pages(&'a [(ChannelRead, ReadOutcome)]),
     /// A part of a channel can't be had.
     PageRefused {
-        /// The channel.
         channel_id: ChannelId,
         /// `not_a_member` or `unavailable`.
         code: ErrorCode,
@@ -44,7 +43,6 @@ pub enum Delivery<'a> {
     SignalRefused {
         /// The frame's `id`.
         frame_id: Option<&'a str>,
-        /// The stable code.
         code: ErrorCode,
         /// A sentence that a person understands.
         message: &'static str,
@@ -53,7 +51,6 @@ pub enum Delivery<'a> {
     Presence(PresenceUpdated<'a>),
     /// The user became a member of a channel, which the index knows already.
     Joined {
-        /// The channel.
         channel_id: ChannelId,
         /// The user is a member for records above this one.
         from_id: MessageId,
@@ -63,19 +60,13 @@ pub enum Delivery<'a> {
         comes_live: bool,
     },
     /// The user is a member of a channel no longer; the index has forgotten the membership.
-    Left {
-        /// The channel.
-        channel_id: ChannelId,
-    },
+    Left { channel_id: ChannelId },
     /// The client is asked whether it lives.
     Probe,
     /// The user's session, or with `None` all of their sessions, ended.
     SessionEnded(Option<SessionId>),
     /// The edge stops, and the client goes when it is its turn.
-    Drain {
-        /// When that is.
-        after: Duration,
-    },
+    Drain { after: Duration },
     /// The edge lost its slot, or may have: nothing learned in its name may be said any more.
     Fenced,
 }
@@ -83,7 +74,6 @@ pub enum Delivery<'a> {
 /// A channel that a connection's user is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscription {
-    /// The channel.
     pub channel_id: ChannelId,
     /// The id of the last record that the edge has handed on; `None`: its join is not answered yet, and
     /// `Live` will say where it begins.
@@ -113,9 +103,7 @@ pub enum AdmitRefusal {
 pub enum Outcome {
     /// The log has it durably.
     Acknowledged,
-    /// It was refused.
     Refused {
-        /// The stable code.
         code: ErrorCode,
         /// A sentence that a person understands.
         message: &'static str,

@@ -10,12 +10,10 @@ pub const JITTER_PERCENT: u32 = 10;
 /// Who is asked whether they live has so long to say something.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     /// Nothing: it was too early.
     Nothing,
-    /// Send a ping.
     Ping,
     /// The peer has been silent for two intervals, or after a probe: close.
     Silent,
@@ -23,7 +21,6 @@ pub enum Due {
     Expired,
 }
 
-/// One connection's heartbeat.
 #[derive(Clone, Copy, Debug)]
 pub struct Heartbeat {
     interval: Duration,

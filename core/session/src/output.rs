@@ -18,18 +18,11 @@ use crate::delivery::Subscription;
 #[derive(Debug, PartialEq)]
 pub enum Output {
     /// Ask the node to admit the connection.
-    Admit {
-        /// Whose it is.
-        user_id: UserId,
-        /// The token's session.
-        session_id: SessionId,
-    },
+    Admit { user_id: UserId, session_id: SessionId },
     /// The connection is open. Enter it and its user's channels into the index, then hand `early`, which came behind the
     /// request, to [`Session::handle_bytes`](crate::session::Session::handle_bytes).
     Opened {
-        /// Whose it is.
         user_id: UserId,
-        /// The user's channels.
         channels: Vec<Subscription>,
         /// Bytes of frames.
         early: Vec<u8>,
@@ -40,11 +33,8 @@ pub enum Output {
     Signal {
         /// The frame's `id`, for a refusal.
         frame_id: Option<Box<str>>,
-        /// Who.
         user_id: UserId,
-        /// Where.
         channel_id: ChannelId,
-        /// What.
         signal: SignalKind,
         /// Whether the shard knows that the user is a member.
         known_member: bool,
@@ -53,14 +43,11 @@ pub enum Output {
     Presence {
         /// The frame's `id`, for a refusal.
         frame_id: Option<Box<str>>,
-        /// Whose connection.
         user_id: UserId,
-        /// What.
         change: PresenceChange,
     },
     /// Ask the node for parts of channels.
     Read {
-        /// The reader.
         user_id: UserId,
         /// The parts, in the order in which they are wanted.
         channels: Vec<ChannelRead>,
@@ -95,7 +82,6 @@ pub enum Output {
     TokenRefused {
         /// One of [`AUTH_REFUSAL_REASONS`](crate::handshake::AUTH_REFUSAL_REASONS).
         reason: &'static str,
-        /// Whose connection.
         user_id: UserId,
     },
     /// Log that a page holds a record that can't be shown.
@@ -107,7 +93,6 @@ pub enum Output {
 pub struct Submission {
     /// The frame's `id`, to be echoed.
     pub frame_id: Option<Box<str>>,
-    /// The sender.
     pub user_id: UserId,
     /// The channel, for partition and limit.
     pub channel_id: ChannelId,
@@ -128,7 +113,6 @@ pub enum SignalKind {
     Delivered(MessageId),
     /// The user has read everything up to this message.
     Read(MessageId),
-    /// The user types.
     Typing,
     /// The user types no more.
     StoppedTyping,
@@ -139,7 +123,6 @@ pub enum SignalKind {
 pub enum PresenceChange {
     /// The connection says this from now on, and its user perhaps something else of themselves.
     Set {
-        /// Of this connection.
         status: PresenceStatus,
         /// Of the user; `None`: as before.
         status_message: Option<String>,

@@ -30,7 +30,6 @@ pub struct SyncRequest {
     pub frame_id: Option<Box<str>>,
     /// What the client has, per channel.
     pub channels: Vec<SyncChannel>,
-    /// Messages a page.
     pub limit: usize,
 }
 
@@ -51,7 +50,6 @@ struct Run {
     done: Vec<SyncedChannel>,
 }
 
-/// One connection's reading.
 #[derive(Debug, Default)]
 pub struct Reader {
     new: Vec<ChannelId>,

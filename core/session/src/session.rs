@@ -49,7 +49,6 @@ enum State {
     Handshake(Box<RequestParser>),
     /// The node is asked whether the connection may come in.
     Admitting(Box<Admitting>),
-    /// It is in.
     Open(Box<Open>),
     /// The last words are said; what still comes is discarded.
     Ended,

@@ -22,7 +22,6 @@ pub struct Claims {
     pub iss: String,
     /// [`ISSUER`], too.
     pub aud: String,
-    /// The account.
     pub sub: UserId,
     /// The session that it was issued to.
     pub sid: SessionId,
@@ -57,7 +56,6 @@ pub enum TokenError {
     /// Not a token of ours, or changed on the way.
     #[error("The access token is not valid; sign in again.")]
     Invalid,
-    /// It was good.
     #[error("The access token has expired; refresh it.")]
     Expired,
 }
@@ -71,7 +69,6 @@ pub struct PublicKey {
     pub x: String,
 }
 
-/// Verifies access tokens.
 #[derive(Clone)]
 pub struct Verifier {
     keys: Vec<(String, DecodingKey)>,

@@ -2,6 +2,8 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number.
 
+#![warn(missing_docs)]
+
 pub mod authorization;
 mod code;
 pub mod forwarded;

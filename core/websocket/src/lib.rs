@@ -11,6 +11,8 @@
 //! A frame that lies whole inside one input costs no copy and no allocation; an idle connection is
 //! [`Connection`] alone, 32 bytes.
 
+#![warn(missing_docs)]
+
 mod close;
 mod connection;
 mod frame;

@@ -17,24 +17,17 @@ use crate::records::{self, amend};
 pub struct Amend<'a> {
     /// The request's idempotency key, where its `id` is a UUID.
     pub client_id: Option<ClientId>,
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
-    /// What.
     pub change: Change<'a>,
 }
 
-/// What to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
-    /// The content.
     Edit(Cow<'a, str>),
-    /// The message goes.
     Delete,
     /// A reaction of one's own.
     React {
-        /// What.
         emoji: Cow<'a, str>,
         /// Whether it is taken back.
         removed: bool,
@@ -100,7 +93,6 @@ fn is_emoji(text: &str) -> bool {
 /// The payload of `message.edit`, also the body of the REST endpoint.
 #[derive(Debug, Deserialize)]
 pub struct EditPayload<'a> {
-    /// The new text.
     #[serde(borrow)]
     pub content: Cow<'a, str>,
 }
@@ -108,16 +100,13 @@ pub struct EditPayload<'a> {
 /// The part of a payload that names a message.
 #[derive(Debug, Deserialize)]
 pub struct Target {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
 }
 
 /// The part of a payload that names an emoji.
 #[derive(Debug, Deserialize)]
 pub struct EmojiPayload<'a> {
-    /// What.
     #[serde(borrow)]
     pub emoji: Cow<'a, str>,
 }
@@ -135,11 +124,8 @@ pub struct Updated<'a> {
 /// The payload of `message.deleted`.
 #[derive(Debug, Serialize)]
 pub struct Deleted {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
-    /// When.
     pub deleted_at: UnixMillis,
     /// The change's number in the channel.
     pub change: u64,
@@ -148,17 +134,13 @@ pub struct Deleted {
 /// The payload of `reaction.updated`.
 #[derive(Debug, Serialize)]
 pub struct ReactionUpdated<'a> {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
-    /// What.
     pub emoji: &'a str,
     /// Reactions with this emoji on the message, after the change.
     pub count: u64,
     /// The first of those who reacted so.
     pub users: Vec<UserId>,
-    /// Who did it.
     pub user_id: UserId,
     /// `add` or `remove`.
     pub op: &'static str,
@@ -169,11 +151,8 @@ pub struct ReactionUpdated<'a> {
 /// The payload of `message.pinned` and `message.unpinned`.
 #[derive(Debug, Serialize)]
 pub struct PinChanged {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
-    /// Who did it.
     pub actor_id: UserId,
     /// The change's number in the channel.
     pub change: u64,
@@ -182,7 +161,6 @@ pub struct PinChanged {
 /// The payload of `message.hidden`.
 #[derive(Debug, Serialize)]
 pub struct Hidden {
-    /// The channel.
     pub channel_id: ChannelId,
     /// The change's number in the channel.
     pub change: u64,

@@ -24,7 +24,6 @@ pub enum Event<'a> {
     /// Acknowledged, then refused by the pipeline.
     #[serde(rename = "message.rejected")]
     Rejected(Rejected<'a>),
-    /// A new message.
     #[serde(rename = "message.new")]
     MessageNew(&'a Message<'a>),
     /// A message was edited.
@@ -48,7 +47,6 @@ pub enum Event<'a> {
     /// Messages came to a member's devices, or were read.
     #[serde(rename = "message.status")]
     MessageStatus(StatusUpdated),
-    /// Who types now.
     #[serde(rename = "typing.update")]
     TypingUpdate(TypingUpdated<'a>),
     /// Somebody came, went, or says something else.
@@ -107,7 +105,6 @@ pub struct Hello {
     pub user_id: UserId,
     /// The server pings this often, in milliseconds.
     pub heartbeat_interval_ms: u64,
-    /// The server's clock.
     pub server_time: UnixMillis,
     /// What the connection is held to.
     pub limits: HelloLimits,
@@ -144,7 +141,6 @@ impl Ack {
 pub struct Rejected<'a> {
     /// The `id` of the refused frame; where it had none, a UUID that nobody else names.
     pub client_id: Cow<'a, str>,
-    /// The stable code.
     pub code: &'a str,
     /// A sentence that a person understands.
     pub message: &'a str,
@@ -153,11 +149,8 @@ pub struct Rejected<'a> {
 /// The payload of `notification`.
 #[derive(Debug, Serialize)]
 pub struct Notification {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The message.
     pub message_id: MessageId,
-    /// Why.
     pub kind: NotificationKind,
 }
 
@@ -179,7 +172,6 @@ pub struct ChannelChanged<'a> {
     /// The channel as it is now.
     #[serde(flatten)]
     pub channel: ChannelView<'a>,
-    /// Who did it.
     pub actor_id: UserId,
     /// The change's number in the channel.
     pub change: u64,
@@ -188,14 +180,12 @@ pub struct ChannelChanged<'a> {
 /// A channel as its members see it.
 #[derive(Debug, Clone, Serialize)]
 pub struct ChannelView<'a> {
-    /// The channel.
     pub id: ChannelId,
     /// The name; empty for a DM.
     pub name: &'a str,
     /// `dm`, `group`, `private` or `public`.
     #[serde(rename = "type")]
     pub kind: &'a str,
-    /// Who made it.
     pub creator_id: UserId,
     /// What it is for.
     pub description: &'a str,
@@ -232,13 +222,11 @@ impl SettingsView {
 /// The payload of `channel.member_added`, `channel.member_removed` and `channel.member_updated`.
 #[derive(Debug, Serialize)]
 pub struct MemberChanged<'a> {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Who became a member, ceased to be one, or has another role.
     pub user_id: UserId,
     /// The role that they have, or had.
     pub role: &'a str,
-    /// Who did it.
     pub actor_id: UserId,
     /// The change's number in the channel.
     pub change: u64,
@@ -247,7 +235,6 @@ pub struct MemberChanged<'a> {
 /// The payload of `sync.page`.
 #[derive(Debug, Serialize)]
 pub struct SyncPage<'a> {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Oldest first, as they are now.
     pub messages: &'a [Message<'a>],
@@ -269,7 +256,6 @@ pub struct SyncDone<'a> {
 /// Where a channel stands after a sync.
 #[derive(Debug, Clone, Serialize)]
 pub struct SyncedChannel {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Its last message; `None`: it has none.
     pub last_message_id: Option<MessageId>,
@@ -291,7 +277,6 @@ pub struct AuthOk {
 /// The payload of `goodbye`.
 #[derive(Debug, Serialize)]
 pub struct Goodbye {
-    /// Why.
     pub reason: GoodbyeReason,
     /// Come back after this long; jittered, so that a storm spreads out.
     pub retry_after_ms: u64,
@@ -305,7 +290,6 @@ pub enum GoodbyeReason {
     Draining,
     /// The reader is too slow.
     SlowConsumer,
-    /// The token expired.
     TokenExpired,
     /// The edge has too much to do.
     Overloaded,
@@ -316,7 +300,6 @@ pub enum GoodbyeReason {
 /// The payload of `error`.
 #[derive(Debug, Serialize)]
 pub struct ErrorPayload<'a> {
-    /// The stable code.
     pub code: ErrorCode,
     /// A sentence that a person understands.
     pub message: &'a str,

@@ -12,7 +12,6 @@ use crate::records;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContentType {
-    /// Plain text.
     #[default]
     Text,
     /// A picture, described in `metadata`.
@@ -65,7 +64,6 @@ impl From<records::ContentType> for ContentType {
 /// Who sent a message, as others see them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Sender<'a> {
-    /// The account.
     pub id: UserId,
     /// The unique name.
     pub username: Cow<'a, str>,
@@ -91,19 +89,15 @@ impl<'a> Sender<'a> {
 /// The payload of `message.new`, and an item of history.
 #[derive(Clone, Debug, Serialize)]
 pub struct Message<'a> {
-    /// The final id.
     pub message_id: MessageId,
     /// The position in the channel: 1, 2, 3 … without holes.
     pub seq: u64,
     /// The sender's own id of the request.
     pub client_id: ClientId,
-    /// The channel.
     pub channel_id: ChannelId,
-    /// Who sent it.
     pub sender: Sender<'a>,
     /// The text; empty for a tombstone.
     pub content: Cow<'a, str>,
-    /// What it is.
     pub content_type: ContentType,
     /// The message that it answers.
     pub reply_to: Option<MessageId>,
@@ -125,7 +119,6 @@ pub struct Message<'a> {
 /// How one emoji stands on a message, as its reader sees it.
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageReaction<'a> {
-    /// What.
     pub emoji: &'a str,
     /// How many reacted so.
     pub count: u64,

@@ -11,7 +11,6 @@ use crate::command::Refused;
 /// `message.delivered` or `message.read`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Up to this message.
     pub message_id: MessageId,
@@ -22,9 +21,7 @@ pub struct Receipt {
 /// `typing.start` or `typing.stop`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Typing {
-    /// Where.
     pub channel_id: ChannelId,
-    /// Begun, or ended.
     pub is_typing: bool,
 }
 
@@ -36,7 +33,6 @@ pub(crate) struct ChannelPayload {
 /// The payload of `message.status`.
 #[derive(Debug, Serialize)]
 pub struct StatusUpdated {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Whose devices, whose eyes.
     pub user_id: UserId,
@@ -49,7 +45,6 @@ pub struct StatusUpdated {
 /// The payload of `typing.update`.
 #[derive(Debug, Serialize)]
 pub struct TypingUpdated<'a> {
-    /// The channel.
     pub channel_id: ChannelId,
     /// Who types now, but the one who is told; empty: nobody any more.
     pub users: &'a [UserId],
@@ -59,7 +54,6 @@ pub struct TypingUpdated<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PresenceStatus {
-    /// There.
     Online,
     /// There, and not looking.
     Away,
@@ -72,7 +66,6 @@ pub enum PresenceStatus {
 /// The payload of `presence.set`.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub struct PresenceSet<'a> {
-    /// Of this connection.
     pub status: PresenceStatus,
     /// What the user says of themselves from now on; absent: as before; empty: nothing.
     #[serde(borrow, default)]
@@ -94,7 +87,6 @@ impl PresenceSet<'_> {
 /// The payload of `presence.subscribe` and `presence.unsubscribe`.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub struct PresenceUsers {
-    /// Who.
     pub user_ids: Vec<UserId>,
 }
 
@@ -113,7 +105,6 @@ impl PresenceUsers {
 /// The payload of `presence.update`.
 #[derive(Debug, Serialize)]
 pub struct PresenceUpdated<'a> {
-    /// The user.
     pub user_id: UserId,
     /// `online`, `away`, `dnd` or `offline`.
     pub status: &'a str,

@@ -21,10 +21,8 @@ pub(crate) const RETRY: Duration = Duration::from_millis(50);
 /// Connections let go in each millisecond of a drain, until its window forces more.
 pub(crate) const DRAINED_PER_MS: u64 = 2;
 
-/// A gateway's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The operator's limits.
     pub limits: Limits,
     /// The server pings this often, give or take a tenth, in milliseconds.
     pub heartbeat_interval_ms: u64,

@@ -32,7 +32,6 @@ const PROBE_MARGIN: Duration = Duration::from_millis(300);
 /// A connection that asks to be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applicant {
-    /// The connection.
     pub connection: ConnectionRef,
     /// As Presence counts it.
     pub counted: Connection,

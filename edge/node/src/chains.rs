@@ -26,8 +26,12 @@ use crate::registry::ChannelInterest;
 /// What other parts of the node have to know of what was handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HandedOn {
-    /// A message.
-    Message { channel: ChannelId, id: MessageId, seq: u64, sender: UserId },
+    Message {
+        channel: ChannelId,
+        id: MessageId,
+        seq: u64,
+        sender: UserId,
+    },
     /// A channel's join was answered.
     Live(ChannelId),
 }
@@ -49,7 +53,6 @@ impl Chains {
         Self { feed: Feed::default(), joins, gaps: Gaps::default(), out: Vec::new() }
     }
 
-    /// Channels listened to.
     pub(crate) fn len(&self) -> usize {
         self.feed.len()
     }

@@ -78,12 +78,10 @@ const _: () = assert!(LOOKUPS_BATCH_MAX <= LOOKUPS_WAITING_MAX);
 const _: () = assert!(LOOK_USERS_OF_CONNECTION_MAX <= LOOK_USERS_MAX);
 const _: () = assert!(ADMISSIONS_BATCH_MAX <= ADMISSIONS_MAX && ADMISSIONS_MAX <= ADMISSIONS_WAITING_MAX);
 
-/// A node's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The slot that this edge claims.
     pub slot: Slot,
-    /// The operator's limits.
     pub limits: Limits,
     /// How many shards there are.
     pub shards: u16,

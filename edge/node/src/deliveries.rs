@@ -49,7 +49,6 @@ impl Deliveries {
         }
     }
 
-    /// Whether anything waits.
     pub(crate) fn are_waiting(&self) -> bool {
         self.shards.iter().any(|waiting| !waiting.is_empty())
     }

@@ -21,15 +21,12 @@ use ringside_edge_protocol::SignalRequest;
 pub enum Effect {
     /// Append this to `control`. One that is late opens nothing, so nobody waits for it.
     Heartbeat(Append),
-    /// Append these.
     Append(Batch, Vec<Append>),
     /// Ask whether connections may come in; so many connections may a user have.
     Admit(Vec<Applicant>, u32),
     /// Ask who may do what.
     Authorize(Question, AuthorizeRequest),
-    /// Read pages.
     ReadPages(Vec<Reader>, ReadRequest),
-    /// Read gaps.
     ReadGaps(Vec<GapRange>),
     /// Note what happened to connections.
     ChangePresence(Vec<Changing>, Vec<ConnectionEvent>),
@@ -46,22 +43,17 @@ pub enum Completion {
     Admitted(Vec<(Applicant, Result<Admission, AdmitRefusal>)>),
     /// Who may do what.
     Authorized(Question, Result<AuthorizeAnswer, BackendError>),
-    /// Pages.
     PagesRead(Vec<Reader>, ReadAnswer),
-    /// Gaps.
     GapsRead(Vec<GapRange>, ReadAnswer),
     /// Of whom every edge is to be told.
     PresenceChanged(Vec<Changing>, Vec<Result<Vec<UserId>, BackendError>>),
-    /// Who is there.
     Looked(Looking, Result<LookAnswer, BackendError>),
 }
 
-/// What is appended.
 #[derive(Debug)]
 pub enum Batch {
     /// Joins and leaves of channels, up to the batch of this number; the records, to try again.
     Joins(u64, Vec<Append>),
-    /// Commands of connections.
     Commands(Vec<Outgoing>),
     /// Receipts and typing; the records, to try again.
     Signals(Vec<Append>),

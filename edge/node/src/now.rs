@@ -7,7 +7,6 @@ use ringside_types::{BootTime, UnixMillis};
 /// One moment, by the clocks that a node needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// For timers.
     pub instant: Instant,
     /// For the fence: it passes while the machine is suspended.
     pub boot: BootTime,

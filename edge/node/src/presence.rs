@@ -46,9 +46,7 @@ pub enum Changing {
     Disconnected(UserId),
     /// A connection says something else.
     Status {
-        /// The connection.
         connection: ConnectionRef,
-        /// Whose.
         user_id: UserId,
         /// The frame's `id`, for a refusal.
         frame_id: Option<Box<str>>,

@@ -27,11 +27,8 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(10);
 /// Channels that one connection reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
-    /// The connection.
     pub connection: ConnectionRef,
-    /// Whose.
     pub user_id: UserId,
-    /// The parts.
     pub channels: Vec<ChannelRead>,
     /// How many of them may bring something.
     pub pages_max: usize,
@@ -74,7 +71,6 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
-    /// Reads that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.ready_channels + self.asked_about + self.awaiting_live.len() + self.awaiting_member.len()
     }

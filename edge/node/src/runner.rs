@@ -37,7 +37,6 @@ pub enum NodeError {
     /// The slot's claim was not confirmed.
     #[error("this edge could not claim slot {slot}: {cause}")]
     Claim {
-        /// The slot.
         slot: u16,
         /// In the engine's words.
         cause: EngineError,
@@ -45,7 +44,6 @@ pub enum NodeError {
     /// The configured slot does not exist.
     #[error("slot {slot} does not exist: the log has {slots} edge slots, counted from 0")]
     NoSuchSlot {
-        /// The slot.
         slot: u16,
         /// Partitions of `messages.receive`.
         slots: u16,

@@ -39,9 +39,7 @@ const NOT_A_MEMBER: Outcome = Outcome::Refused {
 /// Commands of one sender to one channel, about whom the backend is asked.
 #[derive(Debug)]
 pub struct Check {
-    /// Who.
     pub user_id: UserId,
-    /// Where to.
     pub channel_id: ChannelId,
     /// In order.
     pub submissions: Vec<Submission>,
@@ -50,7 +48,6 @@ pub struct Check {
 /// A command that may go to the log.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// The command.
     pub submission: Submission,
     /// Seconds that slow mode asks for before the sender's next message; 0: none.
     pub slow_mode_s: u32,

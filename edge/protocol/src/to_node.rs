@@ -14,14 +14,7 @@ use crate::ConnectionRef;
 #[derive(Debug)]
 pub enum ToNode {
     /// A handshake whose token is good asks to be let in. Answered by `Admitted` or `Refused`.
-    Admit {
-        /// The connection.
-        connection: ConnectionRef,
-        /// Whose.
-        user_id: UserId,
-        /// The token's session.
-        session_id: SessionId,
-    },
+    Admit { connection: ConnectionRef, user_id: UserId, session_id: SessionId },
     /// A command for the log. Answered in `Answers`.
     Submit(Submission),
     /// A receipt or a sign of typing. Only a refusal is answered, by `SignalRefused`.
@@ -31,20 +24,15 @@ pub enum ToNode {
     /// Parts of what a connection missed. Each channel is answered by `Pages` or `PageRefused`.
     Read(ReadRequest),
     /// A connection that had been admitted, or asked to be, is gone.
-    Closed {
-        /// The connection.
-        connection: ConnectionRef,
-    },
+    Closed { connection: ConnectionRef },
 }
 
 /// A message, or a change of one, on its way to the log.
 #[derive(Debug)]
 pub struct Submission {
-    /// The connection.
     pub connection: ConnectionRef,
     /// The frame's `id`, to be echoed.
     pub frame_id: Option<Box<str>>,
-    /// The sender.
     pub user_id: UserId,
     /// The channel, for partition and limit.
     pub channel_id: ChannelId,
@@ -64,9 +52,7 @@ pub struct Submission {
 /// Parts of several channels for one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadRequest {
-    /// The connection.
     pub connection: ConnectionRef,
-    /// The reader.
     pub user_id: UserId,
     /// The parts, in the order in which the connection wants them.
     pub channels: Vec<ChannelRead>,
@@ -77,15 +63,11 @@ pub struct ReadRequest {
 /// What a user says of a channel, outside its chain.
 #[derive(Debug, Clone)]
 pub struct SignalRequest {
-    /// The connection.
     pub connection: ConnectionRef,
     /// The frame's `id`, for a refusal.
     pub frame_id: Option<Box<str>>,
-    /// Who.
     pub user_id: UserId,
-    /// Where.
     pub channel_id: ChannelId,
-    /// What.
     pub kind: SignalKind,
     /// Whether the shard knows that the user is a member; otherwise the node asks the Directory.
     pub known_member: bool,
@@ -94,12 +76,9 @@ pub struct SignalRequest {
 /// What a connection says of being there, or whom it watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceRequest {
-    /// The connection.
     pub connection: ConnectionRef,
     /// The frame's `id`, for a refusal.
     pub frame_id: Option<Box<str>>,
-    /// Whose connection.
     pub user_id: UserId,
-    /// What.
     pub change: PresenceChange,
 }

@@ -14,11 +14,8 @@ use ringside_wire::records;
 /// A user's presence, as one connection's user sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresenceSeen {
-    /// The connection's token.
     pub token: u64,
-    /// The user.
     pub user_id: UserId,
-    /// The status's name.
     pub status: &'static str,
     /// What the user says of themselves; empty: nothing.
     pub status_message: String,
@@ -44,9 +41,7 @@ pub struct Answer {
 pub enum Signal {
     /// How far a member has come.
     Status {
-        /// The channel.
         channel_id: ChannelId,
-        /// Who.
         user_id: UserId,
         /// The last message delivered; [`MessageId::ZERO`]: none.
         last_delivered_id: MessageId,
@@ -59,9 +54,7 @@ pub enum Signal {
     },
     /// Somebody began to type, goes on, or stopped. Nobody is told of themselves.
     Typing {
-        /// The channel.
         channel_id: ChannelId,
-        /// Who.
         user_id: UserId,
         /// All who type now.
         users: Vec<UserId>,
@@ -71,9 +64,7 @@ pub enum Signal {
 /// An effective record of a channel, in the chain's order.
 #[derive(Debug)]
 pub struct ChannelEvent {
-    /// The channel.
     pub channel_id: ChannelId,
-    /// The record.
     pub effective: records::Effective,
 }
 
@@ -85,7 +76,6 @@ pub enum ToShard {
     /// The handshake may be answered with 101, then `hello`. From here on the shard gets the records of these
     /// channels.
     Admitted {
-        /// The connection's token.
         token: u64,
         /// The user as others see them.
         profile: Arc<records::Profile>,
@@ -97,12 +87,7 @@ pub enum ToShard {
     /// The user's connections are asked whether they live; who does not answer is gone.
     Probe(UserId),
     /// The handshake is refused.
-    Refused {
-        /// The connection's token.
-        token: u64,
-        /// Why.
-        reason: AdmitRefusal,
-    },
+    Refused { token: u64, reason: AdmitRefusal },
     /// What came of commands.
     Answers(Vec<Answer>),
     /// Records of channels. Each shard gets all events of a batch that any shard needs, and passes over the
@@ -125,57 +110,39 @@ pub enum ToShard {
     Presence(Vec<PresenceSeen>),
     /// A user with connections here is away, and is to be notified so; `None`: is not away any more.
     Attention {
-        /// The user.
         user_id: UserId,
         /// What they want to be told of.
         attention: Option<Arc<Attention>>,
     },
     /// A receipt, a sign of typing or a change of presence was refused.
     SignalRefused {
-        /// The connection's token.
         token: u64,
         /// The frame's `id`.
         frame_id: Option<Box<str>>,
-        /// The stable code.
         code: ErrorCode,
         /// A sentence that a person understands.
         message: &'static str,
     },
     /// A channel's join was answered: its records follow, from above `last`.
-    Live {
-        /// The channel.
-        channel_id: ChannelId,
-        /// Where it begins.
-        last: MessageId,
-    },
+    Live { channel_id: ChannelId, last: MessageId },
     /// Parts that a connection asked for, each with what was asked: one that it no longer waits for is dropped.
     Pages {
-        /// The connection's token.
         token: u64,
         /// As in `Events`.
         valid_until: BootTime,
-        /// The parts.
         pages: Vec<(ChannelRead, ReadOutcome)>,
     },
     /// A part can't be had.
     PageRefused {
-        /// The connection's token.
         token: u64,
-        /// The channel.
         channel_id: ChannelId,
         /// `not_a_member` or `unavailable`.
         code: ErrorCode,
     },
     /// A message of this user was acknowledged, then refused by the pipeline.
-    Rejected {
-        /// The sender.
-        user_id: UserId,
-        /// The refusal.
-        rejection: records::Rejection,
-    },
+    Rejected { user_id: UserId, rejection: records::Rejection },
     /// A user with connections here became a member, or (as `channel.created`) is in a new channel.
     MemberAdded {
-        /// The user.
         user_id: UserId,
         /// The channel, and where the edge stands in it.
         subscription: Subscription,
@@ -187,17 +154,10 @@ pub enum ToShard {
         membership: Arc<records::Membership>,
     },
     /// A user with connections here is a member no longer: not one more event of the channel goes to them.
-    MemberRemoved {
-        /// The user.
-        user_id: UserId,
-        /// The channel.
-        channel_id: ChannelId,
-    },
+    MemberRemoved { user_id: UserId, channel_id: ChannelId },
     /// What ended the memberships of users with connections here, as they are told.
     Departed {
-        /// The users.
         users: Vec<UserId>,
-        /// The channel.
         channel_id: ChannelId,
         /// The change's number in the channel.
         change: u64,
@@ -205,12 +165,7 @@ pub enum ToShard {
         membership: Arc<records::Membership>,
     },
     /// A session ended (`None`: all of the user's): its sockets close `4009`.
-    SessionEnded {
-        /// The user.
-        user_id: UserId,
-        /// The session.
-        session_id: Option<SessionId>,
-    },
+    SessionEnded { user_id: UserId, session_id: Option<SessionId> },
     /// All connections close with `goodbye` draining and `4212`, spread over the window; new ones get `503`.
     Drain {
         /// The window, in milliseconds.
@@ -218,12 +173,7 @@ pub enum ToShard {
     },
     /// The edge holds this slot in this lease: the origin of every record from now on. Comes before the first
     /// `Admitted`.
-    Seated {
-        /// The slot.
-        slot: Slot,
-        /// The lease.
-        epoch: Epoch,
-    },
+    Seated { slot: Slot, epoch: Epoch },
     /// The edge lost its slot: all connections close with `4212` now, and new ones are welcome again after.
     Fenced,
     /// The time of day, for what frames say; sent once a second at least.

@@ -8,6 +8,8 @@
 //! Two backends speak to the kernel, io_uring and poll (epoll through mio). The handler can't tell
 //! them apart; [`Backend::Auto`] asks the kernel at start. The vocabulary is in `README.md`.
 
+#![warn(missing_docs)]
+
 mod config;
 mod connection;
 mod counters;

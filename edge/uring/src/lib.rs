@@ -4,6 +4,8 @@
 //! [`Ring::next_completion`]. Memory that the kernel reads or writes is owned by the ring or by its
 //! [`BufferPool`]; `README.md` numbers the invariants that the `SAFETY` comments name.
 
+#![warn(missing_docs)]
+
 mod completions;
 mod enter;
 mod held;

@@ -31,7 +31,6 @@ pub struct History {
 /// A channel and what it held at the end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChannelHistory {
-    /// The channel's id.
     pub channel_id: Uuid,
     /// User ids of the members; constant over a run.
     pub members: Vec<Uuid>,
@@ -90,14 +89,12 @@ pub struct Record {
     pub at_us: u64,
     /// Which connection of this client: 1, 2, 3 …
     pub connection: u32,
-    /// What happened.
     pub event: Event,
 }
 
 /// What can happen to a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "fields are named as in the frames")]
 pub enum Event {
     /// `hello` was read.
     Opened,

@@ -6,7 +6,6 @@ use uuid::Uuid;
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "wish", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub enum Amendment {
     Edit {
         content: String,
@@ -18,7 +17,6 @@ pub enum Amendment {
         /// Added, or taken back.
         added: bool,
     },
-    /// Pinned, or unpinned.
     Pin {
         pinned: bool,
     },
@@ -29,14 +27,12 @@ pub enum Amendment {
 pub struct Change {
     /// The number in the channel.
     pub number: u64,
-    /// What it did.
     pub what: Changed,
 }
 
 /// What a change did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "changed", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub enum Changed {
     /// `message.updated`: the message as it was when the frame was made, which in a sync is later than the change.
     Edited {

@@ -33,7 +33,6 @@ pub struct Rest {
 
 /// An answer whose body has come whole.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
@@ -42,9 +41,7 @@ pub struct Answer {
 
 /// Why there is no useful answer.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum RestError {
-    /// The connection failed.
     #[error("REST: {0}")]
     Io(#[from] std::io::Error),
     /// The answer was no HTTP.
@@ -67,7 +64,6 @@ pub enum RestError {
 /// An account that this process may act for.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// The user.
     pub user_id: Uuid,
     /// For the edge and for REST.
     pub access_token: String,

@@ -12,7 +12,6 @@ pub const SEED_FILE_VERSION: u32 = 1;
 
 /// `seed.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct SeedFile {
     pub version: u32,
     pub users: Vec<SeededUser>,
@@ -21,7 +20,6 @@ pub struct SeedFile {
 
 /// An account with a token that lives for a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct SeededUser {
     pub user_id: Uuid,
     pub username: String,
@@ -32,7 +30,6 @@ pub struct SeededUser {
 
 /// A channel and its members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct SeededChannel {
     pub channel_id: Uuid,
     #[serde(rename = "type")]
@@ -43,7 +40,6 @@ pub struct SeededChannel {
 
 /// Why a seed file can't be used.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum SeedFileError {
     /// It can't be read: was `ringside seed` run on this data folder?
     #[error("{path}: {source}; `ringside seed` writes it")]

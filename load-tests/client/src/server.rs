@@ -124,7 +124,6 @@ impl ServerSpec {
 
 /// Why there is no server.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ServerError {
     /// The process or its log could not be made.
     #[error("the server could not be started: {0}")]

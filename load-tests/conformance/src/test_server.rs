@@ -103,7 +103,6 @@ impl Client {
         }
     }
 
-    /// The next frame.
     pub(crate) async fn frame(&mut self) -> Result<ServerFrame, Failed> {
         match self.incoming().await? {
             Incoming::Text(text) => Ok(parse(&text)?),

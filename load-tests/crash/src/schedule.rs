@@ -15,7 +15,6 @@ const FIRST_KILL_AT: f64 = 0.05;
 pub(crate) struct Kill {
     /// After the start of sending.
     pub at: Duration,
-    /// Until the restart.
     pub away: Duration,
 }
 

@@ -42,7 +42,6 @@ static EXAMPLES: LazyLock<Map<String, Value>> =
 static OPENAPI: LazyLock<String> = LazyLock::new(|| openapi::document().to_string());
 static ASYNCAPI: LazyLock<String> = LazyLock::new(|| asyncapi::document().to_string());
 
-/// The documents' routes.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let documents = Router::new()
         .route("/openapi.json", get(|| async { json(&OPENAPI) }))

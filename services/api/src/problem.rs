@@ -13,7 +13,6 @@ use crate::auth::events::AccessEvent;
 /// A field by its name, and a sentence on what is wrong with it.
 pub(crate) type FieldProblem = (Cow<'static, str>, String);
 
-/// An error answer.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,

@@ -35,38 +35,24 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The services that the API stands on.
 pub trait Services: Send + Sync + 'static {
-    /// Accounts and sessions.
     type Users: UserService;
-    /// Profiles.
     type Profiles: ProfileService;
-    /// Contacts and blocks.
     type Relations: RelationService;
     /// A user's sessions, and their password.
     type Sessions: SessionService;
-    /// Channels and members.
     type Channels: ChannelService;
-    /// Messages.
     type Messages: MessageService;
-    /// Receipts.
     type Receipts: ReceiptService;
-    /// Who is there.
     type PresenceViews: PresenceService;
 
-    /// Accounts and sessions.
     fn users(&self) -> &Self::Users;
-    /// Profiles.
     fn profiles(&self) -> &Self::Profiles;
-    /// Contacts and blocks.
     fn relations(&self) -> &Self::Relations;
     /// A user's sessions, and their password.
     fn sessions(&self) -> &Self::Sessions;
-    /// Channels and members.
     fn channels(&self) -> &Self::Channels;
-    /// Messages.
     fn messages(&self) -> &Self::Messages;
-    /// Receipts.
     fn receipts(&self) -> &Self::Receipts;
-    /// Who is there.
     fn presence_views(&self) -> &Self::PresenceViews;
     /// Takes one token of a limit; `None`: the engine does not answer.
     fn charge(&self, charge: Charge) -> impl Future<Output = Option<RateDecision>> + Send;
@@ -150,7 +136,6 @@ pub fn router<S: Services>(services: S, config: Config) -> Router {
         .with_state(app)
 }
 
-/// Profiles, relations, sessions.
 fn people<S: Services>() -> Router<Arc<App<S>>> {
     let me = get(profiles::own::<S>).patch(profiles::change::<S>).delete(profiles::erase::<S>);
     let contact = put(relations::accept_contact::<S>).delete(relations::remove_contact::<S>);

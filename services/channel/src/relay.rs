@@ -91,7 +91,6 @@ impl Relay {
 /// What a round leaves to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
-    /// Perhaps more rows.
     More,
     /// None of those that were there.
     None,

@@ -15,7 +15,6 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 #[derive(Clone, Copy, Debug)]
 pub struct Authenticated;
 
-/// A problem's body.
 pub(crate) fn problem(status: u16, code: &str, detail: &str) -> String {
     let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let body = json!({

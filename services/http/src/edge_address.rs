@@ -9,7 +9,6 @@ use crate::forwarded::Reached;
 pub enum EdgeAddress {
     /// Where the operator says: `wss://chat.example.org/ws`.
     Url(String),
-    /// Where it listens.
     Socket {
         /// The address; `0.0.0.0` and `[::]` are all of this machine's.
         address: SocketAddr,

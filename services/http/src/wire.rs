@@ -43,7 +43,6 @@ fn whole(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(refusal(status, code, detail, &[]))
 }
 
-/// The wrapped connection.
 pub(crate) struct Wire<S> {
     stream: S,
     /// Read before hyper was there; given to it first.

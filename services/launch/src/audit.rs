@@ -37,7 +37,6 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Bytes of what an entry says besides.
 const DETAIL_BYTES_MAX: usize = 512;
 
-/// Who did something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Actor {
     /// A stranger, or nobody who is known.

@@ -160,7 +160,6 @@ impl SocketPath {
     }
 }
 
-/// What answers questions.
 pub(crate) struct Answering {
     data: PathBuf,
     engines: Engines,

@@ -42,7 +42,6 @@ pub(crate) struct Engines {
     data: DataDirectory,
 }
 
-/// Name, meaning, value.
 pub(crate) type Figure = (&'static str, &'static str, u64);
 
 impl Engines {

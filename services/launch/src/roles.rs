@@ -29,22 +29,18 @@ use user::User;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// WebSocket connections.
     Edge,
     /// REST and the web client.
     Api,
     /// Messages: their order, the store, their way to the edges.
     Message,
-    /// Accounts, sessions, keys.
     User,
     /// Channels and their members.
     Channel,
-    /// Presence, receipts, limits.
     Presence,
 }
 
 impl Role {
-    /// All there are.
     pub const ALL: [Self; 6] =
         [Self::Edge, Self::Api, Self::Message, Self::User, Self::Channel, Self::Presence];
 

@@ -178,7 +178,6 @@ fn announce(config: &Config, ports: &Ports, roles: &Roles) {
     );
 }
 
-/// SIGTERM and SIGINT.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,

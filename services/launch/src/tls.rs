@@ -21,9 +21,7 @@ pub enum TlsError {
     File {
         /// `tls_cert` or `tls_key`.
         setting: &'static str,
-        /// The file.
         path: String,
-        /// What is wrong.
         cause: String,
     },
     /// The certificate and the key don't fit, or are of a kind that is not supported.
@@ -34,7 +32,6 @@ pub enum TlsError {
 /// TLS as it is turned on.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// For the ports.
     pub server: Arc<ServerConfig>,
     /// For a connection to one of our own ports: it trusts our certificate and no other.
     pub to_ourselves: Arc<ClientConfig>,

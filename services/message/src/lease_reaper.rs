@@ -14,7 +14,6 @@ use ringside_types::{Epoch, Offset, PartitionId, Slot, Topic};
 use ringside_wire::records::{Command, Control, EpochDead, command};
 use tokio::sync::watch;
 
-/// The consumer group.
 const GROUP: &str = "janitor";
 /// What one read takes.
 const READ_LIMIT: ReadLimit = ReadLimit { records: 4_096, bytes: 1024 * 1024 };

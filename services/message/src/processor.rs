@@ -63,11 +63,8 @@ pub enum ProcessorError {
 /// What processors have done, for metrics.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Records applied.
     pub records: AtomicU64,
-    /// Messages stored.
     pub messages: AtomicU64,
-    /// Batches committed.
     pub batches: AtomicU64,
     /// Messages rejected after their acknowledgement.
     pub rejections: AtomicU64,

@@ -17,7 +17,6 @@ pub struct PresenceViews<P, D> {
 }
 
 impl<P: Presence, D: Profiles + Relations> PresenceViews<P, D> {
-    /// Over these engines.
     pub fn new(presence: P, directory: D) -> Self {
         Self { presence, directory }
     }

@@ -17,7 +17,6 @@ pub struct Receipts<S, D> {
 }
 
 impl<S: ChannelReader, D: Channels + Relations> Receipts<S, D> {
-    /// Over these engines.
     pub fn new(store: S, directory: D) -> Self {
         Self { store, directory }
     }

@@ -20,7 +20,6 @@ use ringside_wire::records::{EdgeBatch, EdgeItem, Receipt, Signals, Status, Typi
 use ringside_wire::{channel_id, user_id};
 use tokio::sync::watch;
 
-/// The consumer group.
 const GROUP: &str = "presence";
 /// What one read takes.
 const READ_LIMIT: ReadLimit = ReadLimit { records: 1_024, bytes: 1024 * 1024 };
@@ -58,7 +57,6 @@ pub async fn run<L: Log, S: MessageStore, D: Channels + Relations>(
 pub struct StatusHandler<L, S, D> {
     /// Where edges are told.
     pub log: L,
-    /// The registers.
     pub store: S,
     /// Who is in a channel, and who may see what.
     pub directory: D,

@@ -30,7 +30,6 @@ pub struct PublicKeys {
     pub keys: Vec<PublicKey>,
     /// They as a JWK set (RFC 7517, RFC 8037).
     pub jwks: String,
-    /// Verifies with them.
     pub verifier: Arc<Verifier>,
 }
 

@@ -24,7 +24,6 @@ const _: () =
 /// Who may make an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistrationMode {
-    /// Everyone.
     Open,
     /// Whoever has an invitation.
     Invitation,

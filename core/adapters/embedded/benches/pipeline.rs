@@ -20,7 +20,6 @@ use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, Topic,
 use ringside_wire::message::ContentType;
 use uuid::Uuid;
 
-/// The product's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -60,7 +60,6 @@ pub struct Config {
     pub cache_bytes: u64,
     /// Below this many free bytes nothing is written: the store needs room to compact, and a full disk would stop it.
     pub free_bytes_min: u64,
-    /// The wall clock.
     pub clock: Clock,
 }
 

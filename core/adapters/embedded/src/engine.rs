@@ -93,7 +93,6 @@ fn rows_bytes(rows: &Rows) -> usize {
 /// What came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    /// Of an append.
     pub(crate) positions: Vec<Position>,
     /// Of a trim: records removed.
     pub(crate) trimmed: usize,
@@ -283,12 +282,10 @@ impl Engine {
         &self.0.core
     }
 
-    /// The log.
     pub fn log(&self) -> EmbeddedLog {
         EmbeddedLog::new(Arc::clone(&self.0))
     }
 
-    /// The message store.
     pub fn store(&self) -> EmbeddedStore {
         EmbeddedStore::new(Arc::clone(&self.0))
     }

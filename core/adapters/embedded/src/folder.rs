@@ -43,29 +43,18 @@ pub enum OpenError {
         "the data folder {} was written by a newer Ringside (format {found}; this one knows up to {FORMAT}). Start \
          that version or a later one, or restore a backup made before the upgrade", folder.display()
     )]
-    Newer {
-        /// The folder.
-        folder: PathBuf,
-        /// Its format.
-        found: u32,
-    },
+    Newer { folder: PathBuf, found: u32 },
     /// It holds other things.
     #[error(
         "{} is not a Ringside data folder: {cause}. Choose an empty folder or one that Ringside made", folder.display()
     )]
-    Foreign {
-        /// The folder.
-        folder: PathBuf,
-        /// What doesn't fit.
-        cause: String,
-    },
+    Foreign { folder: PathBuf, cause: String },
     /// It can be read and not written.
     #[error(
         "the data folder {} can't be written ({cause}). Check its owner and permissions, and that its file system is \
          not mounted read-only", folder.display()
     )]
     ReadOnly {
-        /// The folder.
         folder: PathBuf,
         /// In the system's words.
         cause: io::Error,
@@ -77,9 +66,7 @@ pub enum OpenError {
         folder.display()
     )]
     Open {
-        /// The folder.
         folder: PathBuf,
-        /// Its permissions.
         mode: u32,
         /// In the system's words.
         cause: io::Error,
@@ -90,7 +77,6 @@ pub enum OpenError {
          to a larger disk", folder.display()
     )]
     DiskFull {
-        /// The folder.
         folder: PathBuf,
         /// Bytes free.
         free: u64,
@@ -103,7 +89,6 @@ pub enum OpenError {
          then restore a backup", folder.display()
     )]
     Damaged {
-        /// The folder.
         folder: PathBuf,
         /// What is wrong, and where.
         cause: String,
@@ -111,7 +96,6 @@ pub enum OpenError {
     /// Any other refusal of the system.
     #[error("the data folder {} can't be opened ({cause}). Check that it exists and is a folder", folder.display())]
     Io {
-        /// The folder.
         folder: PathBuf,
         /// In the system's words.
         cause: io::Error,

@@ -30,7 +30,6 @@ pub enum KeyFileError {
     /// The folder can't be made or read.
     #[error("the folder of signing keys {folder} can't be opened: {cause}. Check its owner and permissions")]
     Folder {
-        /// Which.
         folder: PathBuf,
         /// In the system's words.
         cause: io::Error,
@@ -38,7 +37,6 @@ pub enum KeyFileError {
     /// A file can't be read or written.
     #[error("the signing key {file} can't be read or written: {cause}. Check its owner and permissions")]
     File {
-        /// Which.
         file: PathBuf,
         /// In the system's words.
         cause: io::Error,
@@ -49,7 +47,6 @@ pub enum KeyFileError {
          that it signed end and their users refresh them"
     )]
     Damaged {
-        /// Which.
         file: PathBuf,
         /// What is wrong with it.
         cause: String,

@@ -33,7 +33,6 @@ const _: () = assert!(JOURNAL_BYTES_MAX >= 64 * 1024 * 1024, "fjall's least");
 /// The keyspace of idempotency keys: its rows expire.
 const KEYS: &str = "keys";
 
-/// Every table.
 #[derive(Clone)]
 pub(crate) struct Tables {
     pub(crate) database: Database,

@@ -10,7 +10,6 @@ use sqlx::{Row as _, SqlitePool};
 
 use crate::{accounts, channels};
 
-/// Connections that read.
 const READERS: u32 = 4;
 /// How long a statement waits for a lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,7 +24,6 @@ pub enum OpenError {
         "the Directory was written by a newer version of Ringside; start that version, or restore a backup"
     )]
     Newer,
-    /// A migration failed.
     #[error(
         "the Directory can't be brought up to date: {0}. Nothing was changed; restore a backup or report this"
     )]
@@ -99,7 +97,6 @@ impl Directory {
         copy.map(|_| taken).map_err(OpenError::Database)
     }
 
-    /// Closes all connections.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;

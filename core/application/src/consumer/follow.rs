@@ -7,7 +7,6 @@ use ringside_ports::{EngineError, Log};
 use ringside_types::{Offset, PartitionId, Topic};
 use tokio::sync::mpsc;
 
-/// Batches read ahead.
 const BATCHES_AHEAD: usize = 4;
 /// What one read returns at the most.
 const READ_LIMIT: ReadLimit = ReadLimit { records: 256, bytes: 4 * 1024 * 1024 };

@@ -38,7 +38,6 @@ impl<E> From<E> for HandlerError<E> {
 pub trait Handler: Clone + Send + Sync + 'static {
     /// What is known of one partition while it is owned.
     type Partition: Send;
-    /// Why something failed.
     type Error: Display + From<EngineError> + Send;
 
     /// Opens a partition: what is known of it, and where to begin.
@@ -63,7 +62,6 @@ pub trait Handler: Clone + Send + Sync + 'static {
 pub struct Subscription {
     /// Whose reading it is: the consumer group.
     pub group: &'static str,
-    /// The topic.
     pub topic: Topic,
     /// What one read takes.
     pub limit: ReadLimit,
@@ -127,7 +125,6 @@ pub async fn run<L: Log, H: Handler>(
     Ok(())
 }
 
-/// One partition's task.
 struct Reading<L, H> {
     subscription: Subscription,
     log: L,

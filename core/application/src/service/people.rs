@@ -34,7 +34,6 @@ pub struct VisibleProfile {
     pub sees_email: bool,
 }
 
-/// Profiles.
 pub trait ProfileService: Clone + Send + Sync + 'static {
     /// The caller's own.
     fn own(&self, caller: UserId) -> impl Future<Output = Result<Profile, ServiceError>> + Send;
@@ -67,7 +66,6 @@ pub trait ProfileService: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Page<AuditEntry>, ServiceError>> + Send;
 }
 
-/// Contacts and blocks.
 pub trait RelationService: Clone + Send + Sync + 'static {
     /// The caller's contacts: those in one state, or in any.
     fn contacts(

@@ -10,7 +10,6 @@ use crate::presence_view::PresenceView;
 /// How far a member has come, as another may see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiptView {
-    /// The member.
     pub user_id: UserId,
     /// The last message that came to a device of theirs; `None`: none, or it is hidden.
     pub last_delivered_id: Option<MessageId>,
@@ -18,7 +17,6 @@ pub struct ReceiptView {
     pub last_read_id: Option<MessageId>,
 }
 
-/// Receipts.
 pub trait ReceiptService: Clone + Send + Sync + 'static {
     /// What each member of a channel has received and read, by user id; for members.
     fn receipts(
@@ -29,7 +27,6 @@ pub trait ReceiptService: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Page<ReceiptView>, ServiceError>> + Send;
 }
 
-/// Who is there.
 pub trait PresenceService: Clone + Send + Sync + 'static {
     /// Users as the caller sees them, in no order; those that there are not, are absent.
     fn presence(

@@ -276,7 +276,6 @@ impl TestSession {
         self.call(Session::handle_closed)
     }
 
-    /// The node's yes.
     pub fn admit(&mut self) -> Vec<Output> {
         let (profile, budget) = (Arc::new(profile()), self.budget.clone());
         self.tell(Delivery::Admitted { profile, budget, channels: Vec::new() })

@@ -11,7 +11,6 @@ use crate::cursor::Cursor;
 
 /// A frame of the server, as far as this crate looks at it.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub enum ServerFrame {
     /// `hello`, the first frame.
     Hello {
@@ -52,7 +51,6 @@ pub enum ServerFrame {
 
 /// A message as the contract shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub struct Message {
     pub channel_id: Uuid,
     /// The id, from its decimal string.
@@ -77,7 +75,6 @@ pub struct Sender {
 
 /// The payload of `sync.page`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub struct PageFrame {
     pub channel_id: Uuid,
     /// Oldest first.
@@ -93,7 +90,6 @@ pub struct PageFrame {
 
 /// One channel in `sync.done`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[expect(missing_docs, reason = "fields are named as on the wire")]
 pub struct SyncedChannel {
     pub channel_id: Uuid,
     /// The last message's number; 0 in an empty channel.
@@ -111,7 +107,6 @@ pub struct SyncedChannel {
 pub struct FrameError {
     /// The `type`, where there was one.
     pub kind: String,
-    /// What was wrong.
     pub source: serde_json::Error,
 }
 

@@ -14,7 +14,6 @@ pub const MAX_INCOMING_BYTES: u32 = 32 * 1024 * 1024;
 pub enum Input<'a> {
     /// The upgrade is done; `hello` follows.
     Upgraded,
-    /// A text message.
     Text(&'a [u8]),
     /// The server closed; the answer is queued already.
     Closed(Option<u16>),

@@ -19,7 +19,6 @@ const UPGRADE_DEADLINE: Duration = Duration::from_secs(10);
 /// What a socket read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// A text message.
     Text(Vec<u8>),
     /// The server closed, with this code if it named one. The last of all.
     Closed(Option<u16>),
@@ -28,7 +27,6 @@ pub enum Incoming {
 /// Why there is no connection, or no longer.
 #[derive(Debug, Error)]
 pub enum SocketError {
-    /// The connection failed.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
     /// The server broke the protocol or refused the upgrade.
@@ -51,7 +49,6 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Connects and upgrades.
     pub async fn connect(target: &Target, token: &str, nonce: u128) -> Result<Self, SocketError> {
         let stream = timeout(UPGRADE_DEADLINE, TcpStream::connect(target.address)).await;
         let stream = stream.map_err(|_| SocketError::Deadline)??;

@@ -10,7 +10,6 @@ use thiserror::Error;
 pub struct Target {
     /// The `Host` header.
     pub host: String,
-    /// Path and query.
     pub path: String,
     /// The first address that the host resolves to.
     pub address: SocketAddr,

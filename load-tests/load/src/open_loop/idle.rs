@@ -18,7 +18,6 @@ use super::scoreboard::Scoreboard;
 /// connection lie on it, this tool's own sockets included: halve them for the server alone.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct IdleReport {
-    /// Connections held.
     pub connections: u64,
     /// Of those, the ones still open at the end.
     pub still_open: u64,

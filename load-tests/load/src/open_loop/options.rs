@@ -98,7 +98,6 @@ pub struct IdleOptions {
 
 /// Why a load can't run.
 #[derive(Debug, Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum LoadError {
     /// The accounts are missing.
     #[error(transparent)]

@@ -34,7 +34,6 @@ pub(super) struct PlannedConnection {
     pub token: String,
 }
 
-/// The whole run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     pub connections: Vec<PlannedConnection>,

@@ -11,7 +11,6 @@ use super::scoreboard::{Outcome, Scoreboard};
 
 /// A distribution, in ms.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
 pub struct Latency {
     /// How many were measured.
     pub count: u64,
@@ -46,7 +45,6 @@ impl fmt::Display for Latency {
 pub struct LoadReport {
     /// Connections that were opened.
     pub connections: u64,
-    /// Channels written to.
     pub channels: u64,
     /// Messages a second that were asked for.
     pub rate_asked: f64,
@@ -64,7 +62,6 @@ pub struct LoadReport {
     pub send_lag: Latency,
     /// Messages sent, warm-up included.
     pub sent: u64,
-    /// Messages acknowledged.
     pub acknowledged: u64,
     /// `message.new` read.
     pub delivered: u64,

@@ -14,7 +14,6 @@ const KEY_BYTES: usize = 36;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum HotFrame<'a> {
     Hello,
-    /// The idempotency key.
     Ack(Cow<'a, str>),
     New {
         channel_id: Cow<'a, str>,

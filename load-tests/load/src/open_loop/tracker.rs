@@ -17,7 +17,6 @@ const MAX_HOLES: usize = 1024;
 /// Texts of troubles kept for the report.
 const MAX_TROUBLES: usize = 10;
 
-/// One worker's measurements.
 pub(super) struct Tracker {
     plan: Arc<Plan>,
     scoreboard: Arc<Scoreboard>,

@@ -6,7 +6,6 @@ use ringside_types::UserId;
 
 use crate::problem::Problem;
 
-/// What was attempted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessAction {
     /// To make an account.
@@ -43,7 +42,6 @@ impl AccessAction {
 /// An attempt, and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessEvent {
-    /// What was attempted.
     pub action: AccessAction,
     /// Whose account it is, where that is known.
     pub account: Option<UserId>,

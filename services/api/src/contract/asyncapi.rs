@@ -11,7 +11,6 @@ const ID: &str = "3f2b8c1e-9a4d-4e6f-8b7a-1c2d3e4f5a6b";
 /// Commands whose answer is a frame of its own: it has the command's `id`.
 const ANSWERS: [&str; 6] = ["message.ack", "sync.page", "sync.done", "auth.ok", "pong", "error"];
 
-/// The document.
 pub(super) fn document() -> Value {
     let frames = || COMMANDS.iter().chain(EVENTS);
     json!({

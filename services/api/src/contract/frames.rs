@@ -13,7 +13,6 @@ const fn frame(kind: &'static str, payload: &'static str, summary: &'static str)
     Frame { kind, summary, payload }
 }
 
-/// What clients send.
 pub(super) const COMMANDS: &[Frame] = &[
     frame("message.send", "MessageSend", "Send a message. `id` is its idempotency key, a UUID."),
     frame("message.edit", "MessageEditing", "Edit one's message. Done once for an `id` that is a UUID."),

@@ -84,7 +84,6 @@ const REFUSALS: [Refusal; 11] = [
     ),
 ];
 
-/// The document.
 pub(super) fn document() -> Value {
     let mut paths = Map::new();
     for (tag, _, operations) in GROUPS {

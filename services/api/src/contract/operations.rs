@@ -1,16 +1,13 @@
 //! Every operation of the API that is there: what it takes and what it answers. `/openapi.json` is made of this table, and
 //! a test holds the table against the router and against the answers of the running API.
 
-/// Who may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Anyone.
     Open,
     /// Who has an access token.
     Token,
 }
 
-/// A successful answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -20,7 +17,6 @@ pub(super) struct Answer {
     pub(super) is_list: bool,
 }
 
-/// One operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operation {
     /// What generators call it: a verb, and what it is done to. Its words stand under it in `operations.json`.
@@ -29,7 +25,6 @@ pub(super) struct Operation {
     /// Under `/api/v1`.
     pub(super) path: &'static str,
     pub(super) access: Access,
-    /// Names of components.
     pub(super) query: &'static [&'static str],
     pub(super) headers: &'static [&'static str],
     /// The schema of the JSON body.
@@ -98,7 +93,6 @@ pub(super) type Group = (&'static str, &'static str, &'static [Operation]);
 
 const PAGE: &[&str] = &["Limit", "Cursor"];
 
-/// The API.
 pub(super) const GROUPS: &[Group] = &[
     ("Sessions", "Accounts, signing in, staying signed in.", SESSIONS),
     ("Users", "Oneself, and other people.", USERS),

@@ -89,7 +89,6 @@ impl Services for All {
     }
 }
 
-/// A running API.
 pub struct TestContext {
     pub directory: Directory,
     pub people: People,
@@ -99,7 +98,6 @@ pub struct TestContext {
     _stop: watch::Sender<bool>,
 }
 
-/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,

@@ -9,10 +9,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// A line of a head, or of a chunked body's trailers.
-    Line { is_trailer: bool },
+    Line {
+        is_trailer: bool,
+    },
     /// So many bytes of a body with a length.
     Body(u64),
-    /// A chunk's size.
     ChunkSize,
     /// A chunk's bytes and the line end behind them.
     Chunk(u64),

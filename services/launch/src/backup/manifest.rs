@@ -20,7 +20,6 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
 
-/// A backup's contents.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
     format: u32,
@@ -32,7 +31,6 @@ pub(super) struct Manifest {
     pub(super) files: Vec<Entry>,
 }
 
-/// One file.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// Inside of the data folder.

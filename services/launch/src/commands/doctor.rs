@@ -21,7 +21,6 @@ const DESCRIPTORS_WANTED: u64 = 100_000;
 /// Connections that may wait to be accepted.
 const BACKLOG_WANTED: u64 = 4_096;
 
-/// Looks at everything.
 pub fn findings(data: &Path) -> Vec<Finding> {
     let backlog = number("/proc/sys/net/core/somaxconn", BACKLOG_WANTED);
     vec![descriptors(), io_uring(), backlog, ports(), privacy(data)]

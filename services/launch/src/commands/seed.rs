@@ -45,9 +45,7 @@ const PUBLISH_POLL: Duration = Duration::from_millis(50);
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish {
-    /// Accounts.
     pub users: usize,
-    /// Channels.
     pub channels: usize,
     /// Members of each channel; 2 makes DMs.
     pub members: usize,

@@ -17,7 +17,6 @@ use ringside_ports::{Accounts, Channels, EngineError};
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, SessionId, UnixMillis, UserId};
 
-/// The Directory.
 #[derive(Clone, Debug)]
 pub(crate) enum DirectoryEngine {
     /// SQLite, in the data folder.

@@ -7,7 +7,6 @@ use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::{EngineError, Log};
 use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
 
-/// The log.
 #[derive(Clone, Debug)]
 pub(crate) enum LogEngine {
     /// In the data folder.

@@ -15,7 +15,6 @@ use crate::config::Config;
 pub(crate) use observe::Observer;
 use services::Services;
 
-/// The role, started.
 pub(crate) struct Api(JoinHandle<()>);
 
 impl Api {

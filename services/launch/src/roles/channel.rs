@@ -10,14 +10,12 @@ use crate::engines::{DirectoryEngine, Engines, LogEngine};
 /// Channels and their members.
 pub(crate) type Service = Conversations<DirectoryEngine, LogEngine>;
 
-/// The role, started.
 pub(crate) struct Channel {
     service: Service,
     tasks: Tasks,
 }
 
 impl Channel {
-    /// Starts it.
     pub(crate) fn start(engines: &Engines, stop: &watch::Receiver<bool>) -> Self {
         let Engines { directory, log, .. } = engines;
         let (relay, task) = Relay::over(directory.clone(), log.clone());

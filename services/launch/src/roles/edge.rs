@@ -42,7 +42,6 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// says how long that is, and how much more a burst may be.
 const SEND_QUEUE_LIMIT_BYTES: usize = 2 * 1024 * 1024;
 
-/// A running edge.
 pub(crate) struct Edge {
     shards: Vec<ShardHandle<ToShard>>,
     gateways: Vec<Arc<ringside_gateway::Counters>>,
@@ -95,7 +94,6 @@ impl Edge {
         self.shards.len()
     }
 
-    /// The node's counters.
     pub(crate) fn node_counters(&self) -> Arc<ringside_node::Counters> {
         self.node_counters.clone()
     }

@@ -20,7 +20,6 @@ use crate::engines::{DirectoryEngine, Engines, LogEngine, PresenceEngine, StoreE
 /// Sends and reads messages.
 pub(crate) type Service = Messages<LogEngine, StoreEngine, DirectoryEngine, PresenceEngine>;
 
-/// The role, started.
 pub(crate) struct Message {
     service: Service,
     processors: Tasks,

@@ -12,10 +12,8 @@ use crate::engines::{DirectoryEngine, Engines, PresenceEngine, StoreEngine};
 
 /// How far everybody has read.
 pub(crate) type ReceiptService = Receipts<StoreEngine, DirectoryEngine>;
-/// Who is there.
 pub(crate) type WhereaboutsService = PresenceViews<PresenceEngine, DirectoryEngine>;
 
-/// The role, started.
 pub(crate) struct Presence {
     receipts: ReceiptService,
     presence_views: WhereaboutsService,
@@ -24,7 +22,6 @@ pub(crate) struct Presence {
 }
 
 impl Presence {
-    /// Starts it.
     pub(crate) fn start(engines: &Engines, stop: &watch::Receiver<bool>) -> Self {
         let Engines { log, store, directory, presence, .. } = engines;
         let mut tasks = Tasks::new(stop);

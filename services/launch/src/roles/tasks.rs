@@ -14,7 +14,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 type TaskError = Box<dyn Error + Send + Sync>;
 
-/// A role's tasks.
 pub(super) struct Tasks {
     tasks: Mutex<JoinSet<Result<&'static str, TaskError>>>,
     stop: watch::Receiver<bool>,

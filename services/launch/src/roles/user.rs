@@ -10,12 +10,10 @@ use crate::commands::Failure;
 use crate::config::Config;
 use crate::engines::{DirectoryEngine, Engines, KeyStoreEngine, LogEngine, PresenceEngine};
 
-/// Accounts and sessions.
 pub(crate) type Service = Users<DirectoryEngine, PresenceEngine, LogEngine>;
 /// The keys that sign access tokens.
 pub(crate) type Keys = KeyRotation<KeyStoreEngine, LogEngine>;
 
-/// The role, started.
 pub(crate) struct User {
     service: Service,
     keys: Keys,

@@ -21,13 +21,11 @@ pub enum Actor {
     Guest,
     /// Never was in the channel.
     Outsider,
-    /// Was.
     Removed,
     /// A member to whom things are done.
     OtherMember,
     /// The same, an admin.
     OtherAdmin,
-    /// Added by others.
     Stranger,
 }
 
@@ -79,7 +77,6 @@ pub struct World {
     scenes: usize,
 }
 
-/// A channel.
 pub struct TestContext {
     pub kind: ChannelKind,
     id: String,

@@ -22,7 +22,6 @@ pub struct Clocked {
 }
 
 impl Bucket {
-    /// A rested bucket.
     pub fn full(rate: Rate, now_ms: u64) -> Self {
         Self { parts: capacity(rate), at_ms: now_ms }
     }

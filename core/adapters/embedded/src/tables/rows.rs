@@ -15,13 +15,11 @@ use super::layout::{Builder, Reader};
 
 /// A row of a table.
 pub(crate) trait Row: Sized {
-    /// Its key.
     fn key(&self) -> Vec<u8>;
     /// What decides between two writes of one key: the greater wins, equal ones are the same.
     fn rank(&self) -> u64;
     /// The channel whose log gives the rank as a stamp; `None`: the rank is no stamp, or of no single channel.
     fn stamped_by(&self) -> Option<ChannelId>;
-    /// Its value.
     fn value(&self) -> Vec<u8>;
     /// Reads it back; `None`: damaged.
     fn read(key: &[u8], value: &[u8]) -> Option<Self>;

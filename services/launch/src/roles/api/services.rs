@@ -7,7 +7,6 @@ use crate::engines::PresenceEngine;
 use crate::roles::presence::{ReceiptService, WhereaboutsService};
 use crate::roles::{Roles, channel, message, user};
 
-/// All of them.
 pub(super) struct Services {
     users: user::Service,
     channels: channel::Service,
