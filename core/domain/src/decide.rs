@@ -184,7 +184,7 @@ impl Partition {
         Ok(())
     }
 
-    /// The janitor's word: nothing of this lease counts any more.
+    /// The lease reaper's word: nothing of this lease counts any more.
     fn epoch_dead(
         &mut self,
         stamp: WriteTimestamp,

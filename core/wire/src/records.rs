@@ -218,7 +218,7 @@ pub struct Settings {
     #[prost(bool, tag = "4")]
     pub closed: bool,
 }
-/// The janitor's word that an edge is gone: its interest in this partition ends.
+/// The lease reaper's word that an edge is gone: its interest in this partition ends.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EpochDead {
     #[prost(uint32, tag = "1")]

@@ -64,12 +64,12 @@ fn is_reachable(operation: Operation, kind: ChannelKind, actor: Actor) -> bool {
 }
 
 #[derive(Default)]
-struct ReactionSummary {
+struct Score {
     cells: usize,
     mismatches: Vec<String>,
 }
 
-impl ReactionSummary {
+impl Score {
     fn count(
         &mut self,
         what: &str,
@@ -92,34 +92,34 @@ impl ReactionSummary {
 fn every_cell_is_as_the_table_says() {
     let since = Instant::now();
     let mut world = World::new();
-    let mut tally = ReactionSummary::default();
+    let mut score = Score::default();
     for kind in ChannelKind::ALL {
         let mut context = world.context(kind);
         for operation in Operation::ALL {
             for actor in Actor::of(kind) {
                 if is_reachable(operation, kind, actor) {
-                    try_cell(&mut world, &mut context, &mut tally, operation, actor);
+                    try_cell(&mut world, &mut context, &mut score, operation, actor);
                 }
             }
         }
         if kind != ChannelKind::Dm {
-            after_the_end(&world, &context, &mut tally);
+            after_the_end(&world, &context, &mut score);
         }
     }
     println!(
         "{} cells tested, {} mismatches, {:.1} s",
-        tally.cells,
-        tally.mismatches.len(),
+        score.cells,
+        score.mismatches.len(),
         since.elapsed().as_secs_f64()
     );
-    assert!(tally.mismatches.is_empty(), "{:#?}", tally.mismatches);
-    assert!(tally.cells > 500, "{} cells are too few", tally.cells);
+    assert!(score.mismatches.is_empty(), "{:#?}", score.mismatches);
+    assert!(score.cells > 500, "{} cells are too few", score.cells);
 }
 
 fn try_cell(
     world: &mut World,
     context: &mut TestContext,
-    tally: &mut ReactionSummary,
+    score: &mut Score,
     operation: Operation,
     actor: Actor,
 ) {
@@ -128,14 +128,14 @@ fn try_cell(
     if attempts::is_of_socket(operation) {
         let wanted = expected_of_socket(operation, kind, actor);
         let got = attempts::by_socket(world, context, operation, actor);
-        tally.count("WebSocket", operation, context, actor, &wanted, &got);
+        score.count("WebSocket", operation, context, actor, &wanted, &got);
     }
     let got = attempts::by_rest(world, context, operation, actor);
-    tally.count("REST", operation, context, actor, &wanted, &got);
+    score.count("REST", operation, context, actor, &wanted, &got);
     if attempts::is_of_message(operation) {
         let got = attempts::on_deleted(world, context, operation, actor);
         let wanted = expected_of_deleted(operation, kind, actor);
-        tally.count("REST, deleted message", operation, context, actor, &wanted, &got);
+        score.count("REST, deleted message", operation, context, actor, &wanted, &got);
     }
     if attempts::changes_the_scene(operation) && wanted == "ok" {
         *context = world.context(kind);
@@ -143,7 +143,7 @@ fn try_cell(
 }
 
 /// A deleted channel is to everyone what a private one is to an outsider.
-fn after_the_end(world: &World, context: &TestContext, tally: &mut ReactionSummary) {
+fn after_the_end(world: &World, context: &TestContext, score: &mut Score) {
     let delete = world.ask(Actor::Owner, "DELETE", &context.at(""), None);
     assert_eq!(delete.0, 204, "{delete:?}");
     for operation in Operation::ALL {
@@ -153,7 +153,7 @@ fn after_the_end(world: &World, context: &TestContext, tally: &mut ReactionSumma
             }
             let wanted = expected(operation, ChannelKind::Private, Actor::Outsider);
             let got = attempts::once(world, context, operation, actor);
-            tally.count("deleted channel", operation, context, actor, &wanted, &got);
+            score.count("deleted channel", operation, context, actor, &wanted, &got);
         }
     }
 }
