@@ -3,14 +3,14 @@
 #[expect(dead_code, reason = "the tests of replay use the rest")]
 mod support;
 
-use ringside_types::RINGSIDE_EPOCH_MS;
-use ringside_types::{MessageId, UnixMillis};
+use ringside_types::limits::MESSAGE_EMOJI_MAX;
+use ringside_types::{MessageId, RINGSIDE_EPOCH_MS, UnixMillis};
 use ringside_wire::mention::Mentions;
 use ringside_wire::records::{
     self, Amend, Amended, Channel, ChannelTurn, Edited, Joins, Member, Membership, MembershipKind, Origin,
     Reacted, Reaction, Send, Settings, amend, amended, command, effective,
 };
-use support::{Outcome, PARTITION, Record, run};
+use support::{Death, Outcome, PARTITION, Record, run};
 use uuid::Uuid;
 
 const TIME: UnixMillis = UnixMillis(RINGSIDE_EPOCH_MS + 1_000_000);
@@ -139,7 +139,7 @@ fn react(emoji: &str, removed: bool) -> amend::Change {
 
 /// The last change that edges were told of.
 fn told(outcome: &Outcome) -> amended::Change {
-    let event = outcome.last_event.clone().and_then(|event| event.event);
+    let event = outcome.told.last().and_then(|event| event.event.clone());
     let Some(effective::Event::Amended(Amended { change: Some(change), .. })) = event else {
         panic!("{event:?}")
     };
@@ -259,6 +259,20 @@ fn a_reaction_is_counted_once_a_person() {
 }
 
 #[test]
+fn a_message_full_of_emoji_takes_those_that_are_there() {
+    let mut scene = Scene::new("group", "");
+    let emoji = |number: usize| react(&format!("e{number}"), false);
+    for number in 0..MESSAGE_EMOJI_MAX {
+        scene.amend(MEMBER, emoji(number), None);
+    }
+    assert_eq!(scene.amend(GUEST, emoji(MESSAGE_EMOJI_MAX), None).rejections, ["bad_request"]);
+    let outcome = scene.amend(GUEST, emoji(0), None);
+    assert_eq!(outcome.rejections.len(), 1, "and no more than that one");
+    let amended::Change::Reacted(reacted) = told(&outcome) else { panic!("not a reaction") };
+    assert_eq!((&*reacted.emoji, reacted.count), ("e0", 2));
+}
+
+#[test]
 fn a_pin_stands_until_it_is_taken_away() {
     let mut scene = Scene::new("group", "");
     let changes = scene.run().tables.changes;
@@ -331,4 +345,91 @@ fn a_message_of_another_channel_is_not_found() {
     scene.log.truncate(MESSAGE);
     let outcome = scene.amend(AUTHOR, edit("other"), None);
     assert_eq!(outcome.rejections, ["not_found"], "there is none");
+
+    let mut scene = Scene::new("group", "");
+    let Record { time, body: command::Body::Membership(created) } = scene.log[0].clone() else {
+        panic!("a channel is made first")
+    };
+    scene.amend(AUTHOR, edit("other"), None);
+    let Some(Record { body: command::Body::Amend(amend), .. }) = scene.log.pop() else {
+        panic!("what was asked last")
+    };
+    let channel_id: bytes::Bytes = id(8).into();
+    scene.log.push(Record {
+        time,
+        body: command::Body::Membership(Membership { channel_id: channel_id.clone(), ..created }),
+    });
+    scene.log.push(Record { time, body: command::Body::Amend(Amend { channel_id, ..amend }) });
+    assert_eq!(scene.run().rejections, ["not_found"], "its author asks for it in another channel");
+}
+
+#[test]
+fn what_is_hidden_from_a_member_is_not_there_for_them() {
+    const LATER: u128 = 7;
+    for (history_from_join, change) in [
+        (false, react("+1", false)),
+        (true, react("+1", false)),
+        (true, amend::Change::Pinned(true)),
+        (true, amend::Change::Deleted(true)),
+    ] {
+        let mut scene = Scene::new("group", "");
+        let settings = Settings { history_from_join, ..Settings::default() };
+        scene.membership(2, MembershipKind::Updated, "group", settings, std::iter::empty());
+        let member = Member { user_id: id(LATER).into(), role: "member".into() };
+        scene.membership(3, MembershipKind::Added, "group", settings, std::iter::once(member));
+        let outcome = scene.amend(LATER, change.clone(), None);
+        let refusals: &[String] = if history_from_join { &["not_found".into()] } else { &[] };
+        assert_eq!(outcome.rejections, refusals, "{change:?}");
+    }
+}
+
+/// Of two writes of a row the later record's stays, whichever comes last.
+#[test]
+fn each_row_bears_the_stamp_of_the_record_that_wrote_it() {
+    let check = |name: &str, changes: &[amend::Change], expected: [usize; 3]| {
+        let mut scene = Scene::new("group", "");
+        changes.iter().for_each(|change| drop(scene.amend(AUTHOR, change.clone(), None)));
+        let tables = scene.run().tables;
+        let last = tables.progress.expect("the run's end").stamp;
+        let written = [
+            tables.messages.values().filter(|row| row.stamp == last).count(),
+            tables.reactions.values().filter(|row| row.stamp == last).count(),
+            tables.pins.values().filter(|row| row.stamp == last).count(),
+        ];
+        assert_eq!(written, expected, "{name}: messages, reactions, pins");
+    };
+    let pin = amend::Change::Pinned;
+    check("an edit", &[edit("other")], [1, 0, 0]);
+    check("a deletion", &[amend::Change::Deleted(true)], [1, 0, 0]);
+    check("a reaction", &[react("+1", false)], [0, 1, 0]);
+    check("its end", &[react("+1", false), react("+1", true)], [0, 1, 0]);
+    check("a pin", &[pin(true)], [0, 0, 1]);
+    check("its end", &[pin(true), pin(false)], [0, 0, 1]);
+}
+
+/// A process that died after its rows and before its heads finds rows that records above the one it decides wrote.
+#[test]
+fn what_is_decided_again_is_decided_alike() {
+    let check = |name: &str, changes: &[(u128, amend::Change)]| {
+        let mut scene = Scene::new("group", "");
+        changes.iter().for_each(|(user, change)| drop(scene.amend(*user, change.clone(), None)));
+        let first = [MESSAGE + 1, changes.len()];
+        let once = run(&scene.log, &first, &[]);
+        assert_eq!(once.tables.changes.len(), 1 + changes.len(), "{name}: each changes something");
+        for size in 1..=changes.len() {
+            let sizes = [&first[..], &vec![size; changes.len()]].concat();
+            let again = run(&scene.log, &sizes, &[None, Some(Death::Heads)]);
+            assert_eq!(again.told, once.told, "{name}, {size} at a time");
+            assert_eq!(again.tables, once.tables, "{name}, {size} at a time");
+        }
+    };
+    let (pin, delete) = (amend::Change::Pinned, || amend::Change::Deleted(true));
+    check("an edit", &[(AUTHOR, edit("other")), (AUTHOR, edit("another"))]);
+    check("an edit before a deletion", &[(AUTHOR, edit("other")), (ADMIN, delete())]);
+    check("reactions of two", &[(MEMBER, react("+1", false)), (GUEST, react("+1", false))]);
+    check(
+        "a reaction that comes back",
+        &[(MEMBER, react("+1", false)), (MEMBER, react("+1", true)), (MEMBER, react("+1", false))],
+    );
+    check("a pin that comes back", &[(MEMBER, pin(true)), (ADMIN, pin(false)), (OWNER, pin(true))]);
 }

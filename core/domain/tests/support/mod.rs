@@ -165,8 +165,8 @@ pub struct Outcome {
     pub rejections: Vec<String>,
     /// Answers to those who wait for one: the request, what was made, the refusal.
     pub answers: Vec<(u64, u64, String)>,
-    /// The last event that any edge was sent.
-    pub last_event: Option<Effective>,
+    /// The same events as they were told, one after the other.
+    pub told: Vec<Effective>,
     /// Each record's id. A replay that gives a record another one panics.
     pub ids: BTreeMap<u64, MessageId>,
 }
@@ -252,7 +252,7 @@ fn commit(batch: Batch, death: Option<Death>, outcome: &mut Outcome) {
         if let Some(edge_item::Body::Effective(event)) = item.body {
             let channel = ringside_wire::channel_id(&item.channel_id).expect("an id");
             outcome.events.insert((slot, epoch, channel, MessageId(event.id), bytes_of(&event)));
-            outcome.last_event = Some(event);
+            outcome.told.push(event);
         }
     }
     if death == Some(Death::Progress) {
