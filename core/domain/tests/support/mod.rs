@@ -7,10 +7,12 @@ use bytes::Bytes;
 use ringside_domain::partition::{Batch, Input, Partition};
 use ringside_domain::rows::{
     ChangeRow, HeadRow, InterestRow, Key, KeyRow, MembershipRow, MessageRow, PinRow, Prefetch, Prefetched,
-    Progress, ReactionRow, ReadRow, Rows, SettingsRow, SlotRow,
+    Progress, ReactionRow, ReadRow, Rows, SettingsRow, SlotRow, WriteTimestamp,
 };
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, UnixMillis, UserId};
-use ringside_wire::records::{Amended, Edited, Effective, amended, command, edge_item, effective};
+use ringside_wire::records::{
+    Amended, Departed, Edited, Effective, JoinAnswer, MemberAdded, amended, command, edge_item, effective,
+};
 
 pub const PARTITION: PartitionId = PartitionId(3);
 
@@ -129,6 +131,13 @@ pub struct Record {
     pub body: command::Body,
 }
 
+/// The id and the stamp of a record of a log in which all have this time, the first of them 1; of 0: no record.
+#[allow(dead_code, reason = "the tests of replay don't use it")]
+pub fn nth(time: UnixMillis, record: u64) -> (MessageId, WriteTimestamp) {
+    let id = (0..record).fold(MessageId::ZERO, |last, _| MessageId::following(last, time, PARTITION));
+    (id, WriteTimestamp(time.0 * 1_000 + record.saturating_sub(1)))
+}
+
 /// Before which step of a commit the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
@@ -167,6 +176,13 @@ pub struct Outcome {
     pub answers: Vec<(u64, u64, String)>,
     /// The same events as they were told, one after the other.
     pub told: Vec<Effective>,
+    /// Answers to joins, to whom each went.
+    pub joined: Vec<(Slot, Epoch, JoinAnswer)>,
+    /// Why records were put aside.
+    pub dead: Vec<String>,
+    /// What `control` was told of new members, and of those who are members no longer.
+    pub added: Vec<MemberAdded>,
+    pub departed: Vec<Departed>,
     /// Each record's id. A replay that gives a record another one panics.
     pub ids: BTreeMap<u64, MessageId>,
 }
@@ -232,6 +248,9 @@ fn commit(batch: Batch, death: Option<Death>, outcome: &mut Outcome) {
         return;
     }
     outcome.tables.write_rows(batch.rows);
+    outcome.added.extend(batch.added);
+    outcome.departed.extend(batch.departed);
+    outcome.dead.extend(batch.dead.into_iter().map(|dead| dead.reason));
     if death == Some(Death::Heads) {
         return;
     }
@@ -246,13 +265,17 @@ fn commit(batch: Batch, death: Option<Death>, outcome: &mut Outcome) {
         outcome.rejections.push(rejection.code);
     }
     for (slot, epoch, item) in batch.edges {
-        if let Some(edge_item::Body::Answered(answered)) = &item.body {
-            outcome.answers.push((answered.request, answered.record_id, answered.code.clone()));
-        }
-        if let Some(edge_item::Body::Effective(event)) = item.body {
-            let channel = ringside_wire::channel_id(&item.channel_id).expect("an id");
-            outcome.events.insert((slot, epoch, channel, MessageId(event.id), bytes_of(&event)));
-            outcome.told.push(event);
+        match item.body {
+            Some(edge_item::Body::Effective(event)) => {
+                let channel = ringside_wire::channel_id(&item.channel_id).expect("an id");
+                outcome.events.insert((slot, epoch, channel, MessageId(event.id), bytes_of(&event)));
+                outcome.told.push(event);
+            }
+            Some(edge_item::Body::Join(answer)) => outcome.joined.push((slot, epoch, answer)),
+            Some(edge_item::Body::Answered(answered)) => {
+                outcome.answers.push((answered.request, answered.record_id, answered.code));
+            }
+            _ => {}
         }
     }
     if death == Some(Death::Progress) {
