@@ -266,8 +266,8 @@ mod tests {
         feed.handle_event(CHANNEL, event(15, 14), &mut out);
         let range = GapRange { channel_id: CHANNEL, after: MessageId(10), up_to: MessageId(13) };
         assert_eq!(out, [Output::ReadGap(range)]);
-        feed.handle_gap(range, vec![event(11, 9), event(13, 11)], &mut out);
-        assert_eq!(ids(&out), [11, 13, 14, 15]);
+        feed.handle_gap(range, vec![event(10, 9), event(11, 9), event(13, 11)], &mut out);
+        assert_eq!(ids(&out), [11, 13, 14, 15], "and what is known is not handed on again");
     }
 
     #[test]
@@ -303,6 +303,7 @@ mod tests {
         feed.handle_gap(first, vec![event(11, 10)], &mut out);
         feed.handle_event(CHANNEL, event(end + 1, end), &mut out);
         let Some(Output::ReadGap(second)) = out.pop() else { panic!("a second gap") };
+        assert_eq!(second.after, MessageId(11 + GAP_HELD_MAX as u64), "so many were held back");
         let missing = (second.after.0 + 1..=second.up_to.0).map(|id| event(id, id - 1)).collect();
         feed.handle_gap(second, missing, &mut out);
         assert_eq!(ids(&out), (11..=end + 1).collect::<Vec<_>>());
@@ -311,13 +312,16 @@ mod tests {
     #[test]
     fn leaves_after_the_linger_and_joins_with_a_greater_number() {
         let mut feed = live(10);
+        assert_eq!((feed.len(), feed.is_empty(), feed.has_interest_changes()), (1, false, true));
         feed.poll_interest();
+        assert!(!feed.has_interest_changes());
         let now = Instant::now();
         feed.release(CHANNEL, now);
         feed.handle_tick(now + LINGER / 2);
         assert_eq!(feed.hold(CHANNEL, now), Some(MessageId(10)), "lingering: nothing was lost");
         feed.release(CHANNEL, now);
         feed.handle_tick(now + LINGER);
+        assert_eq!((feed.len(), feed.is_empty(), feed.has_interest_changes()), (0, true, true));
         assert_eq!(feed.poll_interest(), [InterestChange { channel_id: CHANNEL, n: 1, leaves: true }]);
         assert_eq!(feed.hold(CHANNEL, now), None);
         assert_eq!(feed.poll_interest(), [InterestChange { channel_id: CHANNEL, n: 2, leaves: false }]);

@@ -184,6 +184,17 @@ mod tests {
     }
 
     #[test]
+    fn a_tick_that_is_under_way_opens_nothing_for_those_before_it() {
+        let mut lease = acquired();
+        let begun = [BOOT, BOOT + HEARTBEAT_INTERVAL, BOOT + HEARTBEAT_INTERVAL * 2];
+        let ticks = begun.map(|now| lease.tick(now).expect("a tick"));
+        for (now, tick) in begun.into_iter().zip(ticks) {
+            lease.handle_control(Offset(6), START, &control::Body::Tick(tick));
+            assert_eq!(lease.fence(), Some(now + FENCE));
+        }
+    }
+
+    #[test]
     fn ticks_of_another_epoch_or_slot_open_nothing() {
         let mut lease = acquired();
         let tick = lease.tick(BOOT).expect("a tick");
@@ -196,8 +207,9 @@ mod tests {
     #[test]
     fn a_later_claim_takes_the_seat() {
         let mut lease = acquired();
-        let rival = EdgeLease::new(Slot(1), [8; 16]);
-        let claim = control::Body::Claim(rival.claim());
+        let claim_of = |slot| control::Body::Claim(EdgeLease::new(slot, [8; 16]).claim());
+        assert_eq!(lease.handle_control(Offset(8), START, &claim_of(Slot(2))), None, "another slot");
+        let claim = claim_of(Slot(1));
         assert_eq!(lease.handle_control(Offset(9), START, &claim), Some(LeaseChange::Lost));
         assert_eq!((lease.epoch(), lease.fence()), (None, None));
         assert_eq!(lease.tick(BOOT), None);

@@ -33,3 +33,28 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ringside_types::{ChannelId, ClientId, UserId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_keys_are_forgotten_and_no_others() {
+        let key = |number: usize| Key {
+            channel_id: ChannelId(Uuid::nil()),
+            sender_id: UserId(Uuid::nil()),
+            client_id: ClientId(Uuid::from_u128(number as u128)),
+        };
+        let mut window = Window::default();
+        for number in (0..WINDOW_KEYS_MAX).chain(0..=WINDOW_KEYS_MAX) {
+            window.remember(key(number), MessageId(number as u64));
+        }
+        assert_eq!(window.message_of(&key(0)), None);
+        assert_eq!(window.message_of(&key(1)), Some(MessageId(1)), "said again, it is no newer");
+        assert_eq!(window.message_of(&key(WINDOW_KEYS_MAX)), Some(MessageId(WINDOW_KEYS_MAX as u64)));
+        assert_eq!((window.made.len(), window.oldest_first.len()), (WINDOW_KEYS_MAX, WINDOW_KEYS_MAX));
+    }
+}
