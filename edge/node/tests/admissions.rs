@@ -5,9 +5,11 @@ mod support;
 use std::time::Duration;
 
 use ringside_application::backend;
+use ringside_domain::feed::LINGER;
 use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, ShardId, ToNode, ToShard};
 use ringside_node::Completion;
-use ringside_types::{Limits, MessageId};
+use ringside_ports::log::Append;
+use ringside_types::{ChannelId, Limits, MessageId};
 use ringside_wire::records::{Command, Revoked, command, control};
 use support::{CHANNEL, OTHER, TestNode, admission, session, user};
 
@@ -67,9 +69,61 @@ fn joins_that_are_not_confirmed_are_appended_again() {
     });
     test.refuse_append();
     assert!(test.effects().is_empty() && test.deliveries().is_empty());
+    assert_eq!(test.node.next_timeout(), test.now.instant + Duration::from_millis(200));
     test.wait(Duration::from_millis(200));
     test.confirm_joins();
     assert!(matches!(test.deliveries()[..], [(0, ToShard::Admitted { .. })]));
+}
+
+/// What a batch of joins says: the channel's `n` in joins and, negative, in leaves.
+fn turns(appends: &[Append], channel: ChannelId) -> Vec<i64> {
+    let of_channel = |append: &Append| {
+        let body = ringside_wire::decode::<Command>(append.payload.clone()).expect("a command").body;
+        let (turns, sign) = match body {
+            Some(command::Body::Joins(joins)) => (joins.channels, 1),
+            Some(command::Body::Leaves(leaves)) => (leaves.channels, -1),
+            other => panic!("neither joins nor leaves: {other:?}"),
+        };
+        let of_channel = turns.into_iter().filter(|turn| turn.channel_id[..] == channel.as_bytes()[..]);
+        of_channel.map(|turn| turn.n as i64 * sign).collect::<Vec<_>>()
+    };
+    appends.iter().flat_map(of_channel).collect()
+}
+
+/// A node whose only user has gone: their channel will be left.
+fn leaving() -> TestNode {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    test.request(ToNode::Closed { connection });
+    test.deliveries();
+    test
+}
+
+#[test]
+fn a_join_waits_for_the_leave_before_it() {
+    let mut test = leaving();
+    test.wait(LINGER);
+    ask(&mut test, CONNECTION, 1);
+    answer(&mut test, &Ok(admission(1, &[CHANNEL])));
+    assert_eq!(turns(&test.confirm_joins(), CHANNEL), [-1]);
+    let is_in = |test: &mut TestNode| {
+        test.deliveries().iter().any(|(_, mail)| matches!(mail, ToShard::Admitted { .. }))
+    };
+    assert!(!is_in(&mut test), "the join is not in the log");
+    assert_eq!(turns(&test.confirm_joins(), CHANNEL), [2]);
+    assert!(is_in(&mut test));
+}
+
+#[test]
+fn a_leave_and_a_join_in_one_batch_keep_their_order() {
+    let mut test = leaving();
+    ask(&mut test, CONNECTION, 2);
+    answer(&mut test, &Ok(admission(2, &[OTHER])));
+    test.wait(LINGER);
+    ask(&mut test, ConnectionRef { token: 6, ..CONNECTION }, 1);
+    answer(&mut test, &Ok(admission(1, &[CHANNEL])));
+    assert!(turns(&test.confirm_joins(), CHANNEL).is_empty(), "another channel's join was under way");
+    assert_eq!(turns(&test.confirm_joins(), CHANNEL), [-1, 3]);
 }
 
 #[test]

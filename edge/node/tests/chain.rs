@@ -7,9 +7,10 @@ use std::time::Duration;
 use ringside_application::backend::{BackendError, ReadAnswer};
 use ringside_edge_protocol::{ShardId, ToShard};
 use ringside_node::{Completion, Effect};
-use ringside_types::{Epoch, MessageId};
+use ringside_types::{ChannelId, Epoch, MessageId};
 use ringside_wire::records::{Rejection, edge_item};
 use support::{CHANNEL, EPOCH, OTHER, TestNode, event, item, user};
+use uuid::Uuid;
 
 /// A member of two channels, both live at record 10.
 fn live() -> TestNode {
@@ -73,11 +74,34 @@ fn a_gap_that_can_not_be_read_is_read_again() {
     let failed = vec![Err(BackendError("away".into()))];
     test.complete(Completion::GapsRead(ranges, ReadAnswer { readers: Vec::new(), gaps: failed }));
     assert!(!test.effects().contains(&"read gaps"), "after a pause");
+    assert_eq!(test.node.next_timeout(), test.now.instant + Duration::from_millis(200));
     test.wait(Duration::from_millis(200));
     let ranges = gaps(&mut test);
     let found = vec![Ok(vec![event(11, 10)])];
     test.complete(Completion::GapsRead(ranges, ReadAnswer { readers: Vec::new(), gaps: found }));
     assert_eq!(ids(&mut test), [11, 12]);
+}
+
+#[test]
+fn gaps_are_read_in_few_calls_and_so_many_in_one() {
+    let mut test = TestNode::holding();
+    let channels: Vec<ChannelId> = (0..100).map(|number| ChannelId(Uuid::from_u128(500 + number))).collect();
+    test.connect(1, 4, &channels);
+    for (n, channel) in channels.iter().enumerate() {
+        test.live(*channel, n as u64 + 1, 10);
+    }
+    let events = channels.iter().map(|channel| item(*channel, edge_item::Body::Effective(event(12, 11))));
+    test.items(EPOCH, events.collect());
+    let mut calls = Vec::new();
+    while test.effects().contains(&"read gaps") {
+        calls.push(gaps(&mut test));
+    }
+    assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [16; 4]);
+    let ranges = calls.remove(0);
+    let found = ranges.iter().map(|_| Ok(vec![event(11, 10)])).collect();
+    test.complete(Completion::GapsRead(ranges, ReadAnswer { readers: Vec::new(), gaps: found }));
+    assert_eq!(gaps(&mut test).len(), 16, "one ended, the next begins");
+    assert!(!test.effects().contains(&"read gaps"));
 }
 
 #[test]

@@ -113,6 +113,7 @@ fn calls_are_few_and_pages_in_them_bounded() {
         sizes.push(reading(&mut test).0.len());
     }
     assert_eq!(sizes.iter().sum::<usize>(), 4, "each was alone when it came, and a few calls are under way");
+
     let (mut test, connection, channels) = with_channels();
     for channel in &channels {
         let channels = vec![read(*channel)];
@@ -124,6 +125,48 @@ fn calls_are_few_and_pages_in_them_bounded() {
         sizes.push(reading(&mut test).0.len());
     }
     assert_eq!(sizes, [32, 32, 32, 4]);
+
+    let (mut test, connection, channels) = with_channels();
+    for _ in 0..12 {
+        let channels = channels.iter().copied().map(read).collect();
+        let asked = Asked { connection, user_id: user(1), channels, pages_max: 1 };
+        test.node.handle_request(test.now, ToNode::Read(asked));
+    }
+    let mut sizes = Vec::new();
+    while test.effects().contains(&"read pages") {
+        sizes.push(reading(&mut test).0.len());
+    }
+    assert_eq!(sizes, [10, 2], "of a hundred channels each");
+}
+
+#[test]
+fn a_call_that_ends_lets_the_next_begin() {
+    let (mut test, connection, channels) = with_channels();
+    for channel in &channels {
+        ask(&mut test, connection, &[*channel]);
+    }
+    for _ in 0..4 {
+        answer(&mut test);
+    }
+    let sizes: Vec<usize> = (0..3).map(|_| reading(&mut test).0.len()).collect();
+    assert_eq!(sizes, [32, 32, 32]);
+    assert!(!test.effects().contains(&"read pages"), "all are under way");
+}
+
+#[test]
+fn so_many_reads_wait() {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    for _ in 0..65_536 {
+        ask(&mut test, connection, &[CHANNEL]);
+    }
+    assert_eq!(answers(&mut test), (vec![], vec![]));
+    ask(&mut test, connection, &[CHANNEL]);
+    assert_eq!(answers(&mut test), (vec![], vec![(CHANNEL, ErrorCode::Unavailable)]));
+    test.live(CHANNEL, 1, 9);
+    answer(&mut test);
+    ask(&mut test, connection, &[CHANNEL]);
+    assert_eq!(answers(&mut test), (vec![CHANNEL; 32], vec![]), "there is room again");
 }
 
 #[test]

@@ -51,6 +51,15 @@ fn with_member() -> (TestNode, ConnectionRef) {
     (test, connection)
 }
 
+/// A node where messages cost something, with a member of a channel.
+fn with_limit() -> (TestNode, ConnectionRef) {
+    let mut test = TestNode::with(Limits { messages_per_second: 1, ..Limits::default() });
+    test.hold();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    drop_presence(&mut test);
+    (test, connection)
+}
+
 fn drop_presence(test: &mut TestNode) {
     while test.effects().contains(&"append presence") {
         test.effect(|effect| match effect {
@@ -166,10 +175,7 @@ fn changes_of_messages_wait_for_nobody_where_the_channel_is_unknown() {
 
 #[test]
 fn tokens_are_taken_for_a_batch_and_those_without_are_refused() {
-    let mut test = TestNode::with(Limits { messages_per_second: 1, ..Limits::default() });
-    test.hold();
-    let connection = test.connect(1, 4, &[CHANNEL]);
-    drop_presence(&mut test);
+    let (mut test, connection) = with_limit();
     for id in ["a", "b", "c"] {
         send(&mut test, connection, id);
     }
@@ -198,10 +204,7 @@ fn tokens_are_taken_for_a_batch_and_those_without_are_refused() {
 
 #[test]
 fn without_their_engine_limits_suffer_and_messages_do_not() {
-    let mut test = TestNode::with(Limits { messages_per_second: 1, ..Limits::default() });
-    test.hold();
-    let connection = test.connect(1, 4, &[CHANNEL]);
-    drop_presence(&mut test);
+    let (mut test, connection) = with_limit();
     send(&mut test, connection, "a");
     answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
     let (question, _) = test.question();
@@ -221,4 +224,62 @@ fn slow_mode_is_charged_with_the_message() {
     let (question, asked) = test.question();
     assert!(matches!(question, Question::Charges(_)));
     assert_eq!(asked.charges[0].last().map(|charge| charge.tokens), Some(30));
+}
+
+#[test]
+fn one_batch_is_charged_at_a_time_and_the_next_after_its_append() {
+    let (mut test, connection) = with_limit();
+    let charged = |test: &mut TestNode, decision| {
+        assert_eq!(test.effects(), ["ask charges"]);
+        let (question, _) = test.question();
+        let answered = AuthorizeAnswer { charges: vec![decision], ..Default::default() };
+        test.complete(Completion::Authorized(question, Ok(answered)));
+    };
+    send(&mut test, connection, "a");
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    send(&mut test, connection, "b");
+    charged(&mut test, JointDecision::Refused { charge: 0, retry_after_ms: 900 });
+    charged(&mut test, JointDecision::Granted);
+    send(&mut test, connection, "c");
+    assert_eq!(test.effects(), ["append commands"]);
+    assert_eq!(
+        texts(&test.confirm_append(), Topic::MessagesSend),
+        ["b"],
+        "nothing is left of the refused one"
+    );
+    charged(&mut test, JointDecision::Granted);
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["c"]);
+}
+
+#[test]
+fn so_many_senders_are_asked_about_at_once() {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[]);
+    for number in 0..1_024 {
+        let submission = submission(&test, connection, number, "a");
+        test.request(ToNode::Submit(submission));
+    }
+    let behind = submission(&test, connection, 0, "behind");
+    test.request(ToNode::Submit(behind));
+    assert_eq!(test.answers(), []);
+    let more = submission(&test, connection, 1_024, "more");
+    test.request(ToNode::Submit(more));
+    let answers = test.answers();
+    assert_eq!((answers.len(), code(&answers[0].1)), (1, Some(ErrorCode::Unavailable)));
+}
+
+#[test]
+fn so_many_commands_wait_for_the_log() {
+    let (mut test, connection) = with_member();
+    for _ in 0..=65_536 {
+        send(&mut test, connection, "a");
+    }
+    assert_eq!(test.answers(), [], "one is under way");
+    send(&mut test, connection, "more");
+    assert_eq!(
+        test.answers().iter().map(|(id, outcome)| (&**id, code(outcome))).collect::<Vec<_>>(),
+        [("more", Some(ErrorCode::Unavailable))]
+    );
+    assert_eq!(test.confirm_append().len(), 1);
+    assert_eq!(test.confirm_append().len(), 4_096, "in one append");
 }
