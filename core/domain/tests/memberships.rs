@@ -6,9 +6,9 @@ mod support;
 use ringside_domain::rows::WriteTimestamp;
 use ringside_types::{MessageId, RINGSIDE_EPOCH_MS, UnixMillis};
 use ringside_wire::records::{
-    ChangeBody, Channel, Member, Membership, MembershipKind, Send, Settings, change_body, command,
+    ChangeBody, Channel, Member, Membership, MembershipKind, Origin, Send, Settings, change_body, command,
 };
-use support::{Outcome, Record, run};
+use support::{Death, Outcome, Record, run};
 use uuid::Uuid;
 
 const TIME: UnixMillis = UnixMillis(RINGSIDE_EPOCH_MS + 1_000_000);
@@ -38,12 +38,17 @@ fn change(version: u64, kind: MembershipKind, settings: Settings, members: &[(u1
     Record { time: TIME, body }
 }
 
-fn send(user: u128, client: u128) -> Record {
-    let (channel_id, sender_id, client_id) = (id(0).into(), id(user).into(), id(client).into());
-    Record {
-        time: TIME,
-        body: command::Body::Send(Send { channel_id, sender_id, client_id, ..Send::default() }),
-    }
+/// A message, which answers that of another record; 0: none.
+fn send(user: u128, client: u128, answers: u64) -> Record {
+    let body = command::Body::Send(Send {
+        channel_id: id(0).into(),
+        sender_id: id(user).into(),
+        client_id: id(client).into(),
+        reply_to: nth(answers).0.0,
+        origin: Some(Origin { slot: 1, epoch: 1, ..Origin::default() }),
+        ..Send::default()
+    });
+    Record { time: TIME, body }
 }
 
 /// Whom each change tells of: the record, and those whom it changes.
@@ -221,9 +226,9 @@ fn a_membership_begins_where_its_member_came_whatever_their_role() {
         let log = [
             change(1, MembershipKind::Created, OPEN, &[(ANN, "owner")]),
             change(2, MembershipKind::Updated, settings, &[]),
-            send(ANN, 1),
+            send(ANN, 1, 0),
             change(3, MembershipKind::Added, OPEN, &[(BOB, "member")]),
-            send(ANN, 2),
+            send(ANN, 2, 0),
             change(4, MembershipKind::Role, OPEN, &[(BOB, "admin")]),
         ];
         let outcome = run(&log, &[log.len()], &[]);
@@ -234,4 +239,29 @@ fn a_membership_begins_where_its_member_came_whatever_their_role() {
         let added = outcome.added.last().expect("who came last");
         assert_eq!((added.seq, added.change, added.sees_above), (1, 3, hidden.0));
     }
+}
+
+#[test]
+fn a_message_answers_what_its_sender_sees() {
+    let check = |name: &str, user: u128, answers: u64, refusals: &[&str]| {
+        let from_join = Settings { history_from_join: true, ..OPEN };
+        let log = [
+            change(1, MembershipKind::Created, OPEN, &[(ANN, "owner")]),
+            change(2, MembershipKind::Updated, from_join, &[]),
+            send(ANN, 1, 0),
+            change(3, MembershipKind::Added, OPEN, &[(BOB, "member")]),
+            send(ANN, 2, 0),
+            send(user, 3, answers),
+            send(ANN, 4, 0),
+        ];
+        let once = run(&log, &[log.len()], &[]);
+        assert_eq!(once.rejections, refusals, "{name}");
+        let again = run(&log, &[log.len()], &[Some(Death::Heads)]);
+        assert_eq!((again.tables, again.rejections), (once.tables, once.rejections), "{name}");
+    };
+    check("an old one, for who was there", ANN, 3, &[]);
+    check("an old one, for who came later", BOB, 3, &["not_found"]);
+    check("one since then", BOB, 5, &[]);
+    check("no message", BOB, 4, &["not_found"]);
+    check("one that is yet to come", BOB, 7, &["not_found"]);
 }

@@ -280,6 +280,12 @@ fn is_dense(tables: &Tables) {
         assert_eq!(row.change, *change);
     }
     for head in tables.heads.values() {
+        let mut of_channel = tables.messages.values().filter(|row| row.channel_id == head.channel_id);
+        let last = of_channel.next_back().map_or(MessageId::ZERO, |row| row.message_id);
+        assert_eq!(head.last_message_id, last);
+        let of_messages = tables.messages.values().map(|row| (row.channel_id, row.stamp));
+        let all = of_messages.chain(tables.changes.values().map(|row| (row.channel_id, row.stamp)));
+        assert_eq!(all.filter(|row| row.0 == head.channel_id).max(), Some((head.channel_id, head.stamp)));
         assert_eq!(head.last_seq, seqs.get(&head.channel_id).copied().unwrap_or(0));
         assert_eq!(head.last_change, changes.get(&head.channel_id).copied().unwrap_or(0));
     }
