@@ -96,3 +96,13 @@ fn a_slot_that_there_can_not_be_is_put_aside() {
     assert_eq!(outcome.dead.len(), bodies.len(), "{:?}", outcome.dead);
     assert!(outcome.tables.interest.is_empty() && outcome.tables.slots.is_empty());
 }
+
+/// Its rows are there when it is decided again, and the edge still waits.
+#[test]
+fn a_join_that_a_crash_left_unanswered_is_answered() {
+    for death in [Death::Rows, Death::Heads, Death::Edges] {
+        let outcome = run(&log(&[join(1, 1)]), &[1], &[Some(death)]);
+        let told: Vec<_> = outcome.joined.iter().map(|(_, _, answer)| (answer.n, answer.joined_id)).collect();
+        assert_eq!(told, [(1, nth(TIME, 1).0.0)], "{death:?}");
+    }
+}
