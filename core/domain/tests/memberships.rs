@@ -69,93 +69,97 @@ fn users(change: Option<&Membership>) -> Vec<u128> {
 /// A user, a role, the records that opened and closed the interval, and the Directory's versions of both.
 type Interval = (u128, &'static str, u64, u64, u64, u64);
 
+type MemberChange = (u64, MembershipKind, &'static [(u128, &'static str)]);
+
+/// Changes, the intervals that they leave, and which record tells of whom.
+fn check_members(name: &str, changes: &[MemberChange], intervals: &[Interval], tells: &[(u64, &[u128])]) {
+    use MembershipKind::{Added, Created, Removed};
+    let record =
+        |(version, kind, members): &MemberChange| change(*version, *kind, Settings::default(), members);
+    let outcome = run(&changes.iter().map(record).collect::<Vec<_>>(), &[1], &[]);
+    let rows = outcome.tables.memberships.values().map(|row| {
+        let user = row.user_id.0.as_u128();
+        (user, row.role.as_str(), row.from_id, row.to_id, row.version, row.to_version, row.stamp)
+    });
+    let expected = intervals.iter().map(|(user, role, from, to, version, to_version)| {
+        (*user, *role, nth(*from).0, nth(*to).0, *version, *to_version, nth(*from.max(to)).1)
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{name}");
+    let expected: Vec<_> = tells.iter().map(|(record, users)| (nth(*record).0, users.to_vec())).collect();
+    assert_eq!(told(&outcome), expected, "{name}");
+    // `control` hears of those who come and of those who go.
+    let of_kinds = |kinds: &[MembershipKind]| {
+        let is_one = |record: &u64| kinds.contains(&changes[*record as usize - 1].1);
+        let of_kinds = tells.iter().filter(|(record, _)| is_one(record));
+        of_kinds.map(|(record, users)| (nth(*record).0.0, users.to_vec())).collect::<Vec<_>>()
+    };
+    let added = outcome.added.iter().map(|added| (added.from_id, users(added.membership.as_ref())));
+    assert_eq!(added.collect::<Vec<_>>(), of_kinds(&[Created, Added]), "{name}");
+    let departed = outcome.departed.iter().map(|gone| (gone.to_id, users(gone.membership.as_ref())));
+    assert_eq!(departed.collect::<Vec<_>>(), of_kinds(&[Removed]), "{name}");
+}
+
 #[test]
 fn memberships_are_intervals_of_the_directory_s_versions() {
     use MembershipKind::{Added, Created, Removed, Role};
-    type Change = (u64, MembershipKind, &'static [(u128, &'static str)]);
-    let check = |name: &str, changes: &[Change], intervals: &[Interval], tells: &[(u64, &[u128])]| {
-        let record =
-            |(version, kind, members): &Change| change(*version, *kind, Settings::default(), members);
-        let outcome = run(&changes.iter().map(record).collect::<Vec<_>>(), &[1], &[]);
-        let rows = outcome.tables.memberships.values().map(|row| {
-            let user = row.user_id.0.as_u128();
-            (user, row.role.as_str(), row.from_id, row.to_id, row.version, row.to_version, row.stamp)
-        });
-        let expected = intervals.iter().map(|(user, role, from, to, version, to_version)| {
-            (*user, *role, nth(*from).0, nth(*to).0, *version, *to_version, nth(*from.max(to)).1)
-        });
-        assert_eq!(rows.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{name}");
-        let expected: Vec<_> = tells.iter().map(|(record, users)| (nth(*record).0, users.to_vec())).collect();
-        assert_eq!(told(&outcome), expected, "{name}");
-        // `control` hears of those who come and of those who go.
-        let of_kinds = |kinds: &[MembershipKind]| {
-            let is_one = |record: &u64| kinds.contains(&changes[*record as usize - 1].1);
-            let of_kinds = tells.iter().filter(|(record, _)| is_one(record));
-            of_kinds.map(|(record, users)| (nth(*record).0.0, users.to_vec())).collect::<Vec<_>>()
-        };
-        let added = outcome.added.iter().map(|added| (added.from_id, users(added.membership.as_ref())));
-        assert_eq!(added.collect::<Vec<_>>(), of_kinds(&[Created, Added]), "{name}");
-        let departed = outcome.departed.iter().map(|gone| (gone.to_id, users(gone.membership.as_ref())));
-        assert_eq!(departed.collect::<Vec<_>>(), of_kinds(&[Removed]), "{name}");
-    };
     let ann: &[(u128, &str)] = &[(ANN, "member")];
     let admin: &[(u128, &str)] = &[(ANN, "admin")];
     let both: &[(u128, &str)] = &[(ANN, "member"), (BOB, "guest")];
-    check(
+    check_members(
         "a channel is made",
         &[(1, Created, both)],
         &[(ANN, "member", 1, 0, 1, 0), (BOB, "guest", 1, 0, 1, 0)],
         &[(1, &[ANN, BOB])],
     );
-    check(
+    check_members(
         "who is there is not added",
         &[(1, Added, ann), (2, Added, both)],
         &[(ANN, "member", 1, 0, 1, 0), (BOB, "guest", 2, 0, 2, 0)],
         &[(1, &[ANN]), (2, &[BOB])],
     );
-    check(
+    check_members(
         "removed",
         &[(1, Added, ann), (2, Removed, ann)],
         &[(ANN, "member", 1, 2, 1, 2)],
         &[(1, &[ANN]), (2, &[ANN])],
     );
-    check(
+    check_members(
         "removed and added anew",
         &[(1, Added, ann), (2, Removed, ann), (3, Added, ann)],
         &[(ANN, "member", 1, 2, 1, 2), (ANN, "member", 3, 0, 3, 0)],
         &[(1, &[ANN]), (2, &[ANN]), (3, &[ANN])],
     );
-    check(
+    check_members(
         "no version counts twice",
         &[(2, Added, ann), (2, Removed, ann), (1, Removed, ann)],
         &[(ANN, "member", 1, 0, 2, 0)],
         &[(1, &[ANN])],
     );
-    check(
+    check_members(
         "an addition that its removal overtook",
         &[(2, Removed, ann), (1, Added, ann)],
         &[(ANN, "member", 1, 1, 2, 2)],
         &[(1, &[ANN])],
     );
-    check(
+    check_members(
         "an addition older than the last removal",
         &[(1, Added, ann), (3, Removed, ann), (2, Added, ann)],
         &[(ANN, "member", 1, 2, 1, 3)],
         &[(1, &[ANN]), (2, &[ANN])],
     );
-    check(
+    check_members(
         "another role",
         &[(1, Added, ann), (2, Role, admin)],
         &[(ANN, "member", 1, 2, 1, 2), (ANN, "admin", 2, 0, 2, 0)],
         &[(1, &[ANN]), (2, &[ANN])],
     );
-    check(
+    check_members(
         "the same role",
         &[(1, Added, ann), (2, Role, ann)],
         &[(ANN, "member", 1, 0, 1, 0)],
         &[(1, &[ANN])],
     );
-    check("a role of nobody", &[(1, Role, admin)], &[], &[]);
+    check_members("a role of nobody", &[(1, Role, admin)], &[], &[]);
 }
 
 #[test]

@@ -217,25 +217,26 @@ fn body(wish: Wish, versions: &mut BTreeMap<u128, u64>, ids: &[MessageId]) -> co
             command::Body::Leaves(Leaves { slot, epoch, channels: turns(channel, n) })
         }
         Wish::EpochDead { slot, epoch } => command::Body::EpochDead(EpochDead { slot, epoch }),
-        Wish::Amend { channel, user, client, back, how } => {
-            let change = match how {
-                How::Edit => amend::Change::Content(format!("{user} means {client}")),
-                How::Delete => amend::Change::Deleted(true),
-                How::React { removed } => amend::Change::Reaction(Reaction { emoji: "+1".into(), removed }),
-                How::Pin { pinned } => amend::Change::Pinned(pinned),
-            };
-            command::Body::Amend(Amend {
-                channel_id: id(channel).into(),
-                sender_id: id(user).into(),
-                client_id: id(client).into(),
-                message_id: before(back).0,
-                sender: None,
-                origin: None,
-                mentions: matches!(how, How::Edit)
-                    .then(|| Mentions { users: vec![id(client).into()], everyone: client % 3 == 0 }),
-                change: Some(change),
-            })
-        }
+        Wish::Amend { channel, user, client, back, how } => command::Body::Amend(Amend {
+            channel_id: id(channel).into(),
+            sender_id: id(user).into(),
+            client_id: id(client).into(),
+            message_id: before(back).0,
+            sender: None,
+            origin: None,
+            mentions: matches!(how, How::Edit)
+                .then(|| Mentions { users: vec![id(client).into()], everyone: client % 3 == 0 }),
+            change: Some(change(how, user, client)),
+        }),
+    }
+}
+
+fn change(how: How, user: u128, client: u128) -> amend::Change {
+    match how {
+        How::Edit => amend::Change::Content(format!("{user} means {client}")),
+        How::Delete => amend::Change::Deleted(true),
+        How::React { removed } => amend::Change::Reaction(Reaction { emoji: "+1".into(), removed }),
+        How::Pin { pinned } => amend::Change::Pinned(pinned),
     }
 }
 

@@ -142,6 +142,41 @@ async fn an_export_holds_what_is_ones_own_wherever_it_is() {
     assert_eq!(left["read_positions"], position);
 }
 
+/// The columns that hold an account's id; none may hold anything that it wrote of itself.
+async fn places_that_name(context: &TestContext, ada: &Person) -> Vec<String> {
+    let id = ada.id.parse::<Uuid>().expect("an id").into_bytes().to_vec();
+    let database = database(context).await;
+    let mut names_it = Vec::new();
+    for table in tables(&database).await {
+        for row in sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM \"{table}\"")))
+            .fetch_all(&database)
+            .await
+            .expect("reads")
+        {
+            for column in row.columns() {
+                let text = format!("{table}.{}", column.name());
+                match column.type_info().name() {
+                    "TEXT" => {
+                        let held: Option<String> = row.get(column.name());
+                        let held = held.unwrap_or_default().to_lowercase();
+                        let traces = ["ada@", "lovelace", "counting", "dark"];
+                        assert!(
+                            table == "_sqlx_migrations" || !traces.iter().any(|it| held.contains(it)),
+                            "{text}: {held}"
+                        );
+                        assert_ne!(held, "ada", "{text}");
+                    }
+                    "BLOB" if row.get::<Option<Vec<u8>>, _>(column.name()) == Some(id.clone()) => {
+                        names_it.push(text);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    names_it
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_erasure_nothing_personal_is_left() {
     let context = TestContext::new().await;
@@ -186,36 +221,7 @@ async fn after_an_erasure_nothing_personal_is_left() {
             assert!(!found, "{file} still holds {trace}");
         }
     }
-    let id = ada.id.parse::<Uuid>().expect("an id").into_bytes().to_vec();
-    let database = database(&context).await;
-    let mut names_it = Vec::new();
-    for table in tables(&database).await {
-        for row in sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM \"{table}\"")))
-            .fetch_all(&database)
-            .await
-            .expect("reads")
-        {
-            for column in row.columns() {
-                let text = format!("{table}.{}", column.name());
-                match column.type_info().name() {
-                    "TEXT" => {
-                        let held: Option<String> = row.get(column.name());
-                        let held = held.unwrap_or_default().to_lowercase();
-                        let traces = ["ada@", "lovelace", "counting", "dark"];
-                        assert!(
-                            table == "_sqlx_migrations" || !traces.iter().any(|it| held.contains(it)),
-                            "{text}: {held}"
-                        );
-                        assert_ne!(held, "ada", "{text}");
-                    }
-                    "BLOB" if row.get::<Option<Vec<u8>>, _>(column.name()) == Some(id.clone()) => {
-                        names_it.push(text);
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
+    let mut names_it = places_that_name(&context, &ada).await;
     names_it.sort_unstable();
     names_it.dedup();
     let allowed = [

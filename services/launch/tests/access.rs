@@ -78,6 +78,64 @@ fn all_written(server: &Server, data: &Path) -> String {
     server.log() + &metrics + &audit
 }
 
+/// Each attempt is counted by what was attempted and why it failed, and each refusal logged with the address.
+fn is_counted_and_logged(server: &Server) {
+    let refused = |action: &str, reason: &str| {
+        count(server, "ringside_access_refused_total", &[("action", action), ("reason", reason)])
+    };
+    for (action, reason) in [
+        ("sign_in", "wrong_password"),
+        ("sign_in", "unknown_account"),
+        ("refresh", "invalid_token"),
+        ("password_change", "wrong_password"),
+        ("request", "no_token"),
+        ("request", "invalid_token"),
+        ("request", "session_ended"),
+    ] {
+        assert_eq!(refused(action, reason), 1.0, "{action} {reason}");
+        let message = if action == "request" { "an access token was refused" } else { "access was refused" };
+        let lines = logged(server, message);
+        let line = lines
+            .iter()
+            .find(|line| line["reason"] == reason && (action == "request" || line["action"] == action));
+        assert_eq!(line.expect("a line")["address"], "127.0.0.1", "{lines:?}");
+    }
+    for (action, expected) in
+        [("sign_in", 1.0), ("register", 1.0), ("refresh", 1.0), ("password_change", 1.0)]
+    {
+        let granted = count(server, "ringside_access_granted_total", &[("action", action)]);
+        assert_eq!(granted, expected, "{action}");
+    }
+}
+
+/// What an account did, and what was tried in its name, is in the audit log.
+fn is_audited(data: &Path, id: &str) {
+    let entries = audited(data, 7);
+    let told: Vec<[&str; 4]> = entries
+        .iter()
+        .map(|entry| ["action", "outcome", "reason", "actor"].map(|key| entry[key].as_str().unwrap_or("")))
+        .collect();
+    let own = format!("user:{id}");
+    let expected: [[&str; 4]; 7] = [
+        ["register", "granted", "", &own],
+        ["sign_in", "granted", "", &own],
+        ["sign_in", "refused", "wrong_password", "anonymous"],
+        ["sign_in", "refused", "unknown_account", "anonymous"],
+        ["refresh", "refused", "invalid_token", "anonymous"],
+        ["password_change", "refused", "wrong_password", &own],
+        ["password_change", "granted", "", &own],
+    ];
+    assert_eq!(told, expected);
+    assert_eq!((&entries[2]["target"], &entries[3]["target"]), (&json!(id), &Value::Null));
+    for entry in &entries {
+        assert_eq!(entry["address"], "127.0.0.1", "{entry}");
+        let time = entry["time"].as_str().expect("a time");
+        assert!(time.len() == 24 && time.ends_with('Z'), "{entry}");
+    }
+    let mode = data.join("audit.jsonl").metadata().expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
 #[test]
 fn refused_sign_ins_and_tokens_are_logged_counted_and_recorded() {
     let data = folder();
@@ -114,57 +172,8 @@ fn refused_sign_ins_and_tokens_are_logged_counted_and_recorded() {
     let ended = ada["access_token"].as_str().expect("a token");
     assert_eq!(server.get_api_as("/api/v1/users/me", ended).0, 401);
 
-    let refused = |action: &str, reason: &str| {
-        count(&server, "ringside_access_refused_total", &[("action", action), ("reason", reason)])
-    };
-    for (action, reason) in [
-        ("sign_in", "wrong_password"),
-        ("sign_in", "unknown_account"),
-        ("refresh", "invalid_token"),
-        ("password_change", "wrong_password"),
-        ("request", "no_token"),
-        ("request", "invalid_token"),
-        ("request", "session_ended"),
-    ] {
-        assert_eq!(refused(action, reason), 1.0, "{action} {reason}");
-        let message = if action == "request" { "an access token was refused" } else { "access was refused" };
-        let lines = logged(&server, message);
-        let line = lines
-            .iter()
-            .find(|line| line["reason"] == reason && (action == "request" || line["action"] == action));
-        assert_eq!(line.expect("a line")["address"], "127.0.0.1", "{lines:?}");
-    }
-    for (action, expected) in
-        [("sign_in", 1.0), ("register", 1.0), ("refresh", 1.0), ("password_change", 1.0)]
-    {
-        let granted = count(&server, "ringside_access_granted_total", &[("action", action)]);
-        assert_eq!(granted, expected, "{action}");
-    }
-
-    let entries = audited(data.path(), 7);
-    let told: Vec<[&str; 4]> = entries
-        .iter()
-        .map(|entry| ["action", "outcome", "reason", "actor"].map(|key| entry[key].as_str().unwrap_or("")))
-        .collect();
-    let own = format!("user:{id}");
-    let expected: [[&str; 4]; 7] = [
-        ["register", "granted", "", &own],
-        ["sign_in", "granted", "", &own],
-        ["sign_in", "refused", "wrong_password", "anonymous"],
-        ["sign_in", "refused", "unknown_account", "anonymous"],
-        ["refresh", "refused", "invalid_token", "anonymous"],
-        ["password_change", "refused", "wrong_password", &own],
-        ["password_change", "granted", "", &own],
-    ];
-    assert_eq!(told, expected);
-    assert_eq!((&entries[2]["target"], &entries[3]["target"]), (&json!(id), &Value::Null));
-    for entry in &entries {
-        assert_eq!(entry["address"], "127.0.0.1", "{entry}");
-        let time = entry["time"].as_str().expect("a time");
-        assert!(time.len() == 24 && time.ends_with('Z'), "{entry}");
-    }
-    let mode = data.path().join("audit.jsonl").metadata().expect("it is there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    is_counted_and_logged(&server);
+    is_audited(data.path(), id);
 
     let written = all_written(&server, data.path());
     let secrets = [&signed["access_token"], &signed["refresh_token"], &ada["refresh_token"]];

@@ -102,6 +102,7 @@ const LEFTOVERS: &[&str] =
 const UNSAFE: &str = concat!("un", "safe");
 const MAY_HOLD_UNSAFE: &str = "edge/uring";
 
+const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 1_000;
 const SOURCE_LINES_MAX: usize = 500;
 const LIB_LINES_MAX: usize = 80;
@@ -389,6 +390,41 @@ fn only_the_ring_holds_unsafe_code() {
         }
     }
     none(offenders, "edge/uring alone may: build on it, or do without.");
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    let mut offenders = Vec::new();
+    for source in
+        sources().iter().filter(|source| !LONG_SOURCES[..1].iter().any(|(path, _)| *path == source.path))
+    {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (start, line) in lines.iter().enumerate().filter(|(_, line)| declares_function(line)) {
+            // rustfmt closes a body at the depth of its declaration.
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let opening = lines[start..].iter().position(|line| line.ends_with(['{', ';', '}']));
+            let Some(opening) = opening.filter(|opening| lines[start + opening].ends_with('{')) else {
+                continue;
+            };
+            let is_end = |line: &&str| line.strip_prefix(indent).is_some_and(|rest| rest == "}");
+            let length = lines[start + opening..].iter().position(|line| is_end(&line));
+            let length = opening + length.map_or(0, |end| end + 1);
+            if length > FUNCTION_LINES_MAX {
+                offenders.push(format!(
+                    "{}:{}: {length} lines, {FUNCTION_LINES_MAX} allowed",
+                    source.path,
+                    start + 1
+                ));
+            }
+        }
+    }
+    none(offenders, "Give a part of it a name of its own.");
+}
+
+fn declares_function(line: &str) -> bool {
+    let mut words = line.split_whitespace().map(|word| word.split('(').next().unwrap_or_default());
+    let before_fn = words.find(|word| !matches!(*word, "pub" | "const" | "async" | "extern"));
+    before_fn == Some("fn")
 }
 
 #[test]
