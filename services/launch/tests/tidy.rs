@@ -407,7 +407,7 @@ fn functions_fit_a_screen() {
                 continue;
             };
             let is_end = |line: &&str| line.strip_prefix(indent).is_some_and(|rest| rest == "}");
-            let length = lines[start + opening..].iter().position(|line| is_end(&line));
+            let length = lines[start + opening..].iter().position(is_end);
             let length = opening + length.map_or(0, |end| end + 1);
             if length > FUNCTION_LINES_MAX {
                 offenders.push(format!(
