@@ -76,15 +76,15 @@ pub struct AuthorizeRequest {
 /// The answers, list by list in the order asked; of policies only those of channels that exist.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AuthorizeAnswer {
-    /// For each sender.
+    /// One for each of the senders asked about.
     pub senders: Vec<SenderAnswer>,
-    /// For each member.
+    /// Whether each of the pairs asked about is a membership.
     pub members: Vec<bool>,
-    /// For each message.
+    /// Where each of the messages asked about stands in its channel.
     pub positions: Vec<Position>,
-    /// In no order.
+    /// The policies of the channels that exist, in no particular order.
     pub policies: Vec<(ChannelId, ChannelPolicy)>,
-    /// For each group.
+    /// One for each group of charges, which are decided together.
     pub charges: Vec<JointDecision>,
 }
 
