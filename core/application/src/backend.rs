@@ -11,7 +11,7 @@ use ringside_domain::page::{ChannelRead, ReadOutcome};
 use ringside_ports::EngineError;
 use ringside_ports::channels::Role;
 use ringside_ports::presence::{Charge, Connection, JointDecision, Status};
-use ringside_types::{ChannelId, Epoch, MessageId, Slot, UserId};
+use ringside_types::{ChannelId, Epoch, MessageId, PublicKey, Slot, UserId};
 use ringside_wire::records::{Effective, Profile};
 
 use crate::policy::ChannelPolicy;
@@ -227,4 +227,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// Says who is there, as others may see them, and how those who are away want to be notified.
     fn look(&self, asked: LookRequest) -> impl Future<Output = Result<LookAnswer, BackendError>> + Send;
+
+    /// The keys that verify access tokens from now on, oldest first.
+    fn public_keys(&self) -> impl Future<Output = Result<Vec<PublicKey>, BackendError>> + Send;
 }

@@ -12,7 +12,7 @@ use ringside_ports::people::relations::Relations;
 use ringside_ports::presence::{Connection, Status, StatusChange};
 use ringside_ports::{Accounts, ChannelReader, Channels, EngineError, Presence};
 use ringside_types::authorization::Operation;
-use ringside_types::{ChannelId, MessageId, UserId};
+use ringside_types::{ChannelId, MessageId, PublicKey, UserId};
 use ringside_wire::records::{Amend, Command, amend, command};
 
 use crate::backend::{
@@ -33,17 +33,24 @@ pub trait BackendDirectory: Accounts + Channels + Profiles + Relations {}
 
 impl<D: Accounts + Channels + Profiles + Relations> BackendDirectory for D {}
 
-/// Over a store, a Directory, and who is connected.
+/// Who has the keys that sign access tokens.
+pub trait KeyHolder: Clone + Send + Sync + 'static {
+    /// Their public halves as their store has them now, oldest first.
+    fn public_keys(&self) -> impl Future<Output = Result<Vec<PublicKey>, BackendError>> + Send;
+}
+
+/// Over a store, a Directory, who is connected, and the signing keys.
 #[derive(Clone, Debug)]
-pub struct DirectBackend<S, D, P> {
+pub struct DirectBackend<S, D, P, K> {
     store: S,
     directory: D,
     presence: P,
+    keys: K,
 }
 
-impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> {
-    pub fn new(store: S, directory: D, presence: P) -> Self {
-        Self { store, directory, presence }
+impl<S: ChannelReader, D: BackendDirectory, P: Presence, K: KeyHolder> DirectBackend<S, D, P, K> {
+    pub fn new(store: S, directory: D, presence: P, keys: K) -> Self {
+        Self { store, directory, presence, keys }
     }
 
     /// What the engines say of connections that are within their users' limits; `None`: the session has ended.
@@ -242,7 +249,7 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence> DirectBackend<S, D, P> 
     }
 }
 
-impl<S: ChannelReader, D: BackendDirectory, P: Presence> Backend for DirectBackend<S, D, P> {
+impl<S: ChannelReader, D: BackendDirectory, P: Presence, K: KeyHolder> Backend for DirectBackend<S, D, P, K> {
     async fn admit(
         &self,
         connections: Vec<Connection>,
@@ -334,5 +341,9 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence> Backend for DirectBacke
             answer.seen.push(views);
         }
         Ok(answer)
+    }
+
+    async fn public_keys(&self) -> Result<Vec<PublicKey>, BackendError> {
+        self.keys.public_keys().await
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use ringside_types::{SessionId, UnixMillis, UserId};
+use ringside_types::{PublicKey, SessionId, UnixMillis, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Who issues tokens, and whom they are for.
@@ -58,15 +58,6 @@ pub enum TokenError {
     Invalid,
     #[error("The access token has expired; refresh it.")]
     Expired,
-}
-
-/// A public key, by its name.
-#[derive(Clone, Debug)]
-pub struct PublicKey {
-    /// The `kid` of the tokens that it verifies.
-    pub id: String,
-    /// The 32 bytes of the Ed25519 public key, in base64url without padding: the JWK's `x`.
-    pub x: String,
 }
 
 #[derive(Clone)]

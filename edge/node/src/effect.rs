@@ -8,7 +8,7 @@ use ringside_application::backend::{
 use ringside_domain::feed::GapRange;
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
-use ringside_types::UserId;
+use ringside_types::{PublicKey, UserId};
 
 use crate::admissions::Applicant;
 use crate::presence::{Changing, Looking};
@@ -32,6 +32,8 @@ pub enum Effect {
     ChangePresence(Vec<Changing>, Vec<ConnectionEvent>),
     /// Ask who is there, and who wants to be notified how.
     Look(Looking, LookRequest),
+    /// Ask which keys verify access tokens.
+    ReadKeys,
 }
 
 /// What came of an effect.
@@ -48,6 +50,7 @@ pub enum Completion {
     /// Of whom every edge is to be told.
     PresenceChanged(Vec<Changing>, Vec<Result<Vec<UserId>, BackendError>>),
     Looked(Looking, Result<LookAnswer, BackendError>),
+    KeysRead(Result<Vec<PublicKey>, BackendError>),
 }
 
 #[derive(Debug)]

@@ -16,6 +16,7 @@ mod effect;
 mod gaps;
 mod inbound;
 mod joins;
+mod keys;
 mod memberships;
 mod node;
 mod now;

@@ -28,6 +28,7 @@ use crate::counters::Counters;
 use crate::deliveries::Deliveries;
 use crate::effect::{Batch, Completion, Effect, Question};
 use crate::inbound::{self, Item};
+use crate::keys::VerifyingKeys;
 use crate::memberships::{self, Notice};
 use crate::now::Now;
 use crate::policies::ChannelPolicies;
@@ -66,6 +67,7 @@ pub struct Node {
     reads: Reads,
     signals: Signals,
     presence: PresenceTracker,
+    keys: VerifyingKeys,
     deliveries: Deliveries,
 }
 
@@ -100,6 +102,7 @@ impl Node {
             admissions: Admissions::default(),
             reads: Reads::default(),
             presence: PresenceTracker::default(),
+            keys: VerifyingKeys::new(),
             deliveries,
         }
     }
@@ -157,6 +160,7 @@ impl Node {
             self.admissions.next_due(),
             self.chains.next_due(),
             self.presence.next_due(),
+            self.keys.next_due(),
         ];
         due.into_iter().flatten().fold(self.heartbeat_at, Instant::min)
     }
@@ -238,6 +242,7 @@ impl Node {
             .or_else(|| self.presence.poll_change(counted))
             .or_else(|| self.presence.poll_look(instant))
             .or_else(|| self.presence.poll_append(instant))
+            .or_else(|| self.keys.poll_read(instant))
     }
 
     /// What came of an effect.
@@ -280,6 +285,7 @@ impl Node {
                 let Self { presence, registry, deliveries, .. } = self;
                 presence.handle_looked(instant, looking, answer, registry, deliveries);
             }
+            Completion::KeysRead(answer) => self.keys.handle_read(instant, answer, &mut self.deliveries),
         }
     }
 
@@ -508,11 +514,18 @@ impl Node {
                 self.is_lost = true;
                 return;
             }
-            if let control::Body::Claim(claim) = &body {
-                if let Ok(slot) = u16::try_from(claim.slot) {
-                    self.presence.lease_began(Slot(slot), Epoch(offset.0));
+            match &body {
+                control::Body::Claim(claim) => {
+                    if let Ok(slot) = u16::try_from(claim.slot) {
+                        self.presence.lease_began(Slot(slot), Epoch(offset.0));
+                    }
+                    continue;
                 }
-                continue;
+                control::Body::KeysChanged(_) => {
+                    self.keys.handle_changed();
+                    continue;
+                }
+                _ => {}
             }
             let Self { registry, policies, chains, deliveries, .. } = self;
             match memberships::handle(body, registry, policies, chains, deliveries) {

@@ -221,6 +221,7 @@ impl<L: Log, B: Backend> Runner<L, B> {
                     Completion::PresenceChanged(changing, backend.presence(changes).await)
                 }
                 Effect::Look(looking, asked) => Completion::Looked(looking, backend.look(asked).await),
+                Effect::ReadKeys => Completion::KeysRead(backend.public_keys().await),
                 Effect::Heartbeat(_) => unreachable!("it has a task of its own"),
             }
         }));

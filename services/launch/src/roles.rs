@@ -101,7 +101,7 @@ impl Roles {
         let presence = Presence::start(engines, stop);
         let channel = Channel::start(engines, stop);
         let user = User::start(engines, config, stop).await?;
-        let edge = Edge::start(config, engines, ports, user.key_changes(), stop)?;
+        let edge = Edge::start(config, engines, ports, user.keys(), stop).await?;
         Ok(Self { user, channel, presence, message, edge })
     }
 

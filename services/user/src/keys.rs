@@ -8,18 +8,17 @@
 mod rotation;
 mod schedule;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ringside_ports::keys::StoredKey;
-use ringside_session::token::{Claims, PublicKey, TokenError, Verifier};
+use ringside_session::token::{Claims, TokenError, Verifier};
 use ringside_types::limits::ACCESS_TOKEN_LIFE_MAX_S;
-use ringside_types::{SessionId, UnixMillis, UserId};
+use ringside_types::{PublicKey, SessionId, UnixMillis, UserId};
 use serde_json::json;
-use tokio::sync::watch;
 
 pub use rotation::KeyRotation;
 pub use schedule::SHOWN_FIRST_MS;
@@ -30,11 +29,11 @@ pub struct PublicKeys {
     pub keys: Vec<PublicKey>,
     /// They as a JWK set (RFC 7517, RFC 8037).
     pub jwks: String,
-    pub verifier: Arc<Verifier>,
+    pub verifier: Verifier,
 }
 
 /// The keys as they are known here: what was last read from their store.
-pub struct SigningKeys(watch::Sender<Arc<Ring>>);
+pub struct SigningKeys(RwLock<Arc<Ring>>);
 
 /// The keys at one time.
 pub(crate) struct Ring {
@@ -60,15 +59,15 @@ impl SigningKeys {
     /// # Panics
     /// When there is none.
     pub fn new(keys: &[StoredKey]) -> Self {
-        Self(watch::Sender::new(Arc::new(Ring::new(keys))))
+        Self(RwLock::new(Arc::new(Ring::new(keys))))
     }
 
     fn ring(&self) -> Arc<Ring> {
-        self.0.borrow().clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn replace(&self, keys: &[StoredKey]) {
-        self.0.send_replace(Arc::new(Ring::new(keys)));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Ring::new(keys));
     }
 
     /// Signs an access token, with the newest key that has been shown for long enough when it is issued.
@@ -100,27 +99,6 @@ impl SigningKeys {
     pub fn public(&self) -> Arc<PublicKeys> {
         self.ring().public.clone()
     }
-
-    /// Tells of each change of [`public`](Self::public).
-    pub fn changes(&self) -> KeyChanges {
-        KeyChanges(self.0.subscribe())
-    }
-}
-
-/// The public keys, for whoever must know each change of them.
-pub struct KeyChanges(watch::Receiver<Arc<Ring>>);
-
-impl KeyChanges {
-    /// The keys as they are now.
-    pub fn current(&mut self) -> Arc<PublicKeys> {
-        self.0.borrow_and_update().public.clone()
-    }
-
-    /// Waits until they are others than [`current`](Self::current) returned last; `None`: they never will be.
-    pub async fn next(&mut self) -> Option<Arc<PublicKeys>> {
-        self.0.changed().await.ok()?;
-        Some(self.current())
-    }
 }
 
 impl Ring {
@@ -131,7 +109,7 @@ impl Ring {
         let jwk = |PublicKey { id, x }: &PublicKey| json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": id, "x": x});
         let jwks = json!({"keys": public.iter().map(jwk).collect::<Vec<_>>()}).to_string();
         let verifier = Verifier::new(&public).expect("the keys encode themselves in base64url");
-        Self { keys, public: Arc::new(PublicKeys { keys: public, jwks, verifier: Arc::new(verifier) }) }
+        Self { keys, public: Arc::new(PublicKeys { keys: public, jwks, verifier }) }
     }
 }
 

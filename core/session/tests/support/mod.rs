@@ -19,8 +19,10 @@ use ringside_session::delivery::Delivery;
 use ringside_session::origins::Origins;
 use ringside_session::output::{Output, Outputs};
 use ringside_session::session::Session;
-use ringside_session::token::{Claims, PublicKey, Verifier};
-use ringside_types::{ChannelId, ClientId, Epoch, Limits, MessageId, SessionId, Slot, UnixMillis, UserId};
+use ringside_session::token::{Claims, Verifier};
+use ringside_types::{
+    ChannelId, ClientId, Epoch, Limits, MessageId, PublicKey, SessionId, Slot, UnixMillis, UserId,
+};
 use ringside_websocket::{Connection, Event, Opcode, Role, write_close, write_frame};
 use ringside_wire::message::ContentType;
 use ringside_wire::records::Profile;

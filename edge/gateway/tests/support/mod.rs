@@ -18,9 +18,9 @@ use ringside_edge_protocol::{ChannelEvent, ConnectionRef, ShardId, Subscription,
 use ringside_gateway::{Config, Counters, Gateway, Origins, PeerLookup};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::budget::Budget;
-use ringside_session::token::{Claims, PublicKey, Verifier};
+use ringside_session::token::{Claims, Verifier};
 use ringside_types::{
-    BootTime, ChannelId, ClientId, Epoch, Limits, MessageId, SessionId, Slot, UnixMillis, UserId,
+    BootTime, ChannelId, ClientId, Epoch, Limits, MessageId, PublicKey, SessionId, Slot, UnixMillis, UserId,
 };
 use ringside_wire::message::ContentType;
 use ringside_wire::records::{Effective, NewMessage, Profile, effective};

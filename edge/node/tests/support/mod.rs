@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ringside_application::backend::{Admission, AuthorizeAnswer, ChannelMembership};
+use ringside_application::backend::{Admission, AuthorizeAnswer, BackendError, ChannelMembership};
 use ringside_domain::lease::EdgeLease;
 use ringside_edge_protocol::{Answer, ConnectionRef, Outcome, ShardId, Submission, ToNode, ToShard};
 use ringside_node::{
@@ -16,7 +16,8 @@ use ringside_ports::EngineError;
 use ringside_ports::log::{Append, Record};
 use ringside_types::authorization::Operation;
 use ringside_types::{
-    BootTime, ChannelId, Epoch, Limits, MessageId, Offset, SessionId, Slot, Topic, UnixMillis, UserId,
+    BootTime, ChannelId, Epoch, Limits, MessageId, Offset, PublicKey, SessionId, Slot, Topic, UnixMillis,
+    UserId,
 };
 use ringside_wire::records::{
     Claim, Control, EdgeBatch, EdgeItem, Effective, Head, JoinAnswer, NewMessage, Profile, control,
@@ -77,6 +78,7 @@ impl TestNode {
             other => Err(other.into()),
         });
         self.complete(Completion::PresenceChanged(changing, vec![Ok(Vec::new())]));
+        self.read_keys(Ok(vec![key("first")]));
         self.deliveries();
     }
 
@@ -186,6 +188,15 @@ impl TestNode {
             .collect()
     }
 
+    /// Answers the question which keys verify tokens.
+    pub fn read_keys(&mut self, answer: Result<Vec<PublicKey>, BackendError>) {
+        self.effect(|effect| match effect {
+            Effect::ReadKeys => Ok(()),
+            other => Err(other.into()),
+        });
+        self.complete(Completion::KeysRead(answer));
+    }
+
     pub fn appended(&mut self) -> (Batch, Vec<Append>) {
         self.effect(|effect| match effect {
             Effect::Append(batch, appends) => Ok((batch, appends)),
@@ -261,6 +272,12 @@ impl TestNode {
     }
 }
 
+/// A public key of this name.
+pub fn key(id: &str) -> PublicKey {
+    // 32 bytes of zero.
+    PublicKey { id: id.to_owned(), x: "A".repeat(43) }
+}
+
 fn name(effect: &Effect) -> &'static str {
     match effect {
         Effect::Heartbeat(_) => "heartbeat",
@@ -278,6 +295,7 @@ fn name(effect: &Effect) -> &'static str {
         Effect::ReadGaps(_) => "read gaps",
         Effect::ChangePresence(..) => "change presence",
         Effect::Look(..) => "look",
+        Effect::ReadKeys => "read keys",
     }
 }
 

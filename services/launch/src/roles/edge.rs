@@ -1,12 +1,11 @@
 //! The edge: the shards, and the node between them and everything else.
 
-mod keys;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use ringside_application::backend::Backend as _;
 use ringside_application::direct::DirectBackend;
 use ringside_clock::now;
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
@@ -16,16 +15,16 @@ use ringside_node::{NodeError, REQUEST_BATCHES_MAX, ToShards};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::token::Verifier;
 use ringside_types::Slot;
-use ringside_user::KeyChanges;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::Probe;
+use super::user::Keys;
 use crate::commands::Failure;
 use crate::config::{CONNECTIONS_MAX, Config};
-use crate::engines::Engines;
+use crate::engines::{DirectoryEngine, Engines, PresenceEngine, StoreEngine};
 use crate::run::{Ports, Signals};
 
 /// The slot that the edge of this process holds: the only edge there is.
@@ -42,6 +41,9 @@ const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// says how long that is, and how much more a burst may be.
 const SEND_QUEUE_LIMIT_BYTES: usize = 2 * 1024 * 1024;
 
+/// What stands behind the edge of this process.
+type EdgeBackend = DirectBackend<StoreEngine, DirectoryEngine, PresenceEngine, Keys>;
+
 pub(crate) struct Edge {
     shards: Vec<ShardHandle<ToShard>>,
     gateways: Vec<Arc<ringside_gateway::Counters>>,
@@ -55,18 +57,19 @@ impl Edge {
     /// Binds the port, starts the shards, then the node.
     ///
     /// # Errors
-    /// The port can't be had, or a shard can't start.
-    pub(crate) fn start(
+    /// The public keys can't be read, the port can't be had, or a shard can't start.
+    pub(crate) async fn start(
         config: &Config,
         engines: &Engines,
         ports: &Ports,
-        mut keys: KeyChanges,
+        keys: Keys,
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let count = if config.shards > 0 { config.shards } else { ringside_reactor::core_ids().len().max(1) };
         let (requests, asked) = mpsc::channel::<Vec<ToNode>>(REQUEST_BATCHES_MAX);
         let gateways: Vec<Arc<ringside_gateway::Counters>> = (0..count).map(|_| Arc::default()).collect();
-        let verifier = keys.current().verifier.clone();
+        let backend = backend(engines, keys);
+        let verifier = Arc::new(Verifier::new(&backend.public_keys().await?)?);
         let shards = start_shards(config, ports, verifier, &gateways, hand_over(requests))?;
         let address = shards.first().and_then(ShardHandle::address).unwrap_or(config.edge_addr);
         let mailboxes: Vec<_> = shards.iter().map(|shard| shard.mailbox().clone()).collect();
@@ -76,9 +79,7 @@ impl Edge {
         let node_counters = Arc::<ringside_node::Counters>::default();
         let settings =
             ringside_node::Config { slot: SLOT, limits: config.limits.clone(), shards: count as u16 };
-        let node =
-            start_node(engines, settings, to_shards.clone(), asked, node_counters.clone(), stop.clone());
-        tokio::spawn(keys::follow(keys, (to_shards.clone(), count), stop.clone()));
+        let node = start_node(engines, backend, settings, to_shards.clone(), asked, &node_counters, stop);
         Ok(Self { shards, gateways, node_counters, node: Mutex::new(node), to_shards, address })
     }
 
@@ -183,17 +184,22 @@ impl Edge {
     }
 }
 
-/// Starts the node: the only place that knows which backend answers it.
+/// The only place that knows which backend answers the edge.
+fn backend(engines: &Engines, keys: Keys) -> EdgeBackend {
+    let Engines { store, directory, presence, .. } = engines.clone();
+    DirectBackend::new(store, directory, presence, keys)
+}
+
 fn start_node(
     engines: &Engines,
+    backend: EdgeBackend,
     settings: ringside_node::Config,
     to_shards: ToShards,
     asked: mpsc::Receiver<Vec<ToNode>>,
-    counters: Arc<ringside_node::Counters>,
-    stop: watch::Receiver<bool>,
+    counters: &Arc<ringside_node::Counters>,
+    stop: &watch::Receiver<bool>,
 ) -> JoinHandle<Result<(), NodeError>> {
-    let Engines { log, store, directory, presence, .. } = engines.clone();
-    let backend = DirectBackend::new(store, directory, presence);
+    let (log, counters, stop) = (engines.log.clone(), counters.clone(), stop.clone());
     tokio::spawn(ringside_node::run(log, backend, settings, to_shards, asked, counters, stop))
 }
 

@@ -2,7 +2,7 @@
 
 use ringside_clock::now;
 use ringside_ports::keys::KeyStoreError;
-use ringside_user::{KeyChanges, KeyRotation, Users};
+use ringside_user::{KeyRotation, Users};
 use tokio::sync::watch;
 
 use super::tasks::Tasks;
@@ -42,11 +42,6 @@ impl User {
 
     pub(crate) fn keys(&self) -> Keys {
         self.keys.clone()
-    }
-
-    /// The public keys, as an edge must know them.
-    pub(crate) fn key_changes(&self) -> KeyChanges {
-        self.keys.keys().changes()
     }
 
     pub(crate) async fn failed(&self) -> Failure {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringside_application::backend::BackendError;
+use ringside_application::direct::KeyHolder;
 use ringside_clock::now;
 use ringside_ports::keys::{KeySet, KeyStore, KeyStoreError, StoredKey};
 use ringside_ports::log::Append;
 use ringside_ports::{EngineError, Log};
-use ringside_types::{PartitionId, Topic, UnixMillis};
+use ringside_types::{PartitionId, PublicKey, Topic, UnixMillis};
 use ringside_wire::records::{Control, KeysChanged, control};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::{SHOWN_FIRST_MS, SigningKeys, schedule};
 
@@ -31,11 +33,14 @@ pub struct KeyRotation<K, L> {
     store: K,
     log: L,
     keys: Arc<SigningKeys>,
+    /// Held from a set's being read until it is taken up, so that an older one never replaces a newer.
+    taking_up: Arc<Mutex<()>>,
 }
 
 impl<K: Clone, L: Clone> Clone for KeyRotation<K, L> {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), log: self.log.clone(), keys: self.keys.clone() }
+        let (store, log) = (self.store.clone(), self.log.clone());
+        Self { store, log, keys: self.keys.clone(), taking_up: self.taking_up.clone() }
     }
 }
 
@@ -65,7 +70,7 @@ impl<K: KeyStore, L: Log> KeyRotation<K, L> {
     pub async fn open(store: K, log: L, now: UnixMillis) -> Result<Self, KeyStoreError> {
         Self::init(&store, now).await?;
         let keys = Arc::new(SigningKeys::new(&store.load().await?.keys));
-        Ok(Self { store, log, keys })
+        Ok(Self { store, log, keys, taking_up: Arc::default() })
     }
 
     /// What signs and verifies.
@@ -78,6 +83,7 @@ impl<K: KeyStore, L: Log> KeyRotation<K, L> {
     /// # Errors
     /// See [`KeyStoreError`]; then the keys are those of before.
     pub async fn reload(&self) -> Result<(), KeyStoreError> {
+        let _alone = self.taking_up.lock().await;
         let set = self.store.load().await?;
         if !set.keys.is_empty() {
             self.keys.replace(&set.keys);
@@ -133,10 +139,15 @@ impl<K: KeyStore, L: Log> KeyRotation<K, L> {
 
     /// Changes the set, takes it up here, and tells the edges.
     async fn change(&self, change: impl Fn(&KeySet) -> Change) -> Result<(KeySet, bool), KeyStoreError> {
-        let changed = changed(&self.store, change).await?;
-        let (set, is_changed) = &changed;
-        if *is_changed {
-            self.keys.replace(&set.keys);
+        let changed = {
+            let _alone = self.taking_up.lock().await;
+            let changed = changed(&self.store, change).await?;
+            if changed.1 {
+                self.keys.replace(&changed.0.keys);
+            }
+            changed
+        };
+        if changed.1 {
             self.tell().await;
         }
         Ok(changed)
@@ -148,11 +159,18 @@ impl<K: KeyStore, L: Log> KeyRotation<K, L> {
             match append_changed(&self.log).await {
                 Ok(()) => return,
                 Err(error) if attempt == LOG_ATTEMPTS => {
-                    tracing::error!(%error, "edges of other processes don't know the new signing keys: restart them");
+                    tracing::error!(%error, "the edges don't know the new signing keys: restart them");
                 }
                 Err(_) => tokio::time::sleep(RETRY_LOG).await,
             }
         }
+    }
+}
+
+impl<K: KeyStore, L: Log> KeyHolder for KeyRotation<K, L> {
+    async fn public_keys(&self) -> Result<Vec<PublicKey>, BackendError> {
+        self.reload().await.map_err(|error| BackendError(error.to_string()))?;
+        Ok(self.keys.public().keys.clone())
     }
 }
 
