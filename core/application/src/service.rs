@@ -4,6 +4,7 @@ pub mod people;
 pub mod presence;
 pub mod refusal;
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
 
@@ -36,10 +37,10 @@ pub enum ServiceError {
     /// 404.
     #[error("{0}")]
     NotFound(String),
-    /// 409, with the stable code (`email_taken`, `username_taken`).
+    /// 409.
     #[error("{message}")]
     Conflict {
-        code: &'static str,
+        code: ConflictCode,
         /// A sentence that a person understands.
         message: String,
     },
@@ -64,11 +65,11 @@ impl ServiceError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad_request",
-            Self::Unauthorized(refusal) => refusal.reason,
+            Self::Unauthorized(refusal) => refusal.reason.name(),
             Self::Forbidden(_) => "forbidden",
             Self::NotAMember => "not_a_member",
             Self::NotFound(_) => "not_found",
-            Self::Conflict { code, .. } => code,
+            Self::Conflict { code, .. } => code.name(),
             Self::Invalid(_) => "invalid",
             Self::RateLimited { .. } => "rate_limited",
             Self::Unavailable(_) => "unavailable",
@@ -82,10 +83,36 @@ impl From<ringside_ports::EngineError> for ServiceError {
     }
 }
 
+/// What a request is in conflict with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConflictCode {
+    EmailTaken,
+    UsernameTaken,
+    /// What is done to others was asked for oneself.
+    Yourself,
+    /// A channel's owner can't leave it.
+    OwnerStays,
+    /// Too many invitations wait for a user.
+    InvitationsWait,
+}
+
+impl ConflictCode {
+    /// As clients are told, which is stable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EmailTaken => "email_taken",
+            Self::UsernameTaken => "username_taken",
+            Self::Yourself => "yourself",
+            Self::OwnerStays => "owner_stays",
+            Self::InvitationsWait => "invitations_wait",
+        }
+    }
+}
+
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// A sentence that a person understands.
     pub message: String,
 }
@@ -140,7 +167,10 @@ pub struct SignedIn {
 
 pub trait UserService: Clone + Send + Sync + 'static {
     /// What of a registration is not valid, field by field, before anything else is asked.
-    fn faults(&self, wish: &Registration) -> Vec<FieldError>;
+    fn faults(
+        &self,
+        wish: &Registration,
+    ) -> impl Future<Output = Result<Vec<FieldError>, ServiceError>> + Send;
     /// Makes an account and signs it in.
     fn register(&self, wish: Registration) -> impl Future<Output = Result<SignedIn, ServiceError>> + Send;
     /// Signs in. The answer and its time are the same for a wrong password and an unknown account.
@@ -154,7 +184,7 @@ pub trait UserService: Clone + Send + Sync + 'static {
     /// The accounts that there are among these, in no order.
     fn users(&self, ids: &[UserId]) -> impl Future<Output = Result<Vec<User>, ServiceError>> + Send;
     /// The public keys that verify access tokens, as a JWK set (RFC 7517).
-    fn jwks(&self) -> String;
+    fn jwks(&self) -> impl Future<Output = Result<String, ServiceError>> + Send;
 }
 
 /// A channel to make, as it was asked for.

@@ -63,16 +63,10 @@ impl Joins {
         records: Vec<Append>,
         appended: Result<(), EngineError>,
     ) {
-        match appended {
-            Ok(()) => {
-                self.under_way.done();
-                self.appended = number;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the log did not confirm joins; trying again");
-                self.under_way.failed(records, now);
-            }
+        if appended.is_ok() {
+            self.appended = number;
         }
+        self.under_way.handle_appended(now, records, appended, "joins");
     }
 
     pub(crate) fn next_due(&self) -> Option<Instant> {

@@ -378,13 +378,7 @@ impl PresenceTracker {
         records: Vec<Append>,
         appended: Result<(), EngineError>,
     ) {
-        match appended {
-            Ok(()) => self.telling.done(),
-            Err(error) => {
-                tracing::warn!(%error, "the log did not confirm changes of presence; trying again");
-                self.telling.failed(records, now);
-            }
-        }
+        self.telling.handle_appended(now, records, appended, "changes of presence");
     }
 
     pub(crate) fn next_due(&self) -> Option<Instant> {

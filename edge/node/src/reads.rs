@@ -40,11 +40,13 @@ pub(crate) struct ChannelReading {
     pub(crate) connection: ConnectionRef,
     pub(crate) user_id: UserId,
     pub(crate) read: ChannelRead,
+    /// Whether it may bring something; if not, it is deferred, and asked for again once there is room.
+    pub(crate) has_page: bool,
 }
 
 impl From<ChannelReading> for Reader {
-    fn from(ChannelReading { connection, user_id, read }: ChannelReading) -> Self {
-        Self { connection, user_id, channels: vec![read], pages_max: 1 }
+    fn from(ChannelReading { connection, user_id, read, has_page }: ChannelReading) -> Self {
+        Self { connection, user_id, channels: vec![read], pages_max: usize::from(has_page) }
     }
 }
 
@@ -85,9 +87,11 @@ impl Reads {
         counters: &Counters,
     ) {
         let Reader { connection, user_id, channels, pages_max } = reader;
+        // The channels share these pages: where there are fewer, one that waits has none of its own.
+        let has_page = channels.len() <= pages_max;
         let mut ready = Vec::with_capacity(channels.len());
         for read in channels {
-            let one = ChannelReading { connection, user_id, read };
+            let one = ChannelReading { connection, user_id, read, has_page };
             if self.waiting() + ready.len() >= READS_WAITING_MAX {
                 add(&counters.reads_refused, 1);
                 refuse(deliveries, one, ErrorCode::Unavailable);
@@ -134,8 +138,8 @@ impl Reads {
         self.is_asking = false;
         self.asked_about -= readers.len();
         let mut members = members.map(Vec::into_iter);
-        for Reader { connection, user_id, channels, .. } in readers {
-            let one = ChannelReading { connection, user_id, read: channels[0] };
+        for Reader { connection, user_id, channels, pages_max } in readers {
+            let one = ChannelReading { connection, user_id, read: channels[0], has_page: pages_max > 0 };
             match members.as_mut().map(Iterator::next) {
                 Some(Some(true)) => self.await_member(now, one, known),
                 Some(_) => refuse(deliveries, one, ErrorCode::NotAMember),
@@ -228,7 +232,7 @@ impl Reads {
             let mut outcomes = of_readers.next().unwrap_or_default().into_iter();
             let mut pages = Vec::with_capacity(channels.len());
             for read in channels {
-                let one = ChannelReading { connection, user_id, read };
+                let one = ChannelReading { connection, user_id, read, has_page: false };
                 match (outcomes.next(), fence) {
                     _ if registry.is_member(user_id, read.channel_id) != Some(true) => {
                         refuse(deliveries, one, ErrorCode::NotAMember);

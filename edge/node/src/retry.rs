@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use ringside_ports::EngineError;
+
 /// The pause before work that failed is tried again.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -45,6 +47,23 @@ impl<T> Retried<T> {
 
     pub(crate) fn failed(&mut self, work: T, now: Instant) {
         *self = Self::Waiting(work, now + RETRY_PAUSE);
+    }
+
+    /// The log has the records, or has not confirmed them: they come back then, as nobody else repeats them.
+    pub(crate) fn handle_appended(
+        &mut self,
+        now: Instant,
+        records: T,
+        appended: Result<(), EngineError>,
+        what: &'static str,
+    ) {
+        match appended {
+            Ok(()) => self.done(),
+            Err(error) => {
+                tracing::warn!(%error, "the log did not confirm {what}; trying again");
+                self.failed(records, now);
+            }
+        }
     }
 
     pub(crate) fn next_due(&self) -> Option<Instant> {

@@ -287,20 +287,14 @@ impl Signals {
         Some(Effect::Append(Batch::Signals(appends.clone()), appends))
     }
 
-    /// Receipts and typing are in the log, or not confirmed. They are tried again: nobody repeats them.
+    /// Receipts and typing are in the log, or not confirmed.
     pub(crate) fn handle_appended(
         &mut self,
         now: Instant,
         records: Vec<Append>,
         appended: Result<(), EngineError>,
     ) {
-        match appended {
-            Ok(()) => self.appending.done(),
-            Err(error) => {
-                tracing::warn!(%error, "the log did not confirm receipts; trying again");
-                self.appending.failed(records, now);
-            }
-        }
+        self.appending.handle_appended(now, records, appended, "receipts");
     }
 
     fn gather(&mut self, receipts: Vec<((UserId, ChannelId), Receipt)>) {

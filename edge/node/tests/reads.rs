@@ -102,6 +102,31 @@ fn a_hundred_channels_are_one_call_and_one_answer() {
     assert_eq!(answers(&mut test).0.len(), 100, "what is deferred is said, too");
 }
 
+/// A connection's budget of pages counts for all channels that it asks about, whenever each of them can be read.
+#[test]
+fn channels_that_wait_for_their_joins_bring_no_more_pages_than_were_asked_for() {
+    let mut test = TestNode::holding();
+    let channels: Vec<ChannelId> = (0..20).map(|number| ChannelId(Uuid::from_u128(500 + number))).collect();
+    let connection = test.connect(1, 4, &channels);
+    for (n, channel) in channels[..10].iter().enumerate() {
+        test.live(*channel, n as u64 + 1, 9);
+    }
+    let ask = |test: &mut TestNode, channels: &[ChannelId]| {
+        let channels = channels.iter().copied().map(read).collect();
+        test.request(ToNode::Read(Asked { connection, user_id: user(1), channels, pages_max: 8 }));
+    };
+    ask(&mut test, &channels);
+    let (_, asked) = reading(&mut test);
+    assert_eq!((asked.readers[0].channels.len(), asked.readers[0].pages_max), (10, 8));
+    test.live(channels[10], 11, 9);
+    let (_, asked) = reading(&mut test);
+    assert_eq!((asked.readers[0].channels.len(), asked.readers[0].pages_max), (1, 0), "deferred, or current");
+    ask(&mut test, &channels[12..20]);
+    test.live(channels[12], 13, 9);
+    let (_, asked) = reading(&mut test);
+    assert_eq!(asked.readers.iter().map(|reader| reader.pages_max).collect::<Vec<_>>(), [0, 1]);
+}
+
 #[test]
 fn calls_are_few_and_pages_in_them_bounded() {
     let (mut test, connection, channels) = with_channels();

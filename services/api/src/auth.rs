@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use ringside_application::service::UserService as _;
-use ringside_application::service::refusal::reason;
+use ringside_application::service::refusal::RefusalReason;
 use ringside_http::Authenticated;
 use ringside_ports::presence::{Account, Charge, Rate, RateDecision, network};
 
@@ -26,7 +26,7 @@ pub(crate) async fn authenticated<S: Services>(
 ) -> Result<Response, Problem> {
     let token = bearer(request.headers()).ok_or_else(|| {
         Problem::unauthorized("Send an access token: `Authorization: Bearer <token>`.")
-            .of_event(AccessEvent::refused(AccessAction::Request, reason::NO_TOKEN))
+            .of_event(AccessEvent::refused(AccessAction::Request, RefusalReason::NoToken.name()))
     })?;
     let caller = app.services.users().verify(token).await;
     let caller = caller.map_err(|error| AccessEvent::problem(AccessAction::Request, None, error))?;

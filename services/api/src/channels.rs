@@ -84,7 +84,7 @@ pub(crate) async fn create<S: Services>(
     let body: CreateBody = body.read()?;
     let kind = ChannelKind::from_name(&body.kind).ok_or_else(|| {
         let message = format!("`type` must be {KINDS}.");
-        ServiceError::Invalid(vec![FieldError { field: "type", message }])
+        ServiceError::Invalid(vec![FieldError { field: "type".into(), message }])
     })?;
     charge_for(&app, caller.user_id, &body.member_ids).await?;
     let wish = CreateChannel {

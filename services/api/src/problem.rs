@@ -59,9 +59,9 @@ impl Problem {
     /// A 422 with what else is wrong, of fields that it does not name yet.
     pub(crate) fn and(mut self, others: Vec<FieldError>) -> Self {
         if self.status == StatusCode::UNPROCESSABLE_ENTITY {
-            let is_new = |error: &FieldError| self.fields.iter().all(|(field, _)| field != error.field);
+            let is_new = |error: &FieldError| self.fields.iter().all(|(field, _)| *field != error.field);
             let others: Vec<_> = others.into_iter().filter(is_new).collect();
-            self.fields.extend(others.into_iter().map(|error| (error.field.into(), error.message)));
+            self.fields.extend(others.into_iter().map(|error| (error.field, error.message)));
         }
         self
     }
@@ -153,9 +153,9 @@ impl From<ServiceError> for Problem {
             ServiceError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             ServiceError::NotAMember => Self::new(StatusCode::FORBIDDEN, "not_a_member", detail),
             ServiceError::NotFound(_) => Self::not_found(detail),
-            ServiceError::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, detail),
+            ServiceError::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code.name(), detail),
             ServiceError::Invalid(fields) => {
-                let named = |error: FieldError| (error.field.into(), error.message);
+                let named = |error: FieldError| (error.field, error.message);
                 Self::invalid(detail, fields.into_iter().map(named).collect())
             }
             ServiceError::RateLimited { retry_after_ms, limit } => {

@@ -80,7 +80,10 @@ pub(crate) async fn register<S: Services>(
             Registration { email, username, password, display_name, invitation, address }
         }
         // What can be read is looked at all the same: one answer names all that is wrong.
-        Err(problem) => return Err(problem.and(app.services.users().faults(&legible(&body, address)))),
+        Err(problem) => {
+            let faults = app.services.users().faults(&legible(&body, address)).await;
+            return Err(problem.and(faults.unwrap_or_default()));
+        }
     };
     let limit = app.config.limits.register_per_minute_per_address;
     let signed = app.services.users().register(wish).await.map_err(|error| {
@@ -136,6 +139,6 @@ pub(crate) async fn logout<S: Services>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(crate) async fn jwks<S: Services>(State(app): State<Arc<App<S>>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/jwk-set+json")], app.services.users().jwks())
+pub(crate) async fn jwks<S: Services>(State(app): State<Arc<App<S>>>) -> Result<impl IntoResponse, Problem> {
+    Ok(([(header::CONTENT_TYPE, "application/jwk-set+json")], app.services.users().jwks().await?))
 }

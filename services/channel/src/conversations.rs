@@ -5,7 +5,7 @@
 use ringside_application::authorize::channel_access;
 use ringside_application::presence_view::announce;
 use ringside_application::service::{
-    ChannelService, CreateChannel, FieldError, MyChannel, Page, PageRequest, ServiceError,
+    ChannelService, ConflictCode, CreateChannel, FieldError, MyChannel, Page, PageRequest, ServiceError,
 };
 use ringside_clock::now;
 use ringside_ports::channels::invitations::{ChannelInvitation, ChannelInvitations, Invited};
@@ -76,7 +76,7 @@ impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relation
             return Ok(());
         }
         let message = format!("There is no such user: {}.", named.join(", "));
-        Err(ServiceError::Invalid(vec![FieldError { field, message }]))
+        Err(ServiceError::Invalid(vec![FieldError { field: field.into(), message }]))
     }
 
     async fn known_caller(&self, caller: UserId) -> Result<(), ServiceError> {
@@ -192,7 +192,7 @@ impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relation
         users.dedup();
         if !(1..=ADD_MEMBERS_MAX).contains(&users.len()) {
             let message = format!("Name from 1 to {ADD_MEMBERS_MAX} users.");
-            return Err(ServiceError::Invalid(vec![FieldError { field: "user_ids", message }]));
+            return Err(ServiceError::Invalid(vec![FieldError { field: "user_ids".into(), message }]));
         }
         let operation = if users[..] == [caller] { Operation::Join } else { Operation::AddMembers };
         self.allowed(caller, id, operation).await?;
@@ -211,7 +211,7 @@ impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relation
             Invited::Waiting | Invited::Member => Ok(()),
             Invited::Gone => Err(ServiceError::NotFound("There is no such user.".into())),
             Invited::Full => Err(ServiceError::Conflict {
-                code: "invitations_wait",
+                code: ConflictCode::InvitationsWait,
                 message: "Too many invitations wait for this user already; try again when some are answered."
                     .into(),
             }),

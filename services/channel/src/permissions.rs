@@ -1,7 +1,7 @@
 //! What a refusal says. Who may do what is [`ringside_types::authorization`]'s to say.
 
 use ringside_application::authorize;
-use ringside_application::service::ServiceError;
+use ringside_application::service::{ConflictCode, ServiceError};
 use ringside_ports::channels::{ChangeRefused, ChannelKind};
 
 fn forbidden(sentence: &str) -> ServiceError {
@@ -16,7 +16,7 @@ pub(crate) fn refused(refusal: ChangeRefused) -> ServiceError {
             ServiceError::NotFound("There is no such member in this channel.".into())
         }
         ChangeRefused::OwnerStays => ServiceError::Conflict {
-            code: "owner_stays",
+            code: ConflictCode::OwnerStays,
             message: "You own this channel; make somebody else its owner, then leave.".into(),
         },
         ChangeRefused::Blocked => kept_out(ChannelKind::Group),

@@ -30,7 +30,7 @@ pub(crate) fn channel_of(
     ]
     .into_iter()
     .flatten()
-    .map(|(field, message)| FieldError { field, message })
+    .map(|(field, message)| FieldError { field: field.into(), message })
     .collect();
     if !wrong.is_empty() {
         return Err(ServiceError::Invalid(wrong));
@@ -56,7 +56,7 @@ pub(crate) fn checked(kind: ChannelKind, patch: ChannelPatch) -> Result<ChannelP
     ]
     .into_iter()
     .flatten()
-    .map(|(field, message)| FieldError { field, message })
+    .map(|(field, message)| FieldError { field: field.into(), message })
     .collect();
     if wrong.is_empty() { Ok(ChannelPatch { name, ..patch }) } else { Err(ServiceError::Invalid(wrong)) }
 }
@@ -115,6 +115,8 @@ fn wrong_description(description: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
     use uuid::Uuid;
 
@@ -122,7 +124,7 @@ mod tests {
         UserId(Uuid::from_u128(number))
     }
 
-    fn made(kind: ChannelKind, name: &str, members: &[u128]) -> Result<NewChannel, Vec<&'static str>> {
+    fn made(kind: ChannelKind, name: &str, members: &[u128]) -> Result<NewChannel, Vec<Cow<'static, str>>> {
         let member_ids = members.iter().map(|number| user(*number)).collect();
         let wish = CreateChannel { name: name.into(), kind, member_ids, description: "line\nline".into() };
         channel_of(user(1), wish, ChannelId(Uuid::from_u128(9)), UnixMillis(1)).map_err(|error| match error {

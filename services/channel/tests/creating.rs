@@ -93,7 +93,7 @@ async fn what_cannot_be_made_is_named() {
         else {
             panic!("not refused: {wrong:?}")
         };
-        let fields: Vec<_> = fields.iter().map(|field| field.field).collect();
+        let fields: Vec<_> = fields.iter().map(|field| &*field.field).collect();
         assert_eq!(fields, wrong);
     };
     check(1, wish(ChannelKind::Dm, &[1]), &["member_ids"]).await;

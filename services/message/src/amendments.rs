@@ -85,7 +85,10 @@ where
                     let full = format!(
                         "The message has {MESSAGE_EMOJI_MAX} different emoji, which are all it takes."
                     );
-                    return Err(ServiceError::Invalid(vec![FieldError { field: "emoji", message: full }]));
+                    return Err(ServiceError::Invalid(vec![FieldError {
+                        field: "emoji".into(),
+                        message: full,
+                    }]));
                 }
             }
             Change::Pin(true) => {
@@ -101,7 +104,10 @@ where
                 if pinned.iter().filter(|row| !row.is_deleted()).count() >= PINS_MAX {
                     let message =
                         format!("The channel has {PINS_MAX} pins, which are all it takes; unpin one first.");
-                    return Err(ServiceError::Invalid(vec![FieldError { field: "message_id", message }]));
+                    return Err(ServiceError::Invalid(vec![FieldError {
+                        field: "message_id".into(),
+                        message,
+                    }]));
                 }
             }
             _ => {}

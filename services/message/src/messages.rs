@@ -357,7 +357,7 @@ fn refusal_of(code: &str) -> ServiceError {
         "not_found" => ServiceError::NotFound("There is no such message in this channel.".into()),
         "bad_request" => {
             let message = "The message has as many different emoji as it takes.".into();
-            ServiceError::Invalid(vec![FieldError { field: "emoji", message }])
+            ServiceError::Invalid(vec![FieldError { field: "emoji".into(), message }])
         }
         _ => ServiceError::Forbidden("You are not allowed to do this any more.".into()),
     }

@@ -48,7 +48,7 @@ impl<D: People, P: Presence, L: Log> SessionService for Users<D, P, L> {
         new: String,
     ) -> Result<(), ServiceError> {
         if let Some(message) = wrong_password(&new) {
-            return Err(ServiceError::Invalid(vec![FieldError { field: "new", message }]));
+            return Err(ServiceError::Invalid(vec![FieldError { field: "new".into(), message }]));
         }
         let Some(from) = self.current_hash(caller.user_id, address, current, &new).await? else {
             return Ok(());

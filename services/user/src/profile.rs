@@ -149,7 +149,7 @@ pub(crate) fn gone() -> ServiceError {
 }
 
 fn invalid(field: &'static str, message: String) -> ServiceError {
-    ServiceError::Invalid(vec![FieldError { field, message }])
+    ServiceError::Invalid(vec![FieldError { field: field.into(), message }])
 }
 
 fn check(
@@ -176,7 +176,7 @@ fn check(
     ];
     let wrong: Vec<FieldError> = checks
         .into_iter()
-        .filter_map(|(field, wrong)| wrong.map(|message| FieldError { field, message }))
+        .filter_map(|(field, wrong)| wrong.map(|message| FieldError { field: field.into(), message }))
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(ServiceError::Invalid(wrong)) }
 }

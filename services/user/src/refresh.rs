@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ringside_application::service::refusal::Refusal;
+use ringside_application::service::refusal::{Refusal, RefusalReason};
 use sha2::{Digest as _, Sha256};
 
 const TOKEN_BYTES: usize = 32;
@@ -33,7 +33,7 @@ pub(crate) fn presented(text: &str) -> Option<[u8; 32]> {
 }
 
 /// One answer for whatever is wrong with a token: a thief learns nothing from it. The operator learns the reason.
-pub(crate) fn refused(reason: &'static str) -> Refusal {
+pub(crate) fn refused(reason: RefusalReason) -> Refusal {
     Refusal::new(reason, "This refresh token is not good any more; sign in again.")
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn faults(wish: &Registration) -> Vec<FieldError> {
         ("display_name", display_name.and_then(|name| wrong_display_name(&name))),
     ]
     .into_iter()
-    .filter_map(|(field, wrong)| wrong.map(|message| FieldError { field, message }))
+    .filter_map(|(field, wrong)| wrong.map(|message| FieldError { field: field.into(), message }))
     .collect()
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn valid_device(device: &str) -> Result<(), ServiceError> {
     let message = format!(
         "A device's name has {DEVICE_CHARS_MAX} characters at the most, none of them a control character."
     );
-    Err(ServiceError::Invalid(vec![FieldError { field: "device", message }]))
+    Err(ServiceError::Invalid(vec![FieldError { field: "device".into(), message }]))
 }
 
 pub(crate) fn wrong_password(text: &str) -> Option<String> {
@@ -146,6 +146,8 @@ pub(crate) fn is_text(text: &str, chars_min: usize, chars_max: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     fn wrong_fields(
@@ -153,7 +155,7 @@ mod tests {
         username: &str,
         password: &str,
         display_name: Option<&str>,
-    ) -> Vec<&'static str> {
+    ) -> Vec<Cow<'static, str>> {
         let wish = Registration {
             email: email.into(),
             username: username.into(),

@@ -1,7 +1,7 @@
 //! Contacts and blocks. Answers don't tell who has blocked whom.
 
 use ringside_application::service::people::RelationService;
-use ringside_application::service::{Page, PageRequest, ServiceError};
+use ringside_application::service::{ConflictCode, Page, PageRequest, ServiceError};
 use ringside_clock::now;
 use ringside_ports::people::relations::{Block, Contact, ContactState, Requested};
 use ringside_ports::people::{After, People};
@@ -79,7 +79,7 @@ fn no_user() -> ServiceError {
 fn not_oneself(caller: UserId, other: UserId) -> Result<(), ServiceError> {
     if caller == other {
         let message = "This is yourself; name another user.".into();
-        return Err(ServiceError::Conflict { code: "yourself", message });
+        return Err(ServiceError::Conflict { code: ConflictCode::Yourself, message });
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ringside_application::service::refusal::reason;
+use ringside_application::service::refusal::RefusalReason;
 use ringside_application::service::{ServiceError, SignedIn};
 use ringside_clock::now;
 use ringside_ports::accounts::{Exchange, Exchanged, NewSession, User};
@@ -76,9 +76,13 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
             Exchanged::Replayed { user_id, session_id } => {
                 tracing::warn!(%user_id, %session_id, "a refresh token was used twice; its session has been ended");
                 self.revoke(vec![revoked(user_id, Some(session_id))]).await?;
-                Err(ServiceError::Unauthorized(refresh::refused(reason::REUSED_TOKEN).of(Some(user_id))))
+                Err(ServiceError::Unauthorized(
+                    refresh::refused(RefusalReason::ReusedToken).of(Some(user_id)),
+                ))
             }
-            Exchanged::Refused => Err(ServiceError::Unauthorized(refresh::refused(reason::INVALID_TOKEN))),
+            Exchanged::Refused => {
+                Err(ServiceError::Unauthorized(refresh::refused(RefusalReason::InvalidToken)))
+            }
         }
     }
 

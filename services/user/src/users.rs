@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ringside_application::presence_view::announce;
-use ringside_application::service::refusal::{Refusal, reason};
+use ringside_application::service::refusal::{Refusal, RefusalReason};
 use ringside_application::service::{
-    Caller, Credentials, FieldError, Registration, ServiceError, SignedIn, UserService,
+    Caller, ConflictCode, Credentials, FieldError, Registration, ServiceError, SignedIn, UserService,
 };
 use ringside_clock::now;
 use ringside_ports::accounts::{NewUser, Taken, User};
@@ -171,8 +171,8 @@ impl<D: People, P: Presence, L: Log> Users<D, P, L> {
 }
 
 impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
-    fn faults(&self, wish: &Registration) -> Vec<FieldError> {
-        faults(wish)
+    async fn faults(&self, wish: &Registration) -> Result<Vec<FieldError>, ServiceError> {
+        Ok(faults(wish))
     }
 
     async fn register(&self, wish: Registration) -> Result<SignedIn, ServiceError> {
@@ -227,9 +227,9 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
         };
         let signed = signed.ok_or_else(|| {
             let reason = match user {
-                None => reason::UNKNOWN_ACCOUNT,
-                Some(_) if is_spent => reason::ACCOUNT_LIMIT,
-                Some(_) => reason::WRONG_PASSWORD,
+                None => RefusalReason::UnknownAccount,
+                Some(_) if is_spent => RefusalReason::AccountLimit,
+                Some(_) => RefusalReason::WrongPassword,
             };
             let refusal = Refusal::new(reason, "Login or password is wrong; check both.");
             ServiceError::Unauthorized(refusal.of(user))
@@ -241,7 +241,7 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
     async fn refresh(&self, refresh_token: &str) -> Result<SignedIn, ServiceError> {
         match refresh::presented(refresh_token) {
             Some(presented) => self.renew(presented).await,
-            None => Err(ServiceError::Unauthorized(refresh::refused(reason::INVALID_TOKEN))),
+            None => Err(ServiceError::Unauthorized(refresh::refused(RefusalReason::InvalidToken))),
         }
     }
 
@@ -255,8 +255,8 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
     async fn verify(&self, access_token: &str) -> Result<Caller, ServiceError> {
         let claims = self.0.keys.verify(access_token, now()).map_err(|error| {
             let reason = match error {
-                TokenError::Invalid => reason::INVALID_TOKEN,
-                TokenError::Expired => reason::EXPIRED_TOKEN,
+                TokenError::Invalid => RefusalReason::InvalidToken,
+                TokenError::Expired => RefusalReason::ExpiredToken,
             };
             ServiceError::Unauthorized(Refusal::new(reason, error.to_string()))
         })?;
@@ -264,7 +264,8 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
         match self.0.directory.sessions_open(&[caller.session_id]).await?.first() {
             Some(true) => Ok(caller),
             _ => {
-                let ended = Refusal::new(reason::SESSION_ENDED, "This session has ended; sign in again.");
+                let ended =
+                    Refusal::new(RefusalReason::SessionEnded, "This session has ended; sign in again.");
                 Err(ServiceError::Unauthorized(ended.of(Some(caller.user_id))))
             }
         }
@@ -274,8 +275,8 @@ impl<D: People, P: Presence, L: Log> UserService for Users<D, P, L> {
         Ok(self.0.directory.users(ids).await?)
     }
 
-    fn jwks(&self) -> String {
-        self.0.keys.public().jwks.clone()
+    async fn jwks(&self) -> Result<String, ServiceError> {
+        Ok(self.0.keys.public().jwks.clone())
     }
 }
 
@@ -291,8 +292,8 @@ fn uninvited() -> ServiceError {
 
 pub(crate) fn conflict(taken: Taken) -> ServiceError {
     let (code, what) = match taken {
-        Taken::Email => ("email_taken", "e-mail address"),
-        Taken::Username => ("username_taken", "username"),
+        Taken::Email => (ConflictCode::EmailTaken, "e-mail address"),
+        Taken::Username => (ConflictCode::UsernameTaken, "username"),
     };
     ServiceError::Conflict {
         code,

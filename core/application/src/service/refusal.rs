@@ -4,26 +4,40 @@ use std::fmt;
 
 use ringside_types::UserId;
 
-/// Why it is, in a word that metrics and logs hold: stable, and one of few.
-pub mod reason {
+/// Why it is: for metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalReason {
     /// No account has this login.
-    pub const UNKNOWN_ACCOUNT: &str = "unknown_account";
-    /// The password is another.
-    pub const WRONG_PASSWORD: &str = "wrong_password";
+    UnknownAccount,
+    WrongPassword,
     /// Too many wrong passwords for this account: this one was not looked at.
-    pub const ACCOUNT_LIMIT: &str = "account_limit";
+    AccountLimit,
     /// Not a token of ours, or one that was replaced, or whose session has ended.
-    pub const INVALID_TOKEN: &str = "invalid_token";
-    /// The token was good once.
-    pub const EXPIRED_TOKEN: &str = "expired_token";
+    InvalidToken,
+    ExpiredToken,
     /// A refresh token came a second time: somebody else may have it.
-    pub const REUSED_TOKEN: &str = "reused_token";
+    ReusedToken,
     /// The request brings no token.
-    pub const NO_TOKEN: &str = "no_token";
-    /// The session has ended.
-    pub const SESSION_ENDED: &str = "session_ended";
-    /// The account is gone.
-    pub const ACCOUNT_GONE: &str = "account_gone";
+    NoToken,
+    SessionEnded,
+    AccountGone,
+}
+
+impl RefusalReason {
+    /// A word that is one of few, and stable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownAccount => "unknown_account",
+            Self::WrongPassword => "wrong_password",
+            Self::AccountLimit => "account_limit",
+            Self::InvalidToken => "invalid_token",
+            Self::ExpiredToken => "expired_token",
+            Self::ReusedToken => "reused_token",
+            Self::NoToken => "no_token",
+            Self::SessionEnded => "session_ended",
+            Self::AccountGone => "account_gone",
+        }
+    }
 }
 
 /// Somebody is not let in.
@@ -31,15 +45,15 @@ pub mod reason {
 pub struct Refusal {
     /// What the client is told.
     pub message: String,
-    /// One of [`reason`], for the operator alone: a client must not learn which accounts there are.
-    pub reason: &'static str,
+    /// For the operator alone: a client must not learn which accounts there are.
+    pub reason: RefusalReason,
     /// The account that it is about, where one is known.
     pub account: Option<UserId>,
 }
 
 impl Refusal {
     /// For this reason, in these words.
-    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(reason: RefusalReason, message: impl Into<String>) -> Self {
         Self { message: message.into(), reason, account: None }
     }
 
@@ -68,6 +82,6 @@ impl fmt::Display for Refusal {
 /// The account is gone, where nothing else is said.
 impl From<&str> for Refusal {
     fn from(message: &str) -> Self {
-        Self::new(reason::ACCOUNT_GONE, message)
+        Self::new(RefusalReason::AccountGone, message)
     }
 }

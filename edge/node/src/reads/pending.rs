@@ -71,6 +71,7 @@ mod tests {
                 limit: 1,
                 reset_above: 0,
             },
+            has_page: true,
         }
     }
 

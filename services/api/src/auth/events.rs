@@ -1,7 +1,7 @@
 //! What becomes of attempts to get access, for whoever runs the server: an extension of the answer.
 
 use ringside_application::service::ServiceError;
-use ringside_application::service::refusal::reason;
+use ringside_application::service::refusal::RefusalReason;
 use ringside_types::UserId;
 
 use crate::problem::Problem;
@@ -65,7 +65,7 @@ impl AccessEvent {
             ServiceError::Unauthorized(refusal) => account = refusal.account.or(caller),
             // Nothing else is forbidden to who changes their own password.
             ServiceError::Forbidden(_) if action == AccessAction::PasswordChange => {
-                reason = reason::WRONG_PASSWORD;
+                reason = RefusalReason::WrongPassword.name();
             }
             _ => {}
         }

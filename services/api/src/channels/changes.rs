@@ -91,7 +91,7 @@ impl PatchBody {
             one_of("settings.history_for_joiners", history_for_joiners, ["all", "from_join"], &mut wrong);
         if retention_days.is_some_and(|days| !days.is_null()) {
             let message = "Retention is not built yet: messages are kept for good.".into();
-            wrong.push(FieldError { field: "settings.retention_days", message });
+            wrong.push(FieldError { field: "settings.retention_days".into(), message });
         }
         if !wrong.is_empty() {
             return Err(ServiceError::Invalid(wrong));
@@ -110,7 +110,10 @@ fn one_of(
 ) -> Option<bool> {
     let value = value?;
     if value != first && value != second {
-        wrong.push(FieldError { field, message: format!("`{field}` must be `{first}` or `{second}`.") });
+        wrong.push(FieldError {
+            field: field.into(),
+            message: format!("`{field}` must be `{first}` or `{second}`."),
+        });
     }
     Some(value == second)
 }
@@ -161,7 +164,7 @@ pub(crate) async fn set_role<S: Services>(
     let RoleBody { role } = body.read()?;
     let role = Role::from_name(&role).ok_or_else(|| {
         let message = format!("`role` must be {ROLES}.");
-        ServiceError::Invalid(vec![FieldError { field: "role", message }])
+        ServiceError::Invalid(vec![FieldError { field: "role".into(), message }])
     })?;
     let member = app.services.channels().set_role(caller.user_id, id(&channel)?, id(&user)?, role).await?;
     Ok(Json(views::member(&member)))

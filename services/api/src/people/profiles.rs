@@ -106,6 +106,7 @@ fn patch_of(body: Map<String, Value>) -> Result<ProfilePatch, Problem> {
     if wrong.is_empty() {
         return Ok(patch);
     }
-    let fields = wrong.into_iter().map(|(field, message)| FieldError { field, message: message.into() });
+    let fields =
+        wrong.into_iter().map(|(field, message)| FieldError { field: field.into(), message: message.into() });
     Err(ServiceError::Invalid(fields.collect()).into())
 }
