@@ -63,31 +63,29 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence, K: KeyHolder> DirectBac
         let found = self.directory.users(&users).await?;
         let profiles: HashMap<UserId, _> =
             found.into_iter().map(|user| (user.id, profile_of(user))).collect();
-        let mut admissions = Vec::with_capacity(connections.len());
-        for (connection, is_open) in connections.iter().zip(open) {
-            let profile = profiles.get(&connection.user_id).filter(|_| is_open);
-            admissions.push(match profile {
-                None => None,
-                Some(profile) => Some(Admission {
-                    profile: profile.clone(),
-                    memberships: self.memberships(connection.user_id).await?,
-                }),
-            });
-        }
-        Ok(admissions)
+        let memberships = self.memberships(&users).await?;
+        let admission = |(connection, is_open): (&Connection, bool)| {
+            let profile = profiles.get(&connection.user_id).filter(|_| is_open)?.clone();
+            let memberships = memberships.get(&connection.user_id).cloned().unwrap_or_default();
+            Some(Admission { profile, memberships })
+        };
+        Ok(connections.iter().zip(open).map(admission).collect())
     }
 
-    async fn memberships(&self, user: UserId) -> Result<Vec<ChannelMembership>, EngineError> {
-        let listed = self.directory.memberships(user, None).await?;
-        let channels: Vec<ChannelId> = listed.iter().map(|member| member.channel_id).collect();
-        let hidden: HashMap<ChannelId, MessageId> =
-            reading::history_starts(&self.store, &channels, user).await?.into_iter().collect();
-        let membership = |member: Member| ChannelMembership {
-            channel_id: member.channel_id,
-            version: member.version,
-            sees_above: hidden.get(&member.channel_id).copied().unwrap_or_default(),
-        };
-        Ok(listed.into_iter().map(membership).collect())
+    async fn memberships(
+        &self,
+        users: &[UserId],
+    ) -> Result<HashMap<UserId, Vec<ChannelMembership>>, EngineError> {
+        let listed = self.directory.memberships(users).await?;
+        let pairs: Vec<_> = listed.iter().map(|member| (member.channel_id, member.user_id)).collect();
+        let hidden = reading::history_starts(&self.store, &pairs).await?;
+        let mut memberships: HashMap<UserId, Vec<ChannelMembership>> = HashMap::new();
+        for Member { channel_id, user_id, version, .. } in listed {
+            let sees_above = hidden.get(&(channel_id, user_id)).copied().unwrap_or_default();
+            let membership = ChannelMembership { channel_id, version, sees_above };
+            memberships.entry(user_id).or_default().push(membership);
+        }
+        Ok(memberships)
     }
 
     async fn sender(&self, asked: SenderRequest) -> SenderAnswer {
@@ -227,7 +225,7 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence, K: KeyHolder> DirectBac
     }
 
     async fn notification_rules(&self, user: UserId) -> Result<Attention, EngineError> {
-        let memberships = self.directory.memberships(user, None).await?;
+        let memberships = self.directory.memberships(&[user]).await?;
         let muted = memberships.iter().filter_map(|member| Some((member.channel_id, member.muted_until?)));
         let ids: Vec<_> = memberships.iter().map(|member| member.channel_id).collect();
         let channels = self.directory.channels(&ids).await?;

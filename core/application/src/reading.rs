@@ -1,7 +1,11 @@
 //! Reading a channel as of its head: what is above the head is not there yet, and a page that is not dense is read again.
 
+use std::collections::{HashMap, HashSet};
+
 use ringside_domain::reactions::{ReactionSummary, tally};
-use ringside_domain::rows::{ChangeRow, HeadRow, MembershipRow, MessageRow, Prefetch, Prefetched};
+use ringside_domain::rows::{
+    ChangeRow, HeadRow, MembershipRow, MessageRow, Prefetch, Prefetched, SettingsRow,
+};
 use ringside_types::limits::REACTIONS_READ_MAX;
 use ringside_types::{ChannelId, MessageId, UserId};
 
@@ -51,27 +55,37 @@ pub async fn history_start<S: ChannelReader>(
     Ok((above, changes.first().map_or(0, |row| row.change)))
 }
 
-/// Those of a member's channels of which something is hidden from them, with the record up to which it is.
+/// Those of these memberships whose member does not see all of the channel, with the record up to which it is hidden.
 pub async fn history_starts<S: ChannelReader>(
     store: &S,
-    channels: &[ChannelId],
-    member: UserId,
-) -> Result<Vec<(ChannelId, MessageId)>, EngineError> {
-    let members = channels.iter().map(|channel| (*channel, member)).collect();
-    let mut loaded = store.load(&Prefetch { members, ..Prefetch::default() }).await?;
-    // Who is about to join is few channels' matter: only those take the channel's own rows.
-    let about_to_join = |channel: &ChannelId| open(&loaded, *channel, member).next().is_none();
-    let joining: Vec<ChannelId> = channels.iter().copied().filter(about_to_join).collect();
-    if !joining.is_empty() {
-        let of_channels = store.load(&Prefetch { channels: joining, ..Prefetch::default() }).await?;
-        (loaded.heads, loaded.settings) = (of_channels.heads, of_channels.settings);
+    members: &[(ChannelId, UserId)],
+) -> Result<HashMap<(ChannelId, UserId), MessageId>, EngineError> {
+    let loaded = store.load(&Prefetch { members: members.to_vec(), ..Prefetch::default() }).await?;
+    let mut starts: HashMap<(ChannelId, UserId), MessageId> = HashMap::new();
+    for row in loaded.members.iter().filter(|row| row.to_id == MessageId::ZERO) {
+        let start = starts.entry((row.channel_id, row.user_id)).or_default();
+        *start = row.sees_above.max(*start);
     }
-    let history_start = |channel: &ChannelId| {
-        let head = loaded.heads.iter().find(|head| head.channel_id == *channel);
-        let head = head.copied().unwrap_or(HeadRow::empty(*channel));
-        Some((*channel, sees_above(&loaded, &head, member).non_zero()?))
-    };
-    Ok(channels.iter().filter_map(history_start).collect())
+    // Who is about to join is few channels' matter: only those take the channel's own rows.
+    let joining: Vec<_> = members.iter().filter(|member| !starts.contains_key(member)).copied().collect();
+    if !joining.is_empty() {
+        let mut channels: Vec<ChannelId> = joining.iter().map(|(channel, _)| *channel).collect();
+        channels.sort_unstable();
+        channels.dedup();
+        let loaded = store.load(&Prefetch { channels, ..Prefetch::default() }).await?;
+        let heads: HashMap<ChannelId, &HeadRow> =
+            loaded.heads.iter().map(|head| (head.channel_id, head)).collect();
+        let hiding: HashSet<ChannelId> =
+            loaded.settings.iter().filter(|row| hides_history(row)).map(|row| row.channel_id).collect();
+        for (channel, user) in joining.into_iter().filter(|(channel, _)| hiding.contains(channel)) {
+            starts.insert(
+                (channel, user),
+                heads.get(&channel).map_or(MessageId::ZERO, |head| head.last_effective_id),
+            );
+        }
+    }
+    starts.retain(|_, start| *start != MessageId::ZERO);
+    Ok(starts)
 }
 
 /// Reads messages between two ids (both excluded), never above the head.
@@ -203,9 +217,13 @@ pub fn sees_above(loaded: &Prefetched, head: &HeadRow, member: UserId) -> Messag
     if let Some(above) = open(loaded, channel, member).map(|row| row.sees_above).max() {
         return above;
     }
-    let mut settings = loaded.settings.iter().filter(|row| row.channel_id == channel);
-    let is_hidden = settings.any(|row| row.to_id == MessageId::ZERO && row.history_from_join);
+    let is_hidden = loaded.settings.iter().any(|row| row.channel_id == channel && hides_history(row));
     if is_hidden { head.last_effective_id } else { MessageId::ZERO }
+}
+
+/// Whether these settings are in force, and hide from joiners what was said before.
+fn hides_history(row: &SettingsRow) -> bool {
+    row.to_id == MessageId::ZERO && row.history_from_join
 }
 
 /// Messages of a channel that a member has not read: the head's `seq` less the one read last, or the one at which the

@@ -204,11 +204,14 @@ pub trait Channels: Clone + Send + Sync + 'static {
     /// The channels that there are among these, in no order, as they are confirmed.
     fn channels(&self, ids: &[ChannelId]) -> impl Future<Output = Result<Vec<Channel>, EngineError>> + Send;
 
-    /// The confirmed memberships of a user: all of them, or a range for a list.
-    fn memberships(
+    /// All confirmed memberships of these users, in no order.
+    fn memberships(&self, users: &[UserId]) -> impl Future<Output = Result<Vec<Member>, EngineError>> + Send;
+
+    /// A range of the confirmed memberships of a user, for a list: the newest channel first.
+    fn list_memberships(
         &self,
         user: UserId,
-        range: Option<ListRange>,
+        range: ListRange,
     ) -> impl Future<Output = Result<Vec<Member>, EngineError>> + Send;
 
     /// Confirmed members of a channel, by user id, above `after`, at most `limit`.

@@ -147,7 +147,7 @@ impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relation
     async fn list(&self, caller: UserId, part: PageRequest) -> Result<Page<MyChannel>, ServiceError> {
         let limit = part.limit.clamp(1, LIST_MAX);
         let range = ListRange { before: cursor(part.cursor)?, limit: limit + 1 };
-        let memberships = self.directory.memberships(caller, Some(range)).await?;
+        let memberships = self.directory.list_memberships(caller, range).await?;
         let listed = listed(memberships, limit, |membership| membership.channel_id.to_string());
         let ids: Vec<ChannelId> = listed.items.iter().map(|membership| membership.channel_id).collect();
         let channels = self.directory.channels(&ids).await?;

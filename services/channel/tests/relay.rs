@@ -168,8 +168,12 @@ impl Channels for Damaged {
         self.directory.channels(ids).await
     }
 
-    async fn memberships(&self, user: UserId, range: Option<ListRange>) -> Result<Vec<Member>, EngineError> {
-        self.directory.memberships(user, range).await
+    async fn memberships(&self, users: &[UserId]) -> Result<Vec<Member>, EngineError> {
+        self.directory.memberships(users).await
+    }
+
+    async fn list_memberships(&self, user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError> {
+        self.directory.list_memberships(user, range).await
     }
 
     async fn members(

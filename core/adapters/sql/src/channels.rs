@@ -84,16 +84,31 @@ impl Channels for Directory {
         Ok(channels)
     }
 
-    async fn memberships(&self, user: UserId, range: Option<ListRange>) -> Result<Vec<Member>, EngineError> {
+    async fn memberships(&self, users: &[UserId]) -> Result<Vec<Member>, EngineError> {
+        let mut members = Vec::new();
+        for part in users.chunks(BOUND_MAX) {
+            let mut query = QueryBuilder::<Sqlite>::new(MEMBERS);
+            query.push("m.user_id IN (");
+            let mut list = query.separated(", ");
+            for user in part {
+                list.push_bind(user.as_bytes().to_vec());
+            }
+            query.push(") AND ").push(CONFIRMED);
+            let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
+            for row in &found {
+                members.push(rows::member(row)?);
+            }
+        }
+        Ok(members)
+    }
+
+    async fn list_memberships(&self, user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError> {
         let mut query = QueryBuilder::<Sqlite>::new(MEMBERS);
         query.push("m.user_id = ").push_bind(user.as_bytes().to_vec()).push(" AND ").push(CONFIRMED);
-        if let Some(before) = range.and_then(|range| range.before) {
+        if let Some(before) = range.before {
             query.push(" AND m.channel_id < ").push_bind(before.as_bytes().to_vec());
         }
-        query.push(" ORDER BY m.channel_id DESC");
-        if let Some(range) = range {
-            query.push(" LIMIT ").push_bind(range.limit as i64);
-        }
+        query.push(" ORDER BY m.channel_id DESC LIMIT ").push_bind(range.limit as i64);
         let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
         found.iter().map(rows::member).collect()
     }

@@ -76,7 +76,7 @@ async fn what_the_first_version_wrote_is_all_there() {
     let open = After { after: None, limit: 10 };
     let sessions = directory.sessions(ada, Some(UnixMillis(500)), open).await.expect("lists");
     assert_eq!((sessions[0].id, sessions[0].used_at), (SessionId(Uuid::from_u128(9)), UnixMillis(30)));
-    assert_eq!(directory.memberships(ada, None).await.expect("lists").len(), 1);
+    assert_eq!(directory.memberships(&[ada]).await.expect("lists").len(), 1);
     directory.close().await;
     Directory::open(&path).await.expect("opens again").close().await;
 }

@@ -85,7 +85,7 @@ async fn a_channel_is_there_once_confirmed<D: Channels + Accounts>(directory: D)
     let created = directory.create_channels(std::slice::from_ref(&new)).await.expect("creates");
     assert_eq!(created, [Created::New(new.channel.id)]);
     assert_eq!(directory.channels(&[new.channel.id]).await.expect("looks"), [], "not before it is confirmed");
-    assert_eq!(directory.memberships(user(1), None).await.expect("looks"), []);
+    assert_eq!(directory.memberships(&[user(1)]).await.expect("looks"), []);
     assert_eq!(directory.members(new.channel.id, None, 10).await.expect("looks"), []);
     assert_eq!(directory.membership(&[(new.channel.id, user(1))]).await.expect("looks"), [None]);
     let [record] = &records(&directory, new.channel.id).await[..] else { panic!("one outbox row") };
@@ -164,7 +164,7 @@ async fn an_unconfirmed_member_is_none<D: Channels + Accounts>(directory: D) {
     let pairs = [(channel_id(1), user(2)), (channel_id(1), user(1))];
     let before = directory.membership(&pairs).await.expect("looks");
     assert!(before[0].is_none() && before[1].is_some(), "the channel's other members stay");
-    assert_eq!(directory.memberships(user(2), None).await.expect("looks"), []);
+    assert_eq!(directory.memberships(&[user(2)]).await.expect("looks"), []);
     confirm_all(&directory).await;
     let after = directory.membership(&pairs).await.expect("looks");
     assert_eq!(after[0].as_ref().map(|member| member.version), Some(2));
@@ -192,6 +192,10 @@ async fn a_dm_exists_once<D: Channels + Accounts>(directory: D) {
     assert_eq!(other, [Created::New(channel_id(100))]);
 }
 
+fn pair(member: &Member) -> (ChannelId, UserId) {
+    (member.channel_id, member.user_id)
+}
+
 async fn lists_go_on_where_they_ended<D: Channels + Accounts>(directory: D) {
     let directory = peopled(directory).await;
     let everyone: Vec<u128> = (1..10).collect();
@@ -202,12 +206,20 @@ async fn lists_go_on_where_they_ended<D: Channels + Accounts>(directory: D) {
     let mut before = None;
     loop {
         let range = ListRange { before, limit: 3 };
-        let part = directory.memberships(user(4), Some(range)).await.expect("lists");
+        let part = directory.list_memberships(user(4), range).await.expect("lists");
         let Some(last) = part.last() else { break };
         before = Some(last.channel_id);
         listed.extend(part.iter().map(|member| member.channel_id));
     }
     assert_eq!(listed, (0..7).rev().map(channel_id).collect::<Vec<_>>());
+    let asked = [user(4), user(2), user(99)];
+    let mut of_several: Vec<_> =
+        directory.memberships(&asked).await.expect("lists").iter().map(pair).collect();
+    of_several.sort_unstable();
+    let mut expected: Vec<_> =
+        (0..7).flat_map(|number| [(channel_id(number), user(2)), (channel_id(number), user(4))]).collect();
+    expected.sort_unstable();
+    assert_eq!(of_several, expected, "all of each, and nothing of nobody");
     let mut members = Vec::new();
     while let part = directory.members(channel_id(1), members.last().copied(), 4).await.expect("lists")
         && !part.is_empty()

@@ -41,7 +41,8 @@ delegate! {
         fn create_channels(channels: &[NewChannel]) -> Result<Vec<Created>, EngineError>;
         fn change(channel: ChannelId, actor: UserId, change: ChannelChange, now: UnixMillis) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError>;
         fn channels(ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError>;
-        fn memberships(user: UserId, range: Option<ListRange>) -> Result<Vec<Member>, EngineError>;
+        fn memberships(users: &[UserId]) -> Result<Vec<Member>, EngineError>;
+        fn list_memberships(user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError>;
         fn members(channel: ChannelId, after: Option<UserId>, limit: usize) -> Result<Vec<Member>, EngineError>;
         fn membership(pairs: &[(ChannelId, UserId)]) -> Result<Vec<Option<Member>>, EngineError>;
         fn unsent(channel: Option<ChannelId>, limit: usize) -> Result<Vec<OutboxRow>, EngineError>;

@@ -152,7 +152,7 @@ async fn a_deleted_channel_is_gone<D: Channels + ChannelPreferences + Accounts>(
     assert_eq!((record.kind(), record.version), (MembershipKind::Deleted, 2));
     confirm_all(&directory).await;
     assert_eq!(directory.channels(&[channel_id(1)]).await.expect("looks"), []);
-    assert_eq!(directory.memberships(user(1), None).await.expect("looks"), []);
+    assert_eq!(directory.memberships(&[user(1)]).await.expect("looks"), []);
     assert_eq!(directory.discover("", None, 10).await.expect("looks"), []);
     let gone = Err(NOT_ALLOWED(Operation::SeeChannel, Refusal::NotFound));
     let again = ChannelChange::Add(vec![(user(5), Role::Member)]);

@@ -98,7 +98,7 @@ async fn it_leaves_every_channel<D: People + Channels>(directory: D) {
         assert_eq!((record.kind(), record.version, row.version), (MembershipKind::Removed, 2, 2));
         assert_eq!(record.members[0].user_id[..], user(1).as_bytes()[..]);
     }
-    assert_eq!(directory.memberships(user(1), None).await.expect("looks"), []);
+    assert_eq!(directory.memberships(&[user(1)]).await.expect("looks"), []);
     let add = ChannelChange::Add(vec![(user(1), Role::Member), (user(4), Role::Member)]);
     let added = directory.change(ids[1], user(2), add, LATER).await.expect("changes");
     assert_eq!(added, Ok(vec![user(4)]), "nobody adds an erased account");
