@@ -126,3 +126,53 @@ impl ChannelState {
         self.interest.iter_mut().find(|row| row.slot == slot && row.epoch == epoch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn channel(number: usize) -> ChannelId {
+        ChannelId(Uuid::from_u128(number as u128))
+    }
+
+    fn user(number: usize) -> UserId {
+        UserId(Uuid::from_u128(number as u128))
+    }
+
+    #[test]
+    fn a_crowded_channel_forgets_its_users_when_the_batch_ends() {
+        let mut cache = Cache::default();
+        for (users, stay) in [(CHANNEL_USERS_MAX, true), (CHANNEL_USERS_MAX + 1, false)] {
+            cache.insert(channel(users));
+            let known = (0..users).map(|number| (user(number), Vec::new()));
+            cache.channel(channel(users)).intervals.extend(known);
+            cache.channel(channel(users));
+            assert!(cache.knows_member(channel(users), user(0)), "{users}: the batch relies on it");
+            cache.batch_ended();
+            assert_eq!(cache.knows_member(channel(users), user(0)), stay, "{users}");
+            assert!(cache.knows(channel(users)), "{users}: the channel itself stays");
+        }
+    }
+
+    #[test]
+    fn of_too_many_channels_those_touched_longest_ago_are_forgotten() {
+        let mut cache = Cache::default();
+        let (half, all) = (CHANNELS_MAX / 2, CHANNELS_MAX);
+        let known = |cache: &Cache, numbers: std::ops::Range<usize>| {
+            numbers.filter(|number| cache.knows(channel(*number))).count()
+        };
+        for numbers in [0..half, half..all] {
+            numbers.for_each(|number| cache.insert(channel(number)));
+            cache.batch_ended();
+        }
+        assert_eq!(known(&cache, 0..all), all, "so many fit");
+        cache.channel(channel(0));
+        cache.insert(channel(all));
+        assert_eq!(known(&cache, 0..all + 1), all + 1, "the batch relies on them");
+        cache.batch_ended();
+        assert_eq!(known(&cache, 1..half), 0);
+        assert!(cache.knows(channel(0)) && cache.knows(channel(all)), "touched in this batch");
+    }
+}

@@ -210,10 +210,10 @@ impl Partition {
     }
 }
 
-/// What the key made by a record below this one. Keys of records at or above it are not seen.
+/// What the key made by a record below this one. The window has no other; of the store's rows, which may be of records at or
+/// above it, those are not seen.
 pub(crate) fn made_below(window: &Window, known: &Known, key: &Key, id: MessageId) -> Option<MessageId> {
-    let recent = window.message_of(key).filter(|made| *made < id);
-    recent.or_else(|| known.keys.get(key).and_then(|row| row.made_below(id)))
+    window.message_of(key).or_else(|| known.keys.get(key).and_then(|row| row.made_below(id)))
 }
 
 /// Whether what a key made is recent enough for a record to be its repetition.
@@ -275,4 +275,45 @@ fn lease_of(slot: u32, epoch: u64) -> Result<(Slot, Epoch), InvalidRecord> {
 
 fn dead(input: &Input, reason: String) -> records::Dead {
     records::Dead { offset: input.offset.0, reason, payload: input.payload.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringside_types::{Offset, PartitionId, RINGSIDE_EPOCH_MS, UnixMillis};
+
+    use super::*;
+    use crate::rows::{Prefetched, Progress};
+
+    const TIME: UnixMillis = UnixMillis(RINGSIDE_EPOCH_MS + 1_000_000);
+
+    #[test]
+    fn a_record_that_can_not_be_read_is_put_aside_whole_and_the_next_is_decided() {
+        let input = |offset, command| Input {
+            offset: Offset(offset),
+            time: TIME,
+            command,
+            payload: format!("bytes of {offset}").into(),
+        };
+        let joins = |slot| command::Body::Joins(records::Joins { slot, epoch: 1, channels: Vec::new() });
+        let inputs =
+            [input(0, Err("no command".into())), input(1, Ok(joins(1 << 16))), input(2, Ok(joins(1)))];
+        let mut partition = Partition::open(Progress::start(PartitionId(3)), &[]);
+        let batch = partition.apply(&inputs, Prefetched::default());
+        let aside = |offset: u64, reason: &str| records::Dead {
+            offset,
+            reason: reason.into(),
+            payload: format!("bytes of {offset}").into(),
+        };
+        let malformed = InvalidRecord::Field("slot").to_string();
+        assert_eq!(batch.dead, [aside(0, "no command"), aside(1, &malformed)]);
+        assert_eq!(batch.rows.slots.iter().map(|row| row.slot).collect::<Vec<_>>(), [Slot(1)]);
+        assert_eq!(batch.progress.map(|progress| progress.offset), Some(Offset(3)));
+    }
+
+    #[test]
+    fn a_request_that_comes_again_within_a_day_is_the_same() {
+        let at = |ms| MessageId::following(MessageId::ZERO, TIME.plus_ms(ms), PartitionId(3));
+        assert!(is_duplicate(at(0), at(IDEMPOTENCY_WINDOW_MS)));
+        assert!(!is_duplicate(at(0), at(IDEMPOTENCY_WINDOW_MS + 1)));
+    }
 }

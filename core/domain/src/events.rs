@@ -132,11 +132,8 @@ mod tests {
     use ringside_types::{ChannelId, ClientId, UserId};
     use uuid::Uuid;
 
-    /// Gaps are filled from rows that may have been changed since: what is told of one must say so.
-    #[test]
-    fn a_message_read_back_after_its_deletion_is_a_tombstone() {
-        let later = MessageId(5 << 22);
-        let row = MessageRow {
+    fn message() -> MessageRow {
+        MessageRow {
             channel_id: ChannelId(Uuid::from_u128(1)),
             message_id: MessageId(1 << 22),
             prev: MessageId::ZERO,
@@ -144,18 +141,69 @@ mod tests {
             change: 0,
             client_id: ClientId(Uuid::from_u128(2)),
             sender_id: UserId(Uuid::from_u128(3)),
-            content: String::new(),
+            content: "as it is".into(),
             content_type: ringside_wire::message::ContentType::Text,
             metadata: String::new(),
             reply_to: MessageId::ZERO,
             edited_record: MessageId(3 << 22),
-            deleted_record: later,
+            deleted_record: MessageId::ZERO,
             stamp: Default::default(),
-        };
+        }
+    }
+
+    fn change(event: Option<change_body::Event>) -> ChangeRow {
+        ChangeRow {
+            channel_id: message().channel_id,
+            change: 1,
+            record_id: MessageId(3 << 22),
+            prev: message().message_id,
+            seq: 1,
+            body: ringside_wire::encode(&ChangeBody { event }),
+            stamp: Default::default(),
+        }
+    }
+
+    /// Gaps are filled from rows that may have been changed since: what is told of one must say so.
+    #[test]
+    fn a_message_read_back_after_its_deletion_is_a_tombstone() {
+        let row = MessageRow { content: String::new(), deleted_record: MessageId(5 << 22), ..message() };
         let effective = effective_of(&row, None);
         let Some(effective::Event::Message(new)) = &effective.event else { panic!("{effective:?}") };
         let told = ringside_wire::message::from_record(row.channel_id, row.message_id, row.seq, new);
         let told = told.expect("a message");
         assert!(told.deleted && told.edited_at == Some(MessageId(3 << 22).time()));
+    }
+
+    /// A change's row has no content: whoever reads it back has to read the message that it edits, too.
+    #[test]
+    fn an_edit_read_back_takes_its_message_and_no_other_change_does() {
+        let amended = |change| {
+            let message_id = message().message_id.0;
+            change_body::Event::Amended(Amended { message_id, change: Some(change), ..Amended::default() })
+        };
+        let edit = change(Some(amended(amended::Change::Edited(Edited::default()))));
+        assert_eq!(edited_message(&edit), Ok(Some(message().message_id)));
+        assert_eq!(effective_of_change(&edit, None, None), Err(InvalidRecord::Field("message")));
+        let told = effective_of_change(&edit, Some(&message()), None).expect("a change");
+        assert_eq!((told.id, told.prev, told.seq, told.change), (3 << 22, 1 << 22, 1, 1));
+        assert_eq!(
+            told.event,
+            Some(effective::Event::Amended(Amended {
+                message_id: message().message_id.0,
+                change: Some(amended::Change::Edited(edited_of(&message(), None))),
+                ..Amended::default()
+            }))
+        );
+        for event in [
+            amended(amended::Change::Deleted(true)),
+            amended(amended::Change::Pinned(true)),
+            change_body::Event::Membership(records::Membership::default()),
+        ] {
+            let other = change(Some(event.clone()));
+            assert_eq!(edited_message(&other), Ok(None), "{event:?}");
+            assert!(effective_of_change(&other, None, None).is_ok(), "{event:?}");
+        }
+        let nothing = effective_of_change(&change(None), None, None);
+        assert_eq!(nothing, Err(InvalidRecord::Field("event")));
     }
 }

@@ -397,3 +397,51 @@ pub struct Prefetched {
     pub reads: Vec<ReadRow>,
     pub delivered: Vec<DeliveredRow>,
 }
+
+#[cfg(test)]
+mod tests {
+    use ringside_types::RINGSIDE_EPOCH_MS;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(1));
+    const USER: UserId = UserId(Uuid::from_u128(2));
+
+    #[test]
+    fn a_key_is_current_for_a_day() {
+        let made_at = UnixMillis(RINGSIDE_EPOCH_MS + 1_000_000);
+        let made = MessageId::following(MessageId::ZERO, made_at, PartitionId(3));
+        let key = Key { channel_id: CHANNEL, sender_id: USER, client_id: ClientId(Uuid::from_u128(3)) };
+        let row = KeyRow::new(key, made, None, 1, WriteTimestamp(1));
+        for (later_ms, expected) in
+            [(0, true), (IDEMPOTENCY_WINDOW_MS, true), (IDEMPOTENCY_WINDOW_MS + 1, false)]
+        {
+            assert_eq!(row.is_current(made_at.plus_ms(later_ms)), expected, "{later_ms} ms later");
+        }
+    }
+
+    #[test]
+    fn a_prefetch_is_empty_when_nothing_at_all_is_wanted() {
+        let (nothing, message) = (Prefetch::default, MessageId(1));
+        assert!(nothing().is_empty());
+        for wanted in [
+            Prefetch { channels: vec![CHANNEL], ..nothing() },
+            Prefetch { interest: vec![CHANNEL], ..nothing() },
+            Prefetch { members: vec![(CHANNEL, USER)], ..nothing() },
+            Prefetch {
+                keys: vec![Key { channel_id: CHANNEL, sender_id: USER, client_id: ClientId(Uuid::nil()) }],
+                ..nothing()
+            },
+            Prefetch { records: vec![(CHANNEL, message)], ..nothing() },
+            Prefetch { reactions: vec![(CHANNEL, message, "+1".into())], ..nothing() },
+            Prefetch { reacted: vec![(CHANNEL, message, message)], ..nothing() },
+            Prefetch { pins: vec![(CHANNEL, message)], ..nothing() },
+            Prefetch { pinned: vec![CHANNEL], ..nothing() },
+            Prefetch { reads: vec![(USER, CHANNEL)], ..nothing() },
+            Prefetch { reads_of: vec![USER], ..nothing() },
+        ] {
+            assert!(!wanted.is_empty(), "{wanted:?}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 mod support;
 
 use ringside_types::{Epoch, RINGSIDE_EPOCH_MS, Slot, UnixMillis};
+use ringside_wire::InvalidRecord;
 use ringside_wire::records::{ChannelTurn, EpochDead, Joins, Leaves, command};
 use support::{Death, Record, nth, run};
 use uuid::Uuid;
@@ -93,7 +94,8 @@ fn a_slot_that_there_can_not_be_is_put_aside() {
         command::Body::EpochDead(EpochDead { slot, epoch: 1 }),
     ];
     let outcome = run(&log(&bodies), &[bodies.len()], &[]);
-    assert_eq!(outcome.dead.len(), bodies.len(), "{:?}", outcome.dead);
+    let reason = InvalidRecord::Field("slot").to_string();
+    assert_eq!(outcome.dead, vec![reason; bodies.len()]);
     assert!(outcome.tables.interest.is_empty() && outcome.tables.slots.is_empty());
 }
 
