@@ -189,8 +189,8 @@ impl Node {
         self.reads.handle_timeout(now.instant, &mut self.deliveries);
         self.registry.forget_rested(now.instant);
         self.presence.handle_timeout(now.wall);
-        self.deliveries.send_to_all(|| ToShard::WallClock(now.wall));
         self.set_gauges(now);
+        self.deliveries.send_to_all(|| ToShard::WallClock(now.wall));
     }
 
     fn set_gauges(&self, now: Now) {

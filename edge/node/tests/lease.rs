@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ringside_domain::lease::{FENCE, HEARTBEAT_INTERVAL};
@@ -54,6 +55,7 @@ fn a_rival_s_claim_ends_the_lease_and_another_slot_s_does_not() {
     assert!(test.node.is_lost());
     test.deliveries();
     assert!(test.node.finish(true).is_empty());
+    assert_eq!(test.counters.seated.load(Ordering::Relaxed), 0);
     let told = test.deliveries();
     assert!(told.iter().all(|(_, mail)| matches!(mail, ToShard::Fenced)) && told.len() == 2);
 }

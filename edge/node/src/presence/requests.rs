@@ -36,11 +36,12 @@ pub(crate) struct StatusRequests {
 }
 
 impl StatusRequests {
-    /// A connection asks for this status. What the one that it replaces says of the user, it says as well.
+    /// How many connections wait for their turn.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
+    /// A connection asks for this status. What the one that it replaces says of the user, it says as well.
     pub(crate) fn offer(&mut self, connection: ConnectionRef, mut request: StatusRequest) {
         let before = self.waiting.remove(&connection);
         if before.is_none() && !self.under_way.contains(&connection) {
