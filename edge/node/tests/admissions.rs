@@ -2,12 +2,13 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ringside_application::backend;
+use ringside_application::backend::{self, ConnectionEvent};
 use ringside_domain::feed::LINGER;
 use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, ShardId, ToNode, ToShard};
-use ringside_node::Completion;
+use ringside_node::{Batch, Completion, Effect};
 use ringside_ports::log::Append;
 use ringside_types::{ChannelId, Limits, MessageId};
 use ringside_wire::records::{Command, Revoked, command, control};
@@ -61,11 +62,7 @@ fn joins_that_are_not_confirmed_are_appended_again() {
     answer(&mut test, &Ok(admission(1, &[CHANNEL])));
     test.skip_policies();
     test.effect(|effect| {
-        if matches!(effect, ringside_node::Effect::Append(ringside_node::Batch::Presence(_), _)) {
-            Ok(())
-        } else {
-            Err(effect.into())
-        }
+        if matches!(effect, Effect::Append(Batch::Presence(_), _)) { Ok(()) } else { Err(effect.into()) }
     });
     test.refuse_append();
     assert!(test.effects().is_empty() && test.deliveries().is_empty());
@@ -165,9 +162,27 @@ fn who_has_too_many_waits_for_the_others_to_answer_once() {
     assert!(matches!(told[..], [(0, ToShard::Probe(asked))] if asked == user(1)), "{told:?}");
     test.wait(Duration::from_millis(1_299));
     assert!(!test.effects().contains(&"admit"));
+    assert_eq!(test.node.next_timeout(), test.now.instant + Duration::from_millis(1));
     test.wait(Duration::from_millis(1));
     answer(&mut test, &Err(backend::AdmitRefusal::TooManyConnections));
     assert_eq!(refusals(&mut test), [(5, AdmitRefusal::TooManyConnections)], "they all live");
+}
+
+#[test]
+fn so_many_wait_for_the_others_to_answer() {
+    let mut test = TestNode::holding();
+    let mut tokens = 0..;
+    let mut is_refused = |number: u128| {
+        let token = tokens.next().expect("a token");
+        ask(&mut test, ConnectionRef { token, ..CONNECTION }, number);
+        answer(&mut test, &Err(backend::AdmitRefusal::TooManyConnections));
+        let refusals = refusals(&mut test);
+        assert!(refusals.iter().all(|refusal| *refusal == (token, AdmitRefusal::TooManyConnections)));
+        !refusals.is_empty()
+    };
+    assert_eq!((0..1_024).filter(|number| is_refused(*number)).count(), 0);
+    assert!(is_refused(1_024), "one user more");
+    assert_eq!([0; 4].map(&mut is_refused), [false, false, false, true], "of one user four wait");
 }
 
 #[test]
@@ -175,9 +190,30 @@ fn who_closed_while_the_backend_was_asked_is_not_counted_any_more() {
     let mut test = TestNode::holding();
     ask(&mut test, CONNECTION, 1);
     test.request(ToNode::Closed { connection: CONNECTION });
-    answer(&mut test, &Ok(admission(1, &[CHANNEL])));
-    assert_eq!(test.effects(), ["change presence"]);
-    assert!(test.deliveries().is_empty());
+    let applicants = test.applicants();
+    let counted = applicants[0].counted;
+    let answers = applicants.into_iter().map(|applicant| (applicant, Ok(admission(1, &[CHANNEL]))));
+    test.complete(Completion::Admitted(answers.collect()));
+    let changes = test.effect(|effect| match effect {
+        Effect::ChangePresence(_, changes) => Ok(changes),
+        other => Err(other.into()),
+    });
+    assert_eq!(changes, [ConnectionEvent::Disconnected(counted)]);
+    assert!(test.effects().is_empty() && test.deliveries().is_empty());
+}
+
+#[test]
+fn each_connection_is_counted_as_one_of_its_own() {
+    let mut test = TestNode::holding();
+    let of_shard = |shard| ConnectionRef { shard: ShardId(shard), ..CONNECTION };
+    for connection in [of_shard(0), of_shard(1), ConnectionRef { token: 5, ..of_shard(0) }] {
+        ask(&mut test, connection, 1);
+    }
+    let mut numbers = BTreeSet::new();
+    while test.effects().contains(&"admit") {
+        numbers.extend(test.applicants().iter().map(|applicant| applicant.counted.number));
+    }
+    assert_eq!(numbers.len(), 3, "{numbers:?}");
 }
 
 #[test]
@@ -206,10 +242,9 @@ fn handshakes_beyond_a_user_s_budget_are_refused_with_a_time() {
 }
 
 #[test]
-fn so_many_are_asked_about_in_one_call() {
+fn so_many_are_asked_about_in_one_call_and_so_many_at_once() {
     let mut test = TestNode::holding();
-    let mut calls = Vec::new();
-    for number in 0..20 {
+    for number in 0..68 {
         test.node.handle_request(
             test.now,
             ToNode::Admit {
@@ -219,8 +254,14 @@ fn so_many_are_asked_about_in_one_call() {
             },
         );
     }
+    let mut calls = Vec::new();
     while test.effects().contains(&"admit") {
-        calls.push(test.applicants().len());
+        calls.push(test.applicants());
     }
-    assert_eq!(calls, [8, 8, 4]);
+    let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [8; 8]);
+    let refused = calls.remove(0).into_iter();
+    let answers = refused.map(|applicant| (applicant, Err(backend::AdmitRefusal::Unavailable)));
+    test.complete(Completion::Admitted(answers.collect()));
+    assert_eq!(test.applicants().len(), 4, "one call ended, the next begins");
 }

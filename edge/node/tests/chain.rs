@@ -115,11 +115,34 @@ fn records_of_another_epoch_are_passed_over() {
 #[test]
 fn what_a_mailbox_does_not_take_comes_first_the_next_time() {
     let mut test = live();
+    assert!(!test.node.has_deliveries());
     test.events(CHANNEL, &[(11, 10)]);
+    assert!(test.node.has_deliveries());
     let mail = test.node.take_deliveries(ShardId(0));
+    test.node.take_deliveries(ShardId(1));
+    assert!(!test.node.has_deliveries(), "both shards took all");
     test.node.give_back(ShardId(0), mail);
+    assert!(test.node.has_deliveries());
     test.events(CHANNEL, &[(12, 11)]);
     assert_eq!(ids(&mut test), [11, 12]);
+}
+
+#[test]
+fn events_go_to_a_shard_in_few_messages_and_so_many_in_one() {
+    let mut test = live();
+    let chain: Vec<(u64, u64)> = (10..10 + 2_049).map(|id| (id + 1, id)).collect();
+    test.events(CHANNEL, &chain);
+    for shard in [0, 1] {
+        let mail = test.node.take_deliveries(ShardId(shard));
+        let sizes: Vec<usize> = mail
+            .iter()
+            .map(|mail| match mail {
+                ToShard::Events { events, .. } => events.len(),
+                other => panic!("no events: {other:?}"),
+            })
+            .collect();
+        assert_eq!(sizes, [1_024, 1_024, 1], "shard {shard}");
+    }
 }
 
 #[test]
@@ -127,13 +150,14 @@ fn nothing_more_is_read_while_a_shard_takes_nothing() {
     let mut test = live();
     let mut id = 10;
     while test.node.takes_records(test.now) {
+        assert!(test.node.has_room());
         id += 1;
         test.events(CHANNEL, &[(id, id - 1)]);
         assert!(id < 100_000, "what waits for a shard is bounded");
     }
     assert!(!test.node.has_room());
     assert_eq!(ids(&mut test).len() as u64, id - 10, "and nothing of it is lost");
-    assert!(test.node.takes_records(test.now));
+    assert!(test.node.takes_records(test.now) && test.node.has_room());
 }
 
 #[test]

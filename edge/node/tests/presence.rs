@@ -113,6 +113,50 @@ fn whoever_watches_is_told_what_is_new_to_them() {
 }
 
 #[test]
+fn what_somebody_says_of_themselves_is_looked_at_again_once_it_is_over() {
+    let (mut test, connection) = connected();
+    ask(&mut test, connection, PresenceChange::Watch(vec![user(2)]));
+    let (look, _) = looking(&mut test);
+    let busy = PresenceView {
+        status_message: "busy".into(),
+        says_until: Some(test.now.wall.plus_ms(1_000)),
+        ..view(2, Status::Online)
+    };
+    let answer = LookAnswer { viewers: vec![vec![busy]], ..LookAnswer::default() };
+    test.complete(Completion::Looked(look, Ok(answer)));
+    assert_eq!(seen(&mut test), [(4, "online")]);
+    let pass = |test: &mut TestNode| {
+        test.advance(Duration::from_millis(500));
+        test.beat();
+    };
+    pass(&mut test);
+    assert!(test.effects().is_empty(), "they still say so");
+    pass(&mut test);
+    assert_eq!(looking(&mut test).1.seen, [(user(2), vec![user(1)])]);
+}
+
+#[test]
+fn a_connection_that_is_gone_asks_for_nothing_any_more() {
+    let (mut test, connection) = connected();
+    let set = |status| PresenceChange::Set { status, status_message: None };
+    ask(&mut test, connection, PresenceChange::Watch(vec![user(2)]));
+    let (look, _) = looking(&mut test);
+    ask(&mut test, connection, PresenceChange::Watch(vec![user(3)]));
+    ask(&mut test, connection, set(PresenceStatus::Dnd));
+    let (changing, _) = changes(&mut test);
+    ask(&mut test, connection, set(PresenceStatus::Online));
+    test.request(ToNode::Closed { connection });
+    let (ended, _) = changes(&mut test);
+    assert_eq!(ended, [Changing::Disconnected(user(1))]);
+    test.complete(Completion::PresenceChanged(changing, vec![Ok(Vec::new())]));
+    let answer = LookAnswer { viewers: vec![vec![view(2, Status::Online)]], ..LookAnswer::default() };
+    test.complete(Completion::Looked(look, Ok(answer)));
+    changed(&mut test, 2);
+    assert_eq!(test.effects(), ["append presence"], "of its end");
+    assert_eq!(seen(&mut test), []);
+}
+
+#[test]
 fn a_look_that_fails_is_made_again() {
     let (mut test, connection) = connected();
     ask(&mut test, connection, PresenceChange::Watch(vec![user(2)]));

@@ -215,6 +215,32 @@ fn a_join_that_is_never_answered_refuses_its_reads() {
     assert_eq!(answers(&mut test), (vec![], vec![(CHANNEL, ErrorCode::Unavailable)]));
 }
 
+/// The partition's word that user 1 is a member of the other channel.
+fn added() -> control::Body {
+    let members = vec![Member { user_id: user(1).as_bytes().to_vec().into(), role: "member".into() }];
+    let membership = Membership {
+        channel_id: OTHER.as_bytes().to_vec().into(),
+        version: 2,
+        kind: MembershipKind::Added.into(),
+        members,
+        ..Membership::default()
+    };
+    control::Body::MemberAdded(MemberAdded {
+        channel_id: OTHER.as_bytes().to_vec().into(),
+        from_id: 9,
+        membership: Some(membership),
+        ..MemberAdded::default()
+    })
+}
+
+/// The backend's answer to the question whether user 1 is a member of the other channel.
+fn answer_members(test: &mut TestNode, is_member: bool) {
+    let (question, asked) = test.question();
+    assert_eq!(asked.members, [(OTHER, user(1))]);
+    let answered = AuthorizeAnswer { members: vec![is_member], ..Default::default() };
+    test.complete(Completion::Authorized(question, Ok(answered)));
+}
+
 #[test]
 fn a_channel_made_a_moment_ago_waits_for_the_word_of_it() {
     for (is_member, expected) in
@@ -223,26 +249,9 @@ fn a_channel_made_a_moment_ago_waits_for_the_word_of_it() {
         let mut test = TestNode::holding();
         let connection = test.connect(1, 4, &[]);
         ask(&mut test, connection, &[OTHER]);
-        let (question, asked) = test.question();
-        assert_eq!(asked.members, [(OTHER, user(1))]);
-        let answered = AuthorizeAnswer { members: vec![is_member], ..Default::default() };
-        test.complete(Completion::Authorized(question, Ok(answered)));
+        answer_members(&mut test, is_member);
         if is_member {
-            let members = vec![Member { user_id: user(1).as_bytes().to_vec().into(), role: "member".into() }];
-            let membership = Membership {
-                channel_id: OTHER.as_bytes().to_vec().into(),
-                version: 2,
-                kind: MembershipKind::Added.into(),
-                members,
-                ..Membership::default()
-            };
-            let added = MemberAdded {
-                channel_id: OTHER.as_bytes().to_vec().into(),
-                from_id: 9,
-                membership: Some(membership),
-                ..MemberAdded::default()
-            };
-            test.control(control::Body::MemberAdded(added));
+            test.control(added());
             assert!(!test.effects().contains(&"read pages"), "its join is not answered");
             test.confirm_joins();
             test.live(OTHER, 1, 9);
@@ -250,6 +259,44 @@ fn a_channel_made_a_moment_ago_waits_for_the_word_of_it() {
         }
         assert_eq!(answers(&mut test), expected);
     }
+}
+
+#[test]
+fn a_channel_that_others_listen_to_waits_for_the_word_of_the_reader() {
+    for word_comes_first in [false, true] {
+        let mut test = TestNode::holding();
+        test.connect(2, 5, &[OTHER]);
+        test.live(OTHER, 1, 9);
+        let connection = test.connect(1, 4, &[]);
+        ask(&mut test, connection, &[OTHER]);
+        if word_comes_first {
+            test.control(added());
+            assert!(!test.effects().contains(&"read pages"), "the backend has not said so");
+            answer_members(&mut test, true);
+        } else {
+            answer_members(&mut test, true);
+            assert!(!test.effects().contains(&"read pages"), "its shard would have no place for the page");
+            test.control(added());
+        }
+        answer(&mut test);
+        assert_eq!(answers(&mut test), (vec![OTHER], vec![]), "word comes first: {word_comes_first}");
+    }
+}
+
+#[test]
+fn whoever_is_removed_while_a_page_is_read_does_not_get_it() {
+    let (mut test, connection, channels) = with_channels();
+    ask(&mut test, connection, &channels[..2]);
+    let removed = Membership {
+        channel_id: channels[0].as_bytes().to_vec().into(),
+        version: 2,
+        kind: MembershipKind::Removed.into(),
+        members: vec![Member { user_id: user(1).as_bytes().to_vec().into(), role: "member".into() }],
+        ..Membership::default()
+    };
+    test.control(control::Body::Membership(removed));
+    answer(&mut test);
+    assert_eq!(answers(&mut test), (vec![channels[1]], vec![(channels[0], ErrorCode::NotAMember)]));
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod support;
 
 use ringside_application::backend::{AuthorizeAnswer, BackendError, CommandAnswer, SenderAnswer};
 use ringside_application::policy::ChannelPolicy;
-use ringside_edge_protocol::{ConnectionRef, Outcome, ToNode};
+use ringside_edge_protocol::{ConnectionRef, Outcome, ToNode, ToShard};
 use ringside_node::{Completion, Question};
 use ringside_ports::channels::{ChannelKind, Role};
 use ringside_ports::presence::JointDecision;
@@ -90,9 +90,11 @@ fn one_append_is_under_way_and_what_comes_meanwhile_makes_the_next() {
     assert_eq!(test.effects(), ["append commands"]);
     assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["a"]);
     assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["b", "c"]);
-    let answers = test.answers();
-    assert_eq!(answers.iter().map(|(id, _)| &**id).collect::<Vec<_>>(), ["a", "b", "c"]);
-    assert!(answers.iter().all(|(_, outcome)| *outcome == Outcome::Acknowledged));
+    let told = test.deliveries();
+    let [(0, ToShard::Answers(answers))] = &told[..] else { panic!("not one message: {told:?}") };
+    let ids: Vec<&str> = answers.iter().filter_map(|answer| answer.frame_id.as_deref()).collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+    assert!(answers.iter().all(|answer| answer.outcome == Outcome::Acknowledged));
 }
 
 #[test]
