@@ -114,6 +114,7 @@ fn who_goes_on_is_dismissed() {
         assert_eq!(goodbye["payload"]["reason"], "policy");
         assert_eq!(one.bytes(&said), []);
         assert!(one.sent().is_empty());
+        assert_eq!(one.counts.policy_closes, 1);
     }
 }
 

@@ -42,8 +42,14 @@ impl Client {
             Charged::Granted => write_frame(context.host.queue(), Opcode::Pong, payload, None),
             // A control frame has no error to answer it; what is not answered costs little.
             Charged::Refused { .. } => {}
-            Charged::Exhausted => self.dismiss(GoodbyeReason::Policy, CloseCode::Policy, context),
+            Charged::Exhausted => self.let_go(context),
         }
+    }
+
+    /// The user goes on in spite of many refusals.
+    fn let_go(&mut self, context: &mut Context<'_>) {
+        context.counts.policy_closes += 1;
+        self.dismiss(GoodbyeReason::Policy, CloseCode::Policy, context);
     }
 
     fn handle_text(&mut self, text: &[u8], context: &mut Context<'_>) {
@@ -107,10 +113,7 @@ impl Client {
                 let sentence = "Too many requests in a short time; send it again after a pause.";
                 context.send_error(id, ErrorCode::RateLimited, sentence, Some(retry_after_ms));
             }
-            Charged::Exhausted => {
-                context.counts.policy_closes += 1;
-                self.dismiss(GoodbyeReason::Policy, CloseCode::Policy, context);
-            }
+            Charged::Exhausted => self.let_go(context),
         }
         false
     }
