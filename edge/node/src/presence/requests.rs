@@ -220,7 +220,9 @@ mod tests {
         let looked = new_watches.poll();
         assert_eq!(looked.iter().map(|(_, _, users)| users.len()).sum::<usize>(), LOOK_USERS_MAX);
         assert_eq!(looked[1].0, connection(2));
+        new_watches.offer(connection(2), user(8), vec![user(2)]);
         new_watches.close(connection(1));
+        assert_eq!(new_watches.poll(), [(connection(2), user(8), vec![user(2)])]);
         assert_eq!((new_watches.poll(), new_watches.turns.len()), (Vec::new(), 0));
     }
 }

@@ -249,6 +249,26 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_within_the_pause_is_told_once_when_it_is_over() {
+        for changes in 1..=3 {
+            let (mut typists, start) = (Typists::default(), Instant::now());
+            let (key, mut is_typing) = ((USER, CHANNEL), true);
+            assert!(typists.start(key, CONNECTION, start));
+            for change in 1..=changes {
+                let now = at(start, change * 100);
+                is_typing = !is_typing;
+                let says =
+                    if is_typing { typists.start(key, CONNECTION, now) } else { typists.stop(key, now) };
+                assert!(!says, "{changes} changes");
+            }
+            let due = at(start, 1_000);
+            assert_eq!((typists.next_due(), typists.poll_held(at(start, 999))), (Some(due), None));
+            assert_eq!(typists.poll_held(due), Some((key, is_typing)), "{changes} changes");
+            assert_eq!((typists.poll_held(due), typists.next_due()), (None, None), "{changes} changes");
+        }
+    }
+
+    #[test]
     fn a_connection_that_closes_ends_what_was_typed_on_it() {
         let (mut typists, now) = (Typists::default(), Instant::now());
         let other = ConnectionRef { token: 8, ..CONNECTION };
