@@ -329,6 +329,24 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_is_read_from_elsewhere_is_asked_for_once_and_others_keep_their_turn() {
+        let mut reader = Reader::default();
+        let from = |after| Reading { after: MessageId(after), after_change: Some(0), as_events: true };
+        for (number, after) in [(1, 5), (2, 10), (1, 10)] {
+            reader.read(channel(number), from(after));
+        }
+        assert_eq!(parts(&mut reader), Some((vec![2, 1], 8)));
+        for number in [1, 2] {
+            reader.answered(false);
+            reader.deferred(&read(number));
+        }
+        reader.read(channel(1), from(20));
+        assert_eq!(parts(&mut reader), Some((vec![2], 8)), "what is behind comes first");
+        assert_eq!(parts(&mut reader), Some((vec![1], 7)));
+        assert_eq!((reader.takes(&read(1)), reader.takes(&read(2))), (None, Some(true)));
+    }
+
+    #[test]
     fn waiting_syncs_are_bounded() {
         let mut reader = Reader::default();
         let offered = (0..100).filter(|_| reader.offer(sync("x", 0..1))).count();

@@ -231,6 +231,23 @@ mod tests {
     }
 
     #[test]
+    fn a_good_token_has_so_many_bytes_and_no_more() {
+        let of_length = |pad: usize| {
+            let mut claims = json!(claims());
+            claims["pad"] = json!("x".repeat(pad));
+            signed(&header(Some("key1")), &claims, 1)
+        };
+        let (mut fitting, mut longer) = (0, 0);
+        for pad in 2_700..2_800 {
+            let token = of_length(pad);
+            let is_fitting = token.len() <= TOKEN_BYTES_MAX;
+            assert_eq!(verifier().verify(&token, NOW).is_ok(), is_fitting, "{} bytes", token.len());
+            if is_fitting { fitting = fitting.max(token.len()) } else { longer += 1 }
+        }
+        assert!(fitting == TOKEN_BYTES_MAX && longer > 0, "{fitting} bytes at the most");
+    }
+
+    #[test]
     fn a_key_of_another_length_is_refused() {
         for x in ["AAAA", "", "*", &"A".repeat(44)] {
             let key = PublicKey { id: "short".into(), x: x.into() };

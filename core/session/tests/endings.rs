@@ -85,6 +85,18 @@ fn a_draining_edge_lets_go_when_it_is_the_clients_turn() {
 }
 
 #[test]
+fn those_who_are_sent_away_come_back_one_by_one() {
+    for (drawn, retry_after_ms) in [(1, 1_001), (999, 1_999), (1_000, 1_000), (1_001, 1_001)] {
+        let mut one = TestSession::open();
+        one.host.random = drawn - 1;
+        one.tell(Delivery::Fenced);
+        let sent = one.sent();
+        let [Sent::Json(goodbye), Sent::Close(_)] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!(goodbye["payload"]["retry_after_ms"], retry_after_ms);
+    }
+}
+
+#[test]
 fn the_peers_close_is_answered_once() {
     let mut one = TestSession::open();
     assert_eq!(one.bytes(&close_frame(3333)), [Output::Leave(USER), Output::CloseAfterFlush]);

@@ -8,7 +8,34 @@ use ringside_session::output::Output;
 use ringside_session::token::Claims;
 use ringside_types::UnixMillis;
 use ringside_types::security::SECURITY_HEADERS;
+use serde_json::{Value, json};
 use support::{ORIGIN, SESSION, START, TestSession, USER, bearer, request, signed, token};
+
+/// The body, where there is one, says what the status says.
+fn check_problem(answer: &str, status: &str) {
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    if body.is_empty() {
+        return;
+    }
+    let problem: Value = serde_json::from_str(body).expect("JSON");
+    let code = match status {
+        "400" => "bad_request",
+        "401" => "unauthorized",
+        "403" => "forbidden",
+        "404" => "not_found",
+        "405" => "method_not_allowed",
+        "408" => "request_timeout",
+        "426" => "upgrade_required",
+        "429" => "rate_limited",
+        "431" => "headers_too_large",
+        _ => "unavailable",
+    };
+    assert_eq!(problem["type"], format!("urn:ringside:problem:{code}"), "{answer}");
+    assert_eq!((&problem["code"], problem["status"].to_string()), (&json!(code), status.to_owned()));
+    let title = problem["title"].as_str().expect("a title");
+    assert_eq!(head.lines().next(), Some(&*format!("HTTP/1.1 {status} {title}")));
+    assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{answer}");
+}
 
 /// The refusal with this status is the answer; returns it.
 fn check_answer(one: &mut TestSession, outputs: &[Output], reason: &str, status: &str) -> String {
@@ -24,6 +51,7 @@ fn check_answer(one: &mut TestSession, outputs: &[Output], reason: &str, status:
     for (name, value) in SECURITY_HEADERS {
         assert!(answer.contains(&format!("\r\n{name}: {value}\r\n")), "{name} is missing: {answer}");
     }
+    check_problem(&answer, status);
     assert_eq!(one.timeout(), [Output::CloseNow], "what still comes is discarded");
     assert_eq!((one.bytes(b"GET /ws"), one.admit(), one.closed()), (vec![], vec![], vec![]));
     answer
@@ -130,12 +158,28 @@ fn a_handshake_has_its_time_and_its_bytes() {
 
 #[test]
 fn a_browser_brings_its_token_as_a_protocol() {
+    let (as_header, as_protocol) = (bearer(&token()), format!("bearer.{}", token()));
+    let origin = format!("Origin: {ORIGIN}");
+    for (offered, header, is_selected) in [
+        (format!("ringside.v1, {as_protocol}"), &origin, true),
+        (format!("{as_protocol}, other.v1, ringside.v1"), &origin, true),
+        ("ringside.v1".into(), &as_header, true),
+        ("other.v1".into(), &as_header, false),
+    ] {
+        let mut one = TestSession::accepted();
+        let offer = format!("Sec-WebSocket-Protocol: {offered}");
+        let asked = one.bytes(request(&[&offer, header]).as_bytes());
+        assert_eq!(asked, [Output::Admit { user_id: USER, session_id: SESSION }], "{offered}");
+        one.admit();
+        let head = one.head();
+        assert_eq!(head.contains("Sec-WebSocket-Protocol"), is_selected, "{offered}: {head}");
+        assert_eq!(head.contains("\r\nSec-WebSocket-Protocol: ringside.v1\r\n"), is_selected, "{offered}");
+    }
+    // A token counts only beside the protocol that is then selected.
     let mut one = TestSession::accepted();
-    let offer = format!("Sec-WebSocket-Protocol: ringside.v1, bearer.{}", token());
-    let asked = one.bytes(request(&[&offer, &format!("Origin: {ORIGIN}")]).as_bytes());
-    assert_eq!(asked, [Output::Admit { user_id: USER, session_id: SESSION }]);
-    one.admit();
-    assert!(one.head().contains("\r\nSec-WebSocket-Protocol: ringside.v1\r\n"));
+    let offer = format!("Sec-WebSocket-Protocol: {as_protocol}, other.v1");
+    let outputs = one.bytes(request(&[&offer, &origin]).as_bytes());
+    check_answer(&mut one, &outputs, "no_token", "401");
 }
 
 #[test]

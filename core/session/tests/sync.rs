@@ -3,12 +3,16 @@
 mod support;
 
 use ringside_domain::page::{ChannelRead, ReadOutcome};
+use ringside_domain::reactions::ReactionSummary;
+use ringside_domain::rows::{ChangeRow, MessageRow, WriteTimestamp};
 use ringside_session::cursor::Cursor;
 use ringside_session::delivery::Delivery;
 use ringside_session::limits::{PAGES_UNDER_WAY_MAX, READ_BELOW_BYTES, SYNCS_WAITING_MAX};
 use ringside_session::output::Output;
 use ringside_session::session::Session;
 use ringside_types::{ChannelId, ErrorCode, MessageId};
+use ringside_wire::InvalidRecord;
+use ringside_wire::records::{Amended, ChangeBody, Edited, amended, change_body};
 use serde_json::{Value, json};
 use support::{Sent, TestSession, USER, channel, page};
 
@@ -99,6 +103,108 @@ fn what_is_deferred_is_asked_for_as_pages_come_back() {
     let Some(Sent::Json(done)) = sent.last() else { panic!("{sent:?}") };
     assert_eq!((&done["type"], &done["id"]), (&json!("sync.done"), &json!("s")));
     assert_eq!(done["payload"]["channels"].as_array().map(Vec::len), Some(30));
+}
+
+#[test]
+fn each_page_makes_room_for_one_more_whatever_it_brings() {
+    for brings in ["messages", "changes", "nothing"] {
+        let mut one = TestSession::member_of(0..30);
+        let (reads, _) = asked(&one.say(&sync((0..30).map(|number| (number, 9)))));
+        assert_eq!(one.tell(Delivery::Pages(&[(reads[8], ReadOutcome::Deferred)])), []);
+        let ReadOutcome::Page(mut page) = page(&reads[0], 10) else { panic!("no page") };
+        if brings != "messages" {
+            page.messages.clear();
+        }
+        if brings == "changes" {
+            page.changes.push(pinned(channel(0), MessageId(10)));
+        }
+        let outputs = one.tell(Delivery::Pages(&[(reads[0], ReadOutcome::Page(page))]));
+        let reads = outputs.iter().filter(|output| matches!(output, Output::Read { .. })).count();
+        assert_eq!(reads, usize::from(brings != "nothing"), "{brings}: eight others may still bring some");
+    }
+}
+
+/// A change of message 9: it is pinned.
+fn pinned(channel_id: ChannelId, record_id: MessageId) -> ChangeRow {
+    change(channel_id, record_id, amended::Change::Pinned(true))
+}
+
+fn change(channel_id: ChannelId, record_id: MessageId, change: amended::Change) -> ChangeRow {
+    let actor_id = USER.as_bytes().to_vec().into();
+    let amended = Amended { message_id: 9, actor_id, change: Some(change) };
+    let body = ChangeBody { event: Some(change_body::Event::Amended(amended)) };
+    ChangeRow {
+        channel_id,
+        change: 1,
+        record_id,
+        prev: MessageId(record_id.0 - 1),
+        seq: 10,
+        body: ringside_wire::encode(&body),
+        stamp: WriteTimestamp(1),
+    }
+}
+
+/// A page of the messages 9 and 10, the second deleted, with reactions to both; and the change 11, an edit of the first.
+fn page_with_all(read: &ChannelRead) -> ReadOutcome {
+    let ReadOutcome::Page(mut page) = page(read, 10) else { panic!("no page") };
+    page.messages[1].deleted_record = MessageId(12);
+    let tally = |message: u64, emoji: &str, is_own| ReactionSummary {
+        message_id: MessageId(message),
+        emoji: emoji.into(),
+        count: 2,
+        users: vec![USER],
+        is_own,
+    };
+    page.tallies = vec![tally(9, "+1", true), tally(9, "-1", false), tally(10, "+1", true)];
+    let edit = amended::Change::Edited(Edited::default());
+    page.changes.push(change(read.channel_id, MessageId(11), edit));
+    page.edited.push(MessageRow { content: "edited".into(), ..page.messages[0].clone() });
+    ReadOutcome::Page(page)
+}
+
+#[test]
+fn a_page_says_who_sent_what_and_how_reactions_stand() {
+    let mut one = TestSession::member_of([1]);
+    let (reads, _) = asked(&one.say(&sync([(1, 8)])));
+    one.tell(Delivery::Pages(&[(reads[0], page_with_all(&reads[0]))]));
+    let sent = one.sent();
+    let [Sent::Json(page), ..] = &sent[..] else { panic!("{sent:?}") };
+    let [first, second] = [0, 1].map(|place| &page["payload"]["messages"][place]);
+    let reaction = |emoji: &str, me: bool| json!({"emoji": emoji, "count": 2, "users": [USER], "me": me});
+    assert_eq!(first["reactions"], json!([reaction("+1", true), reaction("-1", false)]));
+    assert_eq!((&second["deleted"], &second["reactions"]), (&json!(true), &Value::Null));
+    assert_eq!([first, second].map(|message| &message["sender"]["username"]), ["user1", "user1"]);
+    let edit = &page["payload"]["changes"][0];
+    assert_eq!((&edit["type"], &edit["payload"]["content"]), (&json!("message.updated"), &json!("edited")));
+    assert_eq!(edit["payload"]["sender"]["username"], "user1");
+}
+
+#[test]
+fn messages_and_changes_that_follow_as_events_come_in_the_order_of_their_records() {
+    let mut one = TestSession::member_of([1]);
+    let (channel_id, from_id) = (channel(1), MessageId(8));
+    let joined = Delivery::Joined { channel_id, from_id, change: 0, comes_live: false };
+    let (reads, _) = asked(&one.tell(joined));
+    let ReadOutcome::Page(mut page) = page_with_all(&reads[0]) else { panic!("no page") };
+    page.messages[1].message_id = MessageId(13);
+    page.changes.insert(0, pinned(channel_id, MessageId(12)));
+    one.tell(Delivery::Pages(&[(reads[0], ReadOutcome::Page(page))]));
+    let sent = one.sent();
+    let expected = ["message.new", "message.updated", "message.pinned", "message.new"];
+    assert_eq!(types(&sent), expected);
+    let [Sent::Json(new), ..] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!(new["payload"]["sender"]["username"], "user1");
+}
+
+#[test]
+fn a_page_that_can_not_be_shown_is_reported() {
+    let mut one = TestSession::member_of([1]);
+    let (reads, _) = asked(&one.say(&sync([(1, 8)])));
+    let ReadOutcome::Page(mut page) = page_with_all(&reads[0]) else { panic!("no page") };
+    page.edited.clear();
+    let outputs = one.tell(Delivery::Pages(&[(reads[0], ReadOutcome::Page(page))]));
+    let reported = Output::InvalidPage(channel(1), InvalidRecord::Field("message"));
+    assert!(outputs.contains(&reported), "{outputs:?}");
 }
 
 #[test]

@@ -100,7 +100,8 @@ pub struct TestHost {
     pub peer: Option<IpAddr>,
     pub members: BTreeSet<ChannelId>,
     pub last_records: BTreeMap<ChannelId, MessageId>,
-    random: u64,
+    /// What was drawn last.
+    pub random: u64,
 }
 
 impl Host for TestHost {
