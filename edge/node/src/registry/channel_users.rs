@@ -107,6 +107,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn few_users_are_a_list_and_more_are_searched_no_more_one_by_one() {
+        let (mut channel_users, channel) = (ChannelUsers::default(), ChannelId(Uuid::from_u128(1)));
+        for count in 1..=FEW + 1 {
+            channel_users.add(channel, UserId(Uuid::from_u128(count as u128)));
+            let is_list = matches!(channel_users.0.get(&channel), Some(Users::Few(_)));
+            assert_eq!(is_list, count <= FEW, "{count} users");
+        }
+    }
+
     proptest! {
         #[test]
         fn it_is_a_set_for_each_channel(steps in prop::collection::vec((0..2_u128, 0..60_u128, any::<bool>()), 0..400)) {
