@@ -5,10 +5,13 @@ mod support;
 use std::time::Duration;
 
 use ringside_application::backend::{AuthorizeAnswer, BackendError, Position};
-use ringside_edge_protocol::{ConnectionRef, Signal, SignalKind, SignalRequest, ToNode, ToShard};
-use ringside_node::Completion;
+use ringside_edge_protocol::{
+    ConnectionRef, PresenceChange, PresenceRequest, Signal, SignalKind, SignalRequest, ToNode, ToShard,
+};
+use ringside_node::{Batch, Completion, Effect};
 use ringside_types::{ErrorCode, MessageId, Topic};
 use ringside_wire::records::{Signals, TypingSign, edge_item, signal};
+use ringside_wire::signals::PresenceStatus;
 use support::{CHANNEL, EPOCH, TestNode, item, submission, user};
 
 fn member() -> (TestNode, ConnectionRef) {
@@ -31,9 +34,19 @@ fn say(test: &mut TestNode, connection: ConnectionRef, kind: SignalKind) {
     }));
 }
 
+fn set(test: &mut TestNode, connection: ConnectionRef, status: PresenceStatus) {
+    let change = PresenceChange::Set { status, status_message: None };
+    let asked = PresenceRequest { connection, frame_id: None, user_id: user(1), change };
+    test.request(ToNode::Presence(asked));
+}
+
 /// What goes to the log: it is confirmed.
 fn logged(test: &mut TestNode) -> Vec<signal::Body> {
-    let appends = test.confirm_append();
+    let (batch, appends) = test.effect(|effect| match effect {
+        Effect::Append(batch @ Batch::Signals(_), appends) => Ok((batch, appends)),
+        other => Err(other.into()),
+    });
+    test.complete(Completion::Appended(batch, Ok(())));
     assert!(appends.iter().all(|append| append.topic == Topic::MessagesStatus));
     let signals = appends
         .into_iter()
@@ -116,28 +129,40 @@ fn of_many_receipts_one_a_second_goes_and_the_last_always() {
 }
 
 #[test]
-fn whoever_sends_or_goes_has_stopped_typing() {
-    for is_closed in [false, true] {
+fn whoever_sends_or_goes_or_seems_to_be_gone_has_stopped_typing() {
+    type Way = fn(&mut TestNode, ConnectionRef);
+    let sends: Way = |test, connection| {
+        let submission = submission(test, connection, 1, "a");
+        test.request(ToNode::Submit(submission));
+    };
+    let goes: Way = |test, connection| test.request(ToNode::Closed { connection });
+    let seems_gone: Way = |test, connection| set(test, connection, PresenceStatus::Offline);
+    for (name, way) in [("sends", sends), ("goes", goes), ("seems to be gone", seems_gone)] {
         let (mut test, connection) = member();
         say(&mut test, connection, SignalKind::Typing);
         assert_eq!(logged(&mut test), [signal::Body::Typing(true)]);
         test.wait(Duration::from_secs(1));
-        if is_closed {
-            test.request(ToNode::Closed { connection });
-        } else {
-            let submission = submission(&test, connection, 1, "a");
-            test.request(ToNode::Submit(submission));
-        }
-        let (batch, appends) = test.effect(|effect| match effect {
-            ringside_node::Effect::Append(batch @ ringside_node::Batch::Signals(_), appends) => {
-                Ok((batch, appends))
-            }
-            other => Err(other.into()),
-        });
-        let signals = ringside_wire::decode::<Signals>(appends[0].payload.clone()).expect("signals");
-        assert_eq!(signals.items[0].body, Some(signal::Body::Typing(false)), "closed: {is_closed}");
-        test.complete(Completion::Appended(batch, Ok(())));
+        way(&mut test, connection);
+        assert_eq!(logged(&mut test), [signal::Body::Typing(false)], "{name}");
     }
+}
+
+#[test]
+fn whoever_seems_to_be_gone_is_not_seen_to_type() {
+    let (mut test, connection) = member();
+    set(&mut test, connection, PresenceStatus::Offline);
+    say(&mut test, connection, SignalKind::Typing);
+    assert!(!test.effects().contains(&"append signals"));
+    assert_eq!(refusals(&mut test), [], "nor are they told");
+    set(&mut test, connection, PresenceStatus::Online);
+    say(&mut test, connection, SignalKind::Typing);
+    assert_eq!(logged(&mut test), [signal::Body::Typing(true)]);
+    // Unless all their connections say so, they are there.
+    let (mut test, connection) = member();
+    test.connect(1, 6, &[CHANNEL]);
+    set(&mut test, connection, PresenceStatus::Offline);
+    say(&mut test, connection, SignalKind::Typing);
+    assert_eq!(logged(&mut test), [signal::Body::Typing(true)]);
 }
 
 #[test]
