@@ -362,19 +362,24 @@ pub struct Prefetch {
 }
 
 impl Prefetch {
+    /// How many questions it asks.
+    pub fn len(&self) -> usize {
+        self.channels.len()
+            + self.interest.len()
+            + self.members.len()
+            + self.keys.len()
+            + self.records.len()
+            + self.reactions.len()
+            + self.reacted.len()
+            + self.pins.len()
+            + self.pinned.len()
+            + self.reads.len()
+            + self.reads_of.len()
+    }
+
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
-        self.channels.is_empty()
-            && self.interest.is_empty()
-            && self.members.is_empty()
-            && self.keys.is_empty()
-            && self.records.is_empty()
-            && self.reactions.is_empty()
-            && self.reacted.is_empty()
-            && self.pins.is_empty()
-            && self.pinned.is_empty()
-            && self.reads.is_empty()
-            && self.reads_of.is_empty()
+        self.len() == 0
     }
 }
 

@@ -1,3 +1,5 @@
+//! The public keys that verify access tokens.
+
 /// A public key that verifies access tokens, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {

@@ -2,10 +2,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use ringside_application::backend::{Backend, ReadRequest};
 use ringside_clock::boot_time;
 use ringside_domain::lease::{EdgeLease, FENCE};
@@ -25,6 +26,10 @@ use ringside_application::consumer::follow;
 
 /// Batches of requests handled in one turn at the most.
 const REQUESTS_PER_TURN: usize = 64;
+/// Turns left to the others before the shards are told: a processor's, and that of who reads what it appends.
+const TURNS_BEFORE_FLUSH: usize = 3;
+/// Inputs taken before the shards are told what waits for them, at the most.
+const INPUTS_BEFORE_FLUSH: usize = 8;
 /// An edge that stops hands over the receipts that it holds within this time.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -112,6 +117,8 @@ struct Lease {
     receive: mpsc::Receiver<Vec<Record>>,
     presence: mpsc::Receiver<Vec<Record>>,
     work: FuturesUnordered<Work>,
+    /// Inputs taken since the shards were told something.
+    inputs_before_flush: usize,
 }
 
 struct Runner<L, B> {
@@ -149,6 +156,7 @@ impl<L: Log, B: Backend> Runner<L, B> {
             receive: read(Topic::MessagesReceive, slot.partition(), receive_from),
             presence: read(Topic::Presence, PartitionId(0), presence_from),
             work: FuturesUnordered::new(),
+            inputs_before_flush: 0,
         })
     }
 
@@ -163,8 +171,10 @@ impl<L: Log, B: Backend> Runner<L, B> {
             while let Some(effect) = lease.node.poll_effect(now_before) {
                 self.begin(effect, &lease.work);
             }
-            self.flush(&mut lease.node);
-            let input = next_input(lease, requests, stop).await;
+            let input = match self.ready_input(lease, requests).await {
+                Some(input) => input,
+                None => next_input(lease, requests, stop).await,
+            };
             let now = now();
             let node = &mut lease.node;
             match input {
@@ -187,6 +197,30 @@ impl<L: Log, B: Backend> Runner<L, B> {
                 return Ended::Lost;
             }
         }
+    }
+
+    /// What comes in before the shards are told what waits for them, if anything does. An answer of the log to a sender
+    /// is mostly followed by the record itself: told together, they wake the shard once.
+    async fn ready_input(
+        &self,
+        lease: &mut Lease,
+        requests: &mut mpsc::Receiver<Vec<ToNode>>,
+    ) -> Option<Input> {
+        if !lease.node.has_deliveries() {
+            return None;
+        }
+        if lease.inputs_before_flush < INPUTS_BEFORE_FLUSH {
+            for _ in 0..TURNS_BEFORE_FLUSH {
+                let_others_run().await;
+                if let Some(input) = input_at_hand(lease, requests) {
+                    lease.inputs_before_flush += 1;
+                    return Some(input);
+                }
+            }
+        }
+        lease.inputs_before_flush = 0;
+        self.flush(&mut lease.node);
+        None
     }
 
     /// Begins to carry out an effect.
@@ -259,6 +293,37 @@ impl<L: Log, B: Backend> Runner<L, B> {
     }
 }
 
+/// Has this task stand at the end of the queue of those that are ready. Where processors share its thread, what they do
+/// about a record that was confirmed comes first. (`tokio::task::yield_now` asks the system for events besides.)
+async fn let_others_run() {
+    let mut has_stood_back = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_stood_back, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// An input that is there already. No timer is set for it: that would wake the thread once more.
+fn input_at_hand(lease: &mut Lease, requests: &mut mpsc::Receiver<Vec<ToNode>>) -> Option<Input> {
+    let Lease { node, control, receive, work, .. } = lease;
+    if let Ok(records) = control.try_recv() {
+        return Some(Input::Control(Some(records)));
+    }
+    if node.takes_records(now())
+        && let Ok(records) = receive.try_recv()
+    {
+        return Some(Input::Receive(Some(records)));
+    }
+    if let Some(Some(done)) = work.next().now_or_never() {
+        return Some(Input::Completion(Box::new(done)));
+    }
+    requests.try_recv().ok().map(|batch| Input::Requests(vec![batch]))
+}
+
 /// Waits for the next input. `control` alone stands before the others, which are drawn by lot: a busy log must not keep
 /// requests and answers waiting, nor they it.
 async fn next_input(
@@ -266,7 +331,7 @@ async fn next_input(
     requests: &mut mpsc::Receiver<Vec<ToNode>>,
     stop: &mut watch::Receiver<bool>,
 ) -> Input {
-    let Lease { node, control, receive, presence, work } = lease;
+    let Lease { node, control, receive, presence, work, .. } = lease;
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => Input::Stop,

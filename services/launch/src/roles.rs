@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod channel;
 pub(crate) mod edge;
 pub(crate) mod message;
+mod pipeline;
 pub(crate) mod presence;
 mod tasks;
 pub(crate) mod user;
@@ -22,6 +23,7 @@ use crate::run::Ports;
 use channel::Channel;
 use edge::Edge;
 use message::Message;
+use pipeline::Pipeline;
 use presence::Presence;
 use user::User;
 
@@ -84,6 +86,8 @@ pub(crate) struct Roles {
     pub(crate) presence: Presence,
     pub(crate) message: Message,
     pub(crate) edge: Edge,
+    /// The last field: it ends when nothing runs on it.
+    _pipeline: Pipeline,
 }
 
 impl Roles {
@@ -97,12 +101,13 @@ impl Roles {
         ports: &Ports,
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
-        let message = Message::start(engines, config, stop);
+        let pipeline = Pipeline::start()?;
+        let message = Message::start(engines, config, pipeline.handle(), stop);
         let presence = Presence::start(engines, stop);
         let channel = Channel::start(engines, stop);
         let user = User::start(engines, config, stop).await?;
-        let edge = Edge::start(config, engines, ports, user.keys(), stop).await?;
-        Ok(Self { user, channel, presence, message, edge })
+        let edge = Edge::start(config, engines, ports, user.keys(), pipeline.handle(), stop).await?;
+        Ok(Self { user, channel, presence, message, edge, _pipeline: pipeline })
     }
 
     /// What tells whether they can serve. The others can once they have started.

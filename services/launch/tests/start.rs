@@ -130,7 +130,7 @@ fn a_data_folder_that_can_not_be_used_is_left_as_it_is() {
     let newer = |path: &Path| {
         made(path);
         let version = fs::read_to_string(path.join("VERSION")).expect("read");
-        fs::write(path.join("VERSION"), version.replacen('1', "99", 1)).expect("written");
+        fs::write(path.join("VERSION"), version.replacen('2', "99", 1)).expect("written");
     };
     check("newer", &newer, "written by a newer Ringside");
     let spoiled = |path: &Path| {

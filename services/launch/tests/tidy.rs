@@ -10,7 +10,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 /// Imports go strictly down; crates on one floor don't know each other. ARCHITECTURE.md has the same table.
 const FLOORS: &[(&str, &[&str])] = &[
     ("0", &["core/types"]),
-    ("1", &["core/clock", "core/websocket", "core/wire"]),
+    ("1", &["core/clock", "core/websocket", "core/wire", "core/segments"]),
     ("2", &["core/domain"]),
     ("3", &["core/session", "core/ports", "edge/uring"]),
     (

@@ -1,12 +1,15 @@
-//! The commit in one step: log and store share a database, so all four steps are one atomic batch.
+//! The commit: rows, heads, progress and what is derived from them are one atomic batch of the store. It has no sync of
+//! its own: what a crash takes of it is replayed from the log, to the same bytes.
 
 use std::sync::Arc;
 
 use ringside_ports::commit::CommitBatch;
+use ringside_ports::log::Append;
 use ringside_ports::{Committer, EngineError};
 
-use crate::engine::{Shared, Work};
-use crate::log::check;
+use crate::config::{Keeping, keeping};
+use crate::engine::{Shared, StoreWork};
+use crate::log::{append, check};
 
 /// The committer of an engine. A clone is another handle.
 #[derive(Clone)]
@@ -19,10 +22,17 @@ impl EmbeddedCommitter {
 }
 
 impl Committer for EmbeddedCommitter {
-    async fn commit(&self, batch: CommitBatch) -> Result<(), EngineError> {
+    async fn commit(&self, mut batch: CommitBatch) -> Result<(), EngineError> {
         check(&self.0.core, &batch.outside)?;
         check(&self.0.core, &batch.edges)?;
-        self.0.submit(Work::Commit(Box::new(batch))).await.map(drop)
+        let is_beside = |record: &Append| keeping(record.topic) == Keeping::Store;
+        let (beside, outside) = batch.outside.into_iter().partition(is_beside);
+        batch.outside = beside;
+        let edges = std::mem::take(&mut batch.edges);
+        append(&self.0, outside).await?;
+        self.0.core.write(StoreWork::Commit(Box::new(batch)))?;
+        // The store has it before an edge does: whoever is told of a message can read it.
+        append(&self.0, edges).await.map(drop)
     }
 }
 

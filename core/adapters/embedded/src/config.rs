@@ -27,6 +27,26 @@ impl Default for Partitions {
     }
 }
 
+/// Where the records of a topic are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// In segment files: durable before they are confirmed.
+    Segments,
+    /// In the store: they are written by commits, in one batch with the rows that they tell of.
+    Store,
+    /// In memory: only edges of this process read them, which end with it.
+    Memory,
+}
+
+/// Where the records of this topic are kept.
+pub(crate) const fn keeping(topic: Topic) -> Keeping {
+    match topic {
+        Topic::MessagesSend | Topic::MessagesStatus | Topic::Control => Keeping::Segments,
+        Topic::MessagesStored | Topic::MessagesDead => Keeping::Store,
+        Topic::MessagesReceive | Topic::Presence => Keeping::Memory,
+    }
+}
+
 impl Partitions {
     /// How many a topic has.
     pub const fn of(self, topic: Topic) -> u16 {
@@ -54,6 +74,8 @@ pub struct Config {
     pub log_retention: Duration,
     /// How often what is past its time is removed.
     pub sweep_interval: Duration,
+    /// The segments of the log.
+    pub segments: ringside_segments::Config,
     /// Bytes of payload that each partition keeps in memory for readers near its end.
     pub tail_bytes: usize,
     /// Bytes of the block cache.
@@ -69,6 +91,7 @@ impl Default for Config {
             partitions: Partitions::default(),
             log_retention: Duration::from_secs(7 * 24 * 60 * 60),
             sweep_interval: Duration::from_secs(60),
+            segments: ringside_segments::Config::default(),
             tail_bytes: 8 * 1024 * 1024,
             cache_bytes: 128 * 1024 * 1024,
             free_bytes_min: 256 * 1024 * 1024,

@@ -1,33 +1,42 @@
-//! The engine: one data folder, one database, one thread that writes, one that sweeps.
+//! The engine: one data folder with a log and a store. One thread writes the log, one sweeps; whoever commits writes the
+//! store.
 
 pub(crate) mod counters;
+mod log_writer;
+mod room;
 mod staging;
 pub(crate) use staging::read_record;
 mod sweep;
-mod writer;
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use fjall::PersistMode;
 use ringside_domain::rows::{HeadRow, Progress, Rows};
 use ringside_ports::EngineError;
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::{Append, Commit, Position};
+use ringside_segments::{FolderFile, Reader, Writer};
 use ringside_types::{PartitionId, Topic, UnixMillis};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::committer::EmbeddedCommitter;
-use crate::config::{Config, LOG_RETENTION_MIN, Partitions};
+use crate::config::{Config, Keeping, LOG_RETENTION_MIN, Partitions, keeping};
 use crate::engine::counters::Counters;
 use crate::folder::{Folder, OpenError, refused};
 use crate::log::{EmbeddedLog, PartitionLog, RECORD_BYTES_MAX};
+use crate::opening;
 use crate::store::EmbeddedStore;
-use crate::tables::{ENGINE, Tables, reason};
+use crate::store_journal;
+use crate::tables::{ENGINE, Tables, get};
+use room::Room;
+use staging::{Highest, Staging};
 
-/// Requests that wait for the writer at the most.
+/// Requests that wait for the log's writer at the most.
 pub const QUEUE_REQUESTS_MAX: usize = 4_096;
 /// Bytes of the requests that wait or are being written at the most; a single larger one goes alone.
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -35,18 +44,58 @@ pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
 /// Reads that use the blocking pool at once.
 const BLOCKING_READS_MAX: usize = 32;
+/// How often the store's journal is written back.
+const WRITE_BACK_INTERVAL: Duration = Duration::from_millis(100);
 /// The queue counts its bytes in these.
 const QUEUE_UNIT_BYTES: usize = 1024;
-/// What a row costs besides its texts, roughly.
-const ROW_BYTES: usize = 128;
+/// What a record costs in the queue besides its payload, roughly.
+const RECORD_BYTES: usize = 128;
 
 const _: () = assert!(RECORD_BYTES_MAX < QUEUE_BYTES_MAX);
 
-/// What the writer can do.
+/// What is written to the log's segments.
 #[derive(Debug)]
-pub(crate) enum Work {
+pub(crate) enum LogWork {
     Append(Vec<Append>),
+    /// Removes segments whose records were all appended before a time, and of `messages.send` applied: up to these offsets,
+    /// partition by partition.
+    Trim(UnixMillis, Vec<Progress>),
+}
+
+impl LogWork {
+    /// What it weighs in the queue, roughly.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Append(records) => records.iter().map(|record| record.payload.len() + RECORD_BYTES).sum(),
+            Self::Trim(..) => RECORD_BYTES,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) positions: Vec<Position>,
+    /// Of a trim: records removed.
+    pub(crate) trimmed: u64,
+}
+
+type Answer = Result<Done, EngineError>;
+
+/// Work on its way to the log's writer.
+pub(crate) struct Request {
+    work: LogWork,
+    answer: oneshot::Sender<Answer>,
+    /// Its part of the queue's bytes, given back when it is answered.
+    _room: OwnedSemaphorePermit,
+}
+
+/// What is written to the store.
+#[derive(Debug)]
+pub(crate) enum StoreWork {
+    /// Rows, heads and progress of a batch, and the records that are kept beside them.
     Commit(Box<CommitBatch>),
+    Append(Vec<Append>),
     Rows(PartitionId, Box<Rows>),
     Heads(Vec<HeadRow>),
     Progress(Progress),
@@ -55,66 +104,17 @@ pub(crate) enum Work {
     Trim(Topic, PartitionId, UnixMillis),
 }
 
-impl Work {
-    /// What it weighs in the queue, roughly.
-    fn bytes(&self) -> usize {
-        let appends =
-            |records: &[Append]| records.iter().map(|record| record.payload.len() + ROW_BYTES).sum::<usize>();
-        match self {
-            Self::Append(records) => appends(records),
-            Self::Commit(batch) => {
-                let heads = batch.heads.len() * ROW_BYTES;
-                rows_bytes(&batch.rows) + appends(&batch.outside) + appends(&batch.edges) + heads
-            }
-            Self::Rows(_, rows) => rows_bytes(rows),
-            Self::Heads(heads) => heads.len() * ROW_BYTES,
-            Self::Progress(_) | Self::Group(..) | Self::Trim(..) => ROW_BYTES,
-        }
-    }
-}
-
-fn rows_bytes(rows: &Rows) -> usize {
-    let texts = rows.messages.iter().map(|row| row.content.len() + row.metadata.len()).sum::<usize>();
-    let bodies = rows.changes.iter().map(|row| row.body.len()).sum::<usize>();
-    let count = rows.messages.len()
-        + rows.changes.len()
-        + rows.reactions.len()
-        + rows.pins.len()
-        + rows.memberships.len()
-        + rows.keys.len()
-        + rows.interest.len()
-        + rows.void_interest.len()
-        + rows.slots.len()
-        + rows.reads.len()
-        + rows.delivered.len();
-    texts + bodies + count * ROW_BYTES
-}
-
-/// What came of it.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
-    pub(crate) positions: Vec<Position>,
-    /// Of a trim: records removed.
-    pub(crate) trimmed: usize,
-}
-
-type Answer = Result<Done, EngineError>;
-
-/// Work on its way to the writer.
-pub(crate) struct Request {
-    work: Work,
-    answer: oneshot::Sender<Answer>,
-    /// Its part of the queue's bytes, given back when it is answered.
-    _room: OwnedSemaphorePermit,
-}
-
 /// What handles and threads share.
 pub(crate) struct Core {
     pub(crate) tables: Tables,
+    pub(crate) segments: Reader<FolderFile>,
     logs: Vec<Vec<PartitionLog>>,
     pub(crate) partitions: Partitions,
     pub(crate) config: Config,
     pub(crate) counters: Counters,
+    /// Whoever writes to the store holds this: what is read to compare ranks is what is overwritten.
+    store: Mutex<Highest>,
+    room: Room,
     /// Why nothing is written any more.
     failure: watch::Sender<Option<String>>,
     blocking_reads: Semaphore,
@@ -133,7 +133,7 @@ impl Core {
         })
     }
 
-    fn logs(&self) -> impl Iterator<Item = &PartitionLog> {
+    pub(crate) fn logs(&self) -> impl Iterator<Item = &PartitionLog> {
         self.logs.iter().flatten()
     }
 
@@ -151,6 +151,62 @@ impl Core {
             Err(error) => Err(unavailable(error.to_string())),
         }
     }
+
+    /// Why nothing may be written now.
+    fn refusal(&self) -> Option<EngineError> {
+        if let Some(cause) = self.failure.borrow().as_ref() {
+            return Some(unavailable(format!("an earlier write failed: {cause}. Start Ringside again")));
+        }
+        self.room.refusal(self.folder.path(), self.config.free_bytes_min)
+    }
+
+    /// Nothing is written from now on.
+    fn fail(&self, cause: String) {
+        tracing::error!(%cause, "a write failed: nothing is written any more until Ringside is started again");
+        self.failure.send_replace(Some(cause));
+    }
+
+    /// Writes to the store, for readers to see. It is durable only once [`persist`](Self::persist) has returned: what a
+    /// crash takes before that is replayed from the log.
+    pub(crate) fn write(&self, work: StoreWork) -> Result<Done, EngineError> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let mut highest = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut staging = Staging::new(self, &mut highest);
+        let began = Instant::now();
+        let written = staging.stage(work).and_then(|done| staging.write().map(|()| done));
+        match written {
+            Ok(done) => {
+                self.counters.committed(began.elapsed());
+                Ok(done)
+            }
+            Err(error) => {
+                self.fail(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the store durable as it is now.
+    pub(crate) fn persist(&self) -> Result<(), EngineError> {
+        self.tables.database.persist(PersistMode::SyncData).map_err(|error| {
+            let error = crate::tables::failed(error);
+            self.fail(error.to_string());
+            error
+        })
+    }
+
+    /// How far the partitions of `messages.send` were applied.
+    fn applied(&self) -> Result<Vec<Progress>, EngineError> {
+        let (at, table) = (self.tables.database.snapshot(), &self.tables.partitions);
+        let of = |number| {
+            let partition = PartitionId(number);
+            let key = crate::tables::rows::progress_key(partition);
+            Ok(get(&at, table, &key)?.unwrap_or(Progress::start(partition)))
+        };
+        (0..self.partitions.messages).map(of).collect()
+    }
 }
 
 /// The threads, and the way to them. The last handle that goes ends them: what was taken is still written.
@@ -159,18 +215,20 @@ pub(crate) struct Shared {
     queue: Option<mpsc::Sender<Request>>,
     room: Arc<Semaphore>,
     writer: Option<JoinHandle<()>>,
-    stop_sweeper: Option<std_mpsc::Sender<()>>,
+    /// What ends the two that follow.
+    stop: Vec<std_mpsc::Sender<()>>,
     sweeper: Option<JoinHandle<()>>,
+    write_back: Option<JoinHandle<()>>,
 }
 
 impl Shared {
-    /// Hands work to the writer and waits until it is durable.
-    pub(crate) async fn submit(&self, work: Work) -> Answer {
+    /// Hands work to the log's writer and waits until it is durable.
+    pub(crate) async fn submit(&self, work: LogWork) -> Answer {
         submit(self.queue.as_ref().ok_or_else(stopped)?, &self.room, work).await
     }
 }
 
-async fn submit(queue: &mpsc::Sender<Request>, room: &Arc<Semaphore>, work: Work) -> Answer {
+async fn submit(queue: &mpsc::Sender<Request>, room: &Arc<Semaphore>, work: LogWork) -> Answer {
     let (answer, answered) = oneshot::channel();
     let units = work.bytes().div_ceil(QUEUE_UNIT_BYTES).clamp(1, QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES) as u32;
     let hand_over = async {
@@ -186,8 +244,9 @@ async fn submit(queue: &mpsc::Sender<Request>, room: &Arc<Semaphore>, work: Work
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        drop(self.stop_sweeper.take());
+        self.stop.clear();
         join(self.sweeper.take());
+        join(self.write_back.take());
         drop(self.queue.take());
         join(self.writer.take());
     }
@@ -196,6 +255,24 @@ impl Drop for Shared {
 fn join(thread: Option<JoinHandle<()>>) {
     if thread.is_some_and(|thread| thread.join().is_err()) {
         tracing::error!("a thread of the embedded engine panicked");
+    }
+}
+
+/// Has the store's journal written back, every so often while something is committed.
+fn run_write_back(core: &Core, stopped: &std_mpsc::Receiver<()>) {
+    let mut written = 0;
+    while stopped.recv_timeout(WRITE_BACK_INTERVAL) == Err(std_mpsc::RecvTimeoutError::Timeout) {
+        let commits = core.counters.commits.load(Ordering::Relaxed);
+        if std::mem::replace(&mut written, commits) == commits {
+            continue;
+        }
+        // A journal that was removed meanwhile is in the tables.
+        match store_journal::write_back(&core.folder.store()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return core.fail(error.to_string());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -218,44 +295,39 @@ pub struct Engine(Arc<Shared>);
 
 impl Engine {
     /// Opens a data folder, or makes it, and recovers what a crash left. Call it off the runtime's threads, or before
-    /// there is load: it reads up to 256 MiB of journal.
+    /// there is load: it reads the newest segment of the log, and up to 256 MiB of the store's journal.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
     pub fn open(folder: &Path, config: Config) -> Result<Self, OpenError> {
         assert!(config.partitions.are_valid(), "partitions: from 1 to 1,024 of each");
         let mut held = Folder::open(folder, config.partitions, config.free_bytes_min)?;
-        let tables = Tables::open(&held.store(), config.cache_bytes, &config.clock)
-            .map_err(|error| not_opened(folder, error))?;
-        held.made()?;
         let partitions = held.partitions();
+        let opening::Opened { tables, writer } = opening::open(&mut held, &config)?;
         let damaged =
             |error: EngineError| OpenError::Damaged { folder: folder.to_owned(), cause: error.to_string() };
-        let logs = Topic::ALL
-            .into_iter()
-            .map(|topic| {
-                (0..partitions.of(topic))
-                    .map(|number| {
-                        PartitionLog::recover(&tables, topic, PartitionId(number), config.tail_bytes)
-                    })
-                    .collect::<Result<Vec<_>, _>>()
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(damaged)?;
+        let logs = logs(&tables, &writer, partitions, &config).map_err(damaged)?;
         let opened = sweep::Opened::now(logs.iter().flatten().map(PartitionLog::last_time).max());
+        let highest = Highest::read(&tables, partitions).map_err(damaged)?;
         let core = Arc::new(Core {
             tables,
+            segments: writer.reader(),
             logs,
             opened,
             partitions,
             config,
             counters: Counters::default(),
+            store: Mutex::new(highest),
+            room: Room::default(),
             failure: watch::Sender::new(None),
             blocking_reads: Semaphore::new(BLOCKING_READS_MAX),
             folder: held,
         });
-        let highest = staging::Highest::read(&core).map_err(damaged)?;
-        Self::start(core, highest).map_err(|cause| refused(folder, cause))
+        fits_the_log(&core).map_err(damaged)?;
+        Self::start(core, writer).map_err(|cause| refused(folder, cause))
     }
 
-    fn start(core: Arc<Core>, highest: staging::Highest) -> std::io::Result<Self> {
+    fn start(core: Arc<Core>, writer: Writer<ringside_segments::Folder>) -> std::io::Result<Self> {
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX / QUEUE_UNIT_BYTES));
         let mut shared = Shared {
@@ -263,18 +335,22 @@ impl Engine {
             queue: Some(queue.clone()),
             room: Arc::clone(&room),
             writer: None,
-            stop_sweeper: None,
+            stop: Vec::new(),
             sweeper: None,
+            write_back: None,
         };
         let writing = Arc::clone(&core);
-        let writer = thread::Builder::new().name("store-writer".into());
-        let write = move || watched(&writing, "writer", || writer::run(&writing, highest, requests));
-        shared.writer = Some(writer.spawn(write)?);
+        let write = move || watched(&writing, "writer", || log_writer::run(&writing, writer, requests));
+        shared.writer = Some(thread::Builder::new().name("log-writer".into()).spawn(write)?);
         let (stop, stopped) = std_mpsc::channel();
-        shared.stop_sweeper = Some(stop);
-        let sweeper = thread::Builder::new().name("store-sweeper".into());
+        shared.stop.push(stop);
+        let writing = Arc::clone(&core);
+        let write_back = move || watched(&writing, "write-back", || run_write_back(&writing, &stopped));
+        shared.write_back = Some(thread::Builder::new().name("store-write-back".into()).spawn(write_back)?);
+        let (stop, stopped) = std_mpsc::channel();
+        shared.stop.push(stop);
         let sweep = move || watched(&core, "sweeper", || sweep::run(&core, &queue, &room, &stopped));
-        shared.sweeper = Some(sweeper.spawn(sweep)?);
+        shared.sweeper = Some(thread::Builder::new().name("store-sweeper".into()).spawn(sweep)?);
         Ok(Self(Arc::new(shared)))
     }
 
@@ -290,7 +366,7 @@ impl Engine {
         EmbeddedStore::new(Arc::clone(&self.0))
     }
 
-    /// The committer: all four steps in one atomic batch.
+    /// The committer: rows, heads and progress in one atomic batch.
     pub fn committer(&self) -> EmbeddedCommitter {
         EmbeddedCommitter::new(Arc::clone(&self.0))
     }
@@ -317,20 +393,55 @@ impl Engine {
     }
 
     /// Removes what is past its time now, as the sweeper does by itself; returns how many records went.
+    ///
+    /// # Errors
+    /// A write is refused.
     pub async fn sweep(&self) -> Result<u64, EngineError> {
-        let mut removed = 0;
-        for (topic, partition) in self.0.core.logs().map(PartitionLog::place) {
-            loop {
-                let before = sweep::horizon(&self.0.core);
-                let done = self.0.submit(Work::Trim(topic, partition, before)).await?;
-                removed += done.trimmed as u64;
-                if done.trimmed < staging::TRIM_RECORDS_MAX {
-                    break;
-                }
-            }
-        }
-        Ok(removed)
+        let shared = Arc::clone(&self.0);
+        let sweep = move || {
+            let queue = shared.queue.as_ref().ok_or_else(stopped)?;
+            sweep::sweep(&shared.core, queue, &shared.room)
+        };
+        tokio::task::spawn_blocking(sweep).await.map_err(|error| unavailable(error.to_string()))?
     }
+}
+
+/// The partitions of all topics, each from where it is kept.
+fn logs(
+    tables: &Tables,
+    writer: &Writer<ringside_segments::Folder>,
+    partitions: Partitions,
+    config: &Config,
+) -> Result<Vec<Vec<PartitionLog>>, EngineError> {
+    let of_topic = |topic: Topic| {
+        let log = |number| {
+            let partition = PartitionId(number);
+            match keeping(topic) {
+                Keeping::Segments => {
+                    Ok(PartitionLog::of_segments(writer, topic, partition, config.tail_bytes))
+                }
+                Keeping::Store => PartitionLog::of_store(tables, topic, partition, config.tail_bytes),
+                Keeping::Memory => Ok(PartitionLog::in_memory(topic, partition)),
+            }
+        };
+        (0..partitions.of(topic)).map(log).collect()
+    };
+    Topic::ALL.into_iter().map(of_topic).collect()
+}
+
+/// What was applied is in the log, and what is in the log and not applied is there to be read.
+fn fits_the_log(core: &Core) -> Result<(), EngineError> {
+    for Progress { partition, offset, .. } in core.applied()? {
+        let log = core.log(Topic::MessagesSend, partition)?;
+        let (start, end) = (log.start(), log.end());
+        if offset < start || offset > end {
+            let cause = format!(
+                "the store has applied partition {partition} of messages.send up to {offset}, and the log holds {start} to {end}"
+            );
+            return Err(EngineError::Damaged { engine: ENGINE, cause });
+        }
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for Engine {
@@ -342,14 +453,6 @@ impl std::fmt::Debug for Engine {
 /// How long the log keeps its records, in milliseconds.
 fn retention_ms(config: &Config) -> u64 {
     config.log_retention.max(LOG_RETENTION_MIN).as_millis() as u64
-}
-
-fn not_opened(folder: &Path, error: fjall::Error) -> OpenError {
-    match error {
-        fjall::Error::Io(cause) => refused(folder, cause),
-        fjall::Error::Locked => OpenError::Locked(folder.to_owned()),
-        other => OpenError::Damaged { folder: folder.to_owned(), cause: reason(&other) },
-    }
 }
 
 pub(crate) fn unavailable(cause: String) -> EngineError {

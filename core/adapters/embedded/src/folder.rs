@@ -2,7 +2,7 @@
 //!
 //! `VERSION` holds the layout's number and the counts of partitions, and the word `new` until the database has been made:
 //! a folder that lost its database later is damaged and not new. `lock` is held by `flock` while the process lives,
-//! `store/` is the database's.
+//! `log/` has the log's segments, `store/` is the database's. In format 1 the log was in the database.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,11 +14,14 @@ use rustix::io::Errno;
 
 use crate::config::Partitions;
 
-/// The layout of the folder that this version writes. It reads this one and, from 2 on, all before it.
-pub const FORMAT: u32 = 1;
+/// The layout of the folder that this version writes. It reads this one and all before it.
+pub const FORMAT: u32 = 2;
+/// The last layout with the log in the database.
+const FORMAT_OF_LOG_IN_STORE: u32 = 1;
 
 const VERSION_FILE: &str = "VERSION";
 const LOCK_FILE: &str = "lock";
+const LOG_FOLDER: &str = "log";
 const STORE_FOLDER: &str = "store";
 /// The folder's permissions: its owner's alone.
 const PRIVATE: u32 = 0o700;
@@ -108,6 +111,7 @@ pub(crate) struct Folder {
     path: PathBuf,
     partitions: Partitions,
     is_new: bool,
+    format: u32,
     /// Held by `flock`; the kernel lets go of it however the process ends.
     _lock: File,
 }
@@ -127,27 +131,32 @@ impl Folder {
             _ => {}
         }
         let lock = lock(path)?;
-        let (partitions, is_new) = match read_version(path)? {
+        let Version { partitions, is_new, format } = match read_version(path)? {
             Some(known) => known,
             None => {
                 refuse_foreign(path)?;
                 check_room(path, free_bytes_min)?;
-                write_version(path, wished, true)?;
-                (wished, true)
+                let version = Version { partitions: wished, is_new: true, format: FORMAT };
+                write_version(path, version)?;
+                version
             }
         };
         check_writable(path)?;
         close_to_others(path)?;
         check_room(path, free_bytes_min)?;
-        let folder = Self { path: path.to_owned(), partitions, is_new, _lock: lock };
+        let folder = Self { path: path.to_owned(), partitions, is_new, format, _lock: lock };
         if is_new {
             // A first start that was cut short may have left a part of a database; nobody was ever answered from it.
-            match fs::remove_dir_all(folder.store()) {
-                Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(refused(path, cause)),
-                _ => {}
+            for part in [folder.store(), folder.log()] {
+                match fs::remove_dir_all(part) {
+                    Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                        return Err(refused(path, cause));
+                    }
+                    _ => {}
+                }
             }
-        } else if !folder.store().is_dir() {
-            let cause = format!("its folder {STORE_FOLDER} is missing");
+        } else if let Some(missing) = folder.missing() {
+            let cause = format!("its folder {missing} is missing");
             return Err(OpenError::Damaged { folder: path.to_owned(), cause });
         }
         Ok(folder)
@@ -156,10 +165,32 @@ impl Folder {
     /// The database is there and open: from now on a folder without it is damaged.
     pub(crate) fn made(&mut self) -> Result<(), OpenError> {
         if self.is_new {
-            write_version(&self.path, self.partitions, false)?;
             self.is_new = false;
+            write_version(&self.path, self.version())?;
         }
         Ok(())
+    }
+
+    /// The log is in segments now: the folder is of today's format.
+    pub(crate) fn has_log(&mut self) -> Result<(), OpenError> {
+        self.format = FORMAT;
+        write_version(&self.path, self.version())
+    }
+
+    fn version(&self) -> Version {
+        Version { partitions: self.partitions, is_new: self.is_new, format: self.format }
+    }
+
+    /// Whether the log is in the database still.
+    pub(crate) fn keeps_log_in_store(&self) -> bool {
+        self.format <= FORMAT_OF_LOG_IN_STORE
+    }
+
+    /// A folder that must be there and isn't.
+    fn missing(&self) -> Option<&'static str> {
+        let is_log_missing = !self.keeps_log_in_store() && !holds_segments(&self.log());
+        let parts = [(STORE_FOLDER, !self.store().is_dir()), (LOG_FOLDER, is_log_missing)];
+        parts.into_iter().find_map(|(name, is_missing)| is_missing.then_some(name))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -174,6 +205,24 @@ impl Folder {
     pub(crate) fn store(&self) -> PathBuf {
         self.path.join(STORE_FOLDER)
     }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join(LOG_FOLDER)
+    }
+}
+
+/// Whether a folder has files: the log has a segment from the start.
+fn holds_segments(log: &Path) -> bool {
+    fs::read_dir(log).is_ok_and(|mut files| files.next().is_some())
+}
+
+/// What `VERSION` says.
+#[derive(Clone, Copy, Debug)]
+struct Version {
+    partitions: Partitions,
+    /// Log and store were never open.
+    is_new: bool,
+    format: u32,
 }
 
 /// Takes every permission of group and others from a folder that was there before: what earlier versions wrote in it
@@ -222,8 +271,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// The counts of an existing folder, and whether its database was never open; `None`: nobody made it yet.
-fn read_version(path: &Path) -> Result<Option<(Partitions, bool)>, OpenError> {
+/// What an existing folder says of itself; `None`: nobody made it yet.
+fn read_version(path: &Path) -> Result<Option<Version>, OpenError> {
     let foreign = |cause: &str| OpenError::Foreign { folder: path.to_owned(), cause: cause.to_owned() };
     let text = match fs::read(path.join(VERSION_FILE)) {
         Ok(bytes) if bytes.len() > VERSION_BYTES_MAX => return Err(foreign("VERSION is too long")),
@@ -240,15 +289,18 @@ fn read_version(path: &Path) -> Result<Option<(Partitions, bool)>, OpenError> {
     let counts = count("messages.send ").zip(count("messages.receive "));
     let partitions = counts.map(|(messages, slots)| Partitions { messages, slots });
     match partitions.filter(|partitions| partitions.are_valid()) {
-        Some(partitions) => Ok(Some((partitions, text.lines().any(|line| line == NEW)))),
+        Some(partitions) => {
+            let is_new = text.lines().any(|line| line == NEW);
+            Ok(Some(Version { partitions, is_new, format: if is_new { FORMAT } else { found } }))
+        }
         None => Err(foreign("VERSION names no counts of partitions")),
     }
 }
 
 /// Written beside, synced and renamed: a crash leaves the old file, or none, or the new one.
-fn write_version(path: &Path, partitions: Partitions, is_new: bool) -> Result<(), OpenError> {
-    let Partitions { messages, slots } = partitions;
-    let mut text = format!("format {FORMAT}\nmessages.send {messages}\nmessages.receive {slots}\n");
+fn write_version(path: &Path, version: Version) -> Result<(), OpenError> {
+    let Version { partitions: Partitions { messages, slots }, is_new, format } = version;
+    let mut text = format!("format {format}\nmessages.send {messages}\nmessages.receive {slots}\n");
     if is_new {
         text.push_str(NEW);
         text.push('\n');

@@ -1,7 +1,8 @@
 //! Log, MessageStore, Committer, Presence and KeyStore on one machine.
 //!
-//! Log and store are keyspaces of one database (fjall), so that a commit is one atomic batch. One thread writes: it
-//! takes what has gathered while the last batch was synced, makes one batch of it, syncs, and answers everyone.
+//! The log is segment files (`ringside-segments`): one thread takes what has gathered while the last group was synced,
+//! writes it as one frame, syncs, and answers everyone. The store is a database (fjall) that is a function of the log: a
+//! commit is one atomic batch without a sync of its own, and what a crash takes of it is replayed.
 //!
 //! * [`Engine`]: opens a data folder; [`EmbeddedLog`], [`EmbeddedStore`], [`EmbeddedCommitter`] are handles to it.
 //! * [`MemoryPresence`]: who is connected, and limits; gone with the process.
@@ -15,8 +16,10 @@ mod folder;
 mod keys;
 mod log;
 mod moment;
+mod opening;
 mod presence;
 mod store;
+mod store_journal;
 mod tables;
 
 pub use clock::Clock;

@@ -1,4 +1,4 @@
-//! The log: records in one keyspace, the newest of each partition in memory.
+//! The log: its newest records in memory, the others in segments, in the store, or nowhere, by topic.
 
 mod tail;
 
@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fjall::Keyspace;
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::{EngineError, Log};
+use ringside_segments::{End, Folder, LogError, Stream, Writer};
 use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use crate::config::{Keeping, keeping};
 use crate::engine::counters::Counters;
-use crate::engine::{Core, Shared, Work, read_record, unavailable};
+use crate::engine::{Core, LogWork, Shared, StoreWork, read_record, unavailable};
 use crate::tables::layout::{Reader, stamp_of};
 use crate::tables::{ENGINE, Tables, damaged, failed, group_key, record_key, start_key};
 use tail::Tail;
@@ -24,7 +27,14 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a consumer group's own note at the most.
 pub const GROUP_METADATA_BYTES_MAX: usize = 4 * 1024;
 
-/// One partition: where it begins and ends, and its tail. What is here is durable.
+/// Bytes that a partition in memory keeps for a reader that is slow,
+const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// and for how long it does. An edge that is further behind has lost its lease long ago.
+const MEMORY_KEPT_MS: u64 = 5_000;
+/// So much it keeps in any case.
+const MEMORY_BYTES_KEPT: usize = 256 * 1024;
+
+/// One partition: where it begins and ends, and its tail. What is here may be read.
 pub(crate) struct PartitionLog {
     topic: Topic,
     partition: PartitionId,
@@ -36,33 +46,50 @@ pub(crate) struct PartitionLog {
 }
 
 impl PartitionLog {
-    /// Finds the ends of a partition in the tables.
-    pub(crate) fn recover(
+    fn new(topic: Topic, partition: PartitionId, start: Offset, end: End, tail_bytes: usize) -> Self {
+        Self {
+            topic,
+            partition,
+            start: AtomicU64::new(start.0),
+            end: watch::Sender::new(end.next),
+            last_time: AtomicU64::new(end.time.0),
+            tail: Mutex::new(Tail::new(tail_bytes)),
+        }
+    }
+
+    /// One that is kept in segments.
+    pub(crate) fn of_segments(
+        writer: &Writer<Folder>,
+        topic: Topic,
+        partition: PartitionId,
+        tail_bytes: usize,
+    ) -> Self {
+        let stream = Stream { topic, partition };
+        Self::new(topic, partition, writer.reader().start(stream), writer.end(stream), tail_bytes)
+    }
+
+    /// One that is kept in the store.
+    pub(crate) fn of_store(
         tables: &Tables,
         topic: Topic,
         partition: PartitionId,
         tail_bytes: usize,
     ) -> Result<Self, EngineError> {
-        let key = start_key(topic, partition);
-        let place = tables.places.get(&key).map_err(failed)?;
-        let place =
-            place.as_deref().map(|value| read_place(value).ok_or_else(|| damaged(&tables.places, &key)));
-        let (start, trimmed_time) = place.transpose()?.unwrap_or((Offset(0), UnixMillis(0)));
-        let all = record_key(topic, partition, start)..=record_key(topic, partition, Offset(u64::MAX));
-        let (mut end, mut last_time) = (start, trimmed_time);
-        if let Some(last) = tables.log.range(all).next_back() {
-            let (key, value) = last.into_inner().map_err(failed)?;
-            let last = read_record(&key, &value).ok_or_else(|| damaged(&tables.log, &key))?;
-            (end, last_time) = (last.offset.next(), last_time.max(last.time));
-        }
-        Ok(Self {
-            topic,
-            partition,
-            start: AtomicU64::new(start.0),
-            end: watch::Sender::new(end),
-            last_time: AtomicU64::new(last_time.0),
-            tail: Mutex::new(Tail::new(tail_bytes)),
-        })
+        let (start, end) = bounds_in(tables, &tables.derived, topic, partition)?;
+        Ok(Self::new(topic, partition, start, end, tail_bytes))
+    }
+
+    /// One that is kept nowhere else.
+    pub(crate) fn in_memory(topic: Topic, partition: PartitionId) -> Self {
+        Self::new(topic, partition, Offset(0), End::default(), MEMORY_BYTES_MAX)
+    }
+
+    pub(crate) fn is_in_segments(&self) -> bool {
+        keeping(self.topic) == Keeping::Segments
+    }
+
+    pub(crate) fn is_in_store(&self) -> bool {
+        keeping(self.topic) == Keeping::Store
     }
 
     pub(crate) fn place(&self) -> (Topic, PartitionId) {
@@ -86,9 +113,9 @@ impl PartitionLog {
         UnixMillis(self.last_time.load(Ordering::Acquire))
     }
 
-    /// Lets readers see records that are durable now. The writer alone calls it.
-    pub(crate) fn publish(&self, records: Vec<Record>, time: UnixMillis) {
-        let Some(last) = records.last().map(|record| record.offset) else { return };
+    /// Lets readers see records. Whoever writes the partition calls it, one at a time.
+    pub(crate) fn publish(&self, records: Vec<Record>) {
+        let Some((last, time)) = records.last().map(|record| (record.offset, record.time)) else { return };
         let mut tail = self.tail();
         for record in records {
             tail.push(record);
@@ -98,7 +125,20 @@ impl PartitionLog {
         self.end.send_replace(last.next());
     }
 
-    /// What is below `start` is gone. The writer alone calls it.
+    /// Appends to a partition in memory, and lets readers see it.
+    fn append_in_memory(&self, now: UnixMillis, payload: Bytes) -> Position {
+        let mut tail = self.tail();
+        let (offset, time) = (self.end(), self.last_time().max(now));
+        tail.push(Record { offset, time, payload });
+        let kept_from = tail.drop_before(UnixMillis(now.0.saturating_sub(MEMORY_KEPT_MS)), MEMORY_BYTES_KEPT);
+        self.start.store(kept_from.unwrap_or(offset.next()).0, Ordering::Release);
+        self.last_time.store(time.0, Ordering::Release);
+        // Within the lock: the next one's offset is this one's successor.
+        self.end.send_replace(offset.next());
+        Position { offset, time }
+    }
+
+    /// What is below `start` is gone. Whoever writes the partition calls it.
     pub(crate) fn begin_at(&self, start: Offset) {
         self.start.store(start.0, Ordering::Release);
         self.tail().trim(start);
@@ -120,6 +160,27 @@ impl PartitionLog {
             ),
         }
     }
+}
+
+/// Where a partition that is kept in a table begins and ends.
+pub(crate) fn bounds_in(
+    tables: &Tables,
+    table: &Keyspace,
+    topic: Topic,
+    partition: PartitionId,
+) -> Result<(Offset, End), EngineError> {
+    let key = start_key(topic, partition);
+    let place = tables.places.get(&key).map_err(failed)?;
+    let place = place.as_deref().map(|value| read_place(value).ok_or_else(|| damaged(&tables.places, &key)));
+    let (start, mut time) = place.transpose()?.unwrap_or((Offset(0), UnixMillis(0)));
+    let all = record_key(topic, partition, start)..=record_key(topic, partition, Offset(u64::MAX));
+    let mut next = start;
+    if let Some(last) = table.range(all).next_back() {
+        let (key, value) = last.into_inner().map_err(failed)?;
+        let last = read_record(&key, &value).ok_or_else(|| damaged(table, &key))?;
+        (next, time) = (last.offset.next(), time.max(last.time));
+    }
+    Ok((start, End { next, time }))
 }
 
 /// Reads the place where a partition begins, and the time of the newest record when that was written.
@@ -147,10 +208,7 @@ impl Log for EmbeddedLog {
 
     async fn append(&self, records: Vec<Append>) -> Result<Vec<Position>, EngineError> {
         check(&self.0.core, &records)?;
-        if records.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(self.0.submit(Work::Append(records)).await?.positions)
+        append(&self.0, records).await
     }
 
     async fn read(
@@ -177,7 +235,17 @@ impl Log for EmbeddedLog {
                     return Ok(records);
                 }
                 Counters::add(&core.counters.cold_reads, 1);
-                return core.read(move |core| read_cold(core, topic, partition, from..end, limit)).await;
+                let range = from..end;
+                return match keeping(topic) {
+                    Keeping::Segments => {
+                        core.read(move |core| read_segments(core, topic, partition, range, limit)).await
+                    }
+                    Keeping::Store => {
+                        core.read(move |core| read_store(core, topic, partition, range, limit)).await
+                    }
+                    // It has gone since it was compared with the start.
+                    Keeping::Memory => Err(log.below_start(from)),
+                };
             }
             match timeout_at(deadline, ends.changed()).await {
                 Ok(Ok(())) => {}
@@ -200,7 +268,17 @@ impl Log for EmbeddedLog {
         time: UnixMillis,
     ) -> Result<Offset, EngineError> {
         let Bounds { start, end } = self.bounds(topic, partition).await?;
-        self.0.core.read(move |core| first_at(core, topic, partition, start..end, time)).await
+        match keeping(topic) {
+            Keeping::Segments => {
+                let stream = Stream { topic, partition };
+                let find = move |core: &Core| core.segments.at_time(stream, time).map_err(of_segments);
+                Ok(self.0.core.read(find).await?.map_or(end, |found| found.min(end)))
+            }
+            Keeping::Store => {
+                self.0.core.read(move |core| first_at(core, topic, partition, start..end, time)).await
+            }
+            Keeping::Memory => Ok(self.0.core.log(topic, partition)?.tail().at_time(time).unwrap_or(end)),
+        }
     }
 
     async fn commit(
@@ -212,7 +290,7 @@ impl Log for EmbeddedLog {
     ) -> Result<(), EngineError> {
         assert!(commit.metadata.len() <= GROUP_METADATA_BYTES_MAX, "a group's note has at most 4 KiB");
         self.0.core.log(topic, partition)?;
-        self.0.submit(Work::Group(group, topic, partition, commit)).await.map(drop)
+        self.0.core.write(StoreWork::Group(group, topic, partition, commit)).map(drop)
     }
 
     async fn committed(
@@ -227,7 +305,12 @@ impl Log for EmbeddedLog {
             let Some(value) = core.tables.places.get(&key).map_err(failed)? else { return Ok(None) };
             let (offset, rest) = Reader::value(&value).ok_or_else(|| damaged(&core.tables.places, &key))?;
             let metadata = Bytes::copy_from_slice(rest.rest());
-            Ok(Some(Commit { offset: Offset(offset), metadata }))
+            let mut offset = Offset(offset);
+            if keeping(topic) == Keeping::Memory {
+                // It began anew with the process.
+                offset = offset.min(core.log(topic, partition)?.end());
+            }
+            Ok(Some(Commit { offset, metadata }))
         };
         self.0.core.read(read).await
     }
@@ -253,15 +336,95 @@ pub(crate) fn check(core: &Core, records: &[Append]) -> Result<(), EngineError> 
     Ok(())
 }
 
-/// Reads records that the tail no longer holds: some of `range`, from its beginning, without a hole.
-fn read_cold(
+/// Appends records, each where its topic is kept; the positions are in the order of the records.
+pub(crate) async fn append(shared: &Shared, records: Vec<Append>) -> Result<Vec<Position>, EngineError> {
+    let Some(first) = records.first() else { return Ok(Vec::new()) };
+    let first = keeping(first.topic);
+    if records.iter().all(|record| keeping(record.topic) == first) {
+        return append_alike(shared, first, records).await;
+    }
+    let mut positions = Vec::with_capacity(records.len());
+    let mut alike: Vec<Append> = Vec::new();
+    for record in records {
+        if alike.last().is_some_and(|last| keeping(last.topic) != keeping(record.topic)) {
+            let run = std::mem::take(&mut alike);
+            positions.extend(append_alike(shared, keeping(run[0].topic), run).await?);
+        }
+        alike.push(record);
+    }
+    if let Some(last) = alike.last() {
+        positions.extend(append_alike(shared, keeping(last.topic), alike).await?);
+    }
+    Ok(positions)
+}
+
+async fn append_alike(
+    shared: &Shared,
+    keeping: Keeping,
+    records: Vec<Append>,
+) -> Result<Vec<Position>, EngineError> {
+    let core = &shared.core;
+    match keeping {
+        Keeping::Segments => Ok(shared.submit(LogWork::Append(records)).await?.positions),
+        Keeping::Store => {
+            let done = core.write(StoreWork::Append(records))?;
+            core.persist()?;
+            Ok(done.positions)
+        }
+        Keeping::Memory => {
+            let now = core.config.clock.now();
+            let append = |Append { topic, partition, payload }: Append| {
+                Counters::add(&core.counters.records, 1);
+                Counters::add(&core.counters.record_bytes, payload.len() as u64);
+                Ok(core.log(topic, partition)?.append_in_memory(now, payload))
+            };
+            records.into_iter().map(append).collect()
+        }
+    }
+}
+
+/// What went wrong in the segments.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+fn of_segments(error: LogError) -> EngineError {
+    match error {
+        LogError::Damaged(_) | LogError::BelowStart { .. } => {
+            EngineError::Damaged { engine: ENGINE, cause: error.to_string() }
+        }
+        LogError::Refused(_) | LogError::Failed(_) => unavailable(error.to_string()),
+    }
+}
+
+/// Reads records that the tail no longer holds.
+fn read_segments(
     core: &Core,
     topic: Topic,
     partition: PartitionId,
     range: std::ops::Range<Offset>,
     limit: ReadLimit,
 ) -> Result<Vec<Record>, EngineError> {
-    let table = &core.tables.log;
+    let limits = (limit.records, limit.bytes);
+    let read = core.segments.read(Stream { topic, partition }, range.start, range.end, limits);
+    let records: Vec<Record> = read
+        .map_err(of_segments)?
+        .into_iter()
+        .map(|found| Record { offset: found.offset, time: found.time, payload: found.payload })
+        .collect();
+    if records.is_empty() {
+        let cause = format!("offset {} of {}, partition {partition}, is missing", range.start, topic.name());
+        return Err(EngineError::Damaged { engine: ENGINE, cause });
+    }
+    Ok(records)
+}
+
+/// Reads records that the tail no longer holds: some of `range`, from its beginning, without a hole.
+fn read_store(
+    core: &Core,
+    topic: Topic,
+    partition: PartitionId,
+    range: std::ops::Range<Offset>,
+    limit: ReadLimit,
+) -> Result<Vec<Record>, EngineError> {
+    let table = &core.tables.derived;
     let keys = record_key(topic, partition, range.start)..record_key(topic, partition, range.end);
     let (mut records, mut bytes, mut next) = (Vec::new(), 0, range.start);
     for pair in table.range(keys) {
@@ -294,7 +457,7 @@ fn first_at(
     range: std::ops::Range<Offset>,
     time: UnixMillis,
 ) -> Result<Offset, EngineError> {
-    let table = &core.tables.log;
+    let table = &core.tables.derived;
     let (mut low, mut high) = (range.start.0, range.end.0);
     while low < high {
         let middle = low + (high - low) / 2;

@@ -1,15 +1,19 @@
 //! Log and store as they were at one moment, for a backup: read from a snapshot while the writer goes on.
 //!
-//! A batch of the writer is in the snapshot as a whole or not at all, and whatever was answered before is in it. The copy
-//! is written as a database of its own, so it depends on no file of the one that is open.
+//! A batch of the store is in the snapshot as a whole or not at all; the log reaches from what it has applied to everything
+//! that was answered before. The copy is written as a folder of its own, so it depends on no file of the one that is open.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use fjall::{Keyspace, PersistMode, Readable as _, Snapshot};
+use ringside_segments::{End, FolderFile, LogError, Reader, Stream};
+use ringside_types::{Offset, UnixMillis};
 
 use crate::engine::{Core, Engine};
-use crate::folder::{Folder, OpenError};
+use crate::folder::{Folder, OpenError, refused};
+use crate::log::PartitionLog;
+use crate::opening;
 use crate::tables::{Tables, reason};
 
 /// Rows of one batch of the copy at the most.
@@ -19,17 +23,32 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// The copy is written once and hardly read.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
-/// One moment. While it lives, the rows of that time are kept.
+/// Records of the log that are copied at once, and bytes of them.
+const COPY: (usize, usize) = (4_096, 4 * 1024 * 1024);
+
+/// One moment. While it lives, the rows and records of that time are kept.
 pub struct Moment {
     core: Arc<Core>,
     snapshot: Snapshot,
+    segments: Reader<FolderFile>,
+    /// Where the streams in the segments begin and end.
+    streams: Vec<(Stream, Offset, End)>,
 }
 
 impl Engine {
     /// Now: everything that was answered is in it.
     pub fn moment(&self) -> Moment {
         let core = Arc::clone(self.core());
-        Moment { snapshot: core.tables.database.snapshot(), core }
+        // The store first: what it has applied must be in the log.
+        let snapshot = core.tables.database.snapshot();
+        let segments = core.segments.held();
+        let bounds = |log: &PartitionLog| {
+            let (topic, partition) = log.place();
+            let stream = Stream { topic, partition };
+            (stream, segments.start(stream), End { next: log.end(), time: log.last_time() })
+        };
+        let streams = core.logs().filter(|log| log.is_in_segments()).map(bounds).collect();
+        Moment { snapshot, segments, streams, core }
     }
 }
 
@@ -48,7 +67,34 @@ impl Moment {
             self.copy(from, &copy, to).map_err(failed)?;
         }
         copy.database.persist(PersistMode::SyncAll).map_err(failed)?;
+        self.copy_log(&folder).map_err(|error| match error {
+            CopyError::Open(error) => error,
+            CopyError::Log(LogError::Refused(cause) | LogError::Failed(cause)) => refused(path, cause),
+            CopyError::Log(other) => OpenError::Damaged { folder: path.to_owned(), cause: other.to_string() },
+        })?;
         folder.made()
+    }
+
+    fn copy_log(&self, folder: &Folder) -> Result<(), CopyError> {
+        let config = &self.core.config;
+        let begin = |(stream, start, end): &(Stream, Offset, End)| {
+            let time = if *start == end.next { end.time } else { UnixMillis(0) };
+            (*stream, End { next: *start, time })
+        };
+        let base: Vec<(Stream, End)> = self.streams.iter().map(begin).collect();
+        let mut writer = opening::open_log(folder, config, &base).map_err(CopyError::Open)?;
+        for (stream, start, end) in &self.streams {
+            let mut next = *start;
+            while next < end.next {
+                let records = self.segments.read(*stream, next, end.next, COPY).map_err(CopyError::Log)?;
+                for record in records {
+                    next = record.offset.next();
+                    writer.stage(*stream, record.time, &record.payload);
+                }
+                writer.sync(config.clock.now()).map_err(CopyError::Log)?;
+            }
+        }
+        Ok(())
     }
 
     fn copy(&self, from: &Keyspace, copy: &Tables, to: &Keyspace) -> fjall::Result<()> {
@@ -65,6 +111,12 @@ impl Moment {
         }
         batch.commit()
     }
+}
+
+/// Why the log could not be copied.
+enum CopyError {
+    Open(OpenError),
+    Log(LogError),
 }
 
 impl std::fmt::Debug for Moment {

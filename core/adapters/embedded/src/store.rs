@@ -14,7 +14,7 @@ use ringside_ports::{ChannelReader, EngineError, PartitionStore};
 use ringside_types::limits::REACTIONS_READ_MAX;
 use ringside_types::{MessageId, PartitionId};
 
-use crate::engine::{Core, Shared, Work};
+use crate::engine::{Core, Shared, StoreWork};
 use crate::tables::amendments::{ReplyRow, reaction_prefix, reply_key};
 use crate::tables::expiry::is_over;
 use crate::tables::rows::{
@@ -22,6 +22,10 @@ use crate::tables::rows::{
     slot_prefix,
 };
 use crate::tables::{damaged, failed, get, with_prefix};
+
+/// So few questions of a processor are answered on its own thread. What it asks about was written a moment ago, or was never
+/// there, which a filter in memory says: that takes less than a hop to another thread and back.
+const PREFETCHED_AT_ONCE: usize = 64;
 
 /// The message store of an engine. A clone is another handle.
 #[derive(Clone)]
@@ -70,19 +74,24 @@ impl PartitionStore for EmbeddedStore {
     }
 
     async fn prefetch(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
+        if wanted.len() <= PREFETCHED_AT_ONCE {
+            return load(&self.0.core, wanted);
+        }
         ChannelReader::load(self, wanted).await
     }
 
     async fn write_rows(&self, partition: PartitionId, rows: &Rows) -> Result<(), EngineError> {
-        self.0.submit(Work::Rows(partition, Box::new(rows.clone()))).await.map(drop)
+        self.0.core.write(StoreWork::Rows(partition, Box::new(rows.clone()))).map(drop)
     }
 
     async fn write_heads(&self, heads: &[HeadRow]) -> Result<(), EngineError> {
-        self.0.submit(Work::Heads(heads.to_vec())).await.map(drop)
+        self.0.core.write(StoreWork::Heads(heads.to_vec())).map(drop)
     }
 
     async fn write_progress(&self, progress: Progress) -> Result<(), EngineError> {
-        self.0.submit(Work::Progress(progress)).await.map(drop)
+        self.0.core.write(StoreWork::Progress(progress))?;
+        // Where a partition begins is known nowhere else.
+        self.0.core.persist()
     }
 }
 

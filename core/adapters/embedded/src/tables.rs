@@ -30,14 +30,16 @@ const _: () = assert!(QUIET_MEMTABLE_BYTES <= BUSY_MEMTABLE_BYTES);
 const _: () = assert!(4 * BUSY_MEMTABLE_BYTES <= JOURNAL_BYTES_MAX, "busy tables may fill at once");
 const _: () = assert!(JOURNAL_BYTES_MAX >= 64 * 1024 * 1024, "fjall's least");
 
+/// The keyspace that had the log in folders of format 1.
+const OLD_LOG: &str = "log";
 /// The keyspace of idempotency keys: its rows expire.
 const KEYS: &str = "keys";
 
 #[derive(Clone)]
 pub(crate) struct Tables {
     pub(crate) database: Database,
-    /// Records of the log: (topic, partition, offset).
-    pub(crate) log: Keyspace,
+    /// Records that commits write beside their rows: (topic, partition, offset).
+    pub(crate) derived: Keyspace,
     /// Where partitions of the log begin, and what consumer groups committed.
     pub(crate) places: Keyspace,
     /// Progress and slots of the partitions of `messages.send`.
@@ -69,7 +71,7 @@ impl Tables {
             .cache_size(cache_bytes)
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .worker_threads(WORKERS)
-            // The writer's batches sync by themselves; nothing else writes.
+            // Nothing is synced by itself: what a crash takes is replayed from the log.
             .manual_journal_persist(true)
             .with_compaction_filter_factories(Arc::new(filters))
             .open()?;
@@ -82,7 +84,7 @@ impl Tables {
             database.keyspace(name, options)
         };
         Ok(Self {
-            log: busy("log")?,
+            derived: busy("derived")?,
             places: quiet("places")?,
             partitions: quiet("partitions")?,
             messages: busy("messages")?,
@@ -102,12 +104,18 @@ impl Tables {
         })
     }
 
+    /// Where folders of format 1 have their log; `None`: this one never had.
+    pub(crate) fn old_log(&self) -> fjall::Result<Option<Keyspace>> {
+        let is_there = self.database.keyspace_exists(OLD_LOG);
+        is_there.then(|| self.database.keyspace(OLD_LOG, KeyspaceCreateOptions::default)).transpose()
+    }
+
     /// All of them, in one order.
     pub(crate) fn all(&self) -> [&Keyspace; 16] {
         // A table that is added is named here, or this does not compile.
         let Self {
             database: _,
-            log,
+            derived,
             places,
             partitions,
             messages,
@@ -125,7 +133,7 @@ impl Tables {
             replies,
         } = self;
         [
-            log,
+            derived,
             places,
             partitions,
             messages,
@@ -166,12 +174,12 @@ pub(crate) fn with_prefix<R: Row>(
     Ok(())
 }
 
-/// The key of a record of the log.
+/// The key of a record that a commit wrote beside its rows.
 pub(crate) fn record_key(topic: Topic, partition: PartitionId, offset: Offset) -> Vec<u8> {
     Builder::default().u8(topic as u8).u16(partition.0).u64(offset.0).done()
 }
 
-/// The key of the place where a partition of the log begins.
+/// The key of the place where a partition of such records begins.
 pub(crate) fn start_key(topic: Topic, partition: PartitionId) -> Vec<u8> {
     Builder::default().u8(b's').u8(topic as u8).u16(partition.0).done()
 }

@@ -1,4 +1,5 @@
-//! SIGKILL in the middle of it: what was answered is there, nothing is there in part.
+//! SIGKILL in the middle of it: what the log answered is there, a commit is there whole or not at all, and what is not
+//! there can be replayed from the log.
 
 mod support;
 
@@ -45,11 +46,17 @@ async fn append_and_commit(folder: &Path) {
             }
         });
     }
-    let (store, committer) = (engine.store(), engine.committer());
+    let (log, store, committer) = (engine.log(), engine.store(), engine.committer());
     let progress = store.partition(PARTITION).await.expect("reads").progress;
-    for number in progress.map_or(1, |progress| progress.offset.0 + 1).. {
-        committer.commit(batch(number)).await.expect("commits");
+    let end = log.bounds(Topic::MessagesSend, PARTITION).await.expect("bounds").end.0;
+    let committed = progress.map_or(0, |progress| progress.offset.0);
+    for number in committed + 1..=end {
+        committer.commit(batch(number)).await.expect("replays");
+    }
+    for number in end + 1.. {
+        log.append(vec![record(0, number.to_be_bytes().to_vec())]).await.expect("appends");
         println!("answered 0 {number}");
+        committer.commit(batch(number)).await.expect("commits");
     }
 }
 
@@ -137,16 +144,17 @@ async fn check(folder: &Path, answered: &[Option<u64>; 4]) {
     }
     let progress = store.partition(PARTITION).await.expect("reads").progress;
     let committed = progress.map_or(0, |progress| progress.offset.0);
-    assert!(committed >= answered[0].unwrap_or(0), "{committed} committed, {:?} answered", answered[0]);
+    let end = log.bounds(Topic::MessagesSend, PARTITION).await.expect("bounds").end.0;
+    assert!(end >= answered[0].unwrap_or(0), "{end} in the log, {:?} answered", answered[0]);
+    assert!(committed <= end, "{committed} committed, {end} in the log");
     let wanted = Prefetch { channels: vec![CHANNEL], ..Prefetch::default() };
     let heads = store.load(&wanted).await.expect("loads").heads;
     assert_eq!(heads.first().map_or(0, |head| head.last_seq), committed, "the head is the batch's");
     let expected: Vec<u64> = (1..=committed).collect();
-    for topic in [Topic::MessagesStored, Topic::MessagesReceive] {
-        let records = read_from(&log, topic, PARTITION, 0).await;
-        let numbers: Vec<u64> = records.iter().map(|record| number(&record.payload)).collect();
-        assert_eq!(numbers, expected, "{topic:?} has one record of each batch");
-    }
+    let records = read_from(&log, Topic::MessagesStored, PARTITION, 0).await;
+    let numbers: Vec<u64> = records.iter().map(|record| number(&record.payload)).collect();
+    assert_eq!(numbers, expected, "one record of each batch");
+    assert_eq!(read_from(&log, Topic::MessagesReceive, PARTITION, 0).await, [], "its readers have ended");
     let range = MessageRange {
         channel_id: CHANNEL,
         after: MessageId::ZERO,

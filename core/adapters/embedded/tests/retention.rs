@@ -78,15 +78,19 @@ async fn unapplied_commands_stay_however_old() {
     let (time, config) = at(BEGIN_MS);
     let engine = Engine::open(folder.path(), config).expect("opens");
     let (log, store) = (engine.log(), engine.store());
-    log.append(vec![record(0, "applied"), record(0, "not yet"), record(1, "not yet")])
-        .await
-        .expect("appends");
-    let progress = Progress { offset: Offset(1), ..Progress::start(FIRST) };
-    store.write_progress(progress).await.expect("writes");
+    log.append(vec![record(0, "applied"), record(1, "not yet")]).await.expect("appends");
+    let apply = async |partition: PartitionId, offset: u64| {
+        let progress = Progress { offset: Offset(offset), ..Progress::start(partition) };
+        store.write_progress(progress).await.expect("writes");
+    };
+    apply(FIRST, 1).await;
     time.fetch_add(30 * DAY_MS, Ordering::Relaxed);
-    assert_eq!(engine.sweep().await, Ok(1));
+    log.append(vec![record(0, "young")]).await.expect("appends");
+    assert_eq!(engine.sweep().await, Ok(0), "they share a segment");
+    apply(PartitionId(1), 1).await;
+    assert_eq!(engine.sweep().await, Ok(2));
     assert_eq!(log.bounds(Topic::MessagesSend, FIRST).await.expect("bounds").start, Offset(1));
-    assert_eq!(log.bounds(Topic::MessagesSend, PartitionId(1)).await.expect("bounds").start, Offset(0));
+    assert_eq!(log.bounds(Topic::MessagesSend, PartitionId(1)).await.expect("bounds").start, Offset(1));
 }
 
 #[tokio::test]

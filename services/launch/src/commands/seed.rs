@@ -13,6 +13,7 @@ use ringside_ports::{Accounts as _, Channels as _, Log as _, PartitionStore as _
 use ringside_types::limits::CHANNEL_CREATE_MEMBERS_MAX;
 use ringside_types::{ChannelId, PartitionId, SessionId, Topic, UnixMillis, UserId};
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -210,7 +211,7 @@ fn new_channel(kind: ChannelKind, members: &[usize], users: &[SeededUser]) -> Ne
 /// Takes all changes through the log, so that a load begins on a server at rest.
 async fn publish(config: &Config, engines: &Engines) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
-    let message = Message::start(engines, config, &stopping);
+    let message = Message::start(engines, config, &Handle::current(), &stopping);
     let relay = channel::Channel::start(engines, &stopping);
     let until = Instant::now() + PUBLISH_DEADLINE;
     while !engines.directory.unsent(None, 1).await?.is_empty() || lag(engines).await? > 0 {

@@ -16,6 +16,7 @@ use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::token::Verifier;
 use ringside_types::Slot;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -54,7 +55,7 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// Binds the port, starts the shards, then the node.
+    /// Binds the port, starts the shards, then the node, on the runtime `pipeline`.
     ///
     /// # Errors
     /// The public keys can't be read, the port can't be had, or a shard can't start.
@@ -63,6 +64,7 @@ impl Edge {
         engines: &Engines,
         ports: &Ports,
         keys: Keys,
+        pipeline: &Handle,
         stop: &watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let count = if config.shards > 0 { config.shards } else { ringside_reactor::core_ids().len().max(1) };
@@ -79,7 +81,9 @@ impl Edge {
         let node_counters = Arc::<ringside_node::Counters>::default();
         let settings =
             ringside_node::Config { slot: SLOT, limits: config.limits.clone(), shards: count as u16 };
-        let node = start_node(engines, backend, settings, to_shards.clone(), asked, &node_counters, stop);
+        let (log, counters, stop) = (engines.log.clone(), node_counters.clone(), stop.clone());
+        let node = ringside_node::run(log, backend, settings, to_shards.clone(), asked, counters, stop);
+        let node = pipeline.spawn(node);
         Ok(Self { shards, gateways, node_counters, node: Mutex::new(node), to_shards, address })
     }
 
@@ -188,19 +192,6 @@ impl Edge {
 fn backend(engines: &Engines, keys: Keys) -> EdgeBackend {
     let Engines { store, directory, presence, .. } = engines.clone();
     DirectBackend::new(store, directory, presence, keys)
-}
-
-fn start_node(
-    engines: &Engines,
-    backend: EdgeBackend,
-    settings: ringside_node::Config,
-    to_shards: ToShards,
-    asked: mpsc::Receiver<Vec<ToNode>>,
-    counters: &Arc<ringside_node::Counters>,
-    stop: &watch::Receiver<bool>,
-) -> JoinHandle<Result<(), NodeError>> {
-    let (log, counters, stop) = (engines.log.clone(), counters.clone(), stop.clone());
-    tokio::spawn(ringside_node::run(log, backend, settings, to_shards, asked, counters, stop))
 }
 
 fn hand_over(requests: mpsc::Sender<Vec<ToNode>>) -> HandOver {

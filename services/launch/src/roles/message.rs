@@ -10,6 +10,7 @@ use ringside_message::processor::{self, Counters};
 use ringside_message::replies::{self, Replies};
 use ringside_ports::{EngineError, Log as _};
 use ringside_types::{PartitionId, Slot, Topic};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::tasks::Tasks;
@@ -36,11 +37,16 @@ pub(crate) struct Work {
 }
 
 impl Message {
-    /// Starts it. Every partition has its first progress already.
-    pub(crate) fn start(engines: &Engines, config: &Config, stop: &watch::Receiver<bool>) -> Self {
+    /// Starts it, with the processors on the runtime `pipeline`. Every partition has its first progress already.
+    pub(crate) fn start(
+        engines: &Engines,
+        config: &Config,
+        pipeline: &Handle,
+        stop: &watch::Receiver<bool>,
+    ) -> Self {
         let Engines { log, store, committer, directory, presence, .. } = engines;
         let counters = Arc::new(Counters::default());
-        let mut processors = Tasks::new(stop);
+        let mut processors = Tasks::on(pipeline, stop);
         let run = processor::run(
             consumer::all(log.partitions(Topic::MessagesSend)),
             log.clone(),

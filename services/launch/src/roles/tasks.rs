@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -16,20 +17,28 @@ type TaskError = Box<dyn Error + Send + Sync>;
 
 pub(super) struct Tasks {
     tasks: Mutex<JoinSet<Result<&'static str, TaskError>>>,
+    runtime: Handle,
     stop: watch::Receiver<bool>,
 }
 
 impl Tasks {
+    /// On the runtime that this is called on.
     pub(super) fn new(stop: &watch::Receiver<bool>) -> Self {
-        Self { tasks: Mutex::default(), stop: stop.clone() }
+        Self::on(&Handle::current(), stop)
+    }
+
+    /// On this runtime.
+    pub(super) fn on(runtime: &Handle, stop: &watch::Receiver<bool>) -> Self {
+        Self { tasks: Mutex::default(), runtime: runtime.clone(), stop: stop.clone() }
     }
 
     /// Starts one; `name` is said where it ends by itself.
     pub(super) fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.get_mut().spawn(async move {
+        let task = async move {
             task.await;
             Ok(name)
-        });
+        };
+        self.tasks.get_mut().spawn_on(task, &self.runtime);
     }
 
     /// Starts one that may fail.
@@ -38,7 +47,8 @@ impl Tasks {
         name: &'static str,
         task: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
-        self.tasks.get_mut().spawn(async move { task.await.map(|()| name).map_err(Into::into) });
+        let task = async move { task.await.map(|()| name).map_err(Into::into) };
+        self.tasks.get_mut().spawn_on(task, &self.runtime);
     }
 
     /// Waits until one has ended before the stop; says which, or why. A panic is passed on.

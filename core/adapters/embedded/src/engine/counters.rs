@@ -8,7 +8,7 @@ use ringside_types::Histogram;
 /// Counts since the engine was opened.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Batches made durable, each with one sync.
+    /// Groups of records made durable, each with one sync.
     pub batches: AtomicU64,
     /// Requests that they answered.
     pub requests: AtomicU64,
@@ -26,10 +26,14 @@ pub struct Counters {
     pub tail_reads: AtomicU64,
     /// Reads of the log that went to the store.
     pub cold_reads: AtomicU64,
-    /// Microseconds spent in making batches durable: writing, syncing, applying.
+    /// Microseconds spent in making groups durable: writing and syncing.
     pub write_us: AtomicU64,
-    /// Batches by that time.
+    /// Groups by that time.
     pub write_seconds: Histogram,
+    /// Batches that the store took.
+    pub commits: AtomicU64,
+    /// Batches of the store by the time that they took.
+    pub commit_seconds: Histogram,
 }
 
 impl Counters {
@@ -37,9 +41,15 @@ impl Counters {
         counter.fetch_add(amount, Ordering::Relaxed);
     }
 
-    pub(crate) fn wrote(&self, took: Duration) {
+    pub(crate) fn committed(&self, took: Duration) {
+        Self::add(&self.commits, 1);
+        self.commit_seconds.record_shared(took.as_micros() as u64, 1);
+    }
+
+    pub(crate) fn wrote(&self, took: Duration, requests: usize) {
         let us = took.as_micros() as u64;
         Self::add(&self.batches, 1);
+        Self::add(&self.requests, requests as u64);
         Self::add(&self.write_us, us);
         self.write_seconds.record_shared(us, 1);
     }

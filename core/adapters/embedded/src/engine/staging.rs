@@ -1,10 +1,10 @@
-//! One batch in the making: what the requests of a group write, each row once, the later stamp winning.
+//! One batch for the store in the making: each row once, the later stamp winning.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use bytes::Bytes;
-use fjall::{Keyspace, OwnedWriteBatch, PersistMode};
+use fjall::{Keyspace, OwnedWriteBatch};
 use ringside_domain::rows::{HeadRow, Progress, Rows};
 use ringside_ports::EngineError;
 use ringside_ports::commit::CommitBatch;
@@ -12,11 +12,12 @@ use ringside_ports::log::{Append, Commit, Position, Record};
 use ringside_types::{Offset, PartitionId, Topic, UnixMillis, partition_of};
 
 use super::counters::Counters;
-use super::{Core, Done, Work};
+use super::{Core, Done, StoreWork};
+use crate::config::Partitions;
 use crate::tables::amendments::ReplyRow;
 use crate::tables::layout::{Builder, Reader, stamp_of};
-use crate::tables::rows::{ChangeOfRecord, Row, SlotOf, highest_key, interest_key, progress_key};
-use crate::tables::{damaged, failed, get, group_key, record_key, start_key};
+use crate::tables::rows::{ChangeOfRecord, Row, SlotOf, highest_key, interest_key};
+use crate::tables::{Tables, damaged, failed, group_key, record_key, start_key};
 
 /// Records that one trim removes at the most.
 pub(crate) const TRIM_RECORDS_MAX: usize = 4_096;
@@ -54,46 +55,45 @@ pub(super) struct Staging<'a> {
 pub(super) struct Highest(Vec<u64>);
 
 impl Highest {
-    pub(super) fn read(core: &Core) -> Result<Self, EngineError> {
-        let table = &core.tables.partitions;
+    pub(super) fn read(tables: &Tables, partitions: Partitions) -> Result<Self, EngineError> {
+        let table = &tables.partitions;
         let of = |number| {
             let key = highest_key(PartitionId(number));
             let value = table.get(&key).map_err(failed)?;
             value.map_or(Ok(0), |value| stamp_of(&value).ok_or_else(|| damaged(table, &key)))
         };
-        (0..core.partitions.messages).map(of).collect::<Result<_, _>>().map(Self)
+        (0..partitions.messages).map(of).collect::<Result<_, _>>().map(Self)
     }
 }
 
 impl<'a> Staging<'a> {
     pub(super) fn new(core: &'a Core, highest: &'a mut Highest) -> Self {
-        // Answered means durable: `fdatasync` writes the journal's data, and of its metadata what reading it back needs
-        // (its length); times are not needed. The batch has a checksum, and one that is cut off is dropped on opening.
-        let batch = core.tables.database.batch().durability(Some(PersistMode::SyncData));
+        let batch = core.tables.database.batch();
         let raised = highest.0.clone();
         let (rows, added, starts) = (HashMap::new(), HashMap::new(), Vec::new());
         Self { core, batch, rows, added, starts, highest, raised, stale: 0 }
     }
 
     /// Takes up one request. After an error the batch must be dropped.
-    pub(super) fn stage(&mut self, work: Work) -> Result<Done, EngineError> {
+    pub(super) fn stage(&mut self, work: StoreWork) -> Result<Done, EngineError> {
         match work {
-            Work::Append(records) => {
+            StoreWork::Append(records) => {
                 return Ok(Done { positions: self.append(records)?, ..Done::default() });
             }
-            Work::Trim(topic, partition, before) => {
-                return Ok(Done { trimmed: self.trim(topic, partition, before)?, ..Done::default() });
+            StoreWork::Trim(topic, partition, before) => {
+                let trimmed = self.trim(topic, partition, before)? as u64;
+                return Ok(Done { trimmed, ..Done::default() });
             }
-            Work::Commit(batch) => self.commit(*batch)?,
-            Work::Rows(partition, rows) => self.rows(partition, &rows)?,
-            Work::Heads(heads) => self.heads(&heads)?,
-            Work::Progress(progress) => self.progress(&progress)?,
-            Work::Group(group, topic, partition, commit) => self.group(group, topic, partition, &commit),
+            StoreWork::Commit(batch) => self.commit(*batch)?,
+            StoreWork::Rows(partition, rows) => self.rows(partition, &rows)?,
+            StoreWork::Heads(heads) => self.heads(&heads)?,
+            StoreWork::Progress(progress) => self.progress(&progress)?,
+            StoreWork::Group(group, topic, partition, commit) => self.group(group, topic, partition, &commit),
         }
         Ok(Done::default())
     }
 
-    /// Writes the batch, syncs it, and lets readers see it.
+    /// Writes the batch, and lets readers see it.
     pub(super) fn write(mut self) -> Result<(), EngineError> {
         let raised = self.highest.0.iter().zip(&self.raised).zip(0..);
         let raised: Vec<_> =
@@ -118,7 +118,7 @@ impl<'a> Staging<'a> {
             let bytes = added.records.iter().map(|record| record.payload.len() as u64).sum();
             Counters::add(&counters.records, added.records.len() as u64);
             Counters::add(&counters.record_bytes, bytes);
-            self.core.log(topic, partition)?.publish(added.records, added.time);
+            self.core.log(topic, partition)?.publish(added.records);
         }
         for (topic, partition, start) in self.starts {
             let log = self.core.log(topic, partition)?;
@@ -144,7 +144,7 @@ impl<'a> Staging<'a> {
             let (offset, time) = (added.next, added.time);
             added.next = offset.next();
             let value = Builder::value(time.0, payload.len()).raw(&payload).done();
-            self.batch.insert(&self.core.tables.log, record_key(topic, partition, offset), value);
+            self.batch.insert(&self.core.tables.derived, record_key(topic, partition, offset), value);
             added.records.push(Record { offset, time, payload });
             positions.push(Position { offset, time });
         }
@@ -155,7 +155,6 @@ impl<'a> Staging<'a> {
         self.rows(batch.partition, &batch.rows)?;
         self.append(batch.outside)?;
         self.heads(&batch.heads)?;
-        self.append(batch.edges)?;
         self.progress(&batch.progress)
     }
 
@@ -219,8 +218,7 @@ impl<'a> Staging<'a> {
         self.force(&self.core.tables.places, group_key(group, topic, partition), Some(value));
     }
 
-    /// Removes the oldest records, as far as they were appended before `before`. A processor's records stay until it
-    /// has applied them: a machine that was off for long must not forget what it acknowledged.
+    /// Removes the oldest records, as far as they were appended before `before`.
     fn trim(
         &mut self,
         topic: Topic,
@@ -229,29 +227,17 @@ impl<'a> Staging<'a> {
     ) -> Result<usize, EngineError> {
         let tables = &self.core.tables;
         let log = self.core.log(topic, partition)?;
-        // A second trim in one batch would remove the same records again.
-        if self.starts.iter().any(|(t, p, _)| (*t, *p) == (topic, partition)) {
-            return Ok(0);
-        }
-        let (start, mut keep_from) = (log.start(), log.end());
-        if topic == Topic::MessagesSend {
-            let progress: Option<Progress> =
-                get(&tables.database.snapshot(), &tables.partitions, &progress_key(partition))?;
-            keep_from = keep_from.min(progress.map_or(start, |progress| progress.offset));
-        }
-        if keep_from <= start {
-            return Ok(0);
-        }
+        let start = log.start();
         let mut next = start;
-        let keys = record_key(topic, partition, start)..record_key(topic, partition, keep_from);
-        for pair in tables.log.range(keys).take(TRIM_RECORDS_MAX) {
+        let keys = record_key(topic, partition, start)..record_key(topic, partition, log.end());
+        for pair in tables.derived.range(keys).take(TRIM_RECORDS_MAX) {
             let (key, value) = pair.into_inner().map_err(failed)?;
-            let time = stamp_of(&value).ok_or_else(|| damaged(&tables.log, &key))?;
+            let time = stamp_of(&value).ok_or_else(|| damaged(&tables.derived, &key))?;
             if time >= before.0 {
                 break;
             }
             next = next.next();
-            self.batch.remove(&tables.log, key);
+            self.batch.remove(&tables.derived, key);
         }
         let trimmed = (next.0 - start.0) as usize;
         if trimmed > 0 {

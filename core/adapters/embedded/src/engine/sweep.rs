@@ -1,16 +1,16 @@
-//! Retention: records of the log that are past their time go, in bounded batches.
+//! Retention: records of the log that are past their time go.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use ringside_clock::since_boot;
+use ringside_ports::EngineError;
 use ringside_types::UnixMillis;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::{Core, Request, Work, retention_ms, staging};
+use super::{Core, LogWork, Request, StoreWork, retention_ms, staging, unavailable};
 use crate::clock::Clock;
-use crate::log::PartitionLog;
 
 /// When the log was opened. Since then it has aged as much as the machine has run, whatever the clock says: a clock that
 /// is set ahead for long must not cost a record that is younger than its time.
@@ -44,36 +44,44 @@ pub(super) fn horizon(core: &Core) -> UnixMillis {
 }
 
 /// Sweeps every `sweep_interval` until the other end of `stopped` goes.
-pub(super) fn run(
-    core: &Arc<Core>,
-    queue: &mpsc::Sender<Request>,
-    room: &Arc<Semaphore>,
-    stopped: &Receiver<()>,
-) {
+pub(super) fn run(core: &Core, queue: &mpsc::Sender<Request>, room: &Arc<Semaphore>, stopped: &Receiver<()>) {
     while stopped.recv_timeout(core.config.sweep_interval) == Err(RecvTimeoutError::Timeout) {
-        for log in core.logs() {
-            while trim(core, log, queue, room) == Some(staging::TRIM_RECORDS_MAX) {}
+        if let Err(error) = sweep(core, queue, room) {
+            tracing::warn!(%error, "what is past its time could not be removed; it is tried again");
         }
     }
 }
 
-/// One batch; `None`: refused, or there is nothing to do. The next sweep tries again.
-fn trim(
+/// Removes what is past its time; returns how many records went.
+pub(super) fn sweep(
     core: &Core,
-    log: &PartitionLog,
     queue: &mpsc::Sender<Request>,
     room: &Arc<Semaphore>,
-) -> Option<usize> {
-    if log.is_empty() {
-        return None;
-    }
-    let (topic, partition) = log.place();
-    let (answer, answered) = oneshot::channel();
+) -> Result<u64, EngineError> {
+    let (before, applied) = (horizon(core), core.applied()?);
+    // What was applied is durable before the records go that it was made of.
+    core.persist()?;
     // Sweeping gives way: where the queue has no room now, it waits for the next time.
-    let room = Arc::clone(room).try_acquire_owned().ok()?;
-    let work = Work::Trim(topic, partition, horizon(core));
-    queue.try_send(Request { work, answer, _room: room }).ok()?;
-    answered.blocking_recv().ok()?.ok().map(|done| done.trimmed)
+    let full = || unavailable("the writer's queue is full".into());
+    let (answer, answered) = oneshot::channel();
+    let request = Request {
+        work: LogWork::Trim(before, applied),
+        answer,
+        _room: Arc::clone(room).try_acquire_owned().map_err(|_| full())?,
+    };
+    queue.try_send(request).map_err(|_| full())?;
+    let mut trimmed = answered.blocking_recv().map_err(|_| super::stopped())??.trimmed;
+    for log in core.logs().filter(|log| log.is_in_store() && !log.is_empty()) {
+        let (topic, partition) = log.place();
+        loop {
+            let went = core.write(StoreWork::Trim(topic, partition, before))?.trimmed;
+            trimmed += went;
+            if went < staging::TRIM_RECORDS_MAX as u64 {
+                break;
+            }
+        }
+    }
+    Ok(trimmed)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use ringside_ports::log::{ReadLimit, Record};
-use ringside_types::Offset;
+use ringside_types::{Offset, UnixMillis};
 
 /// Bytes that a record costs in memory besides its payload.
 const RECORD_OVERHEAD_BYTES: usize = size_of::<Record>() + 32;
@@ -42,6 +42,20 @@ impl Tail {
         }
     }
 
+    /// Drops what was appended before a time, but for so many bytes; returns the offset of the first record that is left.
+    pub(crate) fn drop_before(&mut self, time: UnixMillis, bytes_kept: usize) -> Option<Offset> {
+        while self.bytes > bytes_kept && self.records.front().is_some_and(|record| record.time < time) {
+            let Some(oldest) = self.records.pop_front() else { break };
+            self.bytes -= cost(&oldest);
+        }
+        self.records.front().map(|record| record.offset)
+    }
+
+    /// The first record that was not appended before a time.
+    pub(crate) fn at_time(&self, time: UnixMillis) -> Option<Offset> {
+        self.records.iter().find(|record| record.time >= time).map(|record| record.offset)
+    }
+
     /// The records from `from` on; `None`: the tail doesn't reach back to it.
     pub(crate) fn read(&self, from: Offset, limit: ReadLimit) -> Option<Vec<Record>> {
         let oldest = self.records.front()?.offset;
@@ -67,7 +81,6 @@ fn cost(record: &Record) -> usize {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use ringside_types::UnixMillis;
 
     const ALL: ReadLimit = ReadLimit { records: usize::MAX, bytes: usize::MAX };
 

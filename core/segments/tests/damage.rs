@@ -2,8 +2,8 @@
 
 mod support;
 
-use ringside_segments::{LogError, Stream, Writer};
-use ringside_types::UnixMillis;
+use ringside_segments::{End, LogError, Stream, Writer};
+use ringside_types::{Offset, UnixMillis};
 use support::{NOW, VirtualDisk, all, config, open, stream};
 
 const STREAMS: u16 = 3;
@@ -25,7 +25,7 @@ fn filled() -> (VirtualDisk, u64) {
 }
 
 fn read_all(disk: &VirtualDisk) -> Result<Vec<(Stream, u64)>, LogError> {
-    let writer = Writer::open(disk.clone(), config(), 7, NOW)?;
+    let writer = Writer::open(disk.clone(), config(), 7, NOW, &[])?;
     let mut found = Vec::new();
     for number in 0..STREAMS {
         let (stream, reader) = (stream(number), writer.reader());
@@ -141,11 +141,22 @@ fn a_segment_that_grows_old_is_followed_by_another() {
         writer.stage(stream(0), now, b"record");
         writer.sync(now).expect("writes");
     }
-    let removed = writer.trim(|_, end| end.time < later).expect("trims");
+    let removed = writer.trim(later, |_, end| end.time < later).expect("trims");
     assert_eq!((removed, writer.reader().start(stream(0)).0), (1, 1));
-    assert_eq!(writer.trim(|_, _| true).expect("trims"), 0, "the one that is written to stays");
     assert_eq!(writer.reader().at_time(stream(0), later).expect("reads").map(|offset| offset.0), Some(1));
-    let below =
-        writer.reader().read(stream(0), ringside_types::Offset(0), writer.end(stream(0)).next, (9, 9));
+    let below = writer.reader().read(stream(0), Offset(0), writer.end(stream(0)).next, (9, 9));
     assert!(matches!(below, Err(LogError::BelowStart { start: 1, .. })), "{below:?}");
+    assert_eq!(writer.trim(later, |_, _| true).expect("trims"), 1, "the one that is written to, too");
+    assert_eq!(writer.trim(later, |_, _| true).expect("trims"), 0, "there is nothing left");
+    writer.stage(stream(0), NOW, b"next");
+    writer.sync(later).expect("writes");
+    drop(writer);
+    let (disk, end) = (disk.copy(), 4);
+    let writer = open(&disk);
+    assert_eq!(
+        writer.end(stream(0)),
+        End { next: Offset(end), time: later },
+        "neither offset nor time steps back"
+    );
+    assert_eq!(all(&writer.reader(), stream(0), Offset(end)), [&b"next"[..]]);
 }

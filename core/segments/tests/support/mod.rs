@@ -27,7 +27,7 @@ pub fn stream(number: u16) -> Stream {
 }
 
 pub fn open(disk: &VirtualDisk) -> Writer<VirtualDisk> {
-    Writer::open(disk.clone(), config(), 7, NOW).expect("opens")
+    Writer::open(disk.clone(), config(), 7, NOW, &[]).expect("opens")
 }
 
 /// All records of a stream, as payloads.

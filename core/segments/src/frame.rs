@@ -1,6 +1,7 @@
 //! Frames: what one group of appends wrote. All of a frame counts, or nothing of it.
 //!
-//! All numbers are little-endian. A frame begins at a multiple of [`ALIGNMENT`]:
+//! All numbers are little-endian. A frame begins with a block of the disk, so that no write ever touches a block of an
+//! earlier frame:
 //!
 //! | bytes | |
 //! |---|---|
@@ -16,12 +17,13 @@ use bytes::Bytes;
 use ringside_types::{Offset, PartitionId, UnixMillis};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::disk::BLOCK_BYTES;
 use crate::stream::{Stream, topic};
 
 /// The first bytes of a frame.
 pub const MAGIC: [u8; 4] = *b"RSFr";
 /// Frames begin at multiples of this.
-pub const ALIGNMENT: u64 = 8;
+pub const ALIGNMENT: u64 = BLOCK_BYTES as u64;
 /// Bytes before the body.
 pub const HEADER_BYTES: usize = 16;
 /// Bytes of a record besides its payload.
@@ -47,29 +49,66 @@ pub const fn aligned(position: u64) -> u64 {
     position.next_multiple_of(ALIGNMENT)
 }
 
-/// Makes room for a frame's header in an empty buffer.
-pub fn begin(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.resize(HEADER_BYTES, 0);
+/// A frame in the making, which begins in memory where a block may.
+#[derive(Debug, Default)]
+pub struct Frame {
+    buffer: Vec<u8>,
+    /// Where in the buffer it begins.
+    begin: usize,
 }
 
-/// Adds a record.
-pub fn push(buffer: &mut Vec<u8>, stream: Stream, offset: Offset, time: UnixMillis, payload: &[u8]) {
-    buffer.push(stream.topic as u8);
-    buffer.extend_from_slice(&stream.partition.0.to_le_bytes());
-    buffer.extend_from_slice(&offset.0.to_le_bytes());
-    buffer.extend_from_slice(&time.0.to_le_bytes());
-    buffer.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    buffer.extend_from_slice(payload);
-}
+impl Frame {
+    /// Forgets the records that it has.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+        self.buffer.reserve(2 * BLOCK_BYTES);
+        self.begin = self.buffer.as_ptr().align_offset(BLOCK_BYTES).min(BLOCK_BYTES);
+        self.buffer.resize(self.begin + HEADER_BYTES, 0);
+    }
 
-/// Completes the frame that is to be written at `position`.
-pub fn finish(buffer: &mut [u8], salt: u64, position: u64) {
-    let length = (buffer.len() - HEADER_BYTES) as u32;
-    let sum = checksum(salt, position, &buffer[HEADER_BYTES..]);
-    buffer[..4].copy_from_slice(&MAGIC);
-    buffer[4..8].copy_from_slice(&length.to_le_bytes());
-    buffer[8..16].copy_from_slice(&sum.to_le_bytes());
+    /// Bytes of header and records.
+    pub fn length(&self) -> usize {
+        self.buffer.len() - self.begin
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, stream: Stream, offset: Offset, time: UnixMillis, payload: &[u8]) {
+        let buffer = &mut self.buffer;
+        buffer.push(stream.topic as u8);
+        buffer.extend_from_slice(&stream.partition.0.to_le_bytes());
+        buffer.extend_from_slice(&offset.0.to_le_bytes());
+        buffer.extend_from_slice(&time.0.to_le_bytes());
+        buffer.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        buffer.extend_from_slice(payload);
+    }
+
+    /// The frame as it is to be written at `position`: whole blocks.
+    pub fn finish(&mut self, salt: u64, position: u64) -> &[u8] {
+        let length = (self.length() - HEADER_BYTES) as u32;
+        self.align();
+        let body = self.begin + HEADER_BYTES;
+        let sum = checksum(salt, position, &self.buffer[body..]);
+        let header = &mut self.buffer[self.begin..body];
+        header[..4].copy_from_slice(&MAGIC);
+        header[4..8].copy_from_slice(&length.to_le_bytes());
+        header[8..].copy_from_slice(&sum.to_le_bytes());
+        let blocks = self.length().next_multiple_of(BLOCK_BYTES);
+        self.buffer.resize(self.begin + blocks, 0);
+        &self.buffer[self.begin..]
+    }
+
+    /// The buffer may have moved as it grew.
+    fn align(&mut self) {
+        let length = self.length();
+        self.buffer.reserve(2 * BLOCK_BYTES);
+        let begin = self.buffer.as_ptr().align_offset(BLOCK_BYTES).min(BLOCK_BYTES);
+        if begin > self.begin {
+            self.buffer.resize(begin + length, 0);
+        }
+        self.buffer.copy_within(self.begin..self.begin + length, begin);
+        self.buffer.truncate(begin + length);
+        self.begin = begin;
+    }
 }
 
 /// The length of the body that a header announces; `None`: it is none.

@@ -22,7 +22,7 @@ mod segment;
 mod stream;
 mod writer;
 
-pub use disk::{Disk, DiskFile, Folder};
+pub use disk::{BLOCK_BYTES, Disk, DiskFile, Folder, FolderFile};
 pub use error::{DamagedLog, LogError};
 pub use reader::{Reader, StoredRecord};
 pub use stream::{End, Stream};

@@ -36,7 +36,7 @@ fn random_payload(random: &mut StdRng) -> Bytes {
 
 /// Writes groups until the power is gone, or enough is written.
 fn live(disk: &VirtualDisk, random: &mut StdRng, expected: &mut Expected) -> Result<(), LogError> {
-    let mut writer = Writer::open(disk.clone(), config(), random.random(), NOW)?;
+    let mut writer = Writer::open(disk.clone(), config(), random.random(), NOW, &[])?;
     for _ in 0..40 {
         for _ in 0..random.random_range(1..5) {
             let (stream, payload) = (stream(random.random_range(0..STREAMS)), random_payload(random));
@@ -50,7 +50,7 @@ fn live(disk: &VirtualDisk, random: &mut StdRng, expected: &mut Expected) -> Res
         if random.random_ratio(1, 10) {
             let keep = random.random_range(0..30);
             let goes = |stream: Stream, end: End| end.next.0 + keep < expected.answered[&stream].len() as u64;
-            writer.trim(goes)?;
+            writer.trim(NOW, goes)?;
         }
         for (stream, start) in &mut expected.trimmed {
             *start = writer.reader().start(*stream).0;

@@ -6,7 +6,7 @@ use ringside_types::{Offset, UnixMillis};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::LogError;
-use crate::frame::{self, aligned};
+use crate::frame::{Frame, aligned};
 use crate::index::Index;
 use crate::prepare::{self, Preparer};
 use crate::reader::{Reader, Segments};
@@ -49,7 +49,7 @@ pub struct Writer<D: Disk> {
     /// Where those end that have staged records.
     staged: Ends,
     /// The frame in the making.
-    buffer: Vec<u8>,
+    frame: Frame,
     /// The first staged record of each stream.
     firsts: Vec<(Stream, Offset, UnixMillis)>,
     is_failed: bool,
@@ -57,14 +57,22 @@ pub struct Writer<D: Disk> {
 }
 
 impl<D: Disk> Writer<D> {
-    /// Opens the log on a disk, or begins it there. `salt`: a random number, for a new log.
+    /// Opens the log on a disk, or begins it there. For a new log: `salt` is a random number, and `base` says which streams
+    /// begin elsewhere than at zero.
     ///
     /// # Errors
     /// See [`LogError`]: something is damaged, or the system refuses.
-    pub fn open(disk: D, config: Config, salt: u64, now: UnixMillis) -> Result<Self, LogError> {
-        let Recovered { mut segments, ends } = recover(&disk)?;
+    pub fn open(
+        disk: D,
+        config: Config,
+        salt: u64,
+        now: UnixMillis,
+        base: &[(Stream, End)],
+    ) -> Result<Self, LogError> {
+        let Recovered { mut segments, mut ends } = recover(&disk)?;
         if segments.is_empty() {
-            let header = Header { number: 0, salt, begun: now, base: Ends::new() };
+            ends.extend(base.iter().copied());
+            let header = Header { number: 0, salt, begun: now, base: ends.clone() };
             let file = prepare::prepare(&disk, 0, config.segment_bytes_min).map_err(LogError::Refused)?;
             segments.push_back(Arc::new(begun(header, file)?));
         }
@@ -79,12 +87,12 @@ impl<D: Disk> Writer<D> {
             active,
             ends,
             staged: Ends::new(),
-            buffer: Vec::new(),
+            frame: Frame::default(),
             firsts: Vec::new(),
             is_failed: false,
             preparer,
         };
-        frame::begin(&mut writer.buffer);
+        writer.frame.clear();
         writer.prepare_next();
         Ok(writer)
     }
@@ -104,21 +112,12 @@ impl<D: Disk> Writer<D> {
         self.ends.get(&stream).copied().unwrap_or_default()
     }
 
-    /// Lets a stream without records begin elsewhere than at zero, from the next record on.
-    ///
-    /// # Panics
-    /// When the stream has records, or something is staged.
-    pub fn begin_at(&mut self, stream: Stream, end: End) {
-        assert!(self.firsts.is_empty() && !self.ends.contains_key(&stream), "the stream has begun");
-        self.ends.insert(stream, end);
-    }
-
     /// Adds a record to the frame in the making; says where it will stand. The log's time never steps back.
     pub fn stage(&mut self, stream: Stream, now: UnixMillis, payload: &[u8]) -> (Offset, UnixMillis) {
         let known = self.staged.get(&stream).copied();
         let end = known.unwrap_or_else(|| self.end(stream));
         let (offset, time) = (end.next, end.time.max(now));
-        frame::push(&mut self.buffer, stream, offset, time, payload);
+        self.frame.push(stream, offset, time, payload);
         if known.is_none() {
             self.firsts.push((stream, offset, time));
         }
@@ -128,12 +127,12 @@ impl<D: Disk> Writer<D> {
 
     /// Bytes of the frame in the making.
     pub fn staged_bytes(&self) -> usize {
-        self.buffer.len()
+        self.frame.length()
     }
 
     /// Forgets what is staged.
     pub fn discard(&mut self) {
-        frame::begin(&mut self.buffer);
+        self.frame.clear();
         self.staged.clear();
         self.firsts.clear();
     }
@@ -162,20 +161,19 @@ impl<D: Disk> Writer<D> {
             let cause = "an earlier write of the log has failed";
             return Err(LogError::Failed(std::io::Error::other(cause)));
         }
-        let frame_bytes = self.buffer.len() as u64;
+        let frame_bytes = aligned(self.frame.length() as u64);
         if self.active.written() + frame_bytes > self.length || self.is_old(now) {
             self.roll(now, frame_bytes)?;
         }
         let position = self.active.written();
-        frame::finish(&mut self.buffer, self.salt, position);
-        self.active.file.write_at(&self.buffer, position).map_err(LogError::Failed)?;
-        self.active.file.sync().map_err(LogError::Failed)?;
+        let blocks = self.frame.finish(self.salt, position);
+        self.active.file.write_blocks(blocks, position).map_err(LogError::Failed)?;
         let mut index = self.active.index.write().unwrap_or_else(PoisonError::into_inner);
         for (stream, offset, time) in &self.firsts {
             index.note(*stream, *offset, *time, position);
         }
         drop(index);
-        self.active.set_written(aligned(position + frame_bytes));
+        self.active.set_written(position + frame_bytes);
         Ok(())
     }
 
@@ -193,7 +191,7 @@ impl<D: Disk> Writer<D> {
             begun: now,
             base: self.ends.clone(),
         };
-        let needed = aligned(header.encode().len() as u64) + aligned(frame_bytes);
+        let needed = aligned(header.encode().len() as u64) + frame_bytes;
         let file = self.preparer.take(header.number, needed).map_err(LogError::Refused)?;
         let active = Arc::new(begun(header, file)?);
         self.length = active.file.length().map_err(LogError::Refused)?;
@@ -214,11 +212,17 @@ impl<D: Disk> Writer<D> {
     }
 
     /// Removes the oldest segments, as far as `may_go` says so of each of their streams: it is given where the stream ends
-    /// in the segment. The one that is written to stays. Returns how many went.
+    /// in the segment. Where all of the one that is written to may go, another is begun first. Returns how many went.
     ///
     /// # Errors
     /// The system refuses; what is gone is gone.
-    pub fn trim(&mut self, may_go: impl Fn(Stream, End) -> bool) -> Result<usize, LogError> {
+    pub fn trim(&mut self, now: UnixMillis, may_go: impl Fn(Stream, End) -> bool) -> Result<usize, LogError> {
+        let is_held = |(stream, end): &(&Stream, &End)| end.next > self.active.base(**stream).next;
+        let held: Vec<_> = self.ends.iter().filter(is_held).collect();
+        let may_all_go = held.iter().all(|(stream, end)| may_go(**stream, **end));
+        if !held.is_empty() && may_all_go && !self.is_failed {
+            self.roll(now, 0)?;
+        }
         let mut removed = 0;
         loop {
             let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);

@@ -45,6 +45,13 @@ impl<F: DiskFile> Reader<F> {
         Self { segments }
     }
 
+    /// The same, of the segments that there are now: they can be read as long as this lives, whatever retention removes.
+    #[must_use]
+    pub fn held(&self) -> Self {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { segments: Arc::new(RwLock::new(segments)) }
+    }
+
     /// Where a stream begins: what is below is gone.
     pub fn start(&self, stream: Stream) -> Offset {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
