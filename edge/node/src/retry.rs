@@ -66,6 +66,14 @@ impl<T> Retried<T> {
         }
     }
 
+    /// The work that failed and waits for its time: nobody will do it any more.
+    pub(crate) fn take_waiting(&mut self) -> Option<T> {
+        match std::mem::take(self) {
+            Self::Waiting(work, _) => Some(work),
+            Self::Idle | Self::UnderWay => None,
+        }
+    }
+
     pub(crate) fn next_due(&self) -> Option<Instant> {
         match self {
             Self::Waiting(_, due) => Some(*due),

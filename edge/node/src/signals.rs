@@ -316,9 +316,11 @@ impl Signals {
 
     /// Everything that was held: the edge stops.
     pub(crate) fn take_all(&mut self) -> Vec<Append> {
+        let mut all = self.appending.take_waiting().unwrap_or_default();
         let held = self.receipts.take_all();
         self.gather(held);
-        records_of(std::mem::take(&mut self.outgoing), self.partitions)
+        all.extend(records_of(std::mem::take(&mut self.outgoing), self.partitions));
+        all
     }
 }
 

@@ -12,7 +12,7 @@ use ringside_node::{Batch, Completion, Effect};
 use ringside_types::{ErrorCode, MessageId, Topic};
 use ringside_wire::records::{Signals, TypingSign, edge_item, signal};
 use ringside_wire::signals::PresenceStatus;
-use support::{CHANNEL, EPOCH, TestNode, item, submission, user};
+use support::{CHANNEL, EPOCH, TestNode, away, item, submission, user};
 
 fn member() -> (TestNode, ConnectionRef) {
     let mut test = TestNode::holding();
@@ -187,6 +187,16 @@ fn the_shards_are_told_who_types_until_their_time_is_over() {
         test.beat();
     }
     assert_eq!(typing(&mut test), []);
+}
+
+#[test]
+fn what_the_log_refused_goes_with_it() {
+    let (mut test, connection) = member();
+    test.events(CHANNEL, &[(11, 10)]);
+    say(&mut test, connection, SignalKind::Delivered(MessageId(11)));
+    let refused = test.appended();
+    test.complete(Completion::Appended(refused.0, Err(away())));
+    assert_eq!(test.node.finish(false), refused.1, "it waits to be tried again");
 }
 
 #[test]

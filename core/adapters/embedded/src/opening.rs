@@ -41,25 +41,20 @@ pub(crate) fn open(folder: &mut Folder, config: &Config) -> Result<Opened, OpenE
 }
 
 fn open_tables(folder: &Folder, config: &Config) -> Result<Tables, OpenError> {
-    let open = || Tables::open(&folder.store(), config.cache_bytes, &config.clock);
-    match open() {
-        // The log is in this store: what its journal holds is nowhere else.
-        Err(fjall::Error::JournalRecovery(cause)) if !folder.keeps_log_in_store() => {
-            let cut = store_journal::cut_at_damage(&folder.store())
-                .map_err(|cause| refused(folder.path(), cause))?;
-            let Some((at, length)) = cut else {
-                return Err(not_opened(folder, fjall::Error::JournalRecovery(cause)));
-            };
+    // While the log is in the store, what its journal holds is nowhere else.
+    if !folder.keeps_log_in_store() {
+        let cut =
+            store_journal::cut_at_damage(&folder.store()).map_err(|cause| refused(folder.path(), cause))?;
+        if let Some((at, length)) = cut {
             tracing::warn!(
                 at,
                 length,
                 "the store's journal is not what was written there; what follows is replayed from the log"
             );
-            open()
         }
-        other => other,
     }
-    .map_err(|error| not_opened(folder, error))
+    Tables::open(&folder.store(), config.cache_bytes, &config.clock)
+        .map_err(|error| not_opened(folder, error))
 }
 
 /// The database's own refusals.

@@ -2,7 +2,8 @@
 //!
 //! The database cuts a journal off where a batch is incomplete. Where a batch is all there by its length and not by its
 //! contents, it refuses to open, for it can't know whether somebody relies on that batch. Here nobody does: the store is a
-//! function of the log. So the journal is cut before such a batch, and the log replays what was behind it.
+//! function of the log. So before the database is opened, the journal is cut before such a batch, and the log replays what
+//! was behind it.
 //!
 //! Layout of a journal in fjall 3.1 (`src/journal/entry.rs`), little-endian: start (tag 1, count u32, number u64), items
 //! (tag 2, kind u8, compression u8, keyspace u64, key length u16, value length u32, length on disk u32, key, value) or
@@ -23,10 +24,17 @@ const END_MAGIC: [u8; 4] = *b"FJL\x03";
 /// Cuts the newest journal in a database's folder before its first batch that is not what was written. Returns where, and
 /// how long it was; `None`: nothing is wrong with it.
 pub(crate) fn cut_at_damage(store: &Path) -> io::Result<Option<(u64, u64)>> {
-    let Some(path) = newest(store)? else { return Ok(None) };
+    let path = match newest(store) {
+        Ok(Some(path)) => path,
+        Ok(None) => return Ok(None),
+        // The folder is new.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let bytes = fs::read(&path)?;
     let whole = whole_batches(&bytes);
-    if bytes[whole..].iter().all(|byte| *byte == 0) {
+    let zeros = [0; 4_096];
+    if bytes[whole..].chunks(zeros.len()).all(|chunk| chunk == &zeros[..chunk.len()]) {
         return Ok(None);
     }
     let file: File = OpenOptions::new().write(true).open(&path)?;
