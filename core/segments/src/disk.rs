@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::OFlags;
 
@@ -39,6 +39,9 @@ pub trait DiskFile: Send + Sync + 'static {
     /// Makes what was written durable, and the length.
     fn sync(&self) -> io::Result<()>;
 
+    /// Nothing is written to it any more.
+    fn close_for_writing(&self) {}
+
     /// Writes whole blocks, and makes them durable. The bytes begin in memory, and stand in the file, at multiples of
     /// [`BLOCK_BYTES`], and are as many.
     fn write_blocks(&self, blocks: &[u8], position: u64) -> io::Result<()> {
@@ -59,8 +62,11 @@ impl Folder {
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         match fs::create_dir(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => {
+                made?;
+                File::open(path.parent().unwrap_or(&path))?.sync_all()?;
+            }
         }
         Ok(Self(path))
     }
@@ -96,21 +102,31 @@ impl Disk for Folder {
 pub struct FolderFile {
     path: PathBuf,
     file: File,
-    /// The same file, written past the page cache; `None`: the file system can't. Opened with the first blocks.
-    direct: OnceLock<Option<File>>,
+    direct: Mutex<Direct>,
+}
+
+/// The same file, written past the page cache.
+#[derive(Debug)]
+enum Direct {
+    /// It is opened with the first blocks.
+    Closed,
+    Open(File),
+    /// The file system can't.
+    Unable,
 }
 
 impl FolderFile {
     fn open(options: &mut OpenOptions, path: &Path) -> io::Result<Self> {
         let file = options.read(true).write(true).open(path)?;
-        Ok(Self { path: path.to_owned(), file, direct: OnceLock::new() })
+        Ok(Self { path: path.to_owned(), file, direct: Mutex::new(Direct::Closed) })
     }
 
     /// Opens the file for whole blocks that are durable when they are written. That is one system call instead of two, and
     /// no page of some hundred kilobytes is looked through for the few bytes that have changed.
-    fn open_direct(&self) -> Option<File> {
+    fn open_direct(&self) -> Direct {
         let flags = OFlags::DIRECT | OFlags::DSYNC;
-        OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(&self.path).ok()
+        let opened = OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(&self.path);
+        opened.map_or(Direct::Unable, Direct::Open)
     }
 }
 
@@ -131,11 +147,19 @@ impl DiskFile for FolderFile {
         self.file.sync_data()
     }
 
+    fn close_for_writing(&self) {
+        *self.direct.lock().unwrap_or_else(PoisonError::into_inner) = Direct::Closed;
+    }
+
     fn write_blocks(&self, blocks: &[u8], position: u64) -> io::Result<()> {
-        if let Some(direct) = self.direct.get_or_init(|| self.open_direct()) {
-            match direct.write_all_at(blocks, position) {
+        let mut direct = self.direct.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*direct, Direct::Closed) {
+            *direct = self.open_direct();
+        }
+        if let Direct::Open(file) = &*direct {
+            match file.write_all_at(blocks, position) {
                 // A disk with larger blocks: nothing was written.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => *direct = Direct::Unable,
                 written => return written,
             }
         }

@@ -9,7 +9,7 @@ use crate::frame::FrameRecord;
 use crate::stream::Stream;
 
 /// A stream has one mark in so many bytes at the most.
-const STRETCH_BYTES: u64 = 64 * 1024;
+const STRETCH_BYTES: u64 = 512 * 1024;
 const MAGIC: [u8; 8] = *b"RSIndx\x00\x01";
 const MARK_BYTES: usize = 1 + 2 + 8 + 8 + 8;
 
@@ -91,7 +91,10 @@ impl Index {
     }
 }
 
+/// What follows the name of an index.
+pub(crate) const SUFFIX: &str = ".index";
+
 /// The name of the index beside a segment.
 pub(crate) fn name(number: u64) -> String {
-    format!("{number:020}.index")
+    format!("{number:020}{SUFFIX}")
 }

@@ -24,14 +24,14 @@ pub(crate) struct Recovered<F> {
 }
 
 pub(crate) fn recover<D: Disk>(disk: &D) -> Result<Recovered<D::File>, LogError> {
-    let mut numbers: Vec<u64> =
-        disk.list().map_err(LogError::Refused)?.iter().filter_map(|name| segment::number(name)).collect();
+    let names = disk.list().map_err(LogError::Refused)?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| segment::number(name)).collect();
     numbers.sort_unstable();
     if let Some(pair) = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1) {
         return Err(damaged(&segment::name(pair[0] + 1), "it is missing").into());
     }
     let mut found = Vec::with_capacity(numbers.len());
-    for number in numbers {
+    for number in numbers.iter().copied() {
         let file = disk.open(&segment::name(number)).map_err(LogError::Refused)?;
         let header = Header::read(&file).filter(|(header, _)| header.number == number);
         found.push((number, file, header));
@@ -60,12 +60,30 @@ pub(crate) fn recover<D: Disk>(disk: &D) -> Result<Recovered<D::File>, LogError>
     for (sealed, next) in opened.into_iter().zip(bases) {
         segments.push_back(Arc::new(sealed.into_sealed(disk, &next)?));
     }
+    remove_stale_indexes(disk, &names, &numbers, active.header.number)?;
     let (active, ends) = active.into_active()?;
     segments.push_back(Arc::new(active));
     for (number, file, _) in unused {
         remove_unused(disk, number, &file, &ends)?;
     }
     Ok(Recovered { segments, ends })
+}
+
+/// The index of the segment that is written to, and of those that are gone, tell nothing any more.
+fn remove_stale_indexes<D: Disk>(
+    disk: &D,
+    names: &[String],
+    segments: &[u64],
+    active: u64,
+) -> Result<(), LogError> {
+    let is_current = |number: &u64| *number < active && segments.contains(number);
+    for name in names.iter().filter(|name| name.ends_with(index::SUFFIX)) {
+        let number = name.strip_suffix(index::SUFFIX).and_then(|digits| digits.parse().ok());
+        if !number.as_ref().is_some_and(is_current) {
+            disk.remove(name).map_err(LogError::Refused)?;
+        }
+    }
+    Ok(())
 }
 
 fn headless(number: u64) -> LogError {

@@ -6,7 +6,7 @@ use ringside_types::{Offset, UnixMillis};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::LogError;
-use crate::frame::{Frame, aligned};
+use crate::frame::{BODY_BYTES_MAX, Frame, aligned};
 use crate::index::Index;
 use crate::prepare::{self, Preparer};
 use crate::reader::{Reader, Segments};
@@ -29,7 +29,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             segment_bytes_min: 1024 * 1024,
-            segment_bytes_max: 64 * 1024 * 1024,
+            segment_bytes_max: 256 * 1024 * 1024,
             segment_age_ms: 12 * 60 * 60 * 1_000,
         }
     }
@@ -161,6 +161,10 @@ impl<D: Disk> Writer<D> {
             let cause = "an earlier write of the log has failed";
             return Err(LogError::Failed(std::io::Error::other(cause)));
         }
+        if self.frame.length() > BODY_BYTES_MAX {
+            let cause = format!("a group of {} bytes: {BODY_BYTES_MAX} at most", self.frame.length());
+            return Err(LogError::Refused(std::io::Error::other(cause)));
+        }
         let frame_bytes = aligned(self.frame.length() as u64);
         if self.active.written() + frame_bytes > self.length || self.is_old(now) {
             self.roll(now, frame_bytes)?;
@@ -197,6 +201,7 @@ impl<D: Disk> Writer<D> {
         self.length = active.file.length().map_err(LogError::Refused)?;
         let sealed = std::mem::replace(&mut self.active, Arc::clone(&active));
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push_back(active);
+        sealed.file.close_for_writing();
         self.preparer.keep_index(sealed);
         self.prepare_next();
         Ok(())
@@ -225,18 +230,18 @@ impl<D: Disk> Writer<D> {
         }
         let mut removed = 0;
         loop {
-            let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-            let [oldest, next] = [segments.front(), segments.get(1)];
+            let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+            let (oldest, next) = (segments.front().cloned(), segments.get(1));
             let (Some(oldest), Some(next)) = (oldest, next) else { return Ok(removed) };
             let mut held =
                 next.header.base.iter().filter(|(stream, end)| end.next > oldest.base(**stream).next);
             if !held.all(|(stream, end)| may_go(*stream, *end)) {
                 return Ok(removed);
             }
-            let oldest = segments.pop_front();
             drop(segments);
-            let Some(oldest) = oldest else { return Ok(removed) };
+            // Only what is gone is forgotten: the next time tries again.
             self.remove(&oldest).map_err(LogError::Refused)?;
+            self.segments.write().unwrap_or_else(PoisonError::into_inner).pop_front();
             removed += 1;
         }
     }
@@ -244,11 +249,12 @@ impl<D: Disk> Writer<D> {
     /// One after the other, each durably: of a later segment that is gone and an earlier one that is not, nobody could say
     /// whether it was meant.
     fn remove(&self, segment: &Segment<D::File>) -> std::io::Result<()> {
-        match self.disk.remove(&crate::index::name(segment.header.number)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        for name in [crate::index::name(segment.header.number), segment.name()] {
+            match self.disk.remove(&name) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
-        self.disk.remove(&segment.name())?;
         self.disk.sync_names()
     }
 }

@@ -31,6 +31,8 @@ use readiness::Readiness;
 
 /// Requests under way get this long to end once the sockets are drained.
 const REQUESTS_END: Duration = Duration::from_secs(5);
+/// What is left after a failure gets this long.
+const FAILED_END: Duration = Duration::from_secs(10);
 
 /// Runs these roles until it is told to stop, or an engine fails.
 ///
@@ -104,7 +106,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     leave.send_replace(true);
     let _ = tokio::join!(api.stopped(), admin);
     stop.send_replace(true);
-    roles.stopped().await;
+    if outcome.is_ok() {
+        roles.stopped().await;
+    } else {
+        // What failed may never end.
+        let _ = timeout(FAILED_END, roles.stopped()).await;
+    }
     ended(control).await;
     // What all others have recorded is written last.
     close.send_replace(true);

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ringside_application::consumer::{self, Assignment, Handler, HandlerError, Rules, Subscription};
-use ringside_clock::now;
+use ringside_clock::{now, since_boot};
 use ringside_domain::partition::{Input, Partition};
 use ringside_domain::rows::Progress;
-use ringside_ports::log::{ReadLimit, Record};
+use ringside_ports::log::{Bounds, ReadLimit, Record};
 use ringside_ports::{Committer, EngineError, Log, PartitionStore};
 use ringside_types::limits::PARTITION_LAG_MAX_MS;
-use ringside_types::{Histogram, Offset, PartitionId, Topic};
+use ringside_types::{Histogram, Offset, PartitionId, Topic, UnixMillis};
 use ringside_wire::records::Command;
 use tokio::sync::watch;
 
@@ -148,6 +148,33 @@ pub async fn run<L: Log, S: PartitionStore, C: Committer>(
     consumer::run(subscription, log, processor, assigned, position, stop).await
 }
 
+/// A partition that is owned, and by which time its lag is told.
+struct Owned {
+    machine: Partition,
+    /// The time of the newest record when it was opened; `None`: there was none.
+    newest: Option<UnixMillis>,
+    since_boot: Duration,
+}
+
+impl Owned {
+    /// The time, but not more than the log has aged: where everything was switched off, idempotency rows were, too.
+    fn now(&self) -> UnixMillis {
+        let run_ms = since_boot().saturating_sub(self.since_boot).as_millis() as u64;
+        self.newest.map_or(now(), |newest| now().min(newest.plus_ms(run_ms)))
+    }
+}
+
+/// The time of a partition's newest record; `None`: it has none.
+async fn newest<L: Log>(log: &L, partition: PartitionId) -> Result<Option<UnixMillis>, EngineError> {
+    let Bounds { start, end } = log.bounds(Topic::MessagesSend, partition).await?;
+    if start == end {
+        return Ok(None);
+    }
+    let last = Offset(end.0 - 1);
+    let records = log.read(Topic::MessagesSend, partition, last, READ_LIMIT, Duration::ZERO).await?;
+    Ok(records.first().map(|record| record.time))
+}
+
 /// What is done with the records of `messages.send`.
 #[derive(Debug, Clone)]
 struct Processor<L, S, C> {
@@ -158,17 +185,15 @@ struct Processor<L, S, C> {
 }
 
 impl<L: Log, S: PartitionStore, C: Committer> Handler for Processor<L, S, C> {
-    type Partition = Partition;
+    type Partition = Owned;
     type Error = ProcessorError;
 
-    async fn open(
-        &self,
-        partition: PartitionId,
-    ) -> Result<(Partition, Offset), HandlerError<ProcessorError>> {
+    async fn open(&self, partition: PartitionId) -> Result<(Owned, Offset), HandlerError<ProcessorError>> {
         match open(partition, &self.log, &self.store).await {
             Ok(machine) => {
                 let from = machine.progress().offset;
-                Ok((machine, from))
+                let newest = newest(&self.log, partition).await.map_err(ProcessorError::from)?;
+                Ok((Owned { machine, newest, since_boot: since_boot() }, from))
             }
             Err(error) => Err(error.into_handler_error()),
         }
@@ -176,10 +201,12 @@ impl<L: Log, S: PartitionStore, C: Committer> Handler for Processor<L, S, C> {
 
     async fn handle(
         &self,
-        machine: &mut Partition,
+        owned: &mut Owned,
         records: Vec<Record>,
     ) -> Result<Offset, HandlerError<ProcessorError>> {
-        let applied = apply(machine, records, &self.store, &self.committer, &self.counters).await;
+        let now = owned.now();
+        let machine = &mut owned.machine;
+        let applied = apply(machine, records, now, &self.store, &self.committer, &self.counters).await;
         applied.map_err(ProcessorError::into_handler_error)?;
         Ok(machine.progress().offset)
     }
@@ -211,20 +238,21 @@ pub async fn turn<L: Log, S: PartitionStore, C: Committer>(
 ) -> Result<(), ProcessorError> {
     let Progress { partition, offset, .. } = machine.progress();
     let records = log.read(Topic::MessagesSend, partition, offset, READ_LIMIT, READ_WAIT).await?;
-    apply(machine, records, store, committer, counters).await
+    apply(machine, records, now(), store, committer, counters).await
 }
 
 /// Applies records and commits what they make. An error means that the machine must be dropped.
 async fn apply<S: PartitionStore, C: Committer>(
     machine: &mut Partition,
     records: Vec<Record>,
+    log_now: UnixMillis,
     store: &S,
     committer: &C,
     counters: &Counters,
 ) -> Result<(), ProcessorError> {
     let partition = machine.progress().partition;
     let Some(oldest) = records.first() else { return Ok(()) };
-    let lag_ms = now().since(oldest.time);
+    let lag_ms = log_now.since(oldest.time);
     if lag_ms > PARTITION_LAG_MAX_MS {
         return Err(ProcessorError::LagsTooFar(partition, lag_ms / 3_600_000));
     }

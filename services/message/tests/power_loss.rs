@@ -8,21 +8,26 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use ringside_application::consumer;
+use ringside_clock::now;
 use ringside_domain::rows::{HeadRow, MessageRow, Prefetch, Prefetched, Progress};
-use ringside_embedded::{Config, Engine};
-use ringside_message::processor::{Counters, init, open, turn};
+use ringside_embedded::{Clock, Config, Engine};
+use ringside_message::processor::{self, Counters, init, open, turn};
 use ringside_ports::log::{Append, ReadLimit, Record};
 use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{ChannelReader as _, Log as _, PartitionStore as _};
-use ringside_types::{ChannelId, MessageId, Offset, PartitionId, Topic, UserId};
+use ringside_types::{ChannelId, MessageId, Offset, PartitionId, Topic, UnixMillis, UserId};
 use ringside_wire::records::{
     Command, Member, Membership, MembershipKind, Send, Stored, StoredItem, command,
 };
 use tempfile::TempDir;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 const PARTITION: PartitionId = PartitionId(0);
@@ -187,6 +192,35 @@ async fn lived(random: &mut StdRng) -> (Vec<TempDir>, TempDir) {
     }
     drop((log, engine));
     (copies, folder)
+}
+
+/// The power fails before the last commits are on the disk, and the machine stays off for days.
+#[tokio::test]
+async fn a_machine_that_was_off_for_days_goes_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let days_ago = UnixMillis(now().0 - 62 * 60 * 60 * 1_000);
+    let clock = Clock::Manual(Arc::new(days_ago.0.into()));
+    let engine = Engine::open(folder.path(), Config { clock, ..config() }).expect("opens");
+    init(PARTITION, &engine.log(), &engine.store()).await.expect("begins");
+    let mut random = StdRng::seed_from_u64(1);
+    let records = (0..CHANNELS).map(created).chain([sent(&mut random, 0)]).collect();
+    engine.log().append(records).await.expect("appends");
+    drop(engine);
+    let engine = Engine::open(folder.path(), config()).expect("opens");
+    let (log, store, committer) = (engine.log(), engine.store(), engine.committer());
+    let (stop, stopping) = watch::channel(false);
+    let counters = Arc::new(Counters::default());
+    let processors =
+        processor::run(consumer::all(1), log.clone(), store, committer, counters.clone(), stopping);
+    let applied = async {
+        while counters.batches.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stop.send_replace(true);
+    };
+    let (ended, ()) = tokio::join!(processors, applied);
+    assert_eq!(ended, Ok(()), "it does not lag: nobody was there");
+    assert_eq!(seen(&engine).await.messages.concat().len(), 1);
 }
 
 #[tokio::test]

@@ -118,7 +118,6 @@ pub(crate) struct Core {
     /// Why nothing is written any more.
     failure: watch::Sender<Option<String>>,
     blocking_reads: Semaphore,
-    opened: sweep::Opened,
     /// The last field: the lock is let go of after the database is closed.
     folder: Folder,
 }
@@ -152,12 +151,16 @@ impl Core {
         }
     }
 
+    /// Why nothing is written any more.
+    fn failed(&self) -> Option<EngineError> {
+        let failure = self.failure.borrow();
+        let cause = failure.as_ref()?;
+        Some(unavailable(format!("an earlier write failed: {cause}. Start Ringside again")))
+    }
+
     /// Why nothing may be written now.
     fn refusal(&self) -> Option<EngineError> {
-        if let Some(cause) = self.failure.borrow().as_ref() {
-            return Some(unavailable(format!("an earlier write failed: {cause}. Start Ringside again")));
-        }
-        self.room.refusal(self.folder.path(), self.config.free_bytes_min)
+        self.failed().or_else(|| self.room.refusal(self.folder.path(), self.config.free_bytes_min))
     }
 
     /// Nothing is written from now on.
@@ -169,10 +172,12 @@ impl Core {
     /// Writes to the store, for readers to see. It is durable only once [`persist`](Self::persist) has returned: what a
     /// crash takes before that is replayed from the log.
     pub(crate) fn write(&self, work: StoreWork) -> Result<Done, EngineError> {
-        if let Some(refusal) = self.refusal() {
+        let mut highest = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        // Retention makes room.
+        let refusal = if matches!(work, StoreWork::Trim(..)) { self.failed() } else { self.refusal() };
+        if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        let mut highest = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let mut staging = Staging::new(self, &mut highest);
         let began = Instant::now();
         let written = staging.stage(work).and_then(|done| staging.write().map(|()| done));
@@ -263,8 +268,14 @@ fn run_write_back(core: &Core, stopped: &std_mpsc::Receiver<()>) {
     let mut written = 0;
     while stopped.recv_timeout(WRITE_BACK_INTERVAL) == Err(std_mpsc::RecvTimeoutError::Timeout) {
         let commits = core.counters.commits.load(Ordering::Relaxed);
-        if std::mem::replace(&mut written, commits) == commits {
+        let is_idle = std::mem::replace(&mut written, commits) == commits;
+        // A commit may wait for a thread of the database that has ended: only asking tells.
+        if is_idle && core.tables.database.persist(PersistMode::Buffer).is_ok() {
             continue;
+        }
+        // What commits have left in the process's own memory goes to the system's first.
+        if let Err(error) = core.tables.database.persist(PersistMode::Buffer) {
+            return core.fail(crate::tables::reason(&error));
         }
         // A journal that was removed meanwhile is in the tables.
         match store_journal::write_back(&core.folder.store()) {
@@ -307,13 +318,12 @@ impl Engine {
         let damaged =
             |error: EngineError| OpenError::Damaged { folder: folder.to_owned(), cause: error.to_string() };
         let logs = logs(&tables, &writer, partitions, &config).map_err(damaged)?;
-        let opened = sweep::Opened::now(logs.iter().flatten().map(PartitionLog::last_time).max());
+        tables.age.opened(logs.iter().flatten().map(PartitionLog::last_time).max());
         let highest = Highest::read(&tables, partitions).map_err(damaged)?;
         let core = Arc::new(Core {
             tables,
             segments: writer.reader(),
             logs,
-            opened,
             partitions,
             config,
             counters: Counters::default(),

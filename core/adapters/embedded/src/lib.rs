@@ -8,6 +8,7 @@
 //! * [`MemoryPresence`]: who is connected, and limits; gone with the process.
 //! * [`KeyFiles`]: the keys that sign access tokens, a file each.
 
+mod age;
 mod clock;
 mod committer;
 mod config;

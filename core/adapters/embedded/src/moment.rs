@@ -41,13 +41,14 @@ impl Engine {
         let core = Arc::clone(self.core());
         // The store first: what it has applied must be in the log.
         let snapshot = core.tables.database.snapshot();
-        let segments = core.segments.held();
-        let bounds = |log: &PartitionLog| {
+        let end = |log: &PartitionLog| {
             let (topic, partition) = log.place();
-            let stream = Stream { topic, partition };
-            (stream, segments.start(stream), End { next: log.end(), time: log.last_time() })
+            (Stream { topic, partition }, End { next: log.end(), time: log.last_time() })
         };
-        let streams = core.logs().filter(|log| log.is_in_segments()).map(bounds).collect();
+        let ends: Vec<_> = core.logs().filter(|log| log.is_in_segments()).map(end).collect();
+        // Then the segments: they hold what is below the ends.
+        let segments = core.segments.held();
+        let streams = ends.into_iter().map(|(stream, end)| (stream, segments.start(stream), end)).collect();
         Moment { snapshot, segments, streams, core }
     }
 }
@@ -71,6 +72,10 @@ impl Moment {
             CopyError::Open(error) => error,
             CopyError::Log(LogError::Refused(cause) | LogError::Failed(cause)) => refused(path, cause),
             CopyError::Log(other) => OpenError::Damaged { folder: path.to_owned(), cause: other.to_string() },
+            CopyError::Hole(stream, offset) => {
+                let cause = format!("offset {offset} of {stream} is missing");
+                OpenError::Damaged { folder: path.to_owned(), cause }
+            }
         })?;
         folder.made()
     }
@@ -87,9 +92,15 @@ impl Moment {
             let mut next = *start;
             while next < end.next {
                 let records = self.segments.read(*stream, next, end.next, COPY).map_err(CopyError::Log)?;
+                if records.is_empty() {
+                    return Err(CopyError::Hole(*stream, next));
+                }
                 for record in records {
-                    next = record.offset.next();
-                    writer.stage(*stream, record.time, &record.payload);
+                    let (offset, _) = writer.stage(*stream, record.time, &record.payload);
+                    if offset != record.offset {
+                        return Err(CopyError::Hole(*stream, offset));
+                    }
+                    next = offset.next();
                 }
                 writer.sync(config.clock.now()).map_err(CopyError::Log)?;
             }
@@ -117,6 +128,8 @@ impl Moment {
 enum CopyError {
     Open(OpenError),
     Log(LogError),
+    /// This offset is missing.
+    Hole(Stream, Offset),
 }
 
 impl std::fmt::Debug for Moment {

@@ -34,7 +34,13 @@ pub(crate) fn open(folder: &mut Folder, config: &Config) -> Result<Opened, OpenE
     let tables = open_tables(folder, config)?;
     let writer = match folder.keeps_log_in_store() {
         true => migrated(folder, &tables, config)?,
-        false => open_log(folder, config, &[])?,
+        false => {
+            // A start that was cut short has left it.
+            if let Some(old) = tables.old_log().map_err(|error| not_opened(folder, error))? {
+                tables.database.delete_keyspace(old).map_err(|error| not_opened(folder, error))?;
+            }
+            open_log(folder, config, &[])?
+        }
     };
     folder.made()?;
     Ok(Opened { tables, writer })
@@ -100,7 +106,9 @@ fn migrated(
     let path = folder.path().to_owned();
     let damaged = |error: EngineError| OpenError::Damaged { folder: path.clone(), cause: error.to_string() };
     let Some(old) = tables.old_log().map_err(|error| not_opened(folder, error))? else {
-        return open_log(folder, config, &[]);
+        let writer = open_log(folder, config, &[])?;
+        folder.has_log()?;
+        return Ok(writer);
     };
     let (mut base, mut copies) = (Vec::new(), Vec::new());
     for (topic, partition) in kept(folder, Keeping::Segments) {
@@ -117,7 +125,11 @@ fn migrated(
         let stream = Stream { topic, partition };
         for record in records(&old, topic, partition, start) {
             let record = record.map_err(damaged)?;
-            writer.stage(stream, record.time, &record.payload);
+            let (offset, _) = writer.stage(stream, record.time, &record.payload);
+            if offset != record.offset {
+                let cause = format!("offset {offset} of {stream} is missing");
+                return Err(OpenError::Damaged { folder: path.clone(), cause });
+            }
             if writer.staged_bytes() >= COPY_BYTES {
                 writer.sync(config.clock.now()).map_err(|error| log_refused(folder, error))?;
             }

@@ -118,7 +118,7 @@ fn load(core: &Core, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
     for (channel, user) in each(&wanted.members) {
         with_prefix(at, &tables.members, &member_prefix(*channel, *user), &mut loaded.members)?;
     }
-    let now = core.config.clock.now();
+    let now = core.tables.age.now();
     for key in each(&wanted.keys) {
         let row: Option<KeyRow> = get(at, &tables.keys, &key_key(key))?;
         loaded.keys.extend(row.filter(|row| !is_over(row.stamp.0, now)));

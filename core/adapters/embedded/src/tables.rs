@@ -13,6 +13,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable, Snapshot};
 use ringside_ports::EngineError;
 use ringside_types::{Offset, PartitionId, Topic};
 
+use crate::age::Age;
 use crate::clock::Clock;
 use layout::Builder;
 use rows::Row;
@@ -23,8 +24,9 @@ const BUSY_MEMTABLE_BYTES: u64 = 32 * 1024 * 1024;
 const QUIET_MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of journal that a start may have to read again.
 const JOURNAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Threads that flush and compact.
-const WORKERS: usize = 2;
+/// Threads that flush and compact. One: the database syncs its journal, and then writes what is sealed by then. Were there
+/// another, it could seal more in between, and after a power loss a table would be ahead of the journal.
+const WORKERS: usize = 1;
 
 const _: () = assert!(QUIET_MEMTABLE_BYTES <= BUSY_MEMTABLE_BYTES);
 const _: () = assert!(4 * BUSY_MEMTABLE_BYTES <= JOURNAL_BYTES_MAX, "busy tables may fill at once");
@@ -59,13 +61,16 @@ pub(crate) struct Tables {
     pub(crate) pins: Keyspace,
     /// (channel, answered message, reply).
     pub(crate) replies: Keyspace,
+    /// By which idempotency keys expire.
+    pub(crate) age: Age,
 }
 
 impl Tables {
     pub(crate) fn open(path: &Path, cache_bytes: u64, clock: &Clock) -> fjall::Result<Self> {
-        let clock = clock.clone();
+        let age = Age::new(clock);
+        let of_keys = age.clone();
         let filters = move |name: &str| -> Option<Arc<dyn fjall::compaction::filter::Factory>> {
-            (name == KEYS).then(|| Arc::new(expiry::Expired::new(clock.clone())) as _)
+            (name == KEYS).then(|| Arc::new(expiry::Expired::new(of_keys.clone())) as _)
         };
         let database = Database::builder(path)
             .cache_size(cache_bytes)
@@ -100,6 +105,7 @@ impl Tables {
             reactions: quiet("reactions")?,
             pins: quiet("pins")?,
             replies: quiet("replies")?,
+            age,
             database,
         })
     }
@@ -115,6 +121,7 @@ impl Tables {
         // A table that is added is named here, or this does not compile.
         let Self {
             database: _,
+            age: _,
             derived,
             places,
             partitions,

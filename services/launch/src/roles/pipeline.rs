@@ -6,9 +6,14 @@
 
 use std::io;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+
+/// The thread gets this long to end.
+const END: Duration = Duration::from_secs(5);
+const END_POLL: Duration = Duration::from_millis(1);
 
 /// The thread; it ends with this, and what runs on it.
 pub(crate) struct Pipeline {
@@ -43,7 +48,13 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + END;
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(END_POLL);
+        }
+        // One that hangs on a disk must not keep the process.
+        if thread.is_finished() && thread.join().is_err() {
             tracing::error!("the pipeline's thread panicked");
         }
     }

@@ -35,9 +35,16 @@ pub(super) fn run(core: &Core, mut writer: Writer<Folder>, mut requests: mpsc::R
             bytes += next.work.bytes();
             group.push(next);
         }
-        match core.refusal() {
-            Some(refusal) => refuse(group, &refusal),
-            None => write(core, &mut writer, group),
+        if let Some(failure) = core.failed() {
+            refuse(group, &failure);
+        } else if let Some(refusal) = core.refusal() {
+            // Retention makes room.
+            let (trims, appends) =
+                group.into_iter().partition(|request| matches!(request.work, LogWork::Trim(..)));
+            refuse(appends, &refusal);
+            write(core, &mut writer, trims);
+        } else {
+            write(core, &mut writer, group);
         }
     }
 }

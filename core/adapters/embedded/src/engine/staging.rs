@@ -20,7 +20,7 @@ use crate::tables::rows::{ChangeOfRecord, Row, SlotOf, highest_key, interest_key
 use crate::tables::{Tables, damaged, failed, group_key, record_key, start_key};
 
 /// Records that one trim removes at the most.
-pub(crate) const TRIM_RECORDS_MAX: usize = 4_096;
+pub(crate) const TRIM_RECORDS_MAX: usize = 256;
 
 /// A row to write: `None` deletes it.
 struct Write {

@@ -10,7 +10,7 @@ use ringside_types::UnixMillis;
 use ringside_types::limits::IDEMPOTENCY_ROW_MS;
 
 use super::layout::stamp_of;
-use crate::clock::Clock;
+use crate::age::Age;
 
 /// Microseconds of a stamp in a millisecond.
 const STAMPS_PER_MS: u64 = 1_000;
@@ -22,12 +22,12 @@ pub(crate) fn is_over(stamp: u64, now: UnixMillis) -> bool {
 
 /// Makes the filter of one compaction.
 pub(crate) struct Expired {
-    clock: Clock,
+    age: Age,
 }
 
 impl Expired {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock }
+    pub(crate) fn new(age: Age) -> Self {
+        Self { age }
     }
 }
 
@@ -37,7 +37,7 @@ impl Factory for Expired {
     }
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
-        Box::new(ExpiredAt { now: self.clock.now() })
+        Box::new(ExpiredAt { now: self.age.now() })
     }
 }
 
@@ -58,6 +58,7 @@ mod tests {
     use super::super::Tables;
     use super::super::layout::Builder;
     use super::*;
+    use crate::clock::Clock;
 
     #[test]
     fn seventy_two_hours_by_the_records_time() {
