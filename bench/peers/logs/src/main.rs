@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use okaywal::{VoidLogManager, WriteAheadLog};
+use okaywal::{Entry, EntryId, LogManager, SegmentReader, WriteAheadLog};
 use raft_engine::{Config as RaftConfig, Engine, LogBatch, ReadableSize};
 use ringside_segments::{Folder, Stream, Writer};
 use ringside_types::{PartitionId, Topic, UnixMillis};
@@ -35,6 +35,25 @@ struct Arguments {
 /// Appends a group of so many records, and returns when it is durable.
 trait Log {
     fn append(&mut self, group: usize);
+}
+
+/// Nothing is read back.
+#[derive(Debug)]
+struct KeepsNothing;
+
+impl LogManager for KeepsNothing {
+    fn recover(&mut self, _: &mut Entry<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn checkpoint_to(
+        &mut self,
+        _: EntryId,
+        _: &mut SegmentReader,
+        _: &WriteAheadLog,
+    ) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 struct Segments(Writer<Folder>);
@@ -90,7 +109,7 @@ fn open(name: &str, folder: &Path) -> Box<dyn Log> {
             let disk = Folder::open(folder.join("log")).expect("a folder");
             Box::new(Segments(Writer::open(disk, Default::default(), 7, UnixMillis(1), &[]).expect("opens")))
         }
-        "okaywal" => Box::new(Okay(WriteAheadLog::recover(folder.join("log"), VoidLogManager).expect("opens"))),
+        "okaywal" => Box::new(Okay(WriteAheadLog::recover(folder.join("log"), KeepsNothing).expect("opens"))),
         "raft-engine" => {
             let config = RaftConfig {
                 dir: folder.join("log").to_string_lossy().into_owned(),
