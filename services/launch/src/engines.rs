@@ -79,9 +79,14 @@ impl Engines {
         self.data.figures()
     }
 
-    /// How long it took to make a batch durable.
+    /// How long it took to make a group of records durable.
     pub(crate) fn write_seconds(&self) -> HistogramSnapshot {
         self.data.engine.counters().write_seconds.snapshot()
+    }
+
+    /// How long commits to the store took.
+    pub(crate) fn commit_seconds(&self) -> HistogramSnapshot {
+        self.data.engine.counters().commit_seconds.snapshot()
     }
 
     /// Takes all that they hold, as of one moment; a part of it is written beside the copy that is to be made.

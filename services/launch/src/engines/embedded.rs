@@ -65,8 +65,9 @@ impl DataDirectory {
         let counters = self.engine.counters();
         let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
         vec![
-            ("batches", "Batches written.", read(&counters.batches)),
-            ("requests", "Requests in those batches.", read(&counters.requests)),
+            ("batches", "Groups of records written.", read(&counters.batches)),
+            ("requests", "Requests in those groups.", read(&counters.requests)),
+            ("commits", "Batches that the store took.", read(&counters.commits)),
             ("records", "Records appended to the log.", read(&counters.records)),
             ("record_bytes", "Bytes of those records.", read(&counters.record_bytes)),
             ("rows", "Rows written.", read(&counters.rows)),

@@ -168,8 +168,14 @@ impl Parts {
         )?;
         durations(
             "engine_write_seconds",
-            "Making a batch durable: writing, syncing, applying.",
+            "Making a group of records durable: writing and syncing.",
             &[(None, self.engines.write_seconds())],
+            encoder,
+        )?;
+        durations(
+            "engine_commit_seconds",
+            "A commit to the store.",
+            &[(None, self.engines.commit_seconds())],
             encoder,
         )?;
         durations(
