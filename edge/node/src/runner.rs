@@ -176,6 +176,9 @@ impl<L: Log, B: Backend> Runner<L, B> {
                 None => next_input(lease, requests, stop).await,
             };
             let now = now();
+            if matches!(input, Input::Receive(_)) {
+                handle_completions(lease, now);
+            }
             let node = &mut lease.node;
             match input {
                 Input::Stop | Input::NoMoreRequests => return Ended::Stopped,
@@ -307,19 +310,27 @@ async fn let_others_run() {
     .await;
 }
 
+/// Takes in what is done. The log answers an append before anything can come of it: so a sender is told of the
+/// acknowledgement before the message itself.
+fn handle_completions(lease: &mut Lease, now: Now) {
+    while let Some(Some(done)) = lease.work.next().now_or_never() {
+        lease.node.handle_completion(now, done);
+    }
+}
+
 /// An input that is there already. No timer is set for it: that would wake the thread once more.
 fn input_at_hand(lease: &mut Lease, requests: &mut mpsc::Receiver<Vec<ToNode>>) -> Option<Input> {
     let Lease { node, control, receive, work, .. } = lease;
     if let Ok(records) = control.try_recv() {
         return Some(Input::Control(Some(records)));
     }
+    if let Some(Some(done)) = work.next().now_or_never() {
+        return Some(Input::Completion(Box::new(done)));
+    }
     if node.takes_records(now())
         && let Ok(records) = receive.try_recv()
     {
         return Some(Input::Receive(Some(records)));
-    }
-    if let Some(Some(done)) = work.next().now_or_never() {
-        return Some(Input::Completion(Box::new(done)));
     }
     requests.try_recv().ok().map(|batch| Input::Requests(vec![batch]))
 }
