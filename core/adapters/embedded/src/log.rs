@@ -113,8 +113,19 @@ impl PartitionLog {
         UnixMillis(self.last_time.load(Ordering::Acquire))
     }
 
-    /// Lets readers see records. Whoever writes the partition calls it, one at a time.
+    /// Lets readers see records, and wakes them. Whoever writes the partition calls it, one at a time.
     pub(crate) fn publish(&self, records: Vec<Record>) {
+        self.show(records);
+        self.wake();
+    }
+
+    /// Wakes those who wait for records.
+    pub(crate) fn wake(&self) {
+        self.end.send_modify(|_| {});
+    }
+
+    /// Lets readers see records, and wakes nobody.
+    pub(crate) fn show(&self, records: Vec<Record>) {
         let Some((last, time)) = records.last().map(|record| (record.offset, record.time)) else { return };
         let mut tail = self.tail();
         for record in records {
@@ -122,7 +133,10 @@ impl PartitionLog {
         }
         drop(tail);
         self.last_time.store(time.0, Ordering::Release);
-        self.end.send_replace(last.next());
+        self.end.send_if_modified(|end| {
+            *end = last.next();
+            false
+        });
     }
 
     /// Appends to a partition in memory, and lets readers see it.

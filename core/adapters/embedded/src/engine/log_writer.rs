@@ -72,10 +72,18 @@ fn write(core: &Core, writer: &mut Writer<Folder>, group: Vec<Request>) {
     }
     match writer.sync(now) {
         Ok(()) => {
-            publish(core, added);
+            // Who reads what they have appended, finds it. But who waits for records is woken last: an append is answered
+            // before anything comes of it.
+            let places: Vec<Stream> = added.keys().copied().collect();
+            show(core, added);
             core.counters.wrote(began.elapsed(), answers.len());
             for (answer, positions, _room) in answers {
                 let _ = answer.send(Ok(Done { positions, ..Done::default() }));
+            }
+            for Stream { topic, partition } in places {
+                if let Ok(log) = core.log(topic, partition) {
+                    log.wake();
+                }
             }
         }
         Err(error) => {
@@ -112,14 +120,14 @@ fn stage(
 }
 
 /// Lets readers see records that are durable now.
-fn publish(core: &Core, added: Added) {
+fn show(core: &Core, added: Added) {
     for (Stream { topic, partition }, records) in added {
         let bytes = records.iter().map(|record| record.payload.len() as u64).sum();
         Counters::add(&core.counters.records, records.len() as u64);
         Counters::add(&core.counters.record_bytes, bytes);
         // Requests are checked before they are queued.
         if let Ok(log) = core.log(topic, partition) {
-            log.publish(records);
+            log.show(records);
         }
     }
 }
