@@ -229,7 +229,7 @@ impl<L: Log, B: Backend> Runner<L, B> {
     /// Begins to carry out an effect.
     fn begin(&self, effect: Effect, work: &FuturesUnordered<Work>) {
         if let Effect::Heartbeat(append) = effect {
-            // On a task of its own: whatever keeps this one busy, the edge goes on renewing its lease.
+            // On a task of its own, which has its turn however much this one has to do. What blocks the thread keeps it, too.
             tokio::spawn(heartbeat(self.log.clone(), append));
             return;
         }

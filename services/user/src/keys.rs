@@ -21,7 +21,7 @@ use ringside_types::{PublicKey, SessionId, UnixMillis, UserId};
 use serde_json::json;
 
 pub use rotation::KeyRotation;
-pub use schedule::SHOWN_FIRST_MS;
+use schedule::SHOWN_FIRST_MS;
 
 /// What whoever verifies access tokens may know.
 pub struct PublicKeys {

@@ -17,7 +17,7 @@ mod sessions;
 mod throttle;
 mod users;
 
-pub use keys::{KeyRotation, PublicKeys, SHOWN_FIRST_MS, SigningKeys};
+pub use keys::{KeyRotation, PublicKeys, SigningKeys};
 pub use profile::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 pub use registration::RegistrationMode;
 pub use users::Users;

@@ -475,6 +475,8 @@ fn stopped() -> EngineError {
 
 #[cfg(test)]
 mod tests {
+    use ringside_ports::{Log as _, PartitionStore as _};
+
     use super::*;
 
     #[tokio::test]
@@ -485,5 +487,13 @@ mod tests {
         watched(engine.core(), "writer", || panic!("as a test wants it"));
         let failed = tokio::time::timeout(Duration::from_secs(10), engine.failed()).await;
         assert!(failed.expect("it is noticed").contains("writer panicked"));
+        let is_final = |refused: Result<(), EngineError>| {
+            let told = refused.expect_err("nothing is written any more").to_string();
+            assert!(told.contains("Start Ringside again"), "{told}");
+        };
+        let record = Append { topic: Topic::Control, partition: PartitionId(0), payload: "x".into() };
+        is_final(engine.log().append(vec![record]).await.map(drop));
+        is_final(engine.store().write_heads(&[]).await);
+        is_final(engine.store().write_progress(Progress::start(PartitionId(0))).await);
     }
 }
