@@ -122,7 +122,7 @@ pub fn is_whole(header: &[u8; HEADER_BYTES], body: &[u8], salt: u64, position: u
     header[8..] == checksum(salt, position, body).to_le_bytes()
 }
 
-/// The records of a body that [`is_whole`]; `None`: it is not what [`push`] writes.
+/// The records of a body that [`is_whole`]; `None`: it is not what [`Frame::push`] writes.
 pub fn records(body: &Bytes) -> Option<Vec<FrameRecord>> {
     let (mut records, mut at) = (Vec::new(), 0);
     while at < body.len() {

@@ -91,7 +91,7 @@ impl<K: KeyStore, L: Log> KeyRotation<K, L> {
         Ok(())
     }
 
-    /// Adds a key, which signs from [`SHOWN_FIRST_MS`] on, tells the edges, and returns its name.
+    /// Adds a key, which signs a minute after it was shown, tells the edges, and returns its name.
     ///
     /// # Errors
     /// See [`KeyStoreError`]; then nothing has changed.
