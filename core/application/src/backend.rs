@@ -93,17 +93,10 @@ pub struct AuthorizeAnswer {
 pub struct SenderRequest {
     pub user_id: UserId,
     pub channel_id: ChannelId,
-    /// Their commands, in order.
-    pub commands: Vec<CommandRequest>,
-}
-
-/// A command on its way to the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandRequest {
-    /// An encoded `Command` record.
-    pub record: Bytes,
-    /// Whether its text may name members, who are to be looked up.
-    pub may_mention: bool,
+    /// Their commands, in order: encoded `Command` records.
+    pub commands: Vec<Bytes>,
+    /// Names in the commands' texts, in lower case, whom the edge does not know as members.
+    pub names: Vec<String>,
 }
 
 /// What is known of a sender.
@@ -112,17 +105,10 @@ pub struct SenderAnswer {
     /// Their role, and what the channel asks of senders; `None`: not a member, or no such channel. An error concerns this
     /// sender alone.
     pub access: Result<Option<(Role, ChannelPolicy)>, BackendError>,
-    /// Their commands, in order.
-    pub commands: Vec<CommandAnswer>,
-}
-
-/// What became of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandAnswer {
-    /// The record, with whom its text names.
-    pub record: Bytes,
-    /// Whether the store has it already: it is acknowledged again, whatever its sender may do now.
-    pub is_repetition: bool,
+    /// For each command, whether the store has it already: then it is acknowledged again, whatever its sender may do now.
+    pub are_repetitions: Vec<bool>,
+    /// The channel's members with the names asked about, each beside its name; others are absent.
+    pub named: Result<Vec<(String, UserId)>, BackendError>,
 }
 
 /// Where a message stands.

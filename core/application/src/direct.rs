@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use ringside_clock::now;
 use ringside_domain::attention::Attention;
-use ringside_domain::rows::{Key, KeyRow, Prefetch};
+use ringside_domain::rows::{Key, Prefetch};
 use ringside_ports::channels::{Channel, ChannelKind, Member};
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{ProfileChange, Profiles};
@@ -13,14 +14,13 @@ use ringside_ports::presence::{Connection, Status, StatusChange};
 use ringside_ports::{Accounts, ChannelReader, Channels, EngineError, Presence};
 use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, MessageId, PublicKey, UserId};
-use ringside_wire::records::{Amend, Command, amend, command};
+use ringside_wire::records::{Command, command};
 
 use crate::backend::{
     Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, Backend, BackendError, ChannelMembership,
-    CommandAnswer, CommandRequest, ConnectionEvent, LookAnswer, LookRequest, Position, ReadAnswer,
-    ReadRequest, SenderAnswer, SenderRequest,
+    ConnectionEvent, LookAnswer, LookRequest, Position, ReadAnswer, ReadRequest, SenderAnswer, SenderRequest,
 };
-use crate::mentions::{in_text, with_mentions};
+use crate::mentions::members_named;
 use crate::pages::{profile_of, read_gap, read_pages};
 use crate::policy::ChannelPolicy;
 use crate::{presence_view, reading};
@@ -89,18 +89,13 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence, K: KeyHolder> DirectBac
     }
 
     async fn sender(&self, asked: SenderRequest) -> SenderAnswer {
-        let SenderRequest { user_id, channel_id, commands } = asked;
+        let SenderRequest { user_id, channel_id, commands, names } = asked;
         let access = self.access(channel_id, user_id).await;
         let is_open = matches!(&access, Ok(Some((_, policy))) if policy.is_open_to(Operation::Send));
-        let mut answers: Vec<CommandAnswer> = Vec::with_capacity(commands.len());
-        for CommandRequest { record, may_mention } in commands {
-            let named = if may_mention { self.with_names(channel_id, &record).await } else { None };
-            answers.push(CommandAnswer { record: named.unwrap_or(record), is_repetition: false });
-        }
-        if !is_open {
-            self.find_repetitions(&mut answers).await;
-        }
-        SenderAnswer { access: access.map_err(Into::into), commands: answers }
+        let are_repetitions =
+            if is_open { vec![false; commands.len()] } else { self.are_repetitions(&commands).await };
+        let named = members_named(&self.directory, channel_id, &names).await;
+        SenderAnswer { access: access.map_err(Into::into), are_repetitions, named: named.map_err(Into::into) }
     }
 
     async fn access(
@@ -114,49 +109,19 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence, K: KeyHolder> DirectBac
         Ok(channels.first().map(|channel| (member.role, ChannelPolicy::from(channel))))
     }
 
-    /// Marks the commands that the store has: a retry is acknowledged like the first, though its sender was removed, or
+    /// Which of the commands the store has: a retry is acknowledged like the first, though its sender was removed, or
     /// would have to wait in slow mode. Where the store can't say, they are judged anew.
-    async fn find_repetitions(&self, commands: &mut [CommandAnswer]) {
-        let key = |command: &CommandAnswer| match ringside_wire::decode(command.record.clone()) {
+    async fn are_repetitions(&self, commands: &[Bytes]) -> Vec<bool> {
+        let key = |command: &Bytes| match ringside_wire::decode(command.clone()) {
             Ok(Command { body: Some(command::Body::Send(send)) }) => Key::of(&send).ok(),
             _ => None,
         };
         let keys: Vec<_> = commands.iter().map(key).collect();
         let wanted = Prefetch { keys: keys.iter().flatten().copied().collect(), ..Prefetch::default() };
-        let Ok(loaded) = self.store.load(&wanted).await else { return };
+        let made = self.store.load(&wanted).await.map(|loaded| loaded.keys).unwrap_or_default();
         let now = now();
-        for (command, key) in commands.iter_mut().zip(keys) {
-            let is_made = |row: &KeyRow| Some(row.key) == key && row.is_current(now);
-            command.is_repetition = loaded.keys.iter().any(is_made);
-        }
-    }
-
-    /// The record of a message, or of an edit, with whom its text names; `None`: it stays as it is. A message is worth more
-    /// than its mentions: where they can't be had, it goes without, and an edited one keeps those that it has.
-    async fn with_names(&self, channel: ChannelId, record: &bytes::Bytes) -> Option<bytes::Bytes> {
-        let Ok(Command { body: Some(mut body) }) = ringside_wire::decode(record.clone()) else { return None };
-        let is_changed = match &mut body {
-            command::Body::Send(send) => {
-                let named = with_mentions(&self.directory, channel, &send.content, &send.metadata).await;
-                named.map(|metadata| metadata.map(|metadata| send.metadata = metadata).is_some())
-            }
-            command::Body::Amend(Amend { change: Some(amend::Change::Content(text)), mentions, .. }) => {
-                let named = in_text(&self.directory, channel, text).await;
-                named.map(|named| {
-                    *mentions = Some(named.to_record());
-                    true
-                })
-            }
-            _ => Ok(false),
-        };
-        match is_changed {
-            Ok(true) => Some(ringside_wire::encode(&Command { body: Some(body) })),
-            Ok(false) => None,
-            Err(error) => {
-                tracing::warn!(%error, "whom a message mentions could not be looked up");
-                None
-            }
-        }
+        let is_made = |key: Key| made.iter().any(|row| row.key == key && row.is_current(now));
+        keys.into_iter().map(|key| key.is_some_and(is_made)).collect()
     }
 
     async fn positions(&self, messages: &[(ChannelId, MessageId)]) -> Result<Vec<Position>, EngineError> {

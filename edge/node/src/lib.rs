@@ -18,6 +18,7 @@ mod inbound;
 mod joins;
 mod keys;
 mod memberships;
+mod names;
 mod node;
 mod now;
 mod policies;

@@ -18,6 +18,8 @@ use crate::registry::{ChannelInterest, ConnectionRegistry};
 pub(crate) enum Notice {
     /// The edge begins or ceases to listen to a channel for somebody.
     Interest(ChannelInterest),
+    /// A channel has lost members.
+    MembersLeft(ChannelId),
     /// A user's shards know now that they are a member of a channel.
     Told(UserId, ChannelId),
 }
@@ -57,7 +59,8 @@ fn changed(
         MembershipKind::Role => return Ok(Vec::new()),
     };
     let is_removal = matches!(change.kind(), MembershipKind::Removed | MembershipKind::Deleted);
-    let mut notices = Vec::new();
+    let mut notices: Vec<Notice> =
+        is_removal.then_some(Notice::MembersLeft(channel_id)).into_iter().collect();
     for user_id in users {
         let Some(interest) = registry.change(user_id, channel_id, change.version, !is_removal) else {
             continue;

@@ -540,6 +540,7 @@ impl Node {
     fn handle_notice(&mut self, now: Now, notice: Notice) {
         match notice {
             Notice::Interest(change) => self.listen(now, &[change]),
+            Notice::MembersLeft(channel) => self.submissions.forget_members(channel),
             Notice::Told(user, channel) => {
                 let Self { reads, registry, chains, .. } = self;
                 reads.member_is_told(now.instant, user, channel, &reads::Known { registry, chains });

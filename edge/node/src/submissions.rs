@@ -1,15 +1,15 @@
 //! Commands on their way to the log: who may send them, what they cost, one append at a time, the answers.
 //!
 //! A sender's commands reach a channel in the order sent: while the backend is asked about a sender, what they send
-//! meanwhile waits behind; and what arrives while an append is under way makes the next one.
+//! meanwhile waits behind; and what arrives while an append is under way makes the next one. Who is mentioned is written
+//! into a command before it goes.
 
 use std::collections::VecDeque;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_application::backend::{
-    AuthorizeAnswer, AuthorizeRequest, BackendError, CommandAnswer, CommandRequest, SenderAnswer,
-    SenderRequest,
+    AuthorizeAnswer, AuthorizeRequest, BackendError, SenderAnswer, SenderRequest,
 };
 use ringside_application::charges;
 use ringside_edge_protocol::{Answer, Outcome, Submission};
@@ -23,6 +23,7 @@ use crate::config::{OUTBOUND_BATCH_MAX, OUTBOUND_MAX, SENDERS_CHECKED_MAX};
 use crate::counters::{Counters, add};
 use crate::deliveries::Deliveries;
 use crate::effect::{Batch, Effect, Question};
+use crate::names::MemberNames;
 use crate::policies::ChannelPolicies;
 
 const UNAVAILABLE: Outcome = Outcome::Refused {
@@ -43,6 +44,8 @@ pub struct Check {
     pub channel_id: ChannelId,
     /// In order.
     pub submissions: Vec<Submission>,
+    /// How many times channels had lost members when this was asked.
+    removals: u64,
 }
 
 /// A command that may go to the log.
@@ -58,6 +61,7 @@ pub struct Outgoing {
 pub(crate) struct Submissions {
     limits: Limits,
     partitions: u16,
+    names: MemberNames,
     /// Senders who are asked about, and what they have sent meanwhile.
     checking: HashMap<(UserId, ChannelId), Vec<Submission>, RandomState>,
     to_check: Vec<Check>,
@@ -73,6 +77,7 @@ impl Submissions {
         Self {
             limits,
             partitions,
+            names: MemberNames::default(),
             checking: HashMap::default(),
             to_check: Vec::new(),
             queue: VecDeque::new(),
@@ -86,11 +91,16 @@ impl Submissions {
         self.checking.len()
     }
 
-    /// A command of someone who is known as a member goes on where the channel restricts nobody; otherwise the backend is
-    /// asked. Of a channel that is not known yet, messages alone are held back so long.
+    /// A channel has lost members, who are to be mentioned no more.
+    pub(crate) fn forget_members(&mut self, channel: ChannelId) {
+        self.names.forget(channel);
+    }
+
+    /// A command of someone who is known as a member goes on where the channel restricts nobody, and whom it names is known;
+    /// otherwise the backend is asked. Of a channel that is not known yet, messages alone are held back so long.
     pub(crate) fn offer(
         &mut self,
-        submission: Submission,
+        mut submission: Submission,
         policies: &ChannelPolicies,
         deliveries: &mut Deliveries,
         counters: &Counters,
@@ -103,7 +113,8 @@ impl Submissions {
         let is_open = policy.map_or(submission.operation != Operation::Send, |policy| {
             policy.is_open_to(submission.operation)
         });
-        if submission.known_member && is_open && !submission.may_mention {
+        let is_named = self.write_names(&mut submission);
+        if submission.known_member && is_open && is_named {
             return self.enqueue(Outgoing { submission, slow_mode_s: 0 }, deliveries, counters);
         }
         if self.checking.len() >= SENDERS_CHECKED_MAX {
@@ -111,7 +122,11 @@ impl Submissions {
             return answer(deliveries, submission, UNAVAILABLE);
         }
         self.checking.insert(key, Vec::new());
-        self.to_check.push(Check { user_id: key.0, channel_id: key.1, submissions: vec![submission] });
+        self.check(key, vec![submission]);
+    }
+
+    fn check(&mut self, (user_id, channel_id): (UserId, ChannelId), submissions: Vec<Submission>) {
+        self.to_check.push(Check { user_id, channel_id, submissions, removals: self.names.removals() });
     }
 
     fn enqueue(&mut self, outgoing: Outgoing, deliveries: &mut Deliveries, counters: &Counters) {
@@ -128,14 +143,13 @@ impl Submissions {
             return None;
         }
         let checks = std::mem::take(&mut self.to_check);
-        let command = |submission: &Submission| CommandRequest {
-            record: submission.record.clone(),
-            may_mention: submission.may_mention,
-        };
-        let sender = |check: &Check| SenderRequest {
-            user_id: check.user_id,
-            channel_id: check.channel_id,
-            commands: check.submissions.iter().map(command).collect(),
+        let sender = |check: &Check| {
+            let mut names = Vec::new();
+            for submission in check.submissions.iter().filter(|submission| submission.may_mention) {
+                self.names.add_unknown(check.channel_id, &submission.record, &mut names);
+            }
+            let commands = check.submissions.iter().map(|submission| submission.record.clone()).collect();
+            SenderRequest { user_id: check.user_id, channel_id: check.channel_id, commands, names }
         };
         let asked = AuthorizeRequest { senders: checks.iter().map(sender).collect(), ..Default::default() };
         Some(Effect::Authorize(Question::Senders(checks), asked))
@@ -152,8 +166,11 @@ impl Submissions {
     ) {
         let mut answers = answered.map(|answer| answer.senders.into_iter());
         for check in checks {
-            let unanswered =
-                |cause: &BackendError| SenderAnswer { access: Err(cause.clone()), commands: Vec::new() };
+            let unanswered = |cause: &BackendError| SenderAnswer {
+                access: Err(cause.clone()),
+                are_repetitions: Vec::new(),
+                named: Err(cause.clone()),
+            };
             let answer = match &mut answers {
                 Ok(answers) => {
                     answers.next().unwrap_or_else(|| unanswered(&BackendError("no answer".into())))
@@ -172,24 +189,22 @@ impl Submissions {
         deliveries: &mut Deliveries,
         counters: &Counters,
     ) {
-        let Check { user_id, channel_id, submissions } = check;
+        let Check { user_id, channel_id, mut submissions, removals } = check;
+        self.names_told(channel_id, &mut submissions, removals, &answered.named);
         let access = answered.access.map(|access| {
             let (role, policy) = access?;
             policies.learn(channel_id, policy);
             // `control` may know better by now.
             Some((role, policies.of(channel_id).copied().unwrap_or(policy)))
         });
-        // What came meanwhile and names nobody has the same answer; asking for each anew would keep a busy start waiting.
+        // What came meanwhile and names nobody new has the same answer; asking for each anew would keep a busy start waiting.
         let key = (user_id, channel_id);
         let mut behind = self.checking.get_mut(&key).map(std::mem::take).unwrap_or_default();
-        let naming = behind.iter().position(|submission| submission.may_mention).unwrap_or(behind.len());
-        let to_ask = behind.split_off(naming);
-        let mut commands = answered.commands.into_iter();
-        for mut submission in submissions.into_iter().chain(behind) {
-            let CommandAnswer { record, is_repetition } = commands
-                .next()
-                .unwrap_or_else(|| CommandAnswer { record: submission.record.clone(), is_repetition: false });
-            submission.record = record;
+        let naming = behind.iter_mut().position(|submission| !self.write_names(submission));
+        let to_ask = behind.split_off(naming.unwrap_or(behind.len()));
+        let mut repetitions = answered.are_repetitions.into_iter();
+        for submission in submissions.into_iter().chain(behind) {
+            let is_repetition = repetitions.next().unwrap_or_default();
             let decision = match &access {
                 _ if is_repetition => Ok(0),
                 Ok(Some((role, policy))) => policy.decide(submission.operation, *role).map_err(refused),
@@ -206,7 +221,41 @@ impl Submissions {
         if to_ask.is_empty() {
             self.checking.remove(&key);
         } else {
-            self.to_check.push(Check { user_id, channel_id, submissions: to_ask });
+            self.check(key, to_ask);
+        }
+    }
+
+    /// Writes into a command whom it names, if all of them are known; says whether that is done.
+    fn write_names(&self, submission: &mut Submission) -> bool {
+        if submission.may_mention
+            && let Some(record) = self.names.write_into(submission.channel_id, &submission.record)
+        {
+            (submission.record, submission.may_mention) = (record, false);
+        }
+        !submission.may_mention
+    }
+
+    /// Writes into commands whom they name, as the backend has said. A message is worth more than its mentions: where they
+    /// can't be had, it goes without, and an edited one keeps those that it has.
+    fn names_told(
+        &mut self,
+        channel: ChannelId,
+        submissions: &mut [Submission],
+        removals: u64,
+        told: &Result<Vec<(String, UserId)>, BackendError>,
+    ) {
+        if let Ok(named) = told
+            && removals == self.names.removals()
+        {
+            self.names.learn(channel, named);
+        }
+        for submission in submissions.iter_mut().filter(|submission| submission.may_mention) {
+            let named = told.as_ref().map_err(|error| {
+                tracing::warn!(%error, "whom a message mentions could not be looked up");
+            });
+            submission.record =
+                self.names.write_told_into(channel, &submission.record, named.ok().map(Vec::as_slice));
+            submission.may_mention = false;
         }
     }
 

@@ -2,15 +2,17 @@
 
 mod support;
 
-use ringside_application::backend::{AuthorizeAnswer, BackendError, CommandAnswer, SenderAnswer};
+use ringside_application::backend::{AuthorizeAnswer, BackendError, SenderAnswer};
 use ringside_application::policy::ChannelPolicy;
-use ringside_edge_protocol::{ConnectionRef, Outcome, ToNode, ToShard};
+use ringside_edge_protocol::{ConnectionRef, Outcome, Submission, ToNode, ToShard};
 use ringside_node::{Completion, Question};
 use ringside_ports::channels::{ChannelKind, Role};
 use ringside_ports::presence::JointDecision;
 use ringside_types::authorization::Operation;
 use ringside_types::{ErrorCode, Limits, Topic};
-use support::{CHANNEL, TestNode, submission, texts};
+use ringside_wire::mention::Mentions;
+use ringside_wire::records::{self, Membership, MembershipKind, command, control};
+use support::{CHANNEL, TestNode, submission, texts, user};
 
 const OPEN: ChannelPolicy = ChannelPolicy {
     version: 1,
@@ -29,11 +31,8 @@ fn answer_senders(
     let (question, asked) = test.question();
     let sender = |sender: ringside_application::backend::SenderRequest| SenderAnswer {
         access: access.clone(),
-        commands: sender
-            .commands
-            .into_iter()
-            .map(|command| CommandAnswer { record: command.record, is_repetition: repeated })
-            .collect(),
+        are_repetitions: vec![repeated; sender.commands.len()],
+        named: Ok(Vec::new()),
     };
     let senders = asked.senders.into_iter().map(sender).collect();
     test.complete(Completion::Authorized(question, Ok(AuthorizeAnswer { senders, ..Default::default() })));
@@ -72,6 +71,59 @@ fn drop_presence(test: &mut TestNode) {
 fn send(test: &mut TestNode, connection: ConnectionRef, id: &str) {
     let submission = submission(test, connection, 1, id);
     test.request(ToNode::Submit(submission));
+}
+
+/// A message with a text that may mention somebody.
+fn naming(test: &TestNode, connection: ConnectionRef, id: &str, text: &str) -> Submission {
+    let send = records::Send {
+        content: text.into(),
+        metadata: r#"{"mentions":["channel"]}"#.into(),
+        ..records::Send::default()
+    };
+    with_record(test, connection, id, command::Body::Send(send))
+}
+
+/// A change of a message's text that may mention somebody.
+fn edit(test: &TestNode, connection: ConnectionRef, id: &str, text: &str) -> Submission {
+    let change = Some(records::amend::Change::Content(text.into()));
+    let amend = records::Amend { change, ..records::Amend::default() };
+    let submission = with_record(test, connection, id, command::Body::Amend(amend));
+    Submission { operation: Operation::EditOwn, ..submission }
+}
+
+fn with_record(test: &TestNode, connection: ConnectionRef, id: &str, body: command::Body) -> Submission {
+    let record = ringside_wire::encode(&records::Command { body: Some(body) });
+    Submission { record, may_mention: true, ..submission(test, connection, 1, id) }
+}
+
+/// Answers the question about one sender with these members, and returns the names asked about.
+fn answer_names(test: &mut TestNode, named: Result<&[(&str, u128)], &str>) -> Vec<String> {
+    let (question, asked) = test.question();
+    let [sender] = &asked.senders[..] else { panic!("not one sender: {:?}", asked.senders) };
+    let of = |(name, number): &(&str, u128)| (name.to_string(), user(*number));
+    let named = named.map(|named| named.iter().map(of).collect());
+    let answer = SenderAnswer {
+        access: Ok(Some((Role::Member, OPEN))),
+        are_repetitions: vec![false; sender.commands.len()],
+        named: named.map_err(|error| BackendError(error.into())),
+    };
+    let answered = AuthorizeAnswer { senders: vec![answer], ..Default::default() };
+    test.complete(Completion::Authorized(question, Ok(answered)));
+    asked.senders[0].names.clone()
+}
+
+/// Whom the one command that goes to the log mentions, by number, and whether everyone; `None`: it does not say.
+fn mentioned(test: &mut TestNode) -> Option<(Vec<u128>, bool)> {
+    let appended = test.confirm_append();
+    let [append] = &appended[..] else { panic!("not one command: {appended:?}") };
+    let command: records::Command = ringside_wire::decode(append.payload.clone()).expect("a command");
+    let mentions = match command.body.expect("a body") {
+        command::Body::Send(send) => Mentions::in_metadata(&send.metadata),
+        command::Body::Amend(amend) => Mentions::from_record(&amend.mentions?).expect("ids"),
+        other => panic!("no text: {other:?}"),
+    };
+    let number = |user: &ringside_types::UserId| user.0.as_u128();
+    Some((mentions.users.iter().map(number).collect(), mentions.everyone))
 }
 
 fn code(outcome: &Outcome) -> Option<ErrorCode> {
@@ -116,15 +168,14 @@ fn what_a_sender_sends_while_they_are_asked_about_waits_behind() {
     for id in ["a", "b"] {
         send(&mut test, connection, id);
     }
-    // One that may mention somebody is asked about anew, and everything behind it waits.
-    let mentions =
-        ringside_edge_protocol::Submission { may_mention: true, ..submission(&test, connection, 1, "c") };
-    test.request(ToNode::Submit(mentions));
+    // One that names somebody is asked about anew, and everything behind it waits.
+    test.request(ToNode::Submit(naming(&test, connection, "c", "@ada")));
     send(&mut test, connection, "d");
     answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
     assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["a", "b"]);
     answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
-    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["c", "d"]);
+    let appended = test.confirm_append();
+    assert_eq!((appended.len(), texts(&appended[1..], Topic::MessagesSend)), (2, vec!["d".to_owned()]));
     send(&mut test, connection, "e");
     assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["e"], "nobody is asked any more");
 }
@@ -148,8 +199,7 @@ fn the_backend_s_word_decides() {
         let mut test = TestNode::holding();
         let connection = test.connect(2, 4, &[]);
         drop_presence(&mut test);
-        let asked =
-            ringside_edge_protocol::Submission { known_member, ..submission(&test, connection, 1, "a") };
+        let asked = Submission { known_member, ..submission(&test, connection, 1, "a") };
         test.request(ToNode::Submit(asked));
         answer_senders(&mut test, &access, repeated);
         if expected.is_none() {
@@ -167,10 +217,7 @@ fn changes_of_messages_wait_for_nobody_where_the_channel_is_unknown() {
     let mut test = TestNode::holding();
     let connection = test.connect(1, 4, &[CHANNEL]);
     drop_presence(&mut test);
-    let edit = ringside_edge_protocol::Submission {
-        operation: Operation::EditOwn,
-        ..submission(&test, connection, 1, "edit")
-    };
+    let edit = Submission { operation: Operation::EditOwn, ..submission(&test, connection, 1, "edit") };
     test.request(ToNode::Submit(edit));
     assert_eq!(test.effects(), ["append commands"]);
 }
@@ -284,4 +331,78 @@ fn so_many_commands_wait_for_the_log() {
     );
     assert_eq!(test.confirm_append().len(), 1);
     assert_eq!(test.confirm_append().len(), 4_096, "in one append");
+}
+
+#[test]
+fn a_member_who_was_mentioned_is_known_and_a_stranger_asked_about_each_time() {
+    let (mut test, connection) = with_member();
+    test.request(ToNode::Submit(naming(&test, connection, "a", "@ada @Bob @eve")));
+    assert_eq!(answer_names(&mut test, Ok(&[("bob", 3), ("ada", 2)])), ["ada", "bob", "eve"]);
+    assert_eq!(mentioned(&mut test), Some((vec![2, 3], false)));
+    test.request(ToNode::Submit(naming(&test, connection, "b", "@bob and @channel")));
+    assert_eq!(mentioned(&mut test), Some((vec![3], true)), "nobody is asked");
+    test.request(ToNode::Submit(edit(&test, connection, "c", "@ada")));
+    assert_eq!(mentioned(&mut test), Some((vec![2], false)), "for a change neither");
+    test.request(ToNode::Submit(naming(&test, connection, "d", "@eve @ada")));
+    assert_eq!(answer_names(&mut test, Ok(&[])), ["eve"]);
+    assert_eq!(mentioned(&mut test), Some((vec![2], false)));
+    test.request(ToNode::Submit(naming(&test, connection, "e", "ada@example.org")));
+    assert_eq!(
+        mentioned(&mut test),
+        Some((vec![], false)),
+        "an address names nobody, whatever metadata claims"
+    );
+}
+
+#[test]
+fn who_has_left_is_asked_about_again() {
+    let left = |version, channel| {
+        control::Body::Membership(Membership {
+            channel_id: channel,
+            version,
+            kind: MembershipKind::Removed.into(),
+            members: vec![records::Member {
+                user_id: user(2).as_bytes().to_vec().into(),
+                role: "member".into(),
+            }],
+            ..Membership::default()
+        })
+    };
+    let here = || CHANNEL.as_bytes().to_vec().into();
+    let (mut test, connection) = with_member();
+    test.request(ToNode::Submit(naming(&test, connection, "a", "@ada")));
+    answer_names(&mut test, Ok(&[("ada", 2)]));
+    assert_eq!(mentioned(&mut test), Some((vec![2], false)));
+    test.control(left(7, here()));
+    test.request(ToNode::Submit(naming(&test, connection, "b", "@ada")));
+    // They leave once more before the answer is here, which may be of before.
+    test.control(left(9, here()));
+    assert_eq!(answer_names(&mut test, Ok(&[("ada", 2)])), ["ada"]);
+    assert_eq!(mentioned(&mut test), Some((vec![2], false)));
+    test.request(ToNode::Submit(naming(&test, connection, "c", "@ada")));
+    assert_eq!(answer_names(&mut test, Ok(&[])), ["ada"]);
+    assert_eq!(mentioned(&mut test), Some((vec![], false)));
+}
+
+#[test]
+fn a_message_goes_without_mentions_where_they_can_t_be_had_and_an_edited_one_keeps_its_own() {
+    let (mut test, connection) = with_member();
+    test.request(ToNode::Submit(naming(&test, connection, "a", "@ada")));
+    answer_names(&mut test, Err("away"));
+    assert_eq!(mentioned(&mut test), Some((vec![], false)));
+    test.request(ToNode::Submit(edit(&test, connection, "b", "@ada")));
+    answer_names(&mut test, Err("away"));
+    assert_eq!(mentioned(&mut test), None);
+    test.request(ToNode::Submit(naming(&test, connection, "c", "@ada")));
+    assert_eq!(answer_names(&mut test, Ok(&[("ada", 2)])), ["ada"], "nothing was learned");
+}
+
+#[test]
+fn what_waits_behind_a_sender_s_first_names_goes_with_the_answer() {
+    let (mut test, connection) = with_member();
+    for id in ["a", "b"] {
+        test.request(ToNode::Submit(naming(&test, connection, id, "@ada")));
+    }
+    assert_eq!(answer_names(&mut test, Ok(&[("ada", 2)])), ["ada"]);
+    assert_eq!(test.confirm_append().len(), 2, "nobody is asked again");
 }
