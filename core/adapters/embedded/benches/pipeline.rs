@@ -1,33 +1,24 @@
-//! The load of the pipeline: each message is a record of `messages.send`, then its share of a commit (message, key, read
-//! cursor, head, and of one `messages.stored` and one `messages.receive` record).
+//! The load of the pipeline.
 //!
 //! `cargo bench -p ringside-embedded` runs it for ten seconds at full speed, then at 20,000 a second; under the test
 //! runner it takes a tiny input, so that it can't rot. Latency is counted from the time that a
 //! message was due.
 
+mod load;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ringside_domain::rows::{
-    HeadRow, Key, KeyRow, MessageRow, Prefetch, Progress, ReadRow, Rows, WriteTimestamp,
-};
 use ringside_embedded::{Config, Engine};
-use ringside_ports::commit::CommitBatch;
-use ringside_ports::log::{Append, ReadLimit, Record};
-use ringside_ports::{ChannelReader, Committer, Log};
-use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, Topic, UserId};
-use ringside_wire::message::ContentType;
-use uuid::Uuid;
+use ringside_ports::Log;
+use ringside_types::{Offset, PartitionId};
+
+use load::{PARTITIONS, process, records};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Bytes of a message's record.
-const PAYLOAD_BYTES: usize = 250;
-/// Channels of a partition; each has two members.
-const CHANNELS: u64 = 2_500;
-const PARTITIONS: u16 = 4;
 /// How often an appender takes what is due, as the edge does once a turn.
 const TURN: Duration = Duration::from_micros(500);
 /// Messages of one append at the most.
@@ -56,7 +47,12 @@ async fn round(rate: u64, time: Duration) {
     for number in 0..PARTITIONS {
         let (log, total) = (engine.log(), Arc::clone(&appended));
         appenders.push(tokio::spawn(append(log, PartitionId(number), rate, began, time, total)));
-        processors.push(tokio::spawn(process(engine.clone(), PartitionId(number), Arc::clone(&done))));
+        processors.push(tokio::spawn(process(
+            engine.clone(),
+            PartitionId(number),
+            Offset(0),
+            Arc::clone(&done),
+        )));
     }
     let mut acks = Vec::new();
     for appender in appenders {
@@ -65,7 +61,7 @@ async fn round(rate: u64, time: Duration) {
     done.store(true, Ordering::Release);
     let mut committed = 0;
     for processor in processors {
-        committed += processor.await.expect("processes");
+        committed += processor.await.expect("processes").0;
     }
     let (seconds, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     assert_eq!(committed, appended.load(Ordering::Relaxed), "every message was committed");
@@ -113,111 +109,12 @@ async fn append(
         } else {
             Duration::from_secs_f64(sent as f64 / rate as f64)
         };
-        let records = (0..count)
-            .map(|number| {
-                let mut payload = vec![b'x'; PAYLOAD_BYTES];
-                payload[..8].copy_from_slice(&(sent + number).to_be_bytes());
-                Append { topic: Topic::MessagesSend, partition, payload: payload.into() }
-            })
-            .collect();
-        log.append(records).await.expect("appends");
+        log.append(records(partition, sent, count)).await.expect("appends");
         took.push(began.elapsed().saturating_sub(oldest_due).as_micros() as u64);
         sent += count;
     }
     total.fetch_add(sent, Ordering::Relaxed);
     took
-}
-
-/// Reads, asks the store what a processor asks, commits; returns how many messages, once the appenders are done.
-async fn process(engine: Engine, partition: PartitionId, done: Arc<AtomicBool>) -> u64 {
-    let (log, store, committer) = (engine.log(), engine.store(), engine.committer());
-    let limit = ReadLimit { records: 2_048, bytes: 4 * 1024 * 1024 };
-    let mut next = 0;
-    loop {
-        let is_last = done.load(Ordering::Acquire);
-        let wait = Duration::from_millis(50);
-        let from = Offset(next);
-        let records = log.read(Topic::MessagesSend, partition, from, limit, wait).await.expect("reads");
-        if records.is_empty() {
-            if is_last {
-                return next;
-            }
-            continue;
-        }
-        next += records.len() as u64;
-        let batch = batch(partition, &records);
-        let wanted =
-            Prefetch { keys: batch.rows.keys.iter().map(|row| row.key).collect(), ..Prefetch::default() };
-        store.load(&wanted).await.expect("loads");
-        committer.commit(batch).await.expect("commits");
-    }
-}
-
-fn batch(partition: PartitionId, records: &[Record]) -> CommitBatch {
-    let mut rows = Rows::default();
-    let mut heads = std::collections::HashMap::new();
-    for record in records {
-        let number = record.offset.0;
-        let channel_id =
-            ChannelId(Uuid::from_u64_pair(u64::from(partition.0) << 32, mixed(number % CHANNELS)));
-        let sender_id = UserId(Uuid::from_u64_pair(2 << 32, mixed(number % (CHANNELS * 2))));
-        let client_id = ClientId(Uuid::from_u64_pair(mixed(number), u64::from(partition.0)));
-        let (message_id, seq) = (MessageId(number + 1), number / CHANNELS + 1);
-        let stamp = WriteTimestamp(record.time.0 * 1_000 + number);
-        rows.messages.push(MessageRow {
-            channel_id,
-            message_id,
-            prev: MessageId::ZERO,
-            seq,
-            change: 0,
-            client_id,
-            sender_id,
-            content: "x".repeat(PAYLOAD_BYTES - 100),
-            content_type: ContentType::Text,
-            metadata: String::new(),
-            reply_to: MessageId::ZERO,
-            edited_record: MessageId::ZERO,
-            deleted_record: MessageId::ZERO,
-            stamp,
-        });
-        rows.keys.push(KeyRow::new(Key { channel_id, sender_id, client_id }, message_id, None, seq, stamp));
-        rows.reads.push(ReadRow {
-            user_id: sender_id,
-            channel_id,
-            last_read_id: message_id,
-            last_read_seq: seq,
-        });
-        let head = HeadRow {
-            channel_id,
-            last_effective_id: message_id,
-            last_message_id: message_id,
-            last_seq: seq,
-            last_change: 0,
-            stamp,
-        };
-        heads.insert(channel_id, head);
-    }
-    let packed: Vec<u8> = records.iter().flat_map(|record| record.payload.iter().copied()).collect();
-    let to = |topic, partition| Append { topic, partition, payload: packed.clone().into() };
-    let last = &records[records.len() - 1];
-    let (last_id, stamp) =
-        (MessageId(last.offset.0 + 1), WriteTimestamp(last.time.0 * 1_000 + last.offset.0));
-    CommitBatch {
-        partition,
-        rows,
-        outside: vec![to(Topic::MessagesStored, partition)],
-        heads: heads.into_values().collect(),
-        edges: vec![to(Topic::MessagesReceive, PartitionId(0))],
-        progress: Progress { partition, offset: last.offset.next(), last: last_id, stamp },
-    }
-}
-
-/// Spreads ids as random ones are (the finaliser of SplitMix64).
-fn mixed(mut value: u64) -> u64 {
-    value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
 }
 
 /// User and system time of this process, all threads.

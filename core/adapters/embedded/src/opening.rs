@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fjall::PersistMode;
 use ringside_domain::rows::Progress;
@@ -59,8 +60,16 @@ fn open_tables(folder: &Folder, config: &Config) -> Result<Tables, OpenError> {
             );
         }
     }
-    Tables::open(&folder.store(), config.cache_bytes, &config.clock)
-        .map_err(|error| not_opened(folder, error))
+    // The database does not expect every damage to its own files.
+    let open = || Tables::open(&folder.store(), config.cache_bytes, &config.clock);
+    match catch_unwind(AssertUnwindSafe(open)) {
+        Ok(opened) => opened.map_err(|error| not_opened(folder, error)),
+        Err(panic) => {
+            let words = panic.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| panic.downcast_ref().copied()).unwrap_or("a panic");
+            Err(OpenError::Damaged { folder: folder.path().to_owned(), cause: format!("the store: {words}") })
+        }
+    }
 }
 
 /// The database's own refusals.

@@ -6,6 +6,7 @@ pub(crate) mod layout;
 pub(crate) mod rows;
 pub(crate) mod settings;
 
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,6 +81,14 @@ impl Tables {
             .manual_journal_persist(true)
             .with_compaction_filter_factories(Arc::new(filters))
             .open()?;
+        // Where the database panics over what it reads, to close it panics again, and that ends the process.
+        let database = ManuallyDrop::new(database);
+        let tables = Self::over(&database, age);
+        drop(ManuallyDrop::into_inner(database));
+        tables
+    }
+
+    fn over(database: &Database, age: Age) -> fjall::Result<Self> {
         let busy = |name| {
             let options = || KeyspaceCreateOptions::default().max_memtable_size(BUSY_MEMTABLE_BYTES);
             database.keyspace(name, options)
@@ -106,7 +115,7 @@ impl Tables {
             pins: quiet("pins")?,
             replies: quiet("replies")?,
             age,
-            database,
+            database: database.clone(),
         })
     }
 
