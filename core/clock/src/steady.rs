@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ringside_types::{BootTime, UnixMillis};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::simulated;
+
 /// A step ahead of at most this is believed at once: services that keep the time make such.
 const STEP_MAX: Duration = Duration::from_secs(60);
 /// A larger one must last this long.
@@ -18,6 +20,9 @@ const DOUBT: Duration = Duration::from_secs(600);
 
 /// The time of day, of this process.
 pub fn now() -> UnixMillis {
+    if let Some(reading) = simulated::reading() {
+        return reading.wall;
+    }
     static CLOCK: Mutex<Steady> = Mutex::new(Steady::NEW);
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // Nothing is half done where it could panic.
@@ -27,6 +32,9 @@ pub fn now() -> UnixMillis {
 
 /// Time since boot, that in which the machine was suspended included (`CLOCK_BOOTTIME`, clock_gettime(2)).
 pub fn since_boot() -> Duration {
+    if let Some(reading) = simulated::reading() {
+        return reading.since_boot;
+    }
     let time = clock_gettime(ClockId::Boottime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

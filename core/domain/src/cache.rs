@@ -1,8 +1,8 @@
 //! What a processor remembers of its channels between batches, bounded: the store has it all.
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, Epoch, MessageId, Slot, UserId};
 
 use crate::rows::{ChangeRow, HeadRow, InterestRow, MembershipRow, SettingsRow, WriteTimestamp};

@@ -13,7 +13,7 @@ use crate::rows::{ChangeRow, HeadRow, MessageRow};
 
 /// Sends an event to every edge that listens to the channel in its slot's present lease.
 pub(crate) fn route(
-    slots: &hashbrown::HashMap<Slot, Epoch, foldhash::fast::RandomState>,
+    slots: &hashbrown::HashMap<Slot, Epoch, ringside_types::hash::RandomState>,
     channel: &ChannelState,
     channel_id: ChannelId,
     event: &Effective,

@@ -11,8 +11,8 @@
 
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, MessageId};
 use ringside_wire::records::{Effective, JoinAnswer};
 

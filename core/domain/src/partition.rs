@@ -14,8 +14,8 @@
 //! a batch whose commit failed is forgotten with the whole `Partition`, which is opened anew from the store.
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, Slot, UnixMillis, UserId};
 use ringside_wire::records::{self, Departed, EdgeItem, MemberAdded, command};
 

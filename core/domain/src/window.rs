@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_types::MessageId;
+use ringside_types::hash::RandomState;
 
 use crate::rows::Key;
 

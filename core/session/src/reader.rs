@@ -12,9 +12,9 @@
 
 use std::collections::VecDeque;
 
-use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ringside_domain::page::ChannelRead;
+use ringside_types::hash::RandomState;
 use ringside_types::limits::SYNC_PAGE_DEFAULT;
 use ringside_types::{ChannelId, MessageId};
 use ringside_wire::command::SyncChannel;

@@ -1,12 +1,13 @@
 //! Ids, limits, units and errors that every floor speaks of.
 //!
-//! Nothing here does I/O, reads a clock or draws a random number.
+//! Nothing here does I/O, reads a clock or draws a random number, but for the seeds of [hashes](hash).
 
 #![warn(missing_docs)]
 
 pub mod authorization;
 mod code;
 pub mod forwarded;
+pub mod hash;
 pub mod histogram;
 mod id;
 pub mod limits;

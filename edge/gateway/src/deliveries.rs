@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ringside_clock::boot_time;
 use ringside_edge_protocol::{Answer, Outcome, ToShard};
-use ringside_reactor::{ConnectionId, Io};
+use ringside_reactor::ConnectionId;
 use ringside_session::delivery::Delivery;
 use ringside_session::frames;
 use ringside_types::UserId;
@@ -12,9 +12,10 @@ use ringside_wire::records::Rejection;
 
 use crate::config::DRAINED_PER_MS;
 use crate::gateway::Gateway;
+use crate::sockets::Sockets;
 
 impl Gateway {
-    pub(crate) fn deliver(&mut self, io: &mut Io, delivery: ToShard) {
+    pub(crate) fn deliver(&mut self, io: &mut impl Sockets, delivery: ToShard) {
         let at = ConnectionId::from_u64;
         match delivery {
             ToShard::Admitted { token, profile, budget, channels } => {
@@ -67,7 +68,7 @@ impl Gateway {
         }
     }
 
-    fn answers(&mut self, io: &mut Io, answers: Vec<Answer>) {
+    fn answers(&mut self, io: &mut impl Sockets, answers: Vec<Answer>) {
         for Answer { token, frame_id, outcome, taken_at } in answers {
             let connection = ConnectionId::from_u64(token);
             let is_live = self.table.session(connection).is_some_and(|session| session.is_live());
@@ -80,14 +81,14 @@ impl Gateway {
         }
     }
 
-    fn rejected(&mut self, io: &mut Io, user: UserId, rejection: &Rejection) {
+    fn rejected(&mut self, io: &mut impl Sockets, user: UserId, rejection: &Rejection) {
         self.encoded.clear();
         frames::write_rejection(&mut self.encoded, &mut self.scratch, rejection);
         self.queue_encoded(io, user);
     }
 
     /// Queues what is encoded to every connection of a user.
-    pub(crate) fn queue_encoded(&mut self, io: &mut Io, user: UserId) {
+    pub(crate) fn queue_encoded(&mut self, io: &mut impl Sockets, user: UserId) {
         for connection in self.index.connections(user) {
             if let Some(queue) = io.queue(*connection) {
                 queue.extend_from_slice(&self.encoded);
@@ -96,19 +97,19 @@ impl Gateway {
     }
 
     /// The slot is lost, or may be: nothing that was learned in its name may be said any more.
-    pub(crate) fn fenced(&mut self, io: &mut Io) {
+    pub(crate) fn fenced(&mut self, io: &mut impl Sockets) {
         for connection in self.table.ids() {
             self.tell(io, connection, Delivery::Fenced);
         }
     }
 
     /// Lets everybody go, spread over as much of the window as their number asks for.
-    fn drain(&mut self, io: &mut Io, window_ms: u64) {
+    fn drain(&mut self, io: &mut impl Sockets, window_ms: u64) {
         self.is_draining = true;
         let connections = self.table.ids();
         let spread_ms = (connections.len() as u64 / DRAINED_PER_MS).min(window_ms / 2) + 1;
         for connection in connections {
-            let after = Duration::from_millis(rand::random_range(0..spread_ms));
+            let after = Duration::from_millis(io.random() % spread_ms);
             self.tell(io, connection, Delivery::Drain { after });
         }
     }

@@ -2,17 +2,18 @@
 
 use ringside_clock::boot_time;
 use ringside_edge_protocol::ChannelEvent;
-use ringside_reactor::{ConnectionId, Io};
+use ringside_reactor::ConnectionId;
 use ringside_session::frames::{self, Departing};
 use ringside_types::{BootTime, MessageId};
 
 use crate::counters::add;
 use crate::gateway::Gateway;
+use crate::sockets::Sockets;
 
 impl Gateway {
     /// Events of channels: encoded once, queued to every connection of every member; once more for those from whom the
     /// message is hidden.
-    pub(crate) fn events(&mut self, io: &mut Io, valid_until: BootTime, events: &[ChannelEvent]) {
+    pub(crate) fn events(&mut self, io: &mut impl Sockets, valid_until: BootTime, events: &[ChannelEvent]) {
         if boot_time() >= valid_until {
             return self.fenced(io);
         }

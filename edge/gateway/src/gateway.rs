@@ -19,6 +19,7 @@ use crate::config::{Config, FREE_CONNECTIONS, RETRY, SPARE_CONNECTIONS};
 use crate::counters::{Counters, add, set};
 use crate::index::Index;
 use crate::outgoing::{HandOver, Outgoing};
+use crate::sockets::Sockets;
 use crate::table::Table;
 use handshakes::PendingHandshakes;
 
@@ -89,23 +90,20 @@ impl Gateway {
     }
 
     /// The time of day in this turn.
-    pub(crate) fn time(&mut self, io: &Io) -> UnixMillis {
+    pub(crate) fn time(&mut self, io: &impl Sockets) -> UnixMillis {
         let read_at = *self.time_read_at.get_or_insert(io.now());
         self.time.plus_ms(io.now().saturating_duration_since(read_at).as_millis() as u64)
     }
 
     /// Sessions that waited for a turn read on.
-    fn read_on(&mut self, io: &mut Io) {
+    fn read_on(&mut self, io: &mut impl Sockets) {
         for connection in std::mem::take(&mut self.stalled) {
             self.call(io, connection, Session::handle_stalled);
         }
     }
-}
 
-impl Handler for Gateway {
-    type Mail = ToShard;
-
-    fn opened(&mut self, io: &mut Io, connection: ConnectionId) {
+    /// A connection was accepted.
+    pub fn handle_opened(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
         let session = Session::new(&mut self.outputs);
         self.table.insert(connection, session);
         self.do_outputs(io, connection);
@@ -120,11 +118,13 @@ impl Handler for Gateway {
         }
     }
 
-    fn received(&mut self, io: &mut Io, connection: ConnectionId, data: &mut [u8]) {
+    /// Bytes came, which may be changed in place.
+    pub fn handle_bytes(&mut self, io: &mut impl Sockets, connection: ConnectionId, data: &mut [u8]) {
         self.call(io, connection, |session, context| session.handle_bytes(data, context));
     }
 
-    fn closed(&mut self, io: &mut Io, connection: ConnectionId, _: CloseReason) {
+    /// A connection is gone.
+    pub fn handle_closed(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
         if self.table.session(connection).is_some_and(|session| session.is_open()) {
             set(&self.counters.open, self.counters.open_now() - 1);
         }
@@ -134,7 +134,8 @@ impl Handler for Gateway {
         }
     }
 
-    fn timer(&mut self, io: &mut Io, timer: TimerKey) {
+    /// A timer ran out.
+    pub fn handle_timer(&mut self, io: &mut impl Sockets, timer: TimerKey) {
         if timer == RETRY_TIMER {
             self.is_retrying = false;
         } else {
@@ -142,7 +143,8 @@ impl Handler for Gateway {
         }
     }
 
-    fn mail(&mut self, io: &mut Io, mail: ToShard) {
+    /// The node said something.
+    pub fn handle_mail(&mut self, io: &mut impl Sockets, mail: ToShard) {
         if let ToShard::WallClock(time) = mail {
             self.time = time;
             self.time_read_at = Some(io.now());
@@ -151,12 +153,14 @@ impl Handler for Gateway {
         }
     }
 
-    fn overflowed(&mut self, io: &mut Io, connection: ConnectionId) {
+    /// The queue of a connection has stood above its limit for too long.
+    pub fn handle_overflow(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
         add(&self.counters.slow_consumers, 1);
         self.call(io, connection, Session::handle_overflow);
     }
 
-    fn turn_ended(&mut self, io: &mut Io) {
+    /// All inputs of this turn were handled; what is queued is sent after it.
+    pub fn end_turn(&mut self, io: &mut impl Sockets) {
         self.read_on(io);
         if !self.outgoing.flush() && !self.is_retrying {
             self.is_retrying = true;
@@ -165,5 +169,37 @@ impl Handler for Gateway {
         self.counters.publish(&self.counts);
         set(&self.counters.channels, self.index.channel_count() as u64);
         set(&self.counters.requests_waiting, self.outgoing.waiting() as u64);
+    }
+}
+
+impl Handler for Gateway {
+    type Mail = ToShard;
+
+    fn opened(&mut self, io: &mut Io, connection: ConnectionId) {
+        self.handle_opened(io, connection);
+    }
+
+    fn received(&mut self, io: &mut Io, connection: ConnectionId, data: &mut [u8]) {
+        self.handle_bytes(io, connection, data);
+    }
+
+    fn closed(&mut self, io: &mut Io, connection: ConnectionId, _: CloseReason) {
+        self.handle_closed(io, connection);
+    }
+
+    fn timer(&mut self, io: &mut Io, timer: TimerKey) {
+        self.handle_timer(io, timer);
+    }
+
+    fn mail(&mut self, io: &mut Io, mail: ToShard) {
+        self.handle_mail(io, mail);
+    }
+
+    fn overflowed(&mut self, io: &mut Io, connection: ConnectionId) {
+        self.handle_overflow(io, connection);
+    }
+
+    fn turn_ended(&mut self, io: &mut Io) {
+        self.end_turn(io);
     }
 }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_edge_protocol::{Attention, Subscription};
 use ringside_reactor::ConnectionId;
 use ringside_session::cursor::Cursor;
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, MessageId, UserId};
 use slab::Slab;
 

@@ -12,6 +12,7 @@ mod index;
 mod memberships;
 mod outgoing;
 mod signals;
+mod sockets;
 mod table;
 
 pub use config::{Config, PeerLookup, SPARE_CONNECTIONS};
@@ -20,3 +21,4 @@ pub use gateway::Gateway;
 pub use outgoing::HandOver;
 pub use ringside_session::handshake::{AUTH_REFUSAL_REASONS, REFUSAL_REASONS};
 pub use ringside_session::origins::Origins;
+pub use sockets::Sockets;

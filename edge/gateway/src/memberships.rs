@@ -1,19 +1,19 @@
 //! Memberships that begin and end while their users are connected.
 
 use ringside_edge_protocol::Subscription;
-use ringside_reactor::Io;
 use ringside_session::delivery::Delivery;
 use ringside_session::frames;
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::records::Membership;
 
 use crate::gateway::Gateway;
+use crate::sockets::Sockets;
 
 impl Gateway {
     /// A user who is connected became a member: every connection of theirs starts where the membership does.
     pub(crate) fn member_added(
         &mut self,
-        io: &mut Io,
+        io: &mut impl Sockets,
         user: UserId,
         subscription: Subscription,
         from_id: MessageId,
@@ -33,7 +33,7 @@ impl Gateway {
 
     /// From here on not one more event of the channel goes to the user, but what became of their own words. What ended the
     /// membership, they are told once its number is known.
-    pub(crate) fn member_removed(&mut self, io: &mut Io, user: UserId, channel_id: ChannelId) {
+    pub(crate) fn member_removed(&mut self, io: &mut impl Sockets, user: UserId, channel_id: ChannelId) {
         if !self.index.leave(user, channel_id) {
             return;
         }
@@ -44,7 +44,7 @@ impl Gateway {
     /// What ended the memberships of these users.
     pub(crate) fn departed(
         &mut self,
-        io: &mut Io,
+        io: &mut impl Sockets,
         users: &[UserId],
         channel: ChannelId,
         change: u64,
@@ -57,7 +57,7 @@ impl Gateway {
 
     fn queue_membership(
         &mut self,
-        io: &mut Io,
+        io: &mut impl Sockets,
         user: UserId,
         channel: ChannelId,
         change: u64,

@@ -4,7 +4,7 @@
 mod notifications;
 
 use ringside_edge_protocol::{PresenceSeen, Signal};
-use ringside_reactor::{ConnectionId, Io};
+use ringside_reactor::ConnectionId;
 use ringside_session::delivery::Delivery;
 use ringside_session::frames;
 use ringside_types::{ChannelId, UserId};
@@ -14,9 +14,10 @@ use ringside_wire::signals::{PresenceUpdated, StatusUpdated, TypingUpdated};
 use crate::counters::add;
 use crate::gateway::Gateway;
 use crate::index::UserKey;
+use crate::sockets::Sockets;
 
 impl Gateway {
-    pub(crate) fn presences(&mut self, io: &mut Io, seen: &[PresenceSeen]) {
+    pub(crate) fn presences(&mut self, io: &mut impl Sockets, seen: &[PresenceSeen]) {
         for one in seen {
             let update = PresenceUpdated {
                 user_id: one.user_id,
@@ -28,7 +29,7 @@ impl Gateway {
         }
     }
 
-    pub(crate) fn signals(&mut self, io: &mut Io, signals: &[Signal]) {
+    pub(crate) fn signals(&mut self, io: &mut impl Sockets, signals: &[Signal]) {
         for signal in signals {
             match signal {
                 Signal::Status {
@@ -55,7 +56,13 @@ impl Gateway {
     }
 
     /// Told to the user's own devices, and to the members who may know.
-    fn status(&mut self, io: &mut Io, status: StatusUpdated, own_only: bool, hidden_from: &[UserId]) {
+    fn status(
+        &mut self,
+        io: &mut impl Sockets,
+        status: StatusUpdated,
+        own_only: bool,
+        hidden_from: &[UserId],
+    ) {
         let Self { index, encoded, scratch, counters, .. } = self;
         let channel_id = status.channel_id;
         let own = index.user_key(status.user_id);
@@ -74,7 +81,7 @@ impl Gateway {
     }
 
     /// Told to all members but the one whose typing changed; those who type see the others.
-    fn typists(&mut self, io: &mut Io, channel_id: ChannelId, changed: UserId, users: &[UserId]) {
+    fn typists(&mut self, io: &mut impl Sockets, channel_id: ChannelId, changed: UserId, users: &[UserId]) {
         let Self { index, encoded, scratch, counters, .. } = self;
         let changed = index.user_key(changed);
         let typists: Vec<(UserKey, UserId)> =

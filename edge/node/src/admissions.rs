@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use ringside_application::backend;
@@ -13,6 +12,7 @@ use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, ToShard};
 use ringside_ports::presence::Connection;
 use ringside_session::budget::{Charged, HANDSHAKE_UNITS};
 use ringside_session::heartbeat::PROBE_DEADLINE;
+use ringside_types::hash::RandomState;
 use ringside_types::{Limits, UserId};
 use ringside_wire::records::Profile;
 

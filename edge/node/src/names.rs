@@ -4,9 +4,9 @@
 //! just become a member is mentioned before `control` tells of it. Who stops being one is forgotten with that record.
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_application::mentions::NamingCommand;
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, UserId};
 
 /// Names known at the most, about 80 bytes each; with one more all are asked about anew.

@@ -5,11 +5,11 @@
 //! at a time, and about any other with the first message to it. Whatever is missed here, the partition still decides by
 //! its own record.
 
-use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ringside_application::backend::{AuthorizeAnswer, AuthorizeRequest, BackendError};
 use ringside_application::policy::ChannelPolicy;
 use ringside_types::ChannelId;
+use ringside_types::hash::RandomState;
 use ringside_wire::records::Membership;
 
 use crate::effect::{Effect, Question};

@@ -10,7 +10,6 @@ mod watches;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::time::Instant;
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use ringside_application::backend::{BackendError, ConnectionEvent, LookAnswer, LookRequest};
@@ -19,6 +18,7 @@ use ringside_edge_protocol::{ConnectionRef, PresenceSeen, ShardId, ToShard};
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_ports::presence::{Connection, Status};
+use ringside_types::hash::RandomState;
 use ringside_types::{Epoch, ErrorCode, PartitionId, Slot, Topic, UnixMillis, UserId};
 use ringside_wire::records::PresenceChanged;
 use ringside_wire::signals::PresenceStatus;

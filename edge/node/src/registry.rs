@@ -8,11 +8,11 @@ mod channel_users;
 use std::sync::Arc;
 use std::time::Instant;
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_application::backend::ChannelMembership;
 use ringside_edge_protocol::{ConnectionRef, ShardId};
 use ringside_session::budget::Budget;
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, MessageId, SessionId, UserId};
 
 use channel_users::ChannelUsers;

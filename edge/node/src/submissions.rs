@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_application::backend::{
     AuthorizeAnswer, AuthorizeRequest, BackendError, SenderAnswer, SenderRequest,
@@ -17,6 +16,7 @@ use ringside_ports::EngineError;
 use ringside_ports::log::Append;
 use ringside_ports::presence::JointDecision;
 use ringside_types::authorization::{Operation, Refusal};
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, ErrorCode, Limits, Topic, UserId, partition_of};
 
 use crate::config::{OUTBOUND_BATCH_MAX, OUTBOUND_MAX, SENDERS_CHECKED_MAX};

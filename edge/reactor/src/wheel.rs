@@ -26,6 +26,18 @@ pub struct TimerId {
     generation: u32,
 }
 
+impl TimerId {
+    /// A timer of whoever drives a handler without a reactor.
+    pub const fn from_u64(number: u64) -> Self {
+        Self { index: number as u32, generation: (number >> 32) as u32 }
+    }
+
+    /// The number that [`from_u64`](Self::from_u64) was given.
+    pub const fn to_u64(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry<T> {
     payload: T,

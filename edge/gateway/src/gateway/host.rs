@@ -2,16 +2,17 @@
 
 use std::net::IpAddr;
 
-use ringside_reactor::{ConnectionId, Io};
+use ringside_reactor::ConnectionId;
 use ringside_session::context::Host;
 use ringside_types::{ChannelId, MessageId, UserId};
 
 use crate::config::PeerLookup;
 use crate::index::Index;
+use crate::sockets::Sockets;
 
 /// A connection's socket, and what the shard knows of channels.
-pub(crate) struct SocketHost<'a> {
-    pub(crate) io: &'a mut Io,
+pub(crate) struct SocketHost<'a, S> {
+    pub(crate) io: &'a mut S,
     pub(crate) connection: ConnectionId,
     pub(crate) index: &'a Index,
     pub(crate) peers: &'a PeerLookup,
@@ -19,7 +20,7 @@ pub(crate) struct SocketHost<'a> {
     pub(crate) discarded: &'a mut Vec<u8>,
 }
 
-impl Host for SocketHost<'_> {
+impl<S: Sockets> Host for SocketHost<'_, S> {
     fn queue(&mut self) -> &mut Vec<u8> {
         if let Some(queue) = self.io.queue(self.connection) {
             return queue;
@@ -37,7 +38,7 @@ impl Host for SocketHost<'_> {
     }
 
     fn random(&mut self) -> u64 {
-        rand::random()
+        self.io.random()
     }
 
     fn is_member(&self, user: UserId, channel: ChannelId) -> bool {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ringside_edge_protocol::{
     ConnectionRef, PresenceRequest, ReadRequest, SignalRequest, Submission, ToNode,
 };
-use ringside_reactor::{ConnectionId, Io};
+use ringside_reactor::ConnectionId;
 use ringside_session::context::Context;
 use ringside_session::delivery::{Delivery, Subscription};
 use ringside_session::output::Output;
@@ -15,12 +15,13 @@ use ringside_types::UserId;
 use super::Gateway;
 use super::host::SocketHost;
 use crate::counters::set;
+use crate::sockets::Sockets;
 
 impl Gateway {
     /// Gives one input to a connection's session, and does what it asks for. Nothing is done for a stale id.
     pub(crate) fn call(
         &mut self,
-        io: &mut Io,
+        io: &mut impl Sockets,
         connection: ConnectionId,
         input: impl FnOnce(&mut Session, &mut Context<'_>),
     ) {
@@ -54,24 +55,29 @@ impl Gateway {
     }
 
     /// Tells a connection's session what the node says.
-    pub(crate) fn tell(&mut self, io: &mut Io, connection: ConnectionId, delivery: Delivery<'_>) {
+    pub(crate) fn tell(&mut self, io: &mut impl Sockets, connection: ConnectionId, delivery: Delivery<'_>) {
         self.call(io, connection, |session, context| session.handle_delivery(delivery, context));
     }
 
     /// Tells all sessions of a user.
-    pub(crate) fn tell_user<'a>(&mut self, io: &mut Io, user: UserId, delivery: impl Fn() -> Delivery<'a>) {
+    pub(crate) fn tell_user<'a>(
+        &mut self,
+        io: &mut impl Sockets,
+        user: UserId,
+        delivery: impl Fn() -> Delivery<'a>,
+    ) {
         for connection in self.index.connections(user).to_vec() {
             self.tell(io, connection, delivery());
         }
     }
 
-    pub(super) fn do_outputs(&mut self, io: &mut Io, connection: ConnectionId) {
+    pub(super) fn do_outputs(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
         while let Some(output) = self.outputs.poll_output() {
             self.do_output(io, connection, output);
         }
     }
 
-    fn do_output(&mut self, io: &mut Io, connection: ConnectionId, output: Output) {
+    fn do_output(&mut self, io: &mut impl Sockets, connection: ConnectionId, output: Output) {
         match output {
             Output::Opened { user_id, channels, early } => {
                 self.session_opened(io, connection, user_id, channels, early);
@@ -112,7 +118,7 @@ impl Gateway {
 
     fn session_opened(
         &mut self,
-        io: &mut Io,
+        io: &mut impl Sockets,
         connection: ConnectionId,
         user_id: UserId,
         channels: Vec<Subscription>,
@@ -128,7 +134,7 @@ impl Gateway {
         }
     }
 
-    fn peer(&self, io: &mut Io, connection: ConnectionId) -> Option<IpAddr> {
+    fn peer(&self, io: &mut impl Sockets, connection: ConnectionId) -> Option<IpAddr> {
         io.peer_address(connection).map(|peer| self.config.peers.of(peer))
     }
 
@@ -138,7 +144,7 @@ impl Gateway {
 }
 
 /// The request to the node that an output asks for, if it asks for one.
-fn request_of(connection: ConnectionRef, io: &Io, output: Output) -> Option<ToNode> {
+fn request_of(connection: ConnectionRef, io: &impl Sockets, output: Output) -> Option<ToNode> {
     Some(match output {
         Output::Admit { user_id, session_id } => ToNode::Admit { connection, user_id, session_id },
         Output::Submit(submission) => ToNode::Submit(Submission {

@@ -1,7 +1,6 @@
 //! `notification`: for members who are here and away, beside the message itself.
 
 use ringside_edge_protocol::Attention;
-use ringside_reactor::Io;
 use ringside_session::frames;
 use ringside_types::{ChannelId, MessageId, UnixMillis, UserId};
 use ringside_wire::event::{Event, Notification, NotificationKind};
@@ -12,11 +11,12 @@ use ringside_wire::user_id;
 use crate::counters::add;
 use crate::gateway::Gateway;
 use crate::index::UserKey;
+use crate::sockets::Sockets;
 
 impl Gateway {
     /// Tells members who are away that there is a new message, or that one names them now, but for its sender and who has
     /// muted the channel or blocked the sender.
-    pub(crate) fn notify(&mut self, io: &mut Io, channel_id: ChannelId, effective: &Effective) {
+    pub(crate) fn notify(&mut self, io: &mut impl Sockets, channel_id: ChannelId, effective: &Effective) {
         if !self.index.is_anyone_away() {
             return;
         }

@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 
-use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ringside_edge_protocol::ConnectionRef;
+use ringside_types::hash::RandomState;
 use ringside_types::{SessionId, UserId};
 use ringside_wire::signals::PresenceStatus;
 

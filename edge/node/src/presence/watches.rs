@@ -2,11 +2,11 @@
 
 use std::hash::BuildHasher as _;
 
-use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ringside_application::presence_view::PresenceView;
 use ringside_edge_protocol::ConnectionRef;
 use ringside_types::UserId;
+use ringside_types::hash::RandomState;
 use ringside_types::limits::WATCHED_USERS_MAX;
 
 #[derive(Debug)]

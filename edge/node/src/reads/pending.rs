@@ -4,8 +4,8 @@ use std::hash::Hash;
 use std::time::Instant;
 
 use super::ChannelReading;
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use ringside_types::hash::RandomState;
 
 /// Reads by a key, each with the instant up to which it waits.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use std::slice;
 
-use foldhash::fast::RandomState;
 use hashbrown::hash_map::Entry;
 use hashbrown::{HashMap, HashSet, hash_set};
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, UserId};
 
 /// So many users are searched one by one.

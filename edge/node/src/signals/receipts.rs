@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use ringside_types::hash::RandomState;
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::records::Receipt;
 

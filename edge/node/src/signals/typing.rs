@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ringside_edge_protocol::ConnectionRef;
+use ringside_types::hash::RandomState;
 use ringside_types::limits::TYPING_LIFE_MS;
 use ringside_types::{ChannelId, UserId};
 
