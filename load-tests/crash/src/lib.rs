@@ -14,6 +14,9 @@ mod report;
 mod run;
 mod schedule;
 
+pub use agent::amendments::{Amendments, Request};
+pub use agent::outbox::{Outbox, Outgoing};
+pub use agent::view::View;
 pub use options::{CrashError, CrashOptions};
 pub use report::CrashReport;
 pub use run::run;

@@ -90,7 +90,7 @@ impl Relay {
 
 /// What a round leaves to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
+pub enum Left {
     More,
     /// None of those that were there.
     None,
@@ -146,7 +146,11 @@ impl<D: Channels, L: Log> RelayTask<D, L> {
         }
     }
 
-    async fn round(&mut self) -> Result<Left, EngineError> {
+    /// Takes the changes that there are to the log, up to [`ROWS_MAX`] of them.
+    ///
+    /// # Errors
+    /// The Directory or the log does not answer: some may be in the log that are not confirmed yet.
+    pub async fn round(&mut self) -> Result<Left, EngineError> {
         // Rows that can't be read stay: room is left for others beside them.
         let limit = ROWS_MAX + self.damaged.len().min(DAMAGED_ROWS_MAX);
         let rows = self.directory.unsent(None, limit).await?;

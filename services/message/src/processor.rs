@@ -144,12 +144,12 @@ pub async fn run<L: Log, S: PartitionStore, C: Committer>(
         rules: Rules { commit_every: 0, pause: RETRY_PAUSE, pause_max: RETRY_PAUSE_MAX },
     };
     let position = counters.position.clone();
-    let processor = Processor { log: log.clone(), store, committer, counters };
+    let processor = Processor::new(log.clone(), store, committer, counters);
     consumer::run(subscription, log, processor, assigned, position, stop).await
 }
 
 /// A partition that is owned, and by which time its lag is told.
-struct Owned {
+pub struct Owned {
     machine: Partition,
     /// The time of the newest record when it was opened; `None`: there was none.
     newest: Option<UnixMillis>,
@@ -177,11 +177,18 @@ async fn newest<L: Log>(log: &L, partition: PartitionId) -> Result<Option<UnixMi
 
 /// What is done with the records of `messages.send`.
 #[derive(Debug, Clone)]
-struct Processor<L, S, C> {
+pub struct Processor<L, S, C> {
     log: L,
     store: S,
     committer: C,
     counters: Arc<Counters>,
+}
+
+impl<L: Log, S: PartitionStore, C: Committer> Processor<L, S, C> {
+    /// Over these engines.
+    pub fn new(log: L, store: S, committer: C, counters: Arc<Counters>) -> Self {
+        Self { log, store, committer, counters }
+    }
 }
 
 impl<L: Log, S: PartitionStore, C: Committer> Handler for Processor<L, S, C> {

@@ -21,7 +21,7 @@ const EMOJI: [&str; 3] = ["👍", "🦀", "+1"];
 
 /// A request for a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Request {
+pub struct Request {
     pub channel: Uuid,
     pub client_id: Uuid,
     pub message_id: u64,
@@ -30,7 +30,7 @@ pub(super) struct Request {
 
 impl Request {
     /// The frame; `None`: pins are asked for over REST.
-    pub(super) fn frame(&self) -> Option<String> {
+    pub fn frame(&self) -> Option<String> {
         let mut payload = json!({ "channel_id": self.channel, "message_id": self.message_id.to_string() });
         let kind = match &self.amendment {
             Amendment::Edit { content } => {
@@ -49,18 +49,18 @@ impl Request {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Amendments {
+pub struct Amendments {
     remembered: VecDeque<(Uuid, u64, bool)>,
     pending: BTreeMap<Uuid, (Request, Instant)>,
     count: u64,
 }
 
 impl Amendments {
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.pending.len()
     }
 
-    pub(super) fn saw(&mut self, channel: Uuid, seen: &SeenMessage, is_own: bool) {
+    pub fn saw(&mut self, channel: Uuid, seen: &SeenMessage, is_own: bool) {
         if self.remembered.len() >= MAX_REMEMBERED {
             self.remembered.pop_front();
         }
@@ -68,14 +68,14 @@ impl Amendments {
     }
 
     /// A message that was seen lately, with its channel.
-    pub(super) fn any(&self, random: &mut SmallRng) -> Option<(Uuid, u64)> {
+    pub fn any(&self, random: &mut SmallRng) -> Option<(Uuid, u64)> {
         let count = self.remembered.len();
         let at = (count > 0).then(|| random.random_range(0..count))?;
         self.remembered.get(at).map(|(channel, message_id, _)| (*channel, *message_id))
     }
 
     /// Something to ask for, if anything is known; it is pending from now on, unless it is a pin.
-    pub(super) fn choose(&mut self, random: &mut SmallRng, client: u32, now: Instant) -> Option<Request> {
+    pub fn choose(&mut self, random: &mut SmallRng, client: u32, now: Instant) -> Option<Request> {
         if self.remembered.is_empty() || self.pending.len() >= MAX_PENDING {
             return None;
         }
@@ -104,17 +104,17 @@ impl Amendments {
     }
 
     /// An ack, or a refusal.
-    pub(super) fn answered(&mut self, client_id: Uuid) {
+    pub fn answered(&mut self, client_id: Uuid) {
         self.pending.remove(&client_id);
     }
 
     /// What a new connection has to ask for again.
-    pub(super) fn unanswered(&mut self, now: Instant) -> Vec<Request> {
+    pub fn unanswered(&mut self, now: Instant) -> Vec<Request> {
         self.again(now, Duration::ZERO)
     }
 
     /// What has waited for too long.
-    pub(super) fn due_for_retry(&mut self, now: Instant) -> Vec<Request> {
+    pub fn due_for_retry(&mut self, now: Instant) -> Vec<Request> {
         self.again(now, RETRY_AFTER)
     }
 

@@ -2,11 +2,11 @@
 //! all that it sends and sees.
 
 mod acting;
-mod amendments;
+pub(crate) mod amendments;
 mod cursors;
-mod outbox;
+pub(crate) mod outbox;
 mod reading;
-mod view;
+pub(crate) mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};

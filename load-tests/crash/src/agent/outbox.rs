@@ -14,7 +14,7 @@ const MAX_REMEMBERED: usize = 32;
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Outgoing {
+pub struct Outgoing {
     pub channel: Uuid,
     pub client_id: Uuid,
     pub content: String,
@@ -29,7 +29,7 @@ struct Pending {
 
 /// One client's unfinished business.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub struct Outbox {
     /// In the order in which they were first sent.
     pending: BTreeMap<u64, Pending>,
     by_client_id: HashMap<Uuid, u64>,
@@ -38,17 +38,17 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.pending.len()
     }
 
-    pub(super) fn add(&mut self, outgoing: Outgoing, now: Instant) {
+    pub fn add(&mut self, outgoing: Outgoing, now: Instant) {
         self.by_client_id.insert(outgoing.client_id, self.next);
         self.pending.insert(self.next, Pending { outgoing, acknowledged: false, last_attempt: now });
         self.next += 1;
     }
 
-    pub(super) fn acknowledged(&mut self, client_id: Uuid) {
+    pub fn acknowledged(&mut self, client_id: Uuid) {
         if let Some(pending) =
             self.by_client_id.get(&client_id).and_then(|number| self.pending.get_mut(number))
         {
@@ -57,7 +57,7 @@ impl Outbox {
     }
 
     /// The end of a message: its own `message.new` came, or a refusal.
-    pub(super) fn finished(&mut self, client_id: Uuid, seen: bool) {
+    pub fn finished(&mut self, client_id: Uuid, seen: bool) {
         let Some(pending) =
             self.by_client_id.remove(&client_id).and_then(|number| self.pending.remove(&number))
         else {
@@ -72,24 +72,24 @@ impl Outbox {
     }
 
     /// What a new connection has to send again at once: everything without an ack.
-    pub(super) fn unacknowledged(&mut self, now: Instant) -> Vec<Outgoing> {
+    pub fn unacknowledged(&mut self, now: Instant) -> Vec<Outgoing> {
         self.again(now, |pending| !pending.acknowledged)
     }
 
     /// After `sync.done`: everything that was acknowledged before and still is not seen.
-    pub(super) fn acknowledged_unseen(&mut self, now: Instant) -> Vec<Outgoing> {
+    pub fn acknowledged_unseen(&mut self, now: Instant) -> Vec<Outgoing> {
         self.again(now, |pending| pending.acknowledged)
     }
 
     /// What has waited for an ack for too long.
-    pub(super) fn due_for_retry(&mut self, now: Instant) -> Vec<Outgoing> {
+    pub fn due_for_retry(&mut self, now: Instant) -> Vec<Outgoing> {
         self.again(now, |pending| {
             !pending.acknowledged && now.duration_since(pending.last_attempt) > RETRY_AFTER
         })
     }
 
     /// Whether something acknowledged should have been seen by now.
-    pub(super) fn has_overdue(&self, now: Instant) -> bool {
+    pub fn has_overdue(&self, now: Instant) -> bool {
         let overdue = |pending: &Pending| {
             pending.acknowledged && now.duration_since(pending.last_attempt) > OVERDUE_AFTER
         };
@@ -97,7 +97,7 @@ impl Outbox {
     }
 
     /// Messages that the server has for certain: sending them again must change nothing.
-    pub(super) fn seen_lately(&self) -> &[Outgoing] {
+    pub fn seen_lately(&self) -> &[Outgoing] {
         &self.seen
     }
 

@@ -19,21 +19,21 @@ struct Position {
 
 /// One client's view of its channels.
 #[derive(Debug)]
-pub(super) struct View {
+pub struct View {
     positions: BTreeMap<Uuid, Position>,
     /// Whether this connection's first sync has ended; before that a live message says nothing about holes.
     is_synced: bool,
 }
 
 impl View {
-    pub(super) fn new(channels: &[Uuid]) -> Self {
+    pub fn new(channels: &[Uuid]) -> Self {
         Self {
             positions: channels.iter().map(|&channel| (channel, Position::default())).collect(),
             is_synced: false,
         }
     }
 
-    pub(super) fn connected(&mut self) {
+    pub fn connected(&mut self) {
         self.is_synced = false;
         for position in self.positions.values_mut() {
             position.live = (0, 0);
@@ -42,19 +42,19 @@ impl View {
     }
 
     /// What a sync asks for.
-    pub(super) fn last_ids(&self) -> Vec<(Uuid, Option<u64>)> {
+    pub fn last_ids(&self) -> Vec<(Uuid, Option<u64>)> {
         let named =
             |(&channel, position): (&Uuid, &Position)| (channel, Some(position.known.0).filter(|&id| id > 0));
         self.positions.iter().map(named).collect()
     }
 
     /// And the last change of each.
-    pub(super) fn last_changes(&self) -> Vec<(Uuid, u64)> {
+    pub fn last_changes(&self) -> Vec<(Uuid, u64)> {
         self.positions.iter().map(|(&channel, position)| (channel, position.known_change)).collect()
     }
 
     /// A live change. True when it jumps.
-    pub(super) fn change(&mut self, channel: Uuid, number: u64) -> bool {
+    pub fn change(&mut self, channel: Uuid, number: u64) -> bool {
         let Some(position) = self.positions.get_mut(&channel) else { return false };
         position.live_change = position.live_change.max(number);
         if !self.is_synced {
@@ -68,14 +68,14 @@ impl View {
     }
 
     /// A page brought changes up to this one, or `sync.done` names it.
-    pub(super) fn changes_reach(&mut self, channel: Uuid, number: u64) {
+    pub fn changes_reach(&mut self, channel: Uuid, number: u64) {
         if let Some(position) = self.positions.get_mut(&channel) {
             position.known_change = position.known_change.max(number);
         }
     }
 
     /// A live message. True when it jumps: something was missed, and a sync is due.
-    pub(super) fn live(&mut self, message: &Message) -> bool {
+    pub fn live(&mut self, message: &Message) -> bool {
         let Some(position) = self.positions.get_mut(&message.channel_id) else { return false };
         let place = (message.message_id, message.seq);
         position.live = position.live.max(place);
@@ -89,7 +89,7 @@ impl View {
         false
     }
 
-    pub(super) fn page(&mut self, channel: Uuid, messages: &[Message], reset: bool) {
+    pub fn page(&mut self, channel: Uuid, messages: &[Message], reset: bool) {
         let Some(position) = self.positions.get_mut(&channel) else { return };
         if reset {
             position.known = (0, 0);
@@ -99,7 +99,7 @@ impl View {
         }
     }
 
-    pub(super) fn synced(&mut self) {
+    pub fn synced(&mut self) {
         self.is_synced = true;
         for position in self.positions.values_mut() {
             position.known = position.known.max(position.live);

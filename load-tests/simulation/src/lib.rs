@@ -1,0 +1,20 @@
+//! Ringside's machines (gateways and their sessions, edge nodes, consumers, processors, the relay, the lease reaper), a log, a
+//! store that is not atomic, clients, clocks, timers and a network under one seed, much faster than real time.
+
+mod backend;
+mod client;
+mod directory;
+mod edge;
+mod inbox;
+mod log;
+mod network;
+mod scheduler;
+mod services;
+mod sockets;
+mod store;
+mod tokens;
+mod trace;
+mod wire;
+mod world;
+
+pub use world::{Outcome, Scale, run};

@@ -1,0 +1,458 @@
+//! One simulation: engines, edges, services and clients, the faults that a seed brings, and the verdict on what clients saw.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ringside_checker::Verdict;
+use ringside_checker::history::{ChannelHistory, ClientHistory, FinalReading, History, SeenMessage};
+use ringside_domain::rows::{MessageRow, Progress};
+use ringside_types::{ChannelId, MessageId, PartitionId, Slot, Topic, UserId, hash};
+use uuid::Uuid;
+
+use crate::backend::SimulatedBackend;
+use crate::client::{Client, Edges, Phase, Stage};
+use crate::directory::SimulatedDirectory;
+use crate::edge::{self, EdgeParts};
+use crate::inbox::Inbox;
+use crate::log::{BROKER, PARTITIONS, SimulatedLog};
+use crate::network::{Conditions, Engine, Network};
+use crate::scheduler::{ProcessId, Scheduler, WORLD};
+use crate::services;
+use crate::store::SimulatedStore;
+
+/// How large a simulation is.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    pub users: u32,
+    pub channels: u32,
+    pub edges: u16,
+    /// Time in which clients send, and things break.
+    pub disturbed: Duration,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self { users: 5, channels: 3, edges: 2, disturbed: Duration::from_secs(30) }
+    }
+}
+
+/// After the faults, this long until all must be quiet.
+const SETTLING: Duration = Duration::from_secs(120);
+/// Between two faults, in milliseconds.
+const FAULT_MS: std::ops::Range<u64> = 100..3_000;
+
+/// How long one goes on whose place is taken.
+const REPLACED_LIFE: Duration = Duration::from_secs(2);
+
+/// What came of a seed.
+#[derive(Debug)]
+pub struct Outcome {
+    pub seed: u64,
+    pub verdict: Verdict,
+    /// What is wrong that no client sees.
+    pub broken: Vec<String>,
+    /// Equal for two runs of one seed.
+    pub hash: u64,
+    pub lines: Vec<String>,
+    pub steps: u64,
+    pub simulated: Duration,
+    pub messages: usize,
+}
+
+impl Outcome {
+    pub fn holds(&self) -> bool {
+        self.verdict.holds() && self.broken.is_empty()
+    }
+}
+
+struct World {
+    scheduler: Scheduler,
+    network: Network,
+    log: SimulatedLog,
+    store: SimulatedStore,
+    directory: SimulatedDirectory,
+    edges: Edges,
+    scale: Scale,
+    /// The process that is each edge now.
+    edge_processes: Vec<ProcessId>,
+    processor_processes: Vec<ProcessId>,
+    /// Processes whose places others have taken.
+    replaced: Vec<ProcessId>,
+    relay: ProcessId,
+    reaper: ProcessId,
+    next_process: u32,
+}
+
+/// Runs a seed to its end. `keeps`: whether the trace's lines are kept.
+pub fn run(seed: u64, scale: Scale, keeps: bool) -> Outcome {
+    hash::fix_seed(Some(seed));
+    let outcome = World::new(seed, scale, keeps).run(seed);
+    hash::fix_seed(None);
+    outcome
+}
+
+fn user(number: u32) -> UserId {
+    UserId(Uuid::from_u128(0xA000 + u128::from(number)))
+}
+
+fn channel(number: u32) -> ChannelId {
+    ChannelId(Uuid::from_u128(0xC000 + u128::from(number)))
+}
+
+impl World {
+    fn new(seed: u64, scale: Scale, keeps: bool) -> Self {
+        let scheduler = Scheduler::new(seed, keeps);
+        let network = Network::new(scheduler.clone(), WORLD);
+        let mut world = Self {
+            log: SimulatedLog::new(network.clone()),
+            store: SimulatedStore::new(network.clone()),
+            directory: SimulatedDirectory::new(network.clone()),
+            edges: Edges::default(),
+            scale,
+            edge_processes: Vec::new(),
+            processor_processes: Vec::new(),
+            replaced: Vec::new(),
+            relay: WORLD,
+            reaper: WORLD,
+            next_process: BROKER.0,
+            scheduler,
+            network,
+        };
+        world.people();
+        world.start();
+        world
+    }
+
+    fn people(&self) {
+        for number in 0..self.scale.users {
+            self.directory.add_user(user(number), &format!("user{number}"));
+        }
+        for number in 0..self.scale.channels {
+            let members: Vec<UserId> = (0..self.scale.users).map(user).collect();
+            self.directory.create(channel(number), &members);
+        }
+    }
+
+    fn process(&mut self) -> ProcessId {
+        self.next_process += 1;
+        ProcessId(self.next_process)
+    }
+
+    fn start(&mut self) {
+        for number in 0..PARTITIONS {
+            let partition = PartitionId(number);
+            // As `ringside init` does.
+            let store = self.store.clone();
+            self.scheduler.spawn(WORLD, async move {
+                use ringside_ports::PartitionStore as _;
+                let _ = store.write_progress(Progress::start(partition)).await;
+            });
+        }
+        self.scheduler.run_until(Duration::from_millis(50));
+        for number in 0..PARTITIONS {
+            let process = self.start_processor(PartitionId(number));
+            self.processor_processes.push(process);
+        }
+        self.relay = self.start_relay();
+        self.reaper = self.start_reaper();
+        self.scheduler.run_until(Duration::from_secs(2));
+        for number in 0..self.scale.edges {
+            let process = self.start_edge(number);
+            self.edge_processes.push(process);
+        }
+    }
+
+    fn start_processor(&mut self, partition: PartitionId) -> ProcessId {
+        let process = self.process();
+        let (log, store) = (self.log.of(process), self.store.of(process));
+        self.scheduler.spawn(process, services::processor(log, store, partition));
+        process
+    }
+
+    fn start_relay(&mut self) -> ProcessId {
+        let process = self.process();
+        self.scheduler.spawn(process, services::relay(self.log.of(process), self.directory.of(process)));
+        process
+    }
+
+    fn start_reaper(&mut self) -> ProcessId {
+        let process = self.process();
+        self.scheduler.spawn(process, services::lease_reaper(self.log.of(process)));
+        process
+    }
+
+    fn start_edge(&mut self, number: u16) -> ProcessId {
+        let process = self.process();
+        let clients = Inbox::default();
+        let parts = EdgeParts {
+            scheduler: self.scheduler.clone(),
+            process,
+            slot: Slot(number),
+            log: self.log.of(process),
+            backend: SimulatedBackend {
+                store: self.store.of(process),
+                directory: self.directory.of(process),
+            },
+            clients: clients.clone(),
+        };
+        self.scheduler.spawn(process, edge::run(parts));
+        self.edges.add(number, clients);
+        process
+    }
+
+    fn run(mut self, seed: u64) -> Outcome {
+        let give_up = self.scheduler.now() + self.scale.disturbed + 2 * SETTLING;
+        let stage = Stage {
+            scheduler: self.scheduler.clone(),
+            edges: self.edges.clone(),
+            phase: Arc::new(Mutex::new(Phase::Sending)),
+            histories: Inbox::default(),
+            unfinished: Arc::default(),
+        };
+        let channels: Vec<Uuid> = (0..self.scale.channels).map(|number| channel(number).0).collect();
+        for number in 0..self.scale.users {
+            let client = Client::new(stage.clone(), number, user(number), &channels);
+            self.scheduler.spawn(WORLD, client.run(give_up));
+        }
+        self.disturb();
+        let undisturbed = self.scheduler.now();
+        let set = |phase| *stage.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+        set(Phase::Settling);
+        let quiet = self.settle(&stage);
+        set(Phase::Leaving);
+        let end = self.scheduler.now() + SETTLING;
+        while stage.histories.len() < self.scale.users as usize && self.scheduler.now() < end {
+            self.scheduler.run_until(self.scheduler.now() + Duration::from_millis(200));
+        }
+        let mut broken = Vec::new();
+        if !quiet {
+            let all = stage.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            broken.push(format!("not quiet {SETTLING:?} after the last fault: {all:?} are unfinished"));
+        }
+        let mut clients: Vec<ClientHistory> = std::iter::from_fn(|| stage.histories.pop()).collect();
+        clients.sort_by_key(|client| client.client);
+        let settled = clients.iter().filter(|client| client.settled).count();
+        if settled < self.scale.users as usize {
+            broken.push(format!("{settled} of {} clients have settled", self.scale.users));
+        }
+        let channels = self.channels(&mut broken);
+        let messages = channels.iter().map(|channel| channel.readings[0].messages.len()).sum();
+        let undisturbed_from_us = u64::try_from(undisturbed.as_micros()).ok();
+        let history = History { seed, channels, clients, evicted_clients: Vec::new(), undisturbed_from_us };
+        let verdict = ringside_checker::check(&history);
+        let outcome = Outcome {
+            seed,
+            verdict,
+            broken,
+            hash: self.scheduler.hash(),
+            lines: self.scheduler.lines(),
+            steps: self.scheduler.steps(),
+            simulated: self.scheduler.now(),
+            messages,
+        };
+        // Tasks hold handles of what holds them.
+        (0..=self.next_process).for_each(|process| self.scheduler.kill(ProcessId(process)));
+        outcome
+    }
+
+    /// Runs until nothing is under way; false: it does not come to that.
+    fn settle(&self, stage: &Stage) -> bool {
+        let end = self.scheduler.now() + SETTLING;
+        while self.scheduler.now() < end {
+            self.scheduler.run_until(self.scheduler.now() + Duration::from_millis(500));
+            let unfinished = stage.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_applied = (0..PARTITIONS).map(PartitionId).all(|partition| {
+                let end = self.log.end(Topic::MessagesSend, partition);
+                self.store.progress(partition).is_some_and(|progress| progress.offset == end)
+            });
+            if unfinished.values().all(|count| *count == 0) && is_applied && self.directory.is_confirmed() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Breaks things, one after the other, then mends all of them.
+    fn disturb(&mut self) {
+        let end = self.scheduler.now() + self.scale.disturbed;
+        while self.scheduler.now() < end {
+            self.fault();
+            let pause =
+                Duration::from_millis(FAULT_MS.start + self.scheduler.draw(FAULT_MS.end - FAULT_MS.start));
+            self.scheduler.run_until((self.scheduler.now() + pause).min(end));
+        }
+        self.note("all is mended");
+        self.replaced.iter().for_each(|process| self.scheduler.kill(*process));
+        *self.network.conditions() = Conditions::default();
+        for process in
+            self.edge_processes.iter().chain(&self.processor_processes).chain([&self.relay, &BROKER])
+        {
+            self.scheduler.set_skew(*process, 0);
+        }
+    }
+
+    fn note(&self, line: &str) {
+        self.scheduler.note(|| format!("fault   {line}"));
+    }
+
+    fn fault(&mut self) {
+        let draw = |bound: usize| self.scheduler.draw(bound as u64) as usize;
+        match draw(12) {
+            0 => self.restart_edge(draw(self.edge_processes.len())),
+            1 | 2 => self.restart_processor(draw(self.processor_processes.len())),
+            3 => {
+                let process = self.edge_processes[draw(self.edge_processes.len())];
+                self.pause(process);
+            }
+            4 => {
+                let process = self.processor_processes[draw(self.processor_processes.len())];
+                self.pause(process);
+            }
+            5 => self.second_owner(draw(self.processor_processes.len())),
+            6 => {
+                let all: Vec<ProcessId> =
+                    self.edge_processes.iter().chain(&self.processor_processes).copied().collect();
+                let engine = [Engine::Log, Engine::Store, Engine::Backend][draw(3)];
+                let process = all[draw(all.len())];
+                self.note(&format!("process {} does not reach the {engine:?}", process.0));
+                self.network.conditions().cuts.insert((process, engine));
+            }
+            7 => {
+                self.note("everybody reaches everything");
+                self.network.conditions().cuts.clear();
+            }
+            8 => {
+                let lost = [0, 0, 5, 30][draw(4)];
+                self.note(&format!("of a thousand calls {lost} are lost"));
+                self.network.conditions().lost_per_mille = lost;
+            }
+            9 => {
+                let slow = Duration::from_millis([0, 0, 20, 300][draw(4)]);
+                self.note(&format!("engines are slower by up to {slow:?}"));
+                self.network.conditions().slow = slow;
+            }
+            10 => {
+                let all: Vec<ProcessId> = self
+                    .edge_processes
+                    .iter()
+                    .chain(&self.processor_processes)
+                    .chain([&BROKER])
+                    .copied()
+                    .collect();
+                let process = all[draw(all.len())];
+                let skew_ms = [0, -5_000, 5_000, -600, 40_000][draw(5)];
+                self.note(&format!("the clock of process {} is off by {skew_ms} ms", process.0));
+                self.scheduler.set_skew(process, skew_ms);
+            }
+            _ => {
+                self.note("the relay and the reaper are killed");
+                self.scheduler.kill(self.relay);
+                self.scheduler.kill(self.reaper);
+                self.relay = self.start_relay();
+                self.reaper = self.start_reaper();
+            }
+        }
+    }
+
+    /// One whose place is taken stands still, goes on for a while, and is ended then.
+    fn stand_still(&mut self, process: ProcessId, time: Duration) {
+        self.scheduler.pause(process, time);
+        self.replaced.push(process);
+        let (scheduler, until) = (self.scheduler.clone(), self.scheduler.now() + time + REPLACED_LIFE);
+        self.scheduler.spawn(WORLD, async move {
+            scheduler.sleep_until(until).await;
+            scheduler.kill(process);
+        });
+    }
+
+    fn pause(&self, process: ProcessId) {
+        let time = Duration::from_millis([50, 400, 1_400, 2_500, 8_000][self.scheduler.draw(5) as usize]);
+        self.note(&format!("process {} stands still for {time:?}", process.0));
+        self.scheduler.pause(process, time);
+    }
+
+    /// An edge is killed, and started again; now and then its slot is claimed anew while it stands still.
+    fn restart_edge(&mut self, at: usize) {
+        let (number, before) = (at as u16, self.edge_processes[at]);
+        let is_zombie = self.scheduler.chance(300);
+        self.edges.remove(number);
+        if is_zombie {
+            self.note(&format!(
+                "edge {number}, process {}, stands still, and another takes its slot",
+                before.0
+            ));
+            let time = Duration::from_millis(2_000 + self.scheduler.draw(6_000));
+            self.stand_still(before, time);
+        } else {
+            self.note(&format!("edge {number}, process {}, is killed", before.0));
+            self.scheduler.kill(before);
+        }
+        self.edge_processes[at] = self.start_edge(number);
+    }
+
+    fn restart_processor(&mut self, at: usize) {
+        let before = self.processor_processes[at];
+        self.note(&format!("the processor of partition {at}, process {}, is killed", before.0));
+        self.scheduler.kill(before);
+        self.processor_processes[at] = self.start_processor(PartitionId(at as u16));
+    }
+
+    /// Another owner begins before the one that there was has ended: it stands still, and wakes.
+    fn second_owner(&mut self, at: usize) {
+        let before = self.processor_processes[at];
+        let time = Duration::from_millis(100 + self.scheduler.draw(4_000));
+        self.note(&format!(
+            "partition {at} has a second owner; the first, process {}, wakes after {time:?}",
+            before.0
+        ));
+        self.stand_still(before, time);
+        self.processor_processes[at] = self.start_processor(PartitionId(at as u16));
+    }
+
+    /// What the store holds in the end, channel by channel, and what is wrong with it.
+    fn channels(&self, broken: &mut Vec<String>) -> Vec<ChannelHistory> {
+        let users: Vec<Uuid> = (0..self.scale.users).map(|number| user(number).0).collect();
+        let of = |number: u32| {
+            let id = channel(number);
+            let (head, messages, changes) = self.store.channel(id);
+            let seqs: Vec<u64> = messages.iter().map(|row| row.seq).collect();
+            if seqs != (1..=head.last_seq).collect::<Vec<_>>() {
+                broken.push(format!("channel {number}: the numbers up to {} are {seqs:?}", head.last_seq));
+            }
+            let numbers: Vec<u64> = changes.iter().map(|row| row.change).collect();
+            if numbers != (1..=head.last_change).collect::<Vec<_>>() {
+                broken.push(format!(
+                    "channel {number}: the changes up to {} are {numbers:?}",
+                    head.last_change
+                ));
+            }
+            let reading = |reader: Uuid| FinalReading {
+                reader,
+                messages: messages.iter().map(seen).collect(),
+                pins: None,
+            };
+            ChannelHistory {
+                channel_id: id.0,
+                members: users.clone(),
+                readings: vec![reading(users[0])],
+                changes: None,
+                final_cursors: Vec::new(),
+            }
+        };
+        (0..self.scale.channels).map(of).collect()
+    }
+}
+
+/// A message as a reader of the history sees it.
+fn seen(row: &MessageRow) -> SeenMessage {
+    let is_deleted = row.deleted_record != MessageId::ZERO;
+    SeenMessage {
+        message_id: row.message_id.0,
+        seq: row.seq,
+        client_id: row.client_id.0,
+        sender: row.sender_id.0,
+        content: if is_deleted { String::new() } else { row.content.clone() },
+        deleted: is_deleted,
+        edited: row.edited_record != MessageId::ZERO,
+    }
+}
