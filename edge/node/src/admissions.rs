@@ -13,7 +13,7 @@ use ringside_ports::presence::Connection;
 use ringside_session::budget::{Charged, HANDSHAKE_UNITS};
 use ringside_session::heartbeat::PROBE_DEADLINE;
 use ringside_types::hash::RandomState;
-use ringside_types::{Limits, UserId};
+use ringside_types::{Limits, Offset, UserId};
 use ringside_wire::records::Profile;
 
 use crate::config::{
@@ -55,8 +55,20 @@ pub(crate) struct Admissions {
     probes: HashMap<UserId, Probe, RandomState>,
     /// In the order in which they end.
     probe_ends: VecDeque<(Instant, UserId)>,
-    /// Admitted, but for the batch of joins of this number, which the log must have first.
-    awaiting_joins: VecDeque<(u64, ConnectionRef, Arc<Profile>)>,
+    /// Admitted, but for what has to come first.
+    admitted: VecDeque<Admitted>,
+}
+
+/// A connection that may come in. It has perhaps seen more elsewhere than this edge has handed on, and must not be shown
+/// again what has been changed since.
+#[derive(Debug)]
+struct Admitted {
+    connection: ConnectionRef,
+    profile: Arc<Profile>,
+    /// The log must have the batch of joins of this number.
+    joins: u64,
+    /// The records to this edge must be read up to here.
+    received: Offset,
 }
 
 impl Admissions {
@@ -159,16 +171,25 @@ impl Admissions {
         }
     }
 
-    /// A connection is in once the log has the batch of joins of this number.
-    pub(crate) fn await_joins(&mut self, number: u64, connection: ConnectionRef, profile: Profile) {
-        self.awaiting_joins.push_back((number, connection, Arc::new(profile)));
+    /// A connection is in once the log has the batch of joins of this number, and the records to this edge are read so far.
+    pub(crate) fn admit(
+        &mut self,
+        connection: ConnectionRef,
+        profile: Profile,
+        joins: u64,
+        received: Offset,
+    ) {
+        self.admitted.push_back(Admitted { connection, profile: Arc::new(profile), joins, received });
     }
 
-    /// The next connection whose joins the log has: up to this batch of them.
-    pub(crate) fn poll_joined(&mut self, appended: u64) -> Option<(ConnectionRef, Arc<Profile>)> {
-        let (_, connection, profile) =
-            self.awaiting_joins.pop_front_if(|(number, ..)| *number <= appended)?;
-        Some((connection, profile))
+    /// The next connection that is in: the log has so many batches of joins, and records are read up to here.
+    pub(crate) fn poll_joined(
+        &mut self,
+        joins: u64,
+        received: Offset,
+    ) -> Option<(ConnectionRef, Arc<Profile>)> {
+        let is_in = |admitted: &mut Admitted| admitted.joins <= joins && admitted.received <= received;
+        self.admitted.pop_front_if(is_in).map(|Admitted { connection, profile, .. }| (connection, profile))
     }
 }
 

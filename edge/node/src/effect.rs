@@ -8,7 +8,7 @@ use ringside_application::backend::{
 use ringside_domain::feed::GapRange;
 use ringside_ports::EngineError;
 use ringside_ports::log::Append;
-use ringside_types::{PublicKey, UserId};
+use ringside_types::{Offset, PublicKey, UserId};
 
 use crate::admissions::Applicant;
 use crate::presence::{Changing, Looking};
@@ -41,8 +41,8 @@ pub enum Effect {
 pub enum Completion {
     /// The records are in the log, or are not confirmed.
     Appended(Batch, Result<(), EngineError>),
-    /// Who may come in.
-    Admitted(Vec<(Applicant, Result<Admission, AdmitRefusal>)>),
+    /// Who may come in, and where the records to this edge ended then.
+    Admitted(Vec<(Applicant, Result<Admission, AdmitRefusal>)>, Result<Offset, EngineError>),
     /// Who may do what.
     Authorized(Question, Result<AuthorizeAnswer, BackendError>),
     PagesRead(Vec<Reader>, ReadAnswer),

@@ -17,7 +17,7 @@ use ringside_edge_protocol::{
 };
 use ringside_ports::log::{Append, Record};
 use ringside_ports::presence::Connection;
-use ringside_types::{BootTime, Epoch, PartitionId, SessionId, Slot, Topic, UserId};
+use ringside_types::{BootTime, Epoch, Offset, PartitionId, SessionId, Slot, Topic, UserId};
 use ringside_wire::records::{Control, control};
 use ringside_wire::signals::PresenceStatus;
 
@@ -59,6 +59,8 @@ pub struct Node {
     heartbeat: Option<Append>,
     /// When the last heartbeat was made.
     last_beat: Now,
+    /// The records of the slot are read up to here.
+    received: Offset,
     chains: Chains,
     registry: ConnectionRegistry,
     policies: ChannelPolicies,
@@ -72,13 +74,15 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node whose claim of the slot is in the log, at the offset `epoch`.
+    /// A node whose claim of the slot is in the log, at the offset `epoch`. It is given the records of the slot from
+    /// `receive_from` on.
     pub fn new(
         now: Now,
         config: Config,
         partitions: Partitions,
         lease: EdgeLease,
         epoch: Epoch,
+        receive_from: Offset,
         counters: Arc<Counters>,
     ) -> Self {
         counters.epoch.store(epoch.0, Ordering::Relaxed);
@@ -97,6 +101,7 @@ impl Node {
             heartbeat_at: now.instant,
             heartbeat: None,
             last_beat: now,
+            received: receive_from,
             registry: ConnectionRegistry::default(),
             policies: ChannelPolicies::default(),
             admissions: Admissions::default(),
@@ -263,9 +268,12 @@ impl Node {
             Completion::Appended(Batch::Presence(records), appended) => {
                 self.presence.handle_appended(instant, records, appended);
             }
-            Completion::Admitted(answers) => {
+            Completion::Admitted(answers, end) => {
+                if let Err(error) = &end {
+                    tracing::warn!(%error, "connections could not be admitted: the log did not say where it ends");
+                }
                 for (applicant, answer) in answers {
-                    self.handle_admitted(now, applicant, answer);
+                    self.handle_admitted(now, applicant, answer, end.as_ref().ok().copied());
                 }
             }
             Completion::Authorized(question, answer) => self.handle_authorized(now, question, answer),
@@ -370,6 +378,7 @@ impl Node {
         now: Now,
         applicant: Applicant,
         answer: Result<backend::Admission, backend::AdmitRefusal>,
+        end: Option<Offset>,
     ) {
         self.admissions.answered();
         let Self { admissions, registry, deliveries, .. } = self;
@@ -378,7 +387,12 @@ impl Node {
             return;
         }
         let Applicant { connection, counted, .. } = applicant;
-        let admission = match answer {
+        if answer.is_ok() && end.is_none() {
+            self.presence.disconnected(counted);
+        }
+        let admission =
+            answer.and_then(|admission| Ok((admission, end.ok_or(backend::AdmitRefusal::Unavailable)?)));
+        let (admission, end) = match admission {
             Ok(admission) => admission,
             Err(reason) => {
                 // Nothing is left in Presence, so the registry alone forgets it. A look may have seen it meanwhile.
@@ -404,13 +418,15 @@ impl Node {
             self.policies.want(membership.channel_id);
         }
         let number = self.chains.latest_join();
-        self.admissions.await_joins(number, connection, profile);
+        self.admissions.admit(connection, profile, number, end);
         self.let_joined_in(now);
     }
 
-    /// Lets in those whose joins the log has.
+    /// Lets in those whose joins the log has, and who will be shown nothing that is older than what they have seen.
     fn let_joined_in(&mut self, now: Now) {
-        while let Some((connection, profile)) = self.admissions.poll_joined(self.chains.joined()) {
+        while let Some((connection, profile)) =
+            self.admissions.poll_joined(self.chains.joined(), self.received)
+        {
             if self.registry.is_revoked(connection) {
                 admissions::refuse(&mut self.deliveries, connection, AdmitRefusal::SessionEnded);
                 self.close(now, connection);
@@ -465,6 +481,9 @@ impl Node {
 
     /// Records of this edge's slot, in order.
     pub fn handle_records(&mut self, now: Now, records: Vec<Record>) {
+        if let Some(last) = records.last() {
+            self.received = last.offset.next();
+        }
         for record in records {
             self.counters.receive_seconds.record(now.wall.since(record.time).saturating_mul(1_000), 1);
             for item in inbound::items(record, self.epoch) {
@@ -472,6 +491,7 @@ impl Node {
             }
         }
         self.hand_on(now);
+        self.let_joined_in(now);
     }
 
     fn handle_item(&mut self, now: Now, item: Item) {

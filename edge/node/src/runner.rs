@@ -148,7 +148,7 @@ impl<L: Log, B: Backend> Runner<L, B> {
             status: log.partitions(Topic::MessagesStatus),
         };
         let (config, counters) = (self.config.clone(), self.counters.clone());
-        let node = Node::new(now(), config, partitions, lease, Epoch(claimed.0), counters);
+        let node = Node::new(now(), config, partitions, lease, Epoch(claimed.0), receive_from, counters);
         let read = |topic, partition, from: Offset| follow(log.clone(), topic, partition, from);
         Ok(Lease {
             node,
@@ -233,7 +233,7 @@ impl<L: Log, B: Backend> Runner<L, B> {
             tokio::spawn(heartbeat(self.log.clone(), append));
             return;
         }
-        let (log, backend) = (self.log.clone(), self.backend.clone());
+        let (log, backend, slot) = (self.log.clone(), self.backend.clone(), self.config.slot);
         work.push(Box::pin(async move {
             match effect {
                 Effect::Append(batch, appends) => {
@@ -241,8 +241,11 @@ impl<L: Log, B: Backend> Runner<L, B> {
                 }
                 Effect::Admit(applicants, connections_max) => {
                     let connections = applicants.iter().map(|applicant| applicant.counted).collect();
-                    let answers = backend.admit(connections, connections_max).await;
-                    Completion::Admitted(applicants.into_iter().zip(answers).collect())
+                    let slot = slot.partition();
+                    let answers = backend.admit(connections, connections_max);
+                    let (answers, bounds) = tokio::join!(answers, log.bounds(Topic::MessagesReceive, slot));
+                    let end = bounds.map(|bounds| bounds.end);
+                    Completion::Admitted(applicants.into_iter().zip(answers).collect(), end)
                 }
                 Effect::Authorize(question, asked) => {
                     Completion::Authorized(question, backend.authorize(asked).await)

@@ -5,12 +5,14 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringside_application::backend::{self, ConnectionEvent};
 use ringside_domain::feed::LINGER;
 use ringside_edge_protocol::{AdmitRefusal, ConnectionRef, ShardId, ToNode, ToShard};
 use ringside_node::{Batch, Completion, Effect};
 use ringside_ports::log::Append;
-use ringside_types::{ChannelId, Limits, MessageId};
+use ringside_ports::log::Record;
+use ringside_types::{ChannelId, Limits, MessageId, Offset};
 use ringside_wire::records::{Command, Revoked, command, control};
 use support::{CHANNEL, OTHER, TestNode, admission, session, user};
 
@@ -23,7 +25,7 @@ fn ask(test: &mut TestNode, connection: ConnectionRef, number: u128) {
 fn answer(test: &mut TestNode, answer: &Result<backend::Admission, backend::AdmitRefusal>) {
     let applicants = test.applicants();
     let answers = applicants.into_iter().map(|applicant| (applicant, answer.clone())).collect();
-    test.complete(Completion::Admitted(answers));
+    test.complete(Completion::Admitted(answers, Ok(Offset(0))));
 }
 
 fn refusals(test: &mut TestNode) -> Vec<(u64, AdmitRefusal)> {
@@ -193,7 +195,7 @@ fn who_closed_while_the_backend_was_asked_is_not_counted_any_more() {
     let applicants = test.applicants();
     let counted = applicants[0].counted;
     let answers = applicants.into_iter().map(|applicant| (applicant, Ok(admission(1, &[CHANNEL]))));
-    test.complete(Completion::Admitted(answers.collect()));
+    test.complete(Completion::Admitted(answers.collect(), Ok(Offset(0))));
     let changes = test.effect(|effect| match effect {
         Effect::ChangePresence(_, changes) => Ok(changes),
         other => Err(other.into()),
@@ -262,6 +264,39 @@ fn so_many_are_asked_about_in_one_call_and_so_many_at_once() {
     assert_eq!(sizes, [8; 8]);
     let refused = calls.remove(0).into_iter();
     let answers = refused.map(|applicant| (applicant, Err(backend::AdmitRefusal::Unavailable)));
-    test.complete(Completion::Admitted(answers.collect()));
+    test.complete(Completion::Admitted(answers.collect(), Ok(Offset(0))));
     assert_eq!(test.applicants().len(), 4, "one call ended, the next begins");
+}
+
+/// Its user may have seen a message and its deletion at another edge: were the connection in before this one has read as
+/// far, it would be shown the message again. (Found by the simulator, seed 8.)
+#[test]
+fn a_connection_is_in_once_the_records_to_this_edge_are_read_so_far() {
+    let admitted = |test: &mut TestNode| {
+        let told = test.deliveries();
+        told.into_iter().filter(|(_, mail)| matches!(mail, ToShard::Admitted { .. })).count()
+    };
+    let mut test = TestNode::holding();
+    ask(&mut test, CONNECTION, 1);
+    let applicants = test.applicants();
+    let answers = applicants.into_iter().map(|applicant| (applicant, Ok(admission(1, &[]))));
+    test.complete(Completion::Admitted(answers.collect(), Ok(Offset(2))));
+    let record = |offset| Record { offset: Offset(offset), time: test.now.wall, payload: Bytes::new() };
+    let records = [record(0), record(1)];
+    let now = test.now;
+    test.node.handle_records(now, vec![records[0].clone()]);
+    assert_eq!(admitted(&mut test), 0);
+    test.node.handle_records(now, vec![records[1].clone()]);
+    assert_eq!(admitted(&mut test), 1);
+}
+
+#[test]
+fn nobody_is_let_in_where_the_log_does_not_say_how_far_it_is() {
+    let mut test = TestNode::holding();
+    ask(&mut test, CONNECTION, 1);
+    let applicants = test.applicants();
+    let answers = applicants.into_iter().map(|applicant| (applicant, Ok(admission(1, &[]))));
+    test.complete(Completion::Admitted(answers.collect(), Err(support::away())));
+    assert_eq!(refusals(&mut test), [(CONNECTION.token, AdmitRefusal::Unavailable)]);
+    assert!(test.effects().contains(&"change presence"), "Presence counts it no more: {:?}", test.effects());
 }

@@ -9,7 +9,7 @@ use ringside_edge_protocol::{
     ConnectionRef, PresenceChange, PresenceRequest, ReadRequest, ShardId, SignalKind, SignalRequest, ToNode,
 };
 use ringside_node::Completion;
-use ringside_types::{ChannelId, MessageId};
+use ringside_types::{ChannelId, MessageId, Offset};
 use ringside_wire::signals::PresenceStatus;
 use support::{CHANNEL, EPOCH, OTHER, TestNode, session, submission, user};
 
@@ -91,7 +91,7 @@ fn what_waits_for_the_backend_is_counted() {
         admit(test, 100);
         let refused = |applicant| (applicant, Err(AdmitRefusal::TooManyConnections));
         let answers = test.applicants().into_iter().map(refused).collect();
-        test.complete(Completion::Admitted(answers));
+        test.complete(Completion::Admitted(answers, Ok(Offset(0))));
     };
     check("users_probed", 0, probe, 1);
     let submit = |test: &mut TestNode, connection| {

@@ -131,7 +131,8 @@ async fn claim(parts: &EdgeParts) -> Result<Lease, EngineError> {
         status: log.partitions(Topic::MessagesStatus),
     };
     let config = ringside_node::Config { slot: *slot, limits: limits(), shards: SHARDS };
-    let node = Node::new(now(scheduler), config, partitions, lease, Epoch(claimed.0), Arc::default());
+    let node =
+        Node::new(now(scheduler), config, partitions, lease, Epoch(claimed.0), receive_from, Arc::default());
     let (inputs, reading) = (Inputs::default(), Arc::new(()));
     let follow = |topic, partition, from, to: &Inbox<_>| {
         follow(parts, (topic, partition), from, to.clone(), Arc::downgrade(&reading));
@@ -354,6 +355,7 @@ impl Shard {
 /// Carries out an effect, as the product's runner does.
 fn begin(parts: &EdgeParts, effect: Effect, done: &Inbox<Completion>) {
     let (log, backend, done) = (parts.log.clone(), parts.backend.clone(), done.clone());
+    let slot = parts.slot;
     parts.scheduler.spawn(parts.process, async move {
         let completion = match effect {
             Effect::Heartbeat(append) => {
@@ -367,7 +369,9 @@ fn begin(parts: &EdgeParts, effect: Effect, done: &Inbox<Completion>) {
             Effect::Admit(applicants, connections_max) => {
                 let connections = applicants.iter().map(|applicant| applicant.counted).collect();
                 let answers = backend.admit(connections, connections_max).await;
-                Completion::Admitted(applicants.into_iter().zip(answers).collect())
+                let bounds = log.bounds(Topic::MessagesReceive, slot.partition()).await;
+                let end = bounds.map(|bounds| bounds.end);
+                Completion::Admitted(applicants.into_iter().zip(answers).collect(), end)
             }
             Effect::Authorize(question, asked) => {
                 Completion::Authorized(question, backend.authorize(asked).await)

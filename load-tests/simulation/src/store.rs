@@ -208,6 +208,16 @@ impl PartitionStore for SimulatedStore {
     }
 
     async fn write_rows(&self, partition: PartitionId, rows: &Rows) -> Result<(), EngineError> {
+        for row in &rows.messages {
+            self.network.scheduler.note(|| {
+                let state = if row.deleted_record == MessageId::ZERO { "" } else { ", deleted" };
+                let process = self.network.process.0;
+                format!(
+                    "store   #{} of {} is {} at stamp {}{state}, by {process}",
+                    row.seq, row.channel_id, row.message_id, row.stamp.0
+                )
+            });
+        }
         let mut writes: Vec<Write> = Vec::new();
         for key in rows.void_interest.iter().copied() {
             writes.push(Box::new(move |tables| {

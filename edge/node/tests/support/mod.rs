@@ -57,7 +57,7 @@ impl TestNode {
         let config = Config { slot: SLOT, limits, shards: SHARDS };
         let partitions = Partitions { send: 4, status: 4 };
         let lease = EdgeLease::new(SLOT, [9; 16]);
-        let node = Node::new(now, config, partitions, lease, EPOCH, counters.clone());
+        let node = Node::new(now, config, partitions, lease, EPOCH, Offset(0), counters.clone());
         Self { node, now, counters, control: EPOCH.0, effects: Vec::new() }
     }
 
@@ -245,7 +245,7 @@ impl TestNode {
         self.request(ToNode::Admit { connection, user_id: user(number), session_id: session(number) });
         let applicants = self.applicants();
         let answers = applicants.into_iter().map(|applicant| (applicant, Ok(admission(number, channels))));
-        self.complete(Completion::Admitted(answers.collect()));
+        self.complete(Completion::Admitted(answers.collect(), Ok(Offset(0))));
         if self.effects().contains(&"append joins") {
             self.confirm_joins();
         }
