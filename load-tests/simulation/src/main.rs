@@ -1,5 +1,6 @@
 //! `ringside-sim`: runs seeds, replays one.
 
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,9 @@ struct Options {
     /// Stops at the first seed that fails
     #[arg(long)]
     first: bool,
+    /// Says only how many seeds failed
+    #[arg(long)]
+    quiet: bool,
 }
 
 fn main() -> ExitCode {
@@ -47,7 +51,11 @@ fn main() -> ExitCode {
     let began = now();
     let (mut failed, mut simulated, mut steps, mut messages) = (0, Duration::ZERO, 0, 0);
     for seed in options.seed..options.seed + options.seeds {
-        let outcome = run(seed, scale, options.trace);
+        let Ok(outcome) = catch_unwind(|| run(seed, scale, options.trace)) else {
+            println!("seed {seed}: a panic");
+            failed += 1;
+            continue;
+        };
         simulated += outcome.simulated;
         steps += outcome.steps;
         messages += outcome.messages;
@@ -55,7 +63,7 @@ fn main() -> ExitCode {
         if options.trace {
             outcome.lines.iter().for_each(|line| println!("{line}"));
         }
-        if options.trace || differs || !outcome.holds() {
+        if options.trace || (!options.quiet && (differs || !outcome.holds())) {
             report(&outcome, differs);
         }
         if differs || !outcome.holds() {

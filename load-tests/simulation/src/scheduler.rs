@@ -21,6 +21,9 @@ const EPOCH: UnixMillis = UnixMillis(1_790_000_000_000);
 /// How long machines are up at the beginning.
 const UPTIME: Duration = Duration::from_secs(10_000);
 
+/// A simulation that does more is going round in circles.
+const STEPS_MAX: u64 = 5_000_000;
+
 /// What tasks belong to: killed and paused together, with one clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
@@ -290,6 +293,7 @@ impl Scheduler {
         let (process, task, reading) = {
             let mut core = self.core();
             core.steps += 1;
+            assert!(core.steps < STEPS_MAX, "so much is done without an end");
             let reading = |core: &Core, process| simulated::Reading {
                 wall: core.wall(process),
                 since_boot: UPTIME + core.now,
