@@ -2,6 +2,9 @@
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -16,6 +19,9 @@ struct Options {
     /// So many seeds, one after the other
     #[arg(long, default_value_t = 1)]
     seeds: u64,
+    /// Seeds at once
+    #[arg(long, default_value_t = 1)]
+    threads: u32,
     /// Prints all that happened
     #[arg(long)]
     trace: bool,
@@ -49,38 +55,70 @@ fn main() -> ExitCode {
         disturbed: Duration::from_secs(options.disturbed),
     };
     let began = now();
-    let (mut failed, mut simulated, mut steps, mut messages) = (0, Duration::ZERO, 0, 0);
-    for seed in options.seed..options.seed + options.seeds {
-        let Ok(outcome) = catch_unwind(|| run(seed, scale, options.trace)) else {
-            println!("seed {seed}: a panic");
-            failed += 1;
-            continue;
-        };
-        simulated += outcome.simulated;
-        steps += outcome.steps;
-        messages += outcome.messages;
-        let differs = options.twice && run(seed, scale, false).hash != outcome.hash;
-        if options.trace {
-            outcome.lines.iter().for_each(|line| println!("{line}"));
+    let next = AtomicU64::new(options.seed);
+    let totals = Mutex::new(Totals::default());
+    thread::scope(|scope| {
+        for _ in 0..options.threads {
+            scope.spawn(|| run_seeds(&options, scale, &next, &totals));
         }
-        if options.trace || (!options.quiet && (differs || !outcome.holds())) {
-            report(&outcome, differs);
-        }
-        if differs || !outcome.holds() {
-            failed += 1;
-            if options.first {
-                break;
-            }
-        }
-    }
+    });
     let took = began.elapsed().as_secs_f64();
+    let Totals { seeds, failed, simulated, steps, messages } =
+        totals.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
-        "{} seeds, {failed} failed; {:.1} seeds/s, {:.0} times faster than time; {messages} messages, {steps} steps",
-        options.seeds,
-        options.seeds as f64 / took,
+        "{seeds} seeds, {failed} failed; {:.1} seeds/s, {:.0} times faster than time; {messages} messages, {steps} steps",
+        f64::from(seeds) / took,
         simulated.as_secs_f64() / took,
     );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What all seeds came to.
+#[derive(Default)]
+struct Totals {
+    seeds: u32,
+    failed: u32,
+    simulated: Duration,
+    steps: u64,
+    messages: usize,
+}
+
+/// Takes one seed after the other until there is none left.
+fn run_seeds(options: &Options, scale: Scale, next: &AtomicU64, totals: &Mutex<Totals>) {
+    let end = options.seed.saturating_add(options.seeds);
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return;
+        }
+        let ran = catch_unwind(|| {
+            let outcome = run(seed, scale, options.trace);
+            let differs = options.twice && run(seed, scale, false).hash != outcome.hash;
+            (outcome, differs)
+        });
+        // Reports of several threads are not mixed.
+        let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.seeds += 1;
+        let Ok((outcome, differs)) = ran else {
+            println!("seed {seed}: a panic");
+            totals.failed += 1;
+            continue;
+        };
+        totals.simulated += outcome.simulated;
+        totals.steps += outcome.steps;
+        totals.messages += outcome.messages;
+        let has_failed = differs || !outcome.holds();
+        totals.failed += u32::from(has_failed);
+        if options.trace {
+            outcome.lines.iter().for_each(|line| println!("{line}"));
+        }
+        if options.trace || (has_failed && !options.quiet) {
+            report(&outcome, differs);
+        }
+        if has_failed && options.first {
+            next.store(end, Ordering::Relaxed);
+        }
+    }
 }
 
 fn report(outcome: &Outcome, differs: bool) {

@@ -1,0 +1,20 @@
+//! A few seeds; `./check` runs hundreds.
+
+use ringside_simulation::{Scale, run};
+
+#[test]
+fn a_seed_does_the_same_again() {
+    let outcomes = [3, 3, 4].map(|seed| run(seed, Scale::default(), true));
+    assert_eq!(outcomes[0].lines, outcomes[1].lines);
+    assert_eq!(outcomes[0].hash, outcomes[1].hash);
+    assert_ne!(outcomes[0].hash, outcomes[2].hash);
+}
+
+/// 8: an edge that had stood still served a new connection what it had not read yet.
+#[test]
+fn seeds_that_failed_once_hold() {
+    for seed in [8] {
+        let outcome = run(seed, Scale::default(), false);
+        assert!(outcome.holds(), "{outcome:?}");
+    }
+}
