@@ -11,6 +11,7 @@ use ringside_ports::log::Append;
 use ringside_types::{Offset, PublicKey, UserId};
 
 use crate::admissions::Applicant;
+use crate::doubts::Doubt;
 use crate::presence::{Changing, Looking};
 use crate::reads::Reader;
 use crate::submissions::{Check, Outgoing};
@@ -75,6 +76,8 @@ pub enum Question {
     Policies,
     /// Whether readers are members.
     Readers(Vec<Reader>),
+    /// Whether users are members of whom a partition tells.
+    Members(Vec<Doubt>),
     /// Whether receipts and signs of typing count.
     Signals(Vec<SignalRequest>),
 }

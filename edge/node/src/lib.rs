@@ -12,6 +12,7 @@ mod chains;
 mod config;
 mod counters;
 mod deliveries;
+mod doubts;
 mod effect;
 mod gaps;
 mod inbound;

@@ -10,14 +10,17 @@ use ringside_wire::{InvalidRecord, channel_id, user_id};
 
 use crate::chains::Chains;
 use crate::deliveries::Deliveries;
+use crate::doubts::Doubt;
 use crate::policies::ChannelPolicies;
 use crate::registry::{ChannelInterest, ConnectionRegistry};
 
 /// What a record of `control` means for other parts of the node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Notice {
     /// The edge begins or ceases to listen to a channel for somebody.
     Interest(ChannelInterest),
+    /// A partition tells of a member whom nobody has named: the backend is to be asked.
+    Doubtful(Box<Doubt>),
     /// A channel has lost members.
     MembersLeft(ChannelId),
     /// A user's shards know now that they are a member of a channel.
@@ -117,28 +120,64 @@ fn member_added(
 ) -> Result<Vec<Notice>, InvalidRecord> {
     let channel_id = channel_id(&added.channel_id)?;
     let Some(change) = &added.membership else { return Err(InvalidRecord::Field("membership")) };
-    let membership = Arc::new(change.clone());
-    let sees_above = MessageId(added.sees_above);
     let mut notices = Vec::new();
-    for user_id in members_of(change)? {
-        let interest = registry.change(user_id, channel_id, change.version, true);
-        notices.extend(interest.map(Notice::Interest));
-        // Not a member any more: a later version has been seen.
-        if registry.is_member(user_id, channel_id) != Some(true) {
-            continue;
+    for (user_id, member) in members_of(change)?.into_iter().zip(&change.members) {
+        match registry.is_member(user_id, channel_id) {
+            Some(true) => tell_added(user_id, channel_id, added, registry, chains, deliveries, &mut notices),
+            // Nobody has named them: it may be of long ago.
+            _ if registry.would_change(user_id, channel_id, change.version) => {
+                let membership = Membership { members: vec![member.clone()], ..change.clone() };
+                let added = MemberAdded { membership: Some(membership), ..added.clone() };
+                notices.push(Notice::Doubtful(Box::new(Doubt { user_id, channel_id, added, answers: 0 })));
+            }
+            // Not here, or a later version has been seen.
+            _ => {}
         }
-        let subscription = Subscription { channel_id, last: chains.last(channel_id), sees_above };
-        registry.hide(user_id, channel_id, sees_above);
-        registry.tell(user_id, channel_id);
-        for shard in registry.shards_of(user_id) {
-            let (from_id, membership) = (MessageId(added.from_id), membership.clone());
-            let change = added.change;
-            deliveries
-                .send(shard, ToShard::MemberAdded { user_id, subscription, from_id, change, membership });
-        }
-        notices.push(Notice::Told(user_id, channel_id));
     }
     Ok(notices)
+}
+
+/// The backend knows a member of whom a partition has told.
+pub(crate) fn confirmed(
+    doubt: &Doubt,
+    registry: &mut ConnectionRegistry,
+    chains: &Chains,
+    deliveries: &mut Deliveries,
+) -> Vec<Notice> {
+    let Doubt { user_id, channel_id, added, .. } = doubt;
+    let version = added.membership.as_ref().map_or(0, |membership| membership.version);
+    let interest = registry.change(*user_id, *channel_id, version, true);
+    let mut notices: Vec<Notice> = interest.map(Notice::Interest).into_iter().collect();
+    if registry.is_member(*user_id, *channel_id) == Some(true) {
+        tell_added(*user_id, *channel_id, added, registry, chains, deliveries, &mut notices);
+    }
+    notices
+}
+
+/// Tells a member's shards from where on the channel is theirs.
+fn tell_added(
+    user_id: UserId,
+    channel_id: ChannelId,
+    added: &MemberAdded,
+    registry: &mut ConnectionRegistry,
+    chains: &Chains,
+    deliveries: &mut Deliveries,
+    notices: &mut Vec<Notice>,
+) {
+    let Some(change) = &added.membership else { return };
+    let interest = registry.change(user_id, channel_id, change.version, true);
+    notices.extend(interest.map(Notice::Interest));
+    let membership = Arc::new(change.clone());
+    let sees_above = MessageId(added.sees_above);
+    let subscription = Subscription { channel_id, last: chains.last(channel_id), sees_above };
+    registry.hide(user_id, channel_id, sees_above);
+    registry.tell(user_id, channel_id);
+    for shard in registry.shards_of(user_id) {
+        let (from_id, membership) = (MessageId(added.from_id), membership.clone());
+        let change = added.change;
+        deliveries.send(shard, ToShard::MemberAdded { user_id, subscription, from_id, change, membership });
+    }
+    notices.push(Notice::Told(user_id, channel_id));
 }
 
 fn revoked(

@@ -26,6 +26,7 @@ use crate::chains::{Chains, HandedOn};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::deliveries::Deliveries;
+use crate::doubts::Doubts;
 use crate::effect::{Batch, Completion, Effect, Question};
 use crate::inbound::{self, Item};
 use crate::keys::VerifyingKeys;
@@ -65,6 +66,7 @@ pub struct Node {
     registry: ConnectionRegistry,
     policies: ChannelPolicies,
     admissions: Admissions,
+    doubts: Doubts,
     submissions: Submissions,
     reads: Reads,
     signals: Signals,
@@ -105,6 +107,7 @@ impl Node {
             registry: ConnectionRegistry::default(),
             policies: ChannelPolicies::default(),
             admissions: Admissions::default(),
+            doubts: Doubts::default(),
             reads: Reads::default(),
             presence: PresenceTracker::default(),
             keys: VerifyingKeys::new(),
@@ -166,6 +169,7 @@ impl Node {
             self.chains.next_due(),
             self.presence.next_due(),
             self.keys.next_due(),
+            self.doubts.next_due(),
         ];
         due.into_iter().flatten().fold(self.heartbeat_at, Instant::min)
     }
@@ -242,6 +246,7 @@ impl Node {
             .or_else(|| self.reads.poll_question())
             .or_else(|| self.reads.poll_read())
             .or_else(|| self.policies.poll_question())
+            .or_else(|| self.doubts.poll_question(instant))
             .or_else(|| self.signals.poll_question())
             .or_else(|| self.signals.poll_append(instant))
             .or_else(|| self.presence.poll_change(counted))
@@ -310,6 +315,13 @@ impl Node {
             }
             Question::Charges(batch) => submissions.handle_charged(batch, answer, deliveries, counters),
             Question::Policies => policies.handle_answer(answer),
+            Question::Members(asked) => {
+                for doubt in self.doubts.handle_answer(now.instant, asked, answer) {
+                    let Self { registry, chains, deliveries, .. } = self;
+                    let notices = memberships::confirmed(&doubt, registry, chains, deliveries);
+                    notices.into_iter().for_each(|notice| self.handle_notice(now, notice));
+                }
+            }
             Question::Readers(readers) => {
                 let members = answer.ok().map(|answer| answer.members);
                 reads.handle_members(
@@ -560,6 +572,7 @@ impl Node {
     fn handle_notice(&mut self, now: Now, notice: Notice) {
         match notice {
             Notice::Interest(change) => self.listen(now, &[change]),
+            Notice::Doubtful(doubt) => self.doubts.push(*doubt),
             Notice::MembersLeft(channel) => self.submissions.forget_members(channel),
             Notice::Told(user, channel) => {
                 let Self { reads, registry, chains, .. } = self;

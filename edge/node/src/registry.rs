@@ -140,6 +140,12 @@ impl ConnectionRegistry {
         )
     }
 
+    /// Whether a change of this version says something new of a user who is here.
+    pub(crate) fn would_change(&self, user: UserId, channel: ChannelId, version: u64) -> bool {
+        let known = self.users.get(&user).map(|user_state| user_state.memberships.get(&channel));
+        known.is_some_and(|known| known.is_none_or(|membership| membership.version < version))
+    }
+
     /// A versioned change of one user's membership; `None`: nothing to do, for the user is not here or knows better.
     pub(crate) fn change(
         &mut self,

@@ -252,6 +252,7 @@ fn a_channel_made_a_moment_ago_waits_for_the_word_of_it() {
         answer_members(&mut test, is_member);
         if is_member {
             test.control(added());
+            test.confirm_members();
             assert!(!test.effects().contains(&"read pages"), "its join is not answered");
             test.confirm_joins();
             test.live(OTHER, 1, 9);
@@ -271,12 +272,14 @@ fn a_channel_that_others_listen_to_waits_for_the_word_of_the_reader() {
         ask(&mut test, connection, &[OTHER]);
         if word_comes_first {
             test.control(added());
+            test.confirm_members();
             assert!(!test.effects().contains(&"read pages"), "the backend has not said so");
             answer_members(&mut test, true);
         } else {
             answer_members(&mut test, true);
             assert!(!test.effects().contains(&"read pages"), "its shard would have no place for the page");
             test.control(added());
+            test.confirm_members();
         }
         answer(&mut test);
         assert_eq!(answers(&mut test), (vec![OTHER], vec![]), "word comes first: {word_comes_first}");

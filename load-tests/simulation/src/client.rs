@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -117,6 +118,8 @@ pub struct Client {
     stage: Stage,
     number: u32,
     user: UserId,
+    /// What others do to it, at the time at which it is done; `None`: nothing is.
+    notices: Option<Inbox<Event>>,
     channels: Vec<Uuid>,
     random: SmallRng,
     outbox: Outbox,
@@ -150,12 +153,14 @@ impl Line {
 }
 
 impl Client {
+    /// A client that is a member all the time, and sends.
     pub fn new(stage: Stage, number: u32, user: UserId, channels: &[Uuid]) -> Self {
         let random = SmallRng::seed_from_u64(stage.scheduler.random());
         Self {
             stage,
             number,
             user,
+            notices: None,
             channels: channels.to_vec(),
             random,
             outbox: Outbox::default(),
@@ -174,12 +179,24 @@ impl Client {
         }
     }
 
+    /// A client that only listens, and is told here when it is evicted and readmitted.
+    pub fn guest(stage: Stage, number: u32, user: UserId, channels: &[Uuid], notices: Inbox<Event>) -> Self {
+        Self { notices: Some(notices), ..Self::new(stage, number, user, channels) }
+    }
+
+    fn take_notices(&mut self) {
+        while let Some(event) = self.notices.as_ref().and_then(Inbox::pop) {
+            self.record(event);
+        }
+    }
+
     /// Lives until it has settled, or `give_up`.
     pub async fn run(mut self, give_up: Duration) {
         let scheduler = self.stage.scheduler.clone();
         let edges = self.stage.edges.clone();
         while !self.settled && scheduler.now() < give_up {
             let inbox = Inbox::default();
+            self.take_notices();
             if let Some((connection, wire)) = edges.connect(&scheduler, &inbox) {
                 self.connection += 1;
                 self.connected_at = scheduler.now();
@@ -226,10 +243,16 @@ impl Client {
                 return None;
             }
             std::future::poll_fn(|context| {
+                let noticed =
+                    self.notices.as_ref().map_or(Poll::Pending, |notices| notices.poll_filled(context));
                 let filled = inbox.poll_filled(context);
-                if filled.is_ready() { filled } else { scheduler.poll_timer(next_action, context) }
+                if noticed.is_ready() || filled.is_ready() {
+                    return Poll::Ready(());
+                }
+                scheduler.poll_timer(next_action, context)
             })
             .await;
+            self.take_notices();
             match inbox.pop() {
                 Some(ToClient::Closed) => return None,
                 Some(ToClient::Bytes(mut bytes)) => {
@@ -248,6 +271,7 @@ impl Client {
                         return None;
                     }
                 }
+                None if scheduler.now() < next_action => {}
                 None => {
                     next_action = scheduler.now() + self.pause();
                     if !self.act(&mut line) {
@@ -291,6 +315,7 @@ impl Client {
             return true;
         }
         match self.random.random_range(0..1000u32) {
+            45.. if self.notices.is_some() => {}
             0..=14 => return false,
             15..=44 => self.wants_sync = true,
             45..=94 => {

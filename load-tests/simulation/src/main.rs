@@ -28,9 +28,12 @@ struct Options {
     /// Runs each seed twice, and compares what happened
     #[arg(long)]
     twice: bool,
-    /// Users, each with one client
+    /// Members of all channels, each with one client that sends
     #[arg(long, default_value_t = Scale::default().users)]
     users: u32,
+    /// Those who only listen, and are evicted and readmitted
+    #[arg(long, default_value_t = Scale::default().guests)]
+    guests: u32,
     #[arg(long, default_value_t = Scale::default().channels)]
     channels: u32,
     #[arg(long, default_value_t = Scale::default().edges)]
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let scale = Scale {
         users: options.users,
+        guests: options.guests,
         channels: options.channels,
         edges: options.edges,
         disturbed: Duration::from_secs(options.disturbed),

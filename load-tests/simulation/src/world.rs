@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ringside_checker::Verdict;
-use ringside_checker::history::{ChannelHistory, ClientHistory, FinalReading, History, SeenMessage};
+use ringside_checker::history::{ChannelHistory, ClientHistory, Event, FinalReading, History, SeenMessage};
 use ringside_domain::rows::{MessageRow, Progress};
+use ringside_test_client::eviction::Eviction;
 use ringside_types::{ChannelId, MessageId, PartitionId, Slot, Topic, UserId, hash};
 use uuid::Uuid;
 
@@ -23,7 +24,10 @@ use crate::store::SimulatedStore;
 /// How large a simulation is.
 #[derive(Clone, Copy, Debug)]
 pub struct Scale {
+    /// Members of all channels, each with one client that sends.
     pub users: u32,
+    /// Those who only listen, and are evicted and readmitted.
+    pub guests: u32,
     pub channels: u32,
     pub edges: u16,
     /// Time in which clients send, and things break.
@@ -32,7 +36,7 @@ pub struct Scale {
 
 impl Default for Scale {
     fn default() -> Self {
-        Self { users: 5, channels: 3, edges: 2, disturbed: Duration::from_secs(30) }
+        Self { users: 4, guests: 1, channels: 3, edges: 2, disturbed: Duration::from_secs(30) }
     }
 }
 
@@ -40,6 +44,9 @@ impl Default for Scale {
 const SETTLING: Duration = Duration::from_secs(120);
 /// Between two faults, in milliseconds.
 const FAULT_MS: std::ops::Range<u64> = 100..3_000;
+
+/// Between a guest's comings and goings, in microseconds.
+const EVICTION_US: std::ops::Range<u64> = 1_000_000..6_000_000;
 
 /// How long one goes on whose place is taken.
 const REPLACED_LIFE: Duration = Duration::from_secs(2);
@@ -127,10 +134,18 @@ impl World {
         for number in 0..self.scale.users {
             self.directory.add_user(user(number), &format!("user{number}"));
         }
+        for number in self.guests() {
+            self.directory.add_user(user(number), &format!("guest{number}"));
+        }
         for number in 0..self.scale.channels {
             let members: Vec<UserId> = (0..self.scale.users).map(user).collect();
             self.directory.create(channel(number), &members);
+            self.guests().for_each(|guest| self.directory.set_member(channel(number), user(guest), true));
         }
+    }
+
+    fn guests(&self) -> std::ops::Range<u32> {
+        self.scale.users..self.scale.users + self.scale.guests
     }
 
     fn process(&mut self) -> ProcessId {
@@ -214,6 +229,16 @@ impl World {
             let client = Client::new(stage.clone(), number, user(number), &channels);
             self.scheduler.spawn(WORLD, client.run(give_up));
         }
+        let disturbed_until = self.scheduler.now() + self.scale.disturbed;
+        for number in self.guests() {
+            let notices = Inbox::default();
+            let guest = Client::guest(stage.clone(), number, user(number), &channels, notices.clone());
+            self.scheduler.spawn(WORLD, guest.run(give_up));
+            let (scheduler, directory) = (self.scheduler.clone(), self.directory.clone());
+            let id = channel(number % self.scale.channels);
+            self.scheduler
+                .spawn(WORLD, evictions(scheduler, directory, id, user(number), notices, disturbed_until));
+        }
         self.disturb();
         let undisturbed = self.scheduler.now();
         let set = |phase| *stage.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
@@ -221,7 +246,8 @@ impl World {
         let quiet = self.settle(&stage);
         set(Phase::Leaving);
         let end = self.scheduler.now() + SETTLING;
-        while stage.histories.len() < self.scale.users as usize && self.scheduler.now() < end {
+        let count = (self.scale.users + self.scale.guests) as usize;
+        while stage.histories.len() < count && self.scheduler.now() < end {
             self.scheduler.run_until(self.scheduler.now() + Duration::from_millis(200));
         }
         let mut broken = Vec::new();
@@ -232,13 +258,14 @@ impl World {
         let mut clients: Vec<ClientHistory> = std::iter::from_fn(|| stage.histories.pop()).collect();
         clients.sort_by_key(|client| client.client);
         let settled = clients.iter().filter(|client| client.settled).count();
-        if settled < self.scale.users as usize {
-            broken.push(format!("{settled} of {} clients have settled", self.scale.users));
+        if settled < count {
+            broken.push(format!("{settled} of {count} clients have settled"));
         }
+        let evicted_clients = clients.split_off(clients.len().min(self.scale.users as usize));
         let channels = self.channels(&mut broken);
         let messages = channels.iter().map(|channel| channel.readings[0].messages.len()).sum();
         let undisturbed_from_us = u64::try_from(undisturbed.as_micros()).ok();
-        let history = History { seed, channels, clients, evicted_clients: Vec::new(), undisturbed_from_us };
+        let history = History { seed, channels, clients, evicted_clients, undisturbed_from_us };
         let verdict = ringside_checker::check(&history);
         let outcome = Outcome {
             seed,
@@ -440,6 +467,33 @@ impl World {
             }
         };
         (0..self.scale.channels).map(of).collect()
+    }
+}
+
+/// Takes a guest out of a channel and brings them in again, until `end`; each is done once its record is confirmed.
+async fn evictions(
+    scheduler: Scheduler,
+    directory: SimulatedDirectory,
+    id: ChannelId,
+    guest: UserId,
+    notices: Inbox<Event>,
+    end: Duration,
+) {
+    while scheduler.now() < end {
+        scheduler.sleep(scheduler.draw_us(EVICTION_US)).await;
+        directory.set_member(id, guest, false);
+        confirmed(&scheduler, &directory).await;
+        notices.push(Event::Evicted { channel: Some(id.0), eviction: Eviction::Removed });
+        scheduler.sleep(scheduler.draw_us(EVICTION_US)).await;
+        notices.push(Event::Readmitted { channel: Some(id.0) });
+        directory.set_member(id, guest, true);
+        confirmed(&scheduler, &directory).await;
+    }
+}
+
+async fn confirmed(scheduler: &Scheduler, directory: &SimulatedDirectory) {
+    while !directory.is_confirmed() {
+        scheduler.sleep(Duration::from_millis(10)).await;
     }
 }
 

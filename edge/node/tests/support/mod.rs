@@ -255,6 +255,17 @@ impl TestNode {
         connection
     }
 
+    /// The backend knows all members in doubt.
+    pub fn confirm_members(&mut self) {
+        let (question, asked) = self.effect(|effect| match effect {
+            Effect::Authorize(question @ Question::Members(_), asked) => Ok((question, asked)),
+            other => Err(other.into()),
+        });
+        let answer =
+            AuthorizeAnswer { members: vec![true; asked.members.len()], ..AuthorizeAnswer::default() };
+        self.complete(Completion::Authorized(question, Ok(answer)));
+    }
+
     pub fn confirm_joins(&mut self) -> Vec<Append> {
         let (batch, appends) = self.effect(|effect| match effect {
             Effect::Append(batch @ Batch::Joins(..), appends) => Ok((batch, appends)),
@@ -289,6 +300,7 @@ fn name(effect: &Effect) -> &'static str {
         Effect::Authorize(Question::Senders(_), _) => "ask senders",
         Effect::Authorize(Question::Charges(_), _) => "ask charges",
         Effect::Authorize(Question::Policies, _) => "ask policies",
+        Effect::Authorize(Question::Members(_), _) => "ask members",
         Effect::Authorize(Question::Readers(_), _) => "ask readers",
         Effect::Authorize(Question::Signals(_), _) => "ask signals",
         Effect::ReadPages(..) => "read pages",

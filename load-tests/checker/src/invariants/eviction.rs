@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ringside_test_client::amendment::{Change, Changed};
 use uuid::Uuid;
 
 use crate::history::{ClientHistory, Event};
@@ -17,6 +18,12 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
     }
 }
 
+/// Whether a change tells of comings and goings alone.
+fn is_of_members(change: &Change) -> bool {
+    let Changed::Other { kind } = &change.what else { return false };
+    matches!(kind.as_str(), "channel.member_added" | "channel.member_removed")
+}
+
 fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
     // When the client was evicted from a channel, or (under `None`) from all.
     let mut out: HashMap<Option<Uuid>, u64> = HashMap::new();
@@ -30,6 +37,8 @@ fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
                 out.remove(channel);
                 continue;
             }
+            // The word of it comes in the channel's order, and may be late.
+            Event::Changed { change, .. } if is_of_members(change) => continue,
             Event::New { channel, .. } | Event::Changed { channel, .. } | Event::Page { channel, .. } => {
                 Some(*channel)
             }
