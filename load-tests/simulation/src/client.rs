@@ -1,6 +1,9 @@
 //! A client of the public contract, which behaves as that asks, badly on purpose where it may, and writes down all that it
 //! sends and sees: the crash test's client, over wires of the simulation.
 
+mod brief;
+mod reading;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +12,10 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use ringside_checker::history::{ClientHistory, Event, Record, SeenMessage};
+use ringside_checker::history::{ClientHistory, Event, Record};
 use ringside_crash::{Amendments, Outbox, Outgoing, Request, View};
 use ringside_reactor::ConnectionId;
-use ringside_test_client::websocket::{Input, Machine, Message, ServerFrame, SyncedChannel, Target, parse};
+use ringside_test_client::websocket::{Input, Machine, Target};
 use ringside_types::{SessionId, UserId};
 use serde_json::json;
 use uuid::Uuid;
@@ -23,6 +26,7 @@ use crate::scheduler::{Scheduler, WORLD};
 use crate::sockets::ToClient;
 use crate::tokens;
 use crate::wire::Wire;
+use brief::brief;
 
 /// Between two actions, on average.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -279,7 +283,7 @@ impl Client {
                     }
                 }
             }
-            let unfinished = self.outbox.len() + self.amendments.len();
+            let unfinished = self.outbox.count() + self.amendments.count();
             let mut all = self.stage.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
             all.insert(self.number, unfinished);
         }
@@ -341,7 +345,7 @@ impl Client {
     }
 
     fn send_something(&mut self, line: &mut Line) {
-        if self.outbox.len() >= MAX_UNFINISHED {
+        if self.outbox.count() >= MAX_UNFINISHED {
             return;
         }
         let channel = self.channels[self.random.random_range(0..self.channels.len())];
@@ -386,170 +390,4 @@ impl Client {
         self.record(Event::SyncSent { channels, changes });
         self.sync = Some((id, self.stage.scheduler.now()));
     }
-
-    fn read(&mut self, line: &mut Line, text: &[u8]) {
-        let frame = match parse(text) {
-            Ok(frame) => frame,
-            Err(error) => {
-                let text = String::from_utf8_lossy(text);
-                return self.record(Event::Malformed { detail: format!("{error}: {text}") });
-            }
-        };
-        match frame {
-            ServerFrame::Hello { user_id } => self.hello(line, user_id),
-            ServerFrame::Ack { id } => self.acknowledged(&id),
-            ServerFrame::Rejected { client_id, code } => {
-                if client_id.parse::<Uuid>().is_ok_and(|id| self.sent_to.contains_key(&id)) {
-                    self.refused(&client_id, code);
-                }
-            }
-            ServerFrame::New(message) => {
-                self.wants_sync |= self.view.live(&message);
-                let channel = message.channel_id;
-                let message = self.seen(message);
-                self.record(Event::New { channel, message });
-            }
-            ServerFrame::Changed { channel_id, change } => {
-                self.wants_sync |= self.view.change(channel_id, change.number);
-                self.record(Event::Changed { channel: channel_id, change });
-            }
-            ServerFrame::Page(page) => {
-                self.view.page(page.channel_id, &page.messages, page.reset);
-                let messages = page.messages.into_iter().map(|message| self.seen(message)).collect();
-                let (channel, has_more, reset) = (page.channel_id, page.has_more, page.reset);
-                let changes = page.changes;
-                self.view.changes_reach(channel, changes.last().map_or(0, |change| change.number));
-                self.record(Event::Page { channel, messages, changes, has_more, reset });
-            }
-            ServerFrame::Status { channel_id, cursor } => {
-                self.record(Event::Status { channel: channel_id, cursor });
-            }
-            ServerFrame::SyncDone { channels, .. } => self.sync_done(line, &channels),
-            ServerFrame::Error { id, code, message, .. } => self.error(id.as_deref(), code, &message),
-            ServerFrame::Goodbye { .. } | ServerFrame::Other(_) => {}
-        }
-    }
-
-    fn hello(&mut self, line: &mut Line, user_id: Uuid) {
-        self.record(Event::Opened);
-        if user_id != self.user.0 {
-            self.record(Event::Malformed { detail: format!("hello names {user_id}") });
-        }
-        self.is_open = true;
-        self.begin_sync(line);
-        let instant = self.stage.scheduler.instant();
-        for outgoing in self.outbox.unacknowledged(instant) {
-            self.send(line, &outgoing);
-        }
-        for request in self.amendments.unanswered(instant) {
-            self.ask(line, &request);
-        }
-    }
-
-    fn acknowledged(&mut self, id: &str) {
-        let known = id.parse::<Uuid>().ok().and_then(|id| Some((id, *self.sent_to.get(&id)?)));
-        let Some((client_id, channel)) = known else {
-            return self
-                .record(Event::Malformed { detail: format!("an ack for {id}, which was never sent") });
-        };
-        self.outbox.acknowledged(client_id);
-        self.amendments.answered(client_id);
-        self.record(Event::Acked { channel, client_id });
-    }
-
-    fn refused(&mut self, id: &str, code: String) {
-        let known = id.parse::<Uuid>().ok().and_then(|id| Some((id, *self.sent_to.get(&id)?)));
-        let Some((client_id, channel)) = known else {
-            return self
-                .record(Event::Malformed { detail: format!("{code} for {id}, which was never sent") });
-        };
-        if matches!(code.as_str(), "unavailable" | "internal") {
-            return self.record(Event::Unconfirmed { channel, client_id });
-        }
-        self.outbox.finished(client_id, false);
-        self.amendments.answered(client_id);
-        self.record(Event::Refused { channel, client_id, code });
-    }
-
-    /// A message as the history keeps it; one of our own is done with.
-    fn seen(&mut self, message: Message) -> SeenMessage {
-        let is_own = message.sender.id == self.user.0;
-        if is_own {
-            self.outbox.finished(message.client_id, true);
-        }
-        let channel = message.channel_id;
-        let seen = SeenMessage::from(message);
-        self.amendments.saw(channel, &seen, is_own);
-        seen
-    }
-
-    fn sync_done(&mut self, line: &mut Line, synced: &[SyncedChannel]) {
-        for channel in synced {
-            self.view.changes_reach(channel.channel_id, channel.last_change);
-        }
-        let of_each = |what: fn(&SyncedChannel) -> u64| {
-            synced.iter().map(|channel| (channel.channel_id, what(channel))).collect::<Vec<_>>()
-        };
-        self.record(Event::SyncDone {
-            channels: of_each(|channel| channel.last_seq),
-            changes: of_each(|channel| channel.last_change),
-            unread: of_each(|channel| channel.unread_count),
-        });
-        self.view.synced();
-        self.sync = None;
-        for outgoing in self.outbox.acknowledged_unseen(self.stage.scheduler.instant()) {
-            self.send(line, &outgoing);
-        }
-        self.settled = self.is_last_sync;
-    }
-
-    fn error(&mut self, id: Option<&str>, code: String, message: &str) {
-        match (id, &self.sync) {
-            (Some(id), Some((sync, _))) if id == sync => {
-                if code == "not_a_member" {
-                    self.record(Event::SyncRefused { channel: None });
-                } else {
-                    self.sync = None;
-                    self.wants_sync = true;
-                    self.is_last_sync = false;
-                }
-            }
-            (Some(id), _) => self.refused(id, code),
-            (None, _) => {
-                self.record(Event::Malformed {
-                    detail: format!("an error out of nothing, {code}: {message}"),
-                });
-            }
-        }
-    }
-}
-
-/// An event in a line of the trace.
-fn brief(event: &Event) -> String {
-    match event {
-        Event::Sent { client_id, content, .. } => format!("sends {content} as {}", short(client_id)),
-        Event::Asked { client_id, message_id, amendment, .. } => {
-            format!("asks {amendment:?} of {message_id} as {}", short(client_id))
-        }
-        Event::Acked { client_id, .. } => format!("has an ack for {}", short(client_id)),
-        Event::Refused { client_id, code, .. } => format!("is refused {}: {code}", short(client_id)),
-        Event::Unconfirmed { client_id, .. } => format!("does not know about {}", short(client_id)),
-        Event::New { message, .. } => format!("sees {} as #{}", message.content, message.seq),
-        Event::Changed { change, .. } => format!("sees change {change:?}"),
-        Event::Page { messages, changes, has_more, reset, .. } => {
-            let (first, last) = (messages.first().map(|it| it.seq), messages.last().map(|it| it.seq));
-            format!("page #{first:?}–{last:?}, {} changes, more {has_more}, reset {reset}", changes.len())
-        }
-        Event::SyncDone { channels, .. } => {
-            format!("sync done at {:?}", channels.iter().map(|(_, seq)| seq).collect::<Vec<_>>())
-        }
-        Event::SyncSent { channels, .. } => {
-            format!("syncs from {:?}", channels.iter().map(|(_, last)| last).collect::<Vec<_>>())
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-fn short(id: &Uuid) -> String {
-    id.simple().to_string()[..8].to_owned()
 }

@@ -82,9 +82,8 @@ pub async fn run(parts: EdgeParts) {
     let requests = Inbox::default();
     let mut shards: Vec<Shard> = (0..SHARDS).map(|number| shard(&parts, number, &requests)).collect();
     loop {
-        match claim(&parts).await {
-            Ok(mut lease) => serve(&parts, &mut lease, &mut shards, &requests).await,
-            Err(_) => {}
+        if let Ok(mut lease) = claim(&parts).await {
+            serve(&parts, &mut lease, &mut shards, &requests).await;
         }
         // Two that claim one slot would do nothing else.
         parts.scheduler.sleep(RETRY_PAUSE).await;

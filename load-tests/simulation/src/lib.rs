@@ -2,6 +2,7 @@
 //! store that is not atomic, clients, clocks, timers and a network under one seed, much faster than real time.
 
 mod backend;
+mod campaign;
 mod client;
 mod directory;
 mod edge;
@@ -17,4 +18,5 @@ mod trace;
 mod wire;
 mod world;
 
+pub use campaign::{Options, run_all};
 pub use world::{Outcome, Scale, run};

@@ -38,6 +38,7 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Scheduler {
     core: Arc<Mutex<Core>>,
     ready: Arc<Ready>,
+    /// What instants are counted from: no more than a name for time 0.
     started: Instant,
 }
 
@@ -116,7 +117,7 @@ impl Scheduler {
             steps: 0,
             trace: Trace::new(keeps),
         };
-        Self { core: Arc::new(Mutex::new(core)), ready: Arc::default(), started: started() }
+        Self { core: Arc::new(Mutex::new(core)), ready: Arc::default(), started: Instant::now() }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {
@@ -335,10 +336,4 @@ impl Core {
         let now_ms = u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX);
         UnixMillis(EPOCH.0.saturating_add(now_ms).saturating_add_signed(skew))
     }
-}
-
-/// Where instants begin: no more than a name for time 0.
-#[expect(clippy::disallowed_methods, reason = "instants can be made from another instant alone")]
-fn started() -> Instant {
-    Instant::now()
 }

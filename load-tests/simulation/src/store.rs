@@ -219,7 +219,7 @@ impl PartitionStore for SimulatedStore {
             });
         }
         let mut writes: Vec<Write> = Vec::new();
-        for key in rows.void_interest.iter().copied() {
+        for &key in &rows.void_interest {
             writes.push(Box::new(move |tables| {
                 tables.interest.remove(&key);
             }));

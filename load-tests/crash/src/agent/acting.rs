@@ -100,7 +100,7 @@ impl Agent {
     }
 
     fn send_something(&mut self, socket: &mut Socket, now: Instant) {
-        if self.outbox.len() >= MAX_UNFINISHED || self.persona.channels.is_empty() {
+        if self.outbox.count() >= MAX_UNFINISHED || self.persona.channels.is_empty() {
             return;
         }
         let channel = self.persona.channels[self.random.random_range(0..self.persona.channels.len())];

@@ -56,7 +56,8 @@ pub struct Amendments {
 }
 
 impl Amendments {
-    pub fn len(&self) -> usize {
+    /// Requests without an answer.
+    pub fn count(&self) -> usize {
         self.pending.len()
     }
 
@@ -152,7 +153,7 @@ mod tests {
         };
         amendments.saw(id, &seen, true);
         let made: Vec<Request> = (0..40).filter_map(|_| amendments.choose(&mut random, 1, now)).collect();
-        assert!(made.iter().all(|request| request.message_id == 9) && amendments.len() == MAX_PENDING);
+        assert!(made.iter().all(|request| request.message_id == 9) && amendments.count() == MAX_PENDING);
         assert!(amendments.due_for_retry(now).is_empty());
         assert_eq!(amendments.unanswered(now).len(), MAX_PENDING);
         for request in &made {

@@ -182,7 +182,7 @@ impl Agent {
                     Incoming::Closed(code) => return code,
                 }
             }
-            self.unfinished.set(self.outbox.len() + self.amendments.len());
+            self.unfinished.set(self.outbox.count() + self.amendments.count());
             if self.settled || !matches!(timeout(FLUSH_DEADLINE, socket.flush()).await, Ok(Ok(()))) {
                 return None;
             }

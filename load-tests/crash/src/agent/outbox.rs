@@ -38,7 +38,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn len(&self) -> usize {
+    /// Messages that are not done with.
+    pub fn count(&self) -> usize {
         self.pending.len()
     }
 
@@ -149,7 +150,7 @@ mod tests {
         outbox.add(message(2), now);
         outbox.finished(Uuid::from_u128(1), true);
         outbox.finished(Uuid::from_u128(2), false);
-        assert_eq!(outbox.len(), 0);
+        assert_eq!(outbox.count(), 0);
         assert_eq!(outbox.seen_lately(), [message(1)]);
     }
 }

@@ -1,0 +1,135 @@
+//! Many seeds, on several threads.
+
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use crate::world::{Outcome, Scale, run};
+
+/// Simulates Ringside under faults, seed by seed; fails if any invariant is broken
+#[derive(Debug, Parser)]
+pub struct Options {
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// So many seeds, one after the other
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Seeds at once
+    #[arg(long, default_value_t = 1)]
+    threads: u32,
+    /// Prints all that happened
+    #[arg(long)]
+    trace: bool,
+    /// Runs each seed twice, and compares what happened
+    #[arg(long)]
+    twice: bool,
+    /// Members of all channels, each with one client that sends
+    #[arg(long, default_value_t = Scale::default().users)]
+    users: u32,
+    /// Those who only listen, and are evicted and readmitted
+    #[arg(long, default_value_t = Scale::default().guests)]
+    guests: u32,
+    #[arg(long, default_value_t = Scale::default().channels)]
+    channels: u32,
+    #[arg(long, default_value_t = Scale::default().edges)]
+    edges: u16,
+    /// Seconds in which clients send, and things break
+    #[arg(long, default_value_t = Scale::default().disturbed.as_secs())]
+    disturbed: u64,
+    /// Stops at the first seed that fails
+    #[arg(long)]
+    first: bool,
+    /// Says only how many seeds failed
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Runs the seeds that are asked for, and prints what came of them; false: some failed.
+pub fn run_all(options: &Options) -> bool {
+    let scale = Scale {
+        users: options.users,
+        guests: options.guests,
+        channels: options.channels,
+        edges: options.edges,
+        disturbed: Duration::from_secs(options.disturbed),
+    };
+    let began = Instant::now();
+    let next = AtomicU64::new(options.seed);
+    let totals = Mutex::new(Totals::default());
+    thread::scope(|scope| {
+        for _ in 0..options.threads {
+            scope.spawn(|| run_seeds(options, scale, &next, &totals));
+        }
+    });
+    let took = began.elapsed().as_secs_f64();
+    let Totals { seeds, failed, simulated, steps, messages } =
+        totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "{seeds} seeds, {failed} failed; {:.1} seeds/s, {:.0} times faster than time; {messages} messages, {steps} steps",
+        f64::from(seeds) / took,
+        simulated.as_secs_f64() / took,
+    );
+    failed == 0
+}
+
+/// What all seeds came to.
+#[derive(Default)]
+struct Totals {
+    seeds: u32,
+    failed: u32,
+    simulated: Duration,
+    steps: u64,
+    messages: usize,
+}
+
+/// Takes one seed after the other until there is none left.
+fn run_seeds(options: &Options, scale: Scale, next: &AtomicU64, totals: &Mutex<Totals>) {
+    let end = options.seed.saturating_add(options.seeds);
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end {
+            return;
+        }
+        let ran = catch_unwind(|| {
+            let outcome = run(seed, scale, options.trace);
+            let differs = options.twice && run(seed, scale, false).hash != outcome.hash;
+            (outcome, differs)
+        });
+        // Reports of several threads are not mixed.
+        let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.seeds += 1;
+        let Ok((outcome, differs)) = ran else {
+            println!("seed {seed}: a panic");
+            totals.failed += 1;
+            continue;
+        };
+        totals.simulated += outcome.simulated;
+        totals.steps += outcome.steps;
+        totals.messages += outcome.messages;
+        let has_failed = differs || !outcome.holds();
+        totals.failed += u32::from(has_failed);
+        if options.trace {
+            outcome.lines.iter().for_each(|line| println!("{line}"));
+        }
+        if options.trace || (has_failed && !options.quiet) {
+            report(&outcome, differs);
+        }
+        if has_failed && options.first {
+            next.store(end, Ordering::Relaxed);
+        }
+    }
+}
+
+fn report(outcome: &Outcome, differs: bool) {
+    println!("seed {}: hash {:016x}, {} messages", outcome.seed, outcome.hash, outcome.messages);
+    if differs {
+        println!("  a second run of it did something else");
+    }
+    outcome.broken.iter().for_each(|broken| println!("  {broken}"));
+    outcome.verdict.violations.iter().take(5).for_each(|violation| println!("  {violation}"));
+}
