@@ -295,8 +295,12 @@ mod tests {
             payload: format!("bytes of {offset}").into(),
         };
         let joins = |slot| command::Body::Joins(records::Joins { slot, epoch: 1, channels: Vec::new() });
-        let inputs =
-            [input(0, Err("no command".into())), input(1, Ok(joins(1 << 16))), input(2, Ok(joins(1)))];
+        let inputs = [
+            input(0, Err("no command".into())),
+            input(1, Ok(joins(1 << 16))),
+            input(2, Ok(joins(1))),
+            input(3, Ok(joins(1))),
+        ];
         let mut partition = Partition::open(Progress::start(PartitionId(3)), &[]);
         let batch = partition.apply(&inputs, Prefetched::default());
         let aside = |offset: u64, reason: &str| records::Dead {
@@ -306,8 +310,9 @@ mod tests {
         };
         let malformed = InvalidRecord::Field("slot").to_string();
         assert_eq!(batch.dead, [aside(0, "no command"), aside(1, &malformed)]);
-        assert_eq!(batch.rows.slots.iter().map(|row| row.slot).collect::<Vec<_>>(), [Slot(1)]);
-        assert_eq!(batch.progress.map(|progress| progress.offset), Some(Offset(3)));
+        let slots: Vec<_> = batch.rows.slots.iter().map(|row| row.slot).collect();
+        assert_eq!(slots, [Slot(1)], "a lease is written down once");
+        assert_eq!(batch.progress.map(|progress| progress.offset), Some(Offset(4)));
     }
 
     #[test]

@@ -90,6 +90,12 @@ mod tests {
         assert_eq!(told, [vec![], vec![(Slot(1), Epoch(0))], vec![]]);
     }
 
+    /// Edges and the reaper decide apart, perhaps in different versions: all have to say the same.
+    #[test]
+    fn a_lease_is_over_after_ten_silent_minutes() {
+        assert!(!is_over(at(0), at(599_999)) && is_over(at(0), at(600_000)));
+    }
+
     #[test]
     fn a_slot_taken_over_leaves_the_old_tenure_to_be_told() {
         let mut leases = Leases::default();

@@ -323,3 +323,72 @@ fn want_amended(amend: &records::Amend, wanted: &mut Prefetch) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ringside_types::{ClientId, PartitionId, RINGSIDE_EPOCH_MS};
+    use ringside_wire::records::{Channel, Membership, MembershipKind, Send};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(1));
+    const USER: UserId = UserId(Uuid::from_u128(2));
+
+    fn input(offset: u64, command: command::Body) -> Input {
+        let time = UnixMillis(RINGSIDE_EPOCH_MS + 1_000_000);
+        Input { offset: Offset(offset), time, command: Ok(command), payload: Bytes::new() }
+    }
+
+    fn partition() -> Partition {
+        Partition::open(Progress::start(PartitionId(3)), &[])
+    }
+
+    #[test]
+    fn what_is_known_is_not_asked_for_again() {
+        let key = Key { channel_id: CHANNEL, sender_id: USER, client_id: ClientId(Uuid::from_u128(3)) };
+        let send = command::Body::Send(Send {
+            channel_id: CHANNEL.as_bytes().to_vec().into(),
+            sender_id: USER.as_bytes().to_vec().into(),
+            client_id: key.client_id.as_bytes().to_vec().into(),
+            ..Send::default()
+        });
+        let (inputs, keys) = ([input(0, send.clone()), input(1, send)], vec![key; 2]);
+        let mut partition = partition();
+        let wanted = partition.wants(&inputs);
+        let everything = Prefetch {
+            channels: vec![CHANNEL],
+            interest: vec![CHANNEL],
+            members: vec![(CHANNEL, USER)],
+            keys: keys.clone(),
+            ..Prefetch::default()
+        };
+        assert_eq!(wanted, everything, "what two records need is asked for once");
+        partition.absorb(&wanted, &Prefetched::default());
+        assert_eq!(partition.wants(&inputs), Prefetch { keys, ..Prefetch::default() });
+    }
+
+    #[test]
+    fn settings_that_are_over_are_forgotten() {
+        let updated = |version| {
+            command::Body::Membership(Membership {
+                channel_id: CHANNEL.as_bytes().to_vec().into(),
+                version,
+                actor_id: USER.as_bytes().to_vec().into(),
+                kind: MembershipKind::Updated.into(),
+                channel: Some(Channel { r#type: "group".into(), ..Channel::default() }),
+                ..Membership::default()
+            })
+        };
+        let mut partition = partition();
+        for version in 1..=10 {
+            let inputs = [input(version - 1, updated(version))];
+            partition.absorb(&partition.wants(&inputs), &Prefetched::default());
+            let batch = partition.apply(&inputs, Prefetched::default());
+            assert_eq!(batch.rows.changes.len(), 1);
+        }
+        let versions: Vec<u64> =
+            partition.cache.channel(CHANNEL).settings.iter().map(|row| row.version).collect();
+        assert_eq!(versions, [9, 10], "but for those that the last record ended");
+    }
+}

@@ -427,6 +427,36 @@ mod tests {
     }
 
     #[test]
+    fn a_record_sees_what_those_below_it_made_and_did_not_delete() {
+        let message = |deleted_record| MessageRow {
+            channel_id: CHANNEL,
+            message_id: MessageId(5),
+            prev: MessageId::ZERO,
+            seq: 1,
+            change: 0,
+            client_id: ClientId(Uuid::nil()),
+            sender_id: USER,
+            content: String::new(),
+            content_type: ContentType::Text,
+            metadata: String::new(),
+            reply_to: MessageId::ZERO,
+            edited_record: MessageId::ZERO,
+            deleted_record: MessageId(deleted_record),
+            stamp: WriteTimestamp(5),
+        };
+        for (deleted, id, is_there) in
+            [(0, 5, false), (0, 6, true), (7, 5, false), (7, 6, true), (7, 7, true), (7, 8, false)]
+        {
+            assert_eq!(message(deleted).is_there_at(MessageId(id)), is_there, "{deleted}: by {id}");
+            assert_eq!(
+                holds_at(MessageId(5), MessageId(deleted), MessageId(id)),
+                is_there,
+                "{deleted}: by {id}"
+            );
+        }
+    }
+
+    #[test]
     fn a_prefetch_is_empty_when_nothing_at_all_is_wanted() {
         let (nothing, message) = (Prefetch::default, MessageId(1));
         assert!(nothing().is_empty());

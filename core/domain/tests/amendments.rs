@@ -322,6 +322,18 @@ fn one_request_is_done_once() {
     }
 }
 
+/// A process that begins anew has seen nothing: what a request made before is asked of the store.
+#[test]
+fn one_request_is_done_once_whoever_did_it() {
+    let mut scene = Scene::new("group", "");
+    scene.amend_again(500, AUTHOR, edit("first"), None);
+    let once = scene.amend(AUTHOR, edit("second"), None);
+    scene.amend_again(500, AUTHOR, edit("first"), None);
+    let outcome = run(&scene.log, &[MESSAGE + 2, 1], &[None, Some(Death::Rows)]);
+    assert_eq!(outcome.tables.changes, once.tables.changes);
+    assert_eq!(outcome.tables.messages, once.tables.messages);
+}
+
 #[test]
 fn a_closed_dm_takes_back_and_takes_no_more() {
     for (change, is_allowed) in [

@@ -5,7 +5,9 @@ mod support;
 
 use ringside_types::{Epoch, RINGSIDE_EPOCH_MS, Slot, UnixMillis};
 use ringside_wire::InvalidRecord;
-use ringside_wire::records::{ChannelTurn, EpochDead, Joins, Leaves, command};
+use ringside_wire::records::{
+    ChannelTurn, EpochDead, Joins, Leaves, Member, Membership, MembershipKind, command,
+};
 use support::{Death, Record, nth, run};
 use uuid::Uuid;
 
@@ -97,6 +99,43 @@ fn a_slot_that_there_can_not_be_is_put_aside() {
     let reason = InvalidRecord::Field("slot").to_string();
     assert_eq!(outcome.dead, vec![reason; bodies.len()]);
     assert!(outcome.tables.interest.is_empty() && outcome.tables.slots.is_empty());
+}
+
+#[test]
+fn events_go_to_those_who_listen_in_their_latest_lease_alone() {
+    let change = || {
+        let member = Member { user_id: Uuid::from_u128(9).as_bytes().to_vec().into(), role: "owner".into() };
+        command::Body::Membership(Membership {
+            channel_id: turns(0)[0].channel_id.clone(),
+            version: 1,
+            actor_id: member.user_id.clone(),
+            kind: MembershipKind::Created.into(),
+            members: vec![member],
+            ..Membership::default()
+        })
+    };
+    for (name, bodies, expected) in [
+        ("nobody has joined", vec![], &[][..]),
+        ("joined", vec![join(1, 1)], &[1]),
+        ("left", vec![join(1, 1), leave(1, 1)], &[]),
+        ("joined in two leases", vec![join(1, 1), join(2, 1)], &[2]),
+        ("dead", vec![join(1, 1), dead(1)], &[]),
+    ] {
+        let bodies = [bodies, vec![change()]].concat();
+        let outcome = run(&log(&bodies), &[1], &[]);
+        let told: Vec<_> = outcome.events.iter().map(|(_, epoch, ..)| epoch.0).collect();
+        assert_eq!(told, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_lease_that_is_over_is_deleted_when_it_is_read() {
+    let log = log(&[join(1, 1), join(2, 1)]);
+    for (death, left) in [(None, &[1, 2][..]), (Some(Death::Progress), &[2])] {
+        let outcome = run(&log, &[1], &[None, death]);
+        let epochs: Vec<_> = outcome.tables.interest.keys().map(|(_, _, epoch)| epoch.0).collect();
+        assert_eq!(epochs, left, "{death:?}");
+    }
 }
 
 /// Its rows are there when it is decided again, and the edge still waits.

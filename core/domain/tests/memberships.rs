@@ -260,6 +260,12 @@ fn a_message_answers_what_its_sender_sees() {
         ];
         let once = run(&log, &[log.len()], &[]);
         assert_eq!(once.rejections, refusals, "{name}");
+        let one_by_one = run(&log, &[1], &[]);
+        assert_eq!(
+            (&one_by_one.tables, one_by_one.rejections),
+            (&once.tables, once.rejections.clone()),
+            "{name}"
+        );
         let again = run(&log, &[log.len()], &[Some(Death::Heads)]);
         assert_eq!((again.tables, again.rejections), (once.tables, once.rejections), "{name}");
     };

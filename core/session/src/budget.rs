@@ -129,6 +129,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -166,6 +168,18 @@ mod tests {
         assert_eq!(budget.charge_at(ALLOWANCE, 1, 0), Charged::Exhausted);
         assert!(matches!(budget.charge_at(ALLOWANCE, 1, REFUSAL_LIFE_US), Charged::Refused { .. }));
         assert!(!budget.is_rested_at(499_000_000) && budget.is_rested_at(500_000_000));
+    }
+
+    #[test]
+    fn whoever_owes_something_rests_until_it_is_paid_off() {
+        let now = Instant::now();
+        let budget = Budget::new(now);
+        assert!(budget.is_rested(now));
+        assert_eq!(budget.charge(ALLOWANCE, 50, now), Charged::Granted);
+        for (later_ms, is_rested) in [(0, false), (499, false), (500, true)] {
+            let later = now + Duration::from_millis(later_ms);
+            assert_eq!(budget.is_rested(later), is_rested, "{later_ms} ms later");
+        }
     }
 
     #[test]

@@ -117,6 +117,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_who_is_live_up_to_the_last_record_needs_no_cursor() {
+        let last = MessageId(10);
+        for (cursor, is_plain) in [
+            (Cursor::Live { floor: MessageId(9) }, true),
+            (Cursor::Live { floor: last }, true),
+            (Cursor::Live { floor: MessageId(11) }, false),
+            (Cursor::Reading, false),
+        ] {
+            assert_eq!(cursor.is_plain(last), is_plain, "{cursor:?}");
+        }
+    }
+
     proptest! {
         /// Whatever is appended, seen by the shard, read and delivered in which order: the client has everything
         /// once, in order, and in the end the connection is live.

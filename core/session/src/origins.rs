@@ -69,6 +69,7 @@ mod tests {
             ("http://192.0.2.7:8080", "192.0.2.7:8081", true),
             ("http://192.0.2.7:8080", "192.0.2.7:8080", true),
             ("http://[2001:db8::1]:8080", "[2001:db8::1]:8081", true),
+            ("http://[2001:db8::1]:8080", "[2001:db8::1]", true),
             // Through a proxy.
             ("https://chat.example.org", "chat.example.org", true),
             ("https://chat.example.org:8443", "Chat.Example.org:8443", true),

@@ -347,6 +347,21 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_is_dropped_takes_no_other_s_turn() {
+        let mut reader = Reader::default();
+        reader.offer(sync("a", 0..4));
+        reader.poll_sync();
+        reader.dropped(channel(3));
+        assert_eq!(parts(&mut reader), Some((vec![0, 1, 2], 8)), "while it is new");
+        for number in 0..3 {
+            reader.answered(false);
+            reader.deferred(&read(number));
+        }
+        reader.dropped(channel(1));
+        assert_eq!(parts(&mut reader), Some((vec![0, 2], 8)), "and while it is behind");
+    }
+
+    #[test]
     fn waiting_syncs_are_bounded() {
         let mut reader = Reader::default();
         let offered = (0..100).filter(|_| reader.offer(sync("x", 0..1))).count();

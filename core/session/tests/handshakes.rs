@@ -51,6 +51,15 @@ fn check_answer(one: &mut TestSession, outputs: &[Output], reason: &str, status:
     for (name, value) in SECURITY_HEADERS {
         assert!(answer.contains(&format!("\r\n{name}: {value}\r\n")), "{name} is missing: {answer}");
     }
+    let of_status = match status {
+        "401" => Some("WWW-Authenticate: Bearer"),
+        "405" => Some("Allow: GET"),
+        "426" => Some("Sec-WebSocket-Version: 13"),
+        _ => None,
+    };
+    for line in ["WWW-Authenticate: Bearer", "Allow: GET", "Sec-WebSocket-Version: 13"] {
+        assert_eq!(answer.contains(&format!("\r\n{line}\r\n")), of_status == Some(line), "{line}: {answer}");
+    }
     check_problem(&answer, status);
     assert_eq!(one.timeout(), [Output::CloseNow], "what still comes is discarded");
     assert_eq!((one.bytes(b"GET /ws"), one.admit(), one.closed()), (vec![], vec![], vec![]));

@@ -28,7 +28,7 @@ fn a_life_from_request_to_close() {
     assert_eq!(one.bytes(second.as_bytes()), [asks]);
     let ping = frame(Opcode::Ping, b"hi");
     assert_eq!(one.bytes(&ping), [], "kept until the request is answered");
-    assert!(one.host.queue.is_empty() && !one.session.is_open());
+    assert!(one.host.queue.is_empty() && !one.session.is_open() && !one.session.is_in_handshake());
 
     let channels =
         vec![Subscription { channel_id: channel(1), last: Some(MessageId(10)), sees_above: MessageId::ZERO }];

@@ -276,6 +276,11 @@ fn a_channel_joined_late_is_read_as_events_unless_all_of_it_comes_live() {
     };
     assert_eq!(one.tell(Delivery::Pages(&[(reads[0], page(&reads[0], 10))])), [live(1, 10)]);
     assert_eq!(types(&one.sent()), ["message.new", "message.new"], "no sync asked for it");
+    // A sync of another channel that is under way changes nothing of it.
+    let mut one = TestSession::member_of([1, 2]);
+    asked(&one.say(&sync([(2, 9)])));
+    let outputs = one.tell(joined(false));
+    assert_eq!((&outputs[0], ids(&asked(&outputs).0)), (&reading(1), vec![channel(1)]));
     // A sync that asked for the channel before the word of it came has its own read under way.
     let mut one = TestSession::open();
     let (reads, _) = asked(&one.say(&sync([(1, 9)])));

@@ -105,8 +105,13 @@ mod tests {
         assert_eq!((names.channels.len(), names.count), (1, NAMES_MAX));
         names.learn(channel(2), &[named(1), named(2), named(1)]);
         assert_eq!((names.channels.len(), names.count), (1, 2));
+        names.learn(channel(2), &[named(3)]);
+        assert_eq!(names.count, 3, "the others are known already");
         names.forget(channel(2));
         names.forget(channel(2));
         assert_eq!((names.channels.len(), names.count, names.removals()), (0, 0, 2));
+        names.learn(channel(3), &[named(1)]);
+        names.learn(channel(1), &(0..NAMES_MAX).map(named).collect::<Vec<_>>());
+        assert_eq!((names.channels.len(), names.count), (1, NAMES_MAX), "one too many");
     }
 }

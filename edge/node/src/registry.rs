@@ -374,6 +374,21 @@ mod tests {
     }
 
     #[test]
+    fn of_two_words_of_what_is_hidden_the_later_record_counts_until_the_membership_ends() {
+        let mut registry = ConnectionRegistry::default();
+        registry.open(CONNECTION, USER, SESSION, Instant::now());
+        registry.merge(CONNECTION, &[listed(2)]);
+        for record in [5, 8, 7] {
+            registry.hide(USER, CHANNEL, MessageId(record));
+        }
+        assert_eq!(registry.admit(CONNECTION), Some(vec![(CHANNEL, MessageId(8))]));
+        registry.change(USER, CHANNEL, 3, false);
+        registry.change(USER, CHANNEL, 4, true);
+        registry.tell(USER, CHANNEL);
+        assert_eq!(registry.admit(CONNECTION), Some(vec![(CHANNEL, MessageId::ZERO)]));
+    }
+
+    #[test]
     fn only_admitted_connections_get_mail() {
         let mut registry = ConnectionRegistry::default();
         registry.open(CONNECTION, USER, SESSION, Instant::now());

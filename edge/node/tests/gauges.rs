@@ -2,7 +2,7 @@
 
 mod support;
 
-use ringside_application::backend::AdmitRefusal;
+use ringside_application::backend::{AdmitRefusal, AuthorizeAnswer};
 use ringside_domain::lease::{FENCE, HEARTBEAT_INTERVAL};
 use ringside_domain::page::ChannelRead;
 use ringside_edge_protocol::{
@@ -116,6 +116,14 @@ fn reads_are_counted_whatever_they_wait_for() {
     let turns = |test: &mut TestNode, connection| (0..7).for_each(|_| read(test, connection, CHANNEL));
     check("reads_waiting", 0, turns, 3);
     check("reads_waiting", 0, |test, connection| read(test, connection, OTHER), 1);
+    // Of a member whose shard does not know it yet.
+    let for_the_word = |test: &mut TestNode, connection| {
+        read(test, connection, OTHER);
+        let (question, _) = test.question();
+        let answer = AuthorizeAnswer { members: vec![true], ..Default::default() };
+        test.complete(Completion::Authorized(question, Ok(answer)));
+    };
+    check("reads_waiting", 0, for_the_word, 1);
     let mut test = TestNode::holding();
     let connection = test.connect(1, 4, &[CHANNEL]);
     read(&mut test, connection, CHANNEL);

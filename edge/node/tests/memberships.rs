@@ -121,6 +121,16 @@ fn the_shards_of_those_concerned_are_told_once() {
         &[removed],
     );
     check(
+        "removed once more before the word of the first time",
+        &[
+            change(Removed, 2, &[ANN]),
+            change(Added, 3, &[ANN]),
+            change(Removed, 4, &[ANN]),
+            departed(Removed, 2, &[ANN]),
+        ],
+        &[removed, removed],
+    );
+    check(
         "the channel is gone",
         &[change(Deleted, 2, &[]), departed(Deleted, 2, &[])],
         &[removed, (1, "removed", BOB), gone, (1, "departed", BOB)],

@@ -163,6 +163,7 @@ fn a_look_that_fails_is_made_again() {
     let (look, _) = looking(&mut test);
     test.complete(Completion::Looked(look, Err(BackendError("away".into()))));
     assert!(test.effects().is_empty());
+    assert_eq!(test.node.next_timeout(), test.now.instant + Duration::from_millis(200));
     test.wait(Duration::from_millis(200));
     let (_, asked) = looking(&mut test);
     assert_eq!(asked.viewers, [(user(1), vec![user(2)])]);
@@ -228,6 +229,7 @@ fn changes_that_the_log_does_not_confirm_are_told_again() {
     let mut test = TestNode::holding();
     test.connect(1, 4, &[]);
     test.refuse_append();
+    assert_eq!(test.node.next_timeout(), test.now.instant + Duration::from_millis(200));
     test.wait(Duration::from_millis(200));
     assert_eq!(tell(&mut test), [user(1)]);
 }

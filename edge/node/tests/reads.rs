@@ -287,6 +287,39 @@ fn a_channel_that_others_listen_to_waits_for_the_word_of_the_reader() {
 }
 
 #[test]
+fn a_reader_whom_nobody_knew_brings_no_more_pages_than_were_asked_for() {
+    for pages_max in [0, 1] {
+        let mut test = TestNode::holding();
+        test.connect(2, 5, &[OTHER]);
+        test.live(OTHER, 1, 9);
+        let connection = test.connect(1, 4, &[]);
+        let asked = Asked { connection, user_id: user(1), channels: vec![read(OTHER)], pages_max };
+        test.request(ToNode::Read(asked));
+        answer_members(&mut test, true);
+        test.control(added());
+        assert_eq!(reading(&mut test).1.readers[0].pages_max, pages_max);
+    }
+}
+
+#[test]
+fn a_reader_whom_nobody_knew_waits_no_longer_than_others() {
+    for word_comes in [false, true] {
+        let mut test = TestNode::holding();
+        let connection = test.connect(1, 4, &[]);
+        ask(&mut test, connection, &[OTHER]);
+        answer_members(&mut test, true);
+        if word_comes {
+            test.control(added());
+        }
+        test.wait(Duration::from_secs(9));
+        assert_eq!(answers(&mut test), (vec![], vec![]), "word comes: {word_comes}");
+        test.wait(Duration::from_secs(1));
+        let refused = vec![(OTHER, ErrorCode::Unavailable)];
+        assert_eq!(answers(&mut test), (vec![], refused), "word comes: {word_comes}");
+    }
+}
+
+#[test]
 fn whoever_is_removed_while_a_page_is_read_does_not_get_it() {
     let (mut test, connection, channels) = with_channels();
     ask(&mut test, connection, &channels[..2]);

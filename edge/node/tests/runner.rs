@@ -11,6 +11,7 @@ use ringside_application::backend::{
     Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, Backend, BackendError, ConnectionEvent,
     LookAnswer, LookRequest, ReadAnswer, ReadRequest,
 };
+use ringside_domain::feed::GapRange;
 use ringside_edge_protocol::{ConnectionRef, ShardId, SignalKind, SignalRequest, ToNode, ToShard};
 use ringside_node::{Config, Counters, NodeError, ToShards, run};
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
@@ -124,8 +125,11 @@ impl Backend for TestBackend {
         Ok(AuthorizeAnswer::default())
     }
 
-    async fn read(&self, _: ReadRequest) -> ReadAnswer {
-        ReadAnswer::default()
+    /// Every record is a message.
+    async fn read(&self, asked: ReadRequest) -> ReadAnswer {
+        let records =
+            |gap: &GapRange| Ok((gap.after.0 + 1..=gap.up_to.0).map(|id| event(id, id - 1)).collect());
+        ReadAnswer { gaps: asked.gaps.iter().map(records).collect(), ..ReadAnswer::default() }
     }
 
     async fn presence(&self, changes: Vec<ConnectionEvent>) -> Vec<Result<Vec<UserId>, BackendError>> {
@@ -215,21 +219,39 @@ async fn a_lease_lets_connections_in_until_it_is_stopped() {
     assert!(running.ended().await.is_ok());
 }
 
-/// Records of the channel for this edge: the answer to its join, and two messages.
-fn of_channel() -> Append {
+/// Records of the channel for this edge: the answer to its join, and these messages.
+fn of_channel(ids: &[u64]) -> Append {
     let head = Some(Head { last_effective_id: 10, ..Head::default() });
     let answer = edge_item::Body::Join(JoinAnswer { n: 1, joined_id: 10, head });
-    let events = [event(11, 10), event(12, 11)].map(edge_item::Body::Effective);
+    let events = ids.iter().map(|id| edge_item::Body::Effective(event(*id, id - 1)));
     let items = [answer].into_iter().chain(events).map(|body| item(CHANNEL, body)).collect();
     let payload = ringside_wire::encode(&EdgeBatch { epoch: 0, items });
     Append { topic: Topic::MessagesReceive, partition: SLOT.partition(), payload }
 }
 
 #[tokio::test]
+async fn what_the_log_lost_is_read_from_the_store() {
+    let mut running = Running::new(TestLog::new(), SLOT);
+    running.connect().await;
+    running.log.append(vec![of_channel(&[13])]).await.expect("appended");
+    let mut ids = Vec::new();
+    while ids.last() != Some(&13) {
+        let of_mail = |mail: &ToShard| match mail {
+            ToShard::Events { events, .. } => {
+                Some(events.iter().map(|event| event.effective.id).collect::<Vec<_>>())
+            }
+            _ => None,
+        };
+        ids.extend(running.next(of_mail).await);
+    }
+    assert_eq!(ids, [11, 12, 13]);
+}
+
+#[tokio::test]
 async fn a_node_whose_shards_are_gone_stops_and_what_it_held_is_in_the_log() {
     let mut running = Running::new(TestLog::new(), SLOT);
     let connection = running.connect().await;
-    running.log.append(vec![of_channel()]).await.expect("appended");
+    running.log.append(vec![of_channel(&[11, 12])]).await.expect("appended");
     running.next(|mail| matches!(mail, ToShard::Events { .. }).then_some(())).await;
     let read = |id| {
         ToNode::Signal(SignalRequest {
@@ -268,6 +290,24 @@ async fn a_lease_that_is_lost_is_told_to_the_shards_before_the_next_begins() {
     assert_eq!(running.next(lease).await, None, "fenced");
     let next = running.next(lease).await.expect("seated anew");
     assert!(next.0 > rival.0, "{next:?}, and the rival's is {rival}");
+    running.stop.send_replace(true);
+    assert!(running.ended().await.is_ok());
+}
+
+#[tokio::test]
+async fn the_shards_are_told_however_much_comes_in() {
+    let mut running = Running::new(TestLog::new(), SLOT);
+    let requests = running.requests.clone();
+    tokio::spawn(async move {
+        for token in 0.. {
+            let connection = ConnectionRef { shard: ShardId(0), token };
+            let asks = ToNode::Admit { connection, user_id: user(1), session_id: session(1) };
+            if requests.send(vec![asks]).await.is_err() {
+                return;
+            }
+        }
+    });
+    running.next(|mail| matches!(mail, ToShard::Refused { .. }).then_some(())).await;
     running.stop.send_replace(true);
     assert!(running.ended().await.is_ok());
 }

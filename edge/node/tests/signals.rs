@@ -10,7 +10,9 @@ use ringside_edge_protocol::{
 };
 use ringside_node::{Batch, Completion, Effect};
 use ringside_types::{ErrorCode, MessageId, Topic};
-use ringside_wire::records::{Signals, TypingSign, edge_item, signal};
+use ringside_wire::records::{
+    Channel, Membership, MembershipKind, Settings, Signals, Status, TypingSign, control, edge_item, signal,
+};
 use ringside_wire::signals::PresenceStatus;
 use support::{CHANNEL, EPOCH, TestNode, away, item, submission, user};
 
@@ -123,9 +125,67 @@ fn of_many_receipts_one_a_second_goes_and_the_last_always() {
     }
     assert_eq!(logged(&mut test).len(), 1);
     assert!(!test.effects().contains(&"append signals"));
-    test.wait(Duration::from_secs(1));
+    let over = test.now.instant + Duration::from_secs(1);
+    test.advance(Duration::from_millis(600));
+    test.beat();
+    assert_eq!(test.node.next_timeout(), over);
+    test.wait(Duration::from_millis(400));
     let logged = logged(&mut test);
     assert!(matches!(&logged[..], [signal::Body::Receipt(receipt)] if receipt.read_id == 30), "{logged:?}");
+}
+
+#[test]
+fn only_whom_neither_the_shard_nor_the_node_knows_is_looked_up() {
+    for (known_member, number, is_looked_up) in [(true, 9, false), (false, 1, false), (false, 9, true)] {
+        let (mut test, connection) = member();
+        test.request(ToNode::Signal(SignalRequest {
+            connection,
+            frame_id: None,
+            user_id: user(number),
+            channel_id: CHANNEL,
+            kind: SignalKind::Typing,
+            known_member,
+        }));
+        assert_eq!(test.effects().contains(&"ask signals"), is_looked_up, "{known_member}: user {number}");
+        assert_eq!(
+            test.effects().contains(&"append signals"),
+            !is_looked_up,
+            "{known_member}: user {number}"
+        );
+    }
+}
+
+#[test]
+fn so_many_signals_wait_to_be_looked_up() {
+    let (mut test, connection) = member();
+    let mut ids = (1_000..).map(MessageId);
+    let mut say_next =
+        |test: &mut TestNode| say(test, connection, SignalKind::Read(ids.next().expect("an id")));
+    for _ in 0..=16_384 {
+        say_next(&mut test);
+    }
+    assert_eq!(refusals(&mut test), [], "one is looked up");
+    say_next(&mut test);
+    assert_eq!(refusals(&mut test), [ErrorCode::Unavailable]);
+}
+
+#[test]
+fn nobody_types_in_a_dm_that_is_closed() {
+    let (mut test, connection) = member();
+    for (version, closed) in [(2, true), (3, false)] {
+        let settings = Some(Settings { closed, ..Settings::default() });
+        test.control(control::Body::Membership(Membership {
+            channel_id: CHANNEL.as_bytes().to_vec().into(),
+            version,
+            kind: MembershipKind::Closed.into(),
+            channel: Some(Channel { r#type: "dm".into(), settings, ..Channel::default() }),
+            ..Membership::default()
+        }));
+        say(&mut test, connection, SignalKind::Typing);
+        let expected = closed.then_some(ErrorCode::Forbidden);
+        assert_eq!(refusals(&mut test), Vec::from_iter(expected), "closed: {closed}");
+        assert_eq!(test.effects().contains(&"append signals"), !closed, "closed: {closed}");
+    }
 }
 
 #[test]
@@ -187,6 +247,45 @@ fn the_shards_are_told_who_types_until_their_time_is_over() {
         test.beat();
     }
     assert_eq!(typing(&mut test), []);
+}
+
+#[test]
+fn the_shards_are_told_how_far_members_have_come() {
+    let (mut test, _) = member();
+    let status = |user_id: &[u8]| {
+        item(
+            CHANNEL,
+            edge_item::Body::Status(Status {
+                user_id: user_id.to_vec().into(),
+                last_delivered_id: 12,
+                last_read_id: 11,
+                own_devices_only: true,
+                hidden_from: vec![user(3).as_bytes().to_vec().into()],
+            }),
+        )
+    };
+    test.items(EPOCH, vec![status(b"no id"), status(user(2).as_bytes())]);
+    let of_mail = |(shard, mail)| match mail {
+        ToShard::Signals { signals, .. } if shard == 0 => Some(signals),
+        _ => None,
+    };
+    let told = test.deliveries().into_iter().find_map(of_mail).expect("told");
+    let [
+        Signal::Status {
+            channel_id,
+            user_id,
+            last_delivered_id,
+            last_read_id,
+            own_devices_only,
+            hidden_from,
+        },
+    ] = &told[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!((*channel_id, *user_id, *own_devices_only), (CHANNEL, user(2), true));
+    assert_eq!((*last_delivered_id, *last_read_id), (MessageId(12), MessageId(11)));
+    assert_eq!(hidden_from[..], [user(3)]);
 }
 
 #[test]

@@ -197,6 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_gone_takes_no_other_s_turn() {
+        let mut statuses = StatusRequests::default();
+        for token in 1..=3 {
+            statuses.offer(connection(token), request(PresenceStatus::Online, None));
+        }
+        statuses.close(connection(2));
+        assert_eq!(statuses.turns.len(), 2, "and leaves none");
+        let next: Vec<_> = std::iter::from_fn(|| statuses.poll()).map(|(one, _)| one).collect();
+        assert_eq!(next, [connection(1), connection(3)]);
+    }
+
+    #[test]
     fn the_same_users_again_and_again_wait_once() {
         let mut new_watches = NewWatches::default();
         let users: Vec<UserId> = (0..500).map(user).collect();

@@ -199,6 +199,20 @@ mod tests {
     }
 
     #[test]
+    fn so_many_are_paced_at_once() {
+        let (mut receipts, now) = (Receipts::default(), Instant::now());
+        let offer = |receipts: &mut Receipts, user: usize, now| {
+            let key = (UserId(Uuid::from_u128(user as u128)), KEY.1);
+            receipts.offer(key, MessageId(1), 1, false, now)
+        };
+        assert!((0..RECEIPTS_MAX).all(|user| offer(&mut receipts, user, now)));
+        assert!(!offer(&mut receipts, RECEIPTS_MAX, now));
+        assert!(offer(&mut receipts, 0, now), "who is paced already has their place");
+        receipts.handle_time(now + PACE);
+        assert!(offer(&mut receipts, RECEIPTS_MAX, now + PACE));
+    }
+
+    #[test]
     fn the_oldest_places_are_forgotten() {
         let mut recent = Recent::default();
         for id in 1..=RECENT_MESSAGES_MAX as u64 + 1 {

@@ -279,15 +279,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_when_a_connection_closes_is_told_by_its_end() {
+        // They start, stop, start again at these times: what comes within the pause is held.
+        for (name, changes, is_told) in [
+            ("a stop is held", &[0, 100][..], true),
+            ("a start is held", &[0, 1_000, 1_100], true),
+            ("a stop was told", &[0, 1_000], false),
+        ] {
+            let (mut typists, start, key) = (Typists::default(), Instant::now(), (USER, CHANNEL));
+            for (place, ms) in changes.iter().enumerate() {
+                if place % 2 == 0 {
+                    typists.start(key, CONNECTION, at(start, *ms));
+                } else {
+                    typists.stop(key, at(start, *ms));
+                }
+            }
+            assert_eq!(typists.close(USER, CONNECTION), Vec::from_iter(is_told.then_some(CHANNEL)), "{name}");
+        }
+    }
+
+    #[test]
     fn an_entry_lives_six_seconds_from_its_last_sign() {
         let (mut typing, start) = (Typing::default(), Instant::now());
         typing.begin(CHANNEL, USER, start);
         typing.begin(CHANNEL, OTHER, at(start, 1_000));
+        assert_eq!(typing.next_due(), Some(at(start, 6_000)));
         typing.begin(CHANNEL, USER, at(start, 3_000));
         assert_eq!(typing.users(CHANNEL), [USER, OTHER]);
         assert_eq!(typing.poll_over(at(start, 6_999)), None);
         assert_eq!(typing.poll_over(at(start, 7_000)), Some((CHANNEL, OTHER)));
         assert_eq!(typing.users(CHANNEL), [USER]);
+        assert!(!typing.end(CHANNEL, OTHER), "they type no more");
         assert_eq!(typing.poll_over(at(start, 9_000)), Some((CHANNEL, USER)));
         assert_eq!((typing.users(CHANNEL), typing.next_due()), (vec![], None));
         assert!(typing.channels.is_empty() && !typing.end(CHANNEL, USER));
