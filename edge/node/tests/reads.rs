@@ -297,6 +297,7 @@ fn a_reader_whom_nobody_knew_brings_no_more_pages_than_were_asked_for() {
         test.request(ToNode::Read(asked));
         answer_members(&mut test, true);
         test.control(added());
+        test.confirm_members();
         assert_eq!(reading(&mut test).1.readers[0].pages_max, pages_max);
     }
 }
@@ -310,6 +311,7 @@ fn a_reader_whom_nobody_knew_waits_no_longer_than_others() {
         answer_members(&mut test, true);
         if word_comes {
             test.control(added());
+            test.confirm_members();
         }
         test.wait(Duration::from_secs(9));
         assert_eq!(answers(&mut test), (vec![], vec![]), "word comes: {word_comes}");
