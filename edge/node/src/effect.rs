@@ -2,13 +2,13 @@
 //! what the node has to know of it; a [`Heartbeat`](Effect::Heartbeat) is not answered.
 
 use ringside_application::backend::{
-    Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, BackendError, ConnectionEvent, LookAnswer,
-    LookRequest, ReadAnswer, ReadRequest,
+    Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, Backend, BackendError, ConnectionEvent,
+    LookAnswer, LookRequest, ReadAnswer, ReadRequest,
 };
 use ringside_domain::feed::GapRange;
-use ringside_ports::EngineError;
 use ringside_ports::log::Append;
-use ringside_types::{Offset, PublicKey, UserId};
+use ringside_ports::{EngineError, Log};
+use ringside_types::{Offset, PublicKey, Slot, Topic, UserId};
 
 use crate::admissions::Applicant;
 use crate::doubts::Doubt;
@@ -80,4 +80,36 @@ pub enum Question {
     Members(Vec<Doubt>),
     /// Whether receipts and signs of typing count.
     Signals(Vec<SignalRequest>),
+}
+
+/// Carries out an effect of the node that holds `slot`.
+///
+/// # Panics
+/// When the effect is a [`Heartbeat`](Effect::Heartbeat), which has no completion: a fault of the caller.
+pub async fn carry_out<L: Log, B: Backend>(effect: Effect, log: &L, backend: &B, slot: Slot) -> Completion {
+    match effect {
+        Effect::Append(batch, appends) => Completion::Appended(batch, log.append(appends).await.map(drop)),
+        Effect::Admit(applicants, connections_max) => {
+            let connections = applicants.iter().map(|applicant| applicant.counted).collect();
+            let answers = backend.admit(connections, connections_max);
+            let bounds = log.bounds(Topic::MessagesReceive, slot.partition());
+            let (answers, bounds) = futures_util::future::join(answers, bounds).await;
+            let admitted = applicants.into_iter().zip(answers).collect();
+            Completion::Admitted(admitted, bounds.map(|bounds| bounds.end))
+        }
+        Effect::Authorize(question, asked) => {
+            Completion::Authorized(question, backend.authorize(asked).await)
+        }
+        Effect::ReadPages(readers, asked) => Completion::PagesRead(readers, backend.read(asked).await),
+        Effect::ReadGaps(gaps) => {
+            let asked = ReadRequest { gaps: gaps.clone(), ..ReadRequest::default() };
+            Completion::GapsRead(gaps, backend.read(asked).await)
+        }
+        Effect::ChangePresence(changing, changes) => {
+            Completion::PresenceChanged(changing, backend.presence(changes).await)
+        }
+        Effect::Look(looking, asked) => Completion::Looked(looking, backend.look(asked).await),
+        Effect::ReadKeys => Completion::KeysRead(backend.public_keys().await),
+        Effect::Heartbeat(_) => unreachable!("nothing comes of a heartbeat"),
+    }
 }

@@ -34,7 +34,7 @@ mod submissions;
 pub use admissions::Applicant;
 pub use config::{Config, REQUEST_BATCHES_MAX};
 pub use counters::Counters;
-pub use effect::{Batch, Completion, Effect, Question};
+pub use effect::{Batch, Completion, Effect, Question, carry_out};
 pub use node::{Node, Partitions};
 pub use now::Now;
 pub use presence::{Changing, Looking};

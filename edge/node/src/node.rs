@@ -76,8 +76,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node whose claim of the slot is in the log, at the offset `epoch`. It is given the records of the slot from
-    /// `receive_from` on.
+    /// A node whose claim of the slot is in the log, at the offset `epoch`. The first record of the slot that it is given is
+    /// that at `receive_from`.
     pub fn new(
         now: Now,
         config: Config,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use ringside_application::backend::{Backend, ReadRequest};
+use ringside_application::backend::Backend;
 use ringside_clock::boot_time;
 use ringside_domain::lease::{EdgeLease, FENCE};
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{BACKLOG_PAUSE, Config};
 use crate::counters::Counters;
-use crate::effect::{Completion, Effect};
+use crate::effect::{Completion, Effect, carry_out};
 use crate::node::{Node, Partitions};
 use crate::now::Now;
 use ringside_application::consumer::follow;
@@ -234,37 +234,7 @@ impl<L: Log, B: Backend> Runner<L, B> {
             return;
         }
         let (log, backend, slot) = (self.log.clone(), self.backend.clone(), self.config.slot);
-        work.push(Box::pin(async move {
-            match effect {
-                Effect::Append(batch, appends) => {
-                    Completion::Appended(batch, log.append(appends).await.map(drop))
-                }
-                Effect::Admit(applicants, connections_max) => {
-                    let connections = applicants.iter().map(|applicant| applicant.counted).collect();
-                    let slot = slot.partition();
-                    let answers = backend.admit(connections, connections_max);
-                    let (answers, bounds) = tokio::join!(answers, log.bounds(Topic::MessagesReceive, slot));
-                    let end = bounds.map(|bounds| bounds.end);
-                    Completion::Admitted(applicants.into_iter().zip(answers).collect(), end)
-                }
-                Effect::Authorize(question, asked) => {
-                    Completion::Authorized(question, backend.authorize(asked).await)
-                }
-                Effect::ReadPages(readers, asked) => {
-                    Completion::PagesRead(readers, backend.read(asked).await)
-                }
-                Effect::ReadGaps(gaps) => {
-                    let asked = ReadRequest { gaps: gaps.clone(), ..ReadRequest::default() };
-                    Completion::GapsRead(gaps, backend.read(asked).await)
-                }
-                Effect::ChangePresence(changing, changes) => {
-                    Completion::PresenceChanged(changing, backend.presence(changes).await)
-                }
-                Effect::Look(looking, asked) => Completion::Looked(looking, backend.look(asked).await),
-                Effect::ReadKeys => Completion::KeysRead(backend.public_keys().await),
-                Effect::Heartbeat(_) => unreachable!("it has a task of its own"),
-            }
-        }));
+        work.push(Box::pin(async move { carry_out(effect, &log, &backend, slot).await }));
     }
 
     /// Hands on what fits into the shards' mailboxes: one doorbell a shard and turn.

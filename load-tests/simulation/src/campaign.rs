@@ -13,13 +13,13 @@ use crate::world::{Outcome, Scale, run};
 /// Simulates Ringside under faults, seed by seed; fails if any invariant is broken
 #[derive(Debug, Parser)]
 pub struct Options {
-    /// The first seed
+    /// The seed to begin with; the others follow it by number
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// So many seeds, one after the other
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// Seeds at once
+    /// How many seeds run at the same time, each on a thread of its own
     #[arg(long, default_value_t = 1)]
     threads: u32,
     /// Prints all that happened

@@ -34,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(150);
 const RECONNECT_US: std::ops::Range<u64> = 20_000..500_000;
 /// A connection without `hello`, or a sync without its end, for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Messages under way.
+/// A client with so many messages that it has not seen come back sends no new ones.
 const MAX_UNFINISHED: usize = 32;
 
 /// What clients are to do now.

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ringside_application::backend::{Backend, ReadRequest};
 use ringside_domain::lease::EdgeLease;
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
 use ringside_gateway::{Gateway, Origins, PeerLookup};
-use ringside_node::{Completion, Effect, Node, Now, Partitions};
+use ringside_node::{Completion, Effect, Node, Now, Partitions, carry_out};
 use ringside_ports::log::{Append, ReadLimit, Record};
 use ringside_ports::{EngineError, Log};
 use ringside_reactor::ConnectionId;
@@ -351,41 +350,14 @@ impl Shard {
     }
 }
 
-/// Carries out an effect, as the product's runner does.
+/// Carries out an effect, on a task of its own. A heartbeat that is late opens nothing, and nobody waits for it.
 fn begin(parts: &EdgeParts, effect: Effect, done: &Inbox<Completion>) {
-    let (log, backend, done) = (parts.log.clone(), parts.backend.clone(), done.clone());
-    let slot = parts.slot;
+    let (log, backend, done, slot) = (parts.log.clone(), parts.backend.clone(), done.clone(), parts.slot);
     parts.scheduler.spawn(parts.process, async move {
-        let completion = match effect {
-            Effect::Heartbeat(append) => {
-                // One that is late opens nothing, and nobody waits for it.
-                let _ = log.append(vec![append]).await;
-                return;
-            }
-            Effect::Append(batch, appends) => {
-                Completion::Appended(batch, log.append(appends).await.map(drop))
-            }
-            Effect::Admit(applicants, connections_max) => {
-                let connections = applicants.iter().map(|applicant| applicant.counted).collect();
-                let answers = backend.admit(connections, connections_max).await;
-                let bounds = log.bounds(Topic::MessagesReceive, slot.partition()).await;
-                let end = bounds.map(|bounds| bounds.end);
-                Completion::Admitted(applicants.into_iter().zip(answers).collect(), end)
-            }
-            Effect::Authorize(question, asked) => {
-                Completion::Authorized(question, backend.authorize(asked).await)
-            }
-            Effect::ReadPages(readers, asked) => Completion::PagesRead(readers, backend.read(asked).await),
-            Effect::ReadGaps(gaps) => {
-                let asked = ReadRequest { gaps: gaps.clone(), ..ReadRequest::default() };
-                Completion::GapsRead(gaps, backend.read(asked).await)
-            }
-            Effect::ChangePresence(changing, changes) => {
-                Completion::PresenceChanged(changing, backend.presence(changes).await)
-            }
-            Effect::Look(looking, asked) => Completion::Looked(looking, backend.look(asked).await),
-            Effect::ReadKeys => Completion::KeysRead(backend.public_keys().await),
-        };
-        done.push(completion);
+        if let Effect::Heartbeat(append) = effect {
+            let _ = log.append(vec![append]).await;
+        } else {
+            done.push(carry_out(effect, &log, &backend, slot).await);
+        }
     });
 }

@@ -16,7 +16,7 @@ use crate::scheduler::ProcessId;
 pub const BROKER: ProcessId = ProcessId(1);
 /// Partitions of topics of channels.
 pub const PARTITIONS: u16 = 2;
-/// Slots of edges.
+/// Partitions of `messages.receive`, one for each edge that there can be at once.
 pub const SLOTS: u16 = 4;
 
 #[derive(Default)]

@@ -11,7 +11,6 @@ use crate::scheduler::{ProcessId, Scheduler};
 /// A caller gives up after this long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Engine {
     Log,

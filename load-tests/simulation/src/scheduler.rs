@@ -153,7 +153,7 @@ impl Scheduler {
         self.core().steps
     }
 
-    /// One of `0..bound`.
+    /// A number below `bound`, each as likely as the others; 0 where there is none.
     pub fn draw(&self, bound: u64) -> u64 {
         self.core().random.random_range(0..bound.max(1))
     }
@@ -214,7 +214,6 @@ impl Scheduler {
         self.core().paused.insert(process, until);
     }
 
-    /// Waits.
     pub async fn sleep(&self, time: Duration) {
         self.sleep_until(self.now() + time).await;
     }

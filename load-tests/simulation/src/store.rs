@@ -122,7 +122,7 @@ impl Tables {
         wanted.channels.iter().filter_map(|channel| self.heads.get(channel)).copied().collect()
     }
 
-    /// Everything but heads.
+    /// What is wanted besides heads, which a reader without snapshots has to read first.
     fn rest(&self, wanted: &Prefetch) -> Prefetched {
         let of = |channel: &ChannelId| wanted.channels.contains(channel);
         let rows_of_reaction = |row: &&ReactionRow| {

@@ -146,10 +146,8 @@ impl<D: Channels, L: Log> RelayTask<D, L> {
         }
     }
 
-    /// Takes the changes that there are to the log, up to [`ROWS_MAX`] of them.
-    ///
-    /// # Errors
-    /// The Directory or the log does not answer: some may be in the log that are not confirmed yet.
+    /// Takes the changes that there are to the log, up to [`ROWS_MAX`] of them. Where the Directory or the log does not
+    /// answer, some may be in the log that are not confirmed yet: they are appended again.
     pub async fn round(&mut self) -> Result<Left, EngineError> {
         // Rows that can't be read stay: room is left for others beside them.
         let limit = ROWS_MAX + self.damaged.len().min(DAMAGED_ROWS_MAX);

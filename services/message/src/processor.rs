@@ -185,7 +185,6 @@ pub struct Processor<L, S, C> {
 }
 
 impl<L: Log, S: PartitionStore, C: Committer> Processor<L, S, C> {
-    /// Over these engines.
     pub fn new(log: L, store: S, committer: C, counters: Arc<Counters>) -> Self {
         Self { log, store, committer, counters }
     }

@@ -33,8 +33,8 @@ pub fn records(partition: PartitionId, first: u64, count: u64) -> Vec<Append> {
     (first..first + count).map(record).collect()
 }
 
-/// Reads from `from` on, asks the store what a processor asks, commits; returns how far it came, once the appenders are
-/// done.
+/// Reads from `from` on, asks the store what a processor asks, commits, until the appenders are done and nothing is left;
+/// returns how far it came.
 pub async fn process(engine: Engine, partition: PartitionId, from: Offset, done: Arc<AtomicBool>) -> Offset {
     let (log, store, committer) = (engine.log(), engine.store(), engine.committer());
     let limit = ReadLimit { records: 2_048, bytes: 4 * 1024 * 1024 };
