@@ -7,15 +7,14 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use ringside_domain::rows::{HeadRow, MessageRow, Prefetch, Progress, Rows, WriteTimestamp};
+use ringside_domain::rows::{Prefetch, Progress, Rows, WriteTimestamp};
 use ringside_embedded::Engine;
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::log::Append;
 use ringside_ports::store::{MessageRange, Order};
 use ringside_ports::{ChannelReader, Committer, Log, PartitionStore};
-use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, Topic, UserId};
-use ringside_wire::message::ContentType;
-use support::{config, read_from, record};
+use ringside_types::{ChannelId, MessageId, Offset, PartitionId, Topic};
+use support::{config, head, message, read_from, record};
 use uuid::Uuid;
 
 const FOLDER: &str = "RINGSIDE_TEST_CRASH_FOLDER";
@@ -62,36 +61,13 @@ async fn append_and_commit(folder: &Path) {
 
 fn batch(number: u64) -> CommitBatch {
     let (id, stamp) = (MessageId(number), WriteTimestamp(number));
-    let message = MessageRow {
-        channel_id: CHANNEL,
-        message_id: id,
-        prev: MessageId(number - 1),
-        seq: number,
-        change: 0,
-        client_id: ClientId(Uuid::from_u128(u128::from(number))),
-        sender_id: UserId(Uuid::from_u128(2)),
-        content: "x".repeat((number as usize * 53) % 3_000),
-        content_type: ContentType::Text,
-        metadata: String::new(),
-        reply_to: MessageId::ZERO,
-        edited_record: MessageId::ZERO,
-        deleted_record: MessageId::ZERO,
-        stamp,
-    };
-    let head = HeadRow {
-        channel_id: CHANNEL,
-        last_effective_id: id,
-        last_message_id: id,
-        last_seq: number,
-        last_change: 0,
-        stamp,
-    };
+    let message = message(CHANNEL, number, "x".repeat((number as usize * 53) % 3_000));
     let edge = |topic| Append { topic, partition: PARTITION, payload: number.to_be_bytes().to_vec().into() };
     CommitBatch {
         partition: PARTITION,
         rows: Rows { messages: vec![message], ..Rows::default() },
         outside: vec![edge(Topic::MessagesStored)],
-        heads: vec![head],
+        heads: vec![head(CHANNEL, number)],
         edges: vec![edge(Topic::MessagesReceive)],
         progress: Progress { partition: PARTITION, offset: Offset(number), last: id, stamp },
     }

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ringside_application::reading;
-use ringside_domain::rows::{HeadRow, MessageRow, Progress, Rows, WriteTimestamp};
+use ringside_domain::rows::{Progress, Rows, WriteTimestamp};
 use ringside_ports::Committer;
 use ringside_ports::commit::CommitBatch;
 use ringside_ports::store::{MessageRange, Order};
-use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, UserId};
-use ringside_wire::message::ContentType;
-use support::Folders;
+use ringside_types::{ChannelId, MessageId, Offset, PartitionId};
+use support::{Folders, head, message};
 use uuid::Uuid;
 
 const CHANNEL: ChannelId = ChannelId(Uuid::from_u128(1));
@@ -21,42 +20,17 @@ const COMMITS: u64 = 150;
 /// Enough that a reader falls into the middle of it.
 const MESSAGES_PER_COMMIT: u64 = 200;
 
-fn message(number: u64) -> MessageRow {
-    MessageRow {
-        channel_id: CHANNEL,
-        message_id: MessageId(number),
-        prev: MessageId(number - 1),
-        seq: number,
-        change: 0,
-        client_id: ClientId(Uuid::from_u128(u128::from(number))),
-        sender_id: UserId(Uuid::from_u128(2)),
-        content: "x".to_owned(),
-        content_type: ContentType::Text,
-        metadata: String::new(),
-        reply_to: MessageId::ZERO,
-        edited_record: MessageId::ZERO,
-        deleted_record: MessageId::ZERO,
-        stamp: WriteTimestamp(number),
-    }
-}
-
 fn batch(commit: u64) -> CommitBatch {
     let last = commit * MESSAGES_PER_COMMIT;
     let (id, stamp) = (MessageId(last), WriteTimestamp(last));
-    let head = HeadRow {
-        channel_id: CHANNEL,
-        last_effective_id: id,
-        last_message_id: id,
-        last_seq: last,
-        last_change: 0,
-        stamp,
-    };
-    let messages = (last - MESSAGES_PER_COMMIT + 1..=last).map(message).collect();
+    let messages = (last - MESSAGES_PER_COMMIT + 1..=last)
+        .map(|number| message(CHANNEL, number, "x".to_owned()))
+        .collect();
     CommitBatch {
         partition: PARTITION,
         rows: Rows { messages, ..Rows::default() },
         outside: Vec::new(),
-        heads: vec![head],
+        heads: vec![head(CHANNEL, last)],
         edges: Vec::new(),
         progress: Progress { partition: PARTITION, offset: Offset(last), last: id, stamp },
     }

@@ -5,11 +5,14 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use ringside_domain::rows::{HeadRow, MessageRow, WriteTimestamp};
 use ringside_embedded::{Config, EmbeddedLog, Engine};
 use ringside_ports::Log;
 use ringside_ports::log::{Append, ReadLimit, Record};
-use ringside_types::{Offset, PartitionId, Topic};
+use ringside_types::{ChannelId, ClientId, MessageId, Offset, PartitionId, Topic, UserId};
+use ringside_wire::message::ContentType;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// Settings for tests: little memory, and no claim on the disk's room.
 pub fn config() -> Config {
@@ -48,5 +51,37 @@ pub async fn read_from(log: &EmbeddedLog, topic: Topic, partition: PartitionId, 
             assert_eq!(record.offset, Offset(from + records.len() as u64), "dense");
             records.push(record);
         }
+    }
+}
+
+/// A channel's message whose id, number and stamp are this number.
+pub fn message(channel_id: ChannelId, number: u64, content: String) -> MessageRow {
+    MessageRow {
+        channel_id,
+        message_id: MessageId(number),
+        prev: MessageId(number - 1),
+        seq: number,
+        change: 0,
+        client_id: ClientId(Uuid::from_u128(u128::from(number))),
+        sender_id: UserId(Uuid::from_u128(2)),
+        content,
+        content_type: ContentType::Text,
+        metadata: String::new(),
+        reply_to: MessageId::ZERO,
+        edited_record: MessageId::ZERO,
+        deleted_record: MessageId::ZERO,
+        stamp: WriteTimestamp(number),
+    }
+}
+
+/// The head of a channel whose last message is of this number.
+pub fn head(channel_id: ChannelId, number: u64) -> HeadRow {
+    HeadRow {
+        channel_id,
+        last_effective_id: MessageId(number),
+        last_message_id: MessageId(number),
+        last_seq: number,
+        last_change: 0,
+        stamp: WriteTimestamp(number),
     }
 }
