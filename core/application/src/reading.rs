@@ -129,24 +129,25 @@ pub(crate) fn dense(
     Ok(DensePage { head, messages, has_more })
 }
 
-/// How reactions stand on messages of one channel, up to its head, as a reader sees them.
+/// How reactions stand on messages (by id and `seq`) of one channel, up to its head, as a reader sees them.
 pub async fn tallies<S: ChannelReader>(
     store: &S,
     head: &HeadRow,
-    messages: &[MessageRow],
+    messages: impl IntoIterator<Item = (MessageId, u64)>,
     reader: UserId,
 ) -> Result<Vec<ReactionSummary>, EngineError> {
+    let messages: Vec<(MessageId, u64)> = messages.into_iter().collect();
     let mut intervals = Vec::new();
-    let mut parts = vec![messages];
+    let mut parts = vec![messages.as_slice()];
     while let Some(part) = parts.pop() {
         let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
         let channel = head.channel_id;
-        let is_dense = first.seq.abs_diff(last.seq) + 1 == part.len() as u64;
-        let (one, other) = (first.message_id, last.message_id);
+        let is_dense = first.1.abs_diff(last.1) + 1 == part.len() as u64;
+        let (one, other) = (first.0, last.0);
         let reacted = if is_dense {
             vec![(channel, one.min(other), one.max(other))]
         } else {
-            part.iter().map(|row| (channel, row.message_id, row.message_id)).collect()
+            part.iter().map(|(id, _)| (channel, *id, *id)).collect()
         };
         let found = store.load(&Prefetch { reacted, ..Prefetch::default() }).await?.reactions;
         // A full answer may have been cut.

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use ringside_domain::reactions::ReactionSummary;
-use ringside_domain::rows::{MessageRow, ReadRow};
+use ringside_domain::view::MessageView;
 use ringside_types::{ChannelId, ClientId, MessageId, SessionId, UnixMillis, UserId};
 use ringside_wire::amendment::Change;
 use ringside_wire::message::ContentType;
@@ -357,7 +357,7 @@ pub struct Amendment {
 #[derive(Clone, Debug)]
 pub enum SendOutcome {
     /// It is stored (now, or by an earlier try with the same key).
-    Stored(MessageRow),
+    Stored(MessageView<'static>),
     /// The log has it durably; its id was not known within the time that a request waits.
     Received,
 }
@@ -377,15 +377,22 @@ pub struct HistoryRange {
 #[derive(Clone, Debug)]
 pub struct ChannelSummary {
     /// The last message, if there is one.
-    pub last_message: Option<MessageRow>,
+    pub last_message: Option<MessageView<'static>>,
     /// Messages that the member has not read.
     pub unread_count: u64,
+}
+
+/// How far a user has read in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadPosition {
+    pub channel_id: ChannelId,
+    pub last_read_id: MessageId,
 }
 
 /// What is a user's own in a part of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnContent {
-    pub messages: Vec<MessageRow>,
+    pub messages: Vec<MessageView<'static>>,
     /// Their reactions: on which message, with which emoji.
     pub reactions: Vec<(MessageId, String)>,
     /// Below which message the next part goes on; `None`: this is the last.
@@ -405,14 +412,14 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         caller: UserId,
         channel: ChannelId,
         range: HistoryRange,
-    ) -> impl Future<Output = Result<(Vec<MessageRow>, bool), ServiceError>> + Send;
+    ) -> impl Future<Output = Result<(Vec<MessageView<'static>>, bool), ServiceError>> + Send;
     /// One message; for members.
     fn message(
         &self,
         caller: UserId,
         channel: ChannelId,
         id: MessageId,
-    ) -> impl Future<Output = Result<MessageRow, ServiceError>> + Send;
+    ) -> impl Future<Output = Result<MessageView<'static>, ServiceError>> + Send;
     /// Edits, deletes, pins a message, or reacts to it. `Stored` is the message as it is afterwards.
     fn amend(
         &self,
@@ -427,7 +434,7 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         message: MessageId,
         after: Option<MessageId>,
         limit: usize,
-    ) -> impl Future<Output = Result<(Vec<MessageRow>, bool), ServiceError>> + Send;
+    ) -> impl Future<Output = Result<(Vec<MessageView<'static>>, bool), ServiceError>> + Send;
     /// The pinned messages, those pinned last first, pinned by records below `before`; for members. With the record below
     /// which the next page goes on.
     fn pins(
@@ -436,9 +443,10 @@ pub trait MessageService: Clone + Send + Sync + 'static {
         channel: ChannelId,
         before: Option<MessageId>,
         limit: usize,
-    ) -> impl Future<Output = Result<(Vec<MessageRow>, Option<MessageId>), ServiceError>> + Send;
+    ) -> impl Future<Output = Result<(Vec<MessageView<'static>>, Option<MessageId>), ServiceError>> + Send;
     /// How far a user has read, in every channel where they ever read or wrote; those that they have left, too.
-    fn positions(&self, user: UserId) -> impl Future<Output = Result<Vec<ReadRow>, ServiceError>> + Send;
+    fn positions(&self, user: UserId)
+    -> impl Future<Output = Result<Vec<ReadPosition>, ServiceError>> + Send;
     /// What is a user's own in a part of a channel, newest first, below `before`. It asks for no membership: it is theirs.
     fn own(
         &self,
@@ -451,7 +459,7 @@ pub trait MessageService: Clone + Send + Sync + 'static {
     fn reactions(
         &self,
         caller: UserId,
-        messages: &[MessageRow],
+        messages: &[MessageView<'_>],
     ) -> impl Future<Output = Result<Vec<ReactionSummary>, ServiceError>> + Send;
     /// The end of each channel as the caller, a member, sees it, in the order asked.
     fn summaries(

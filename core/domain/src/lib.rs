@@ -5,6 +5,7 @@
 //! * [`lease`]: an edge's lease of its slot, computed from `control` alone.
 //! * [`leases`]: which leases are over, for all of them, computed from `control` alone.
 //! * [`rows`]: the tables that the log owns.
+//! * [`view`]: a message of them as readers see it.
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: time comes with the record or as an argument.
 
@@ -21,6 +22,7 @@ pub mod page;
 pub mod partition;
 pub mod reactions;
 pub mod rows;
+pub mod view;
 mod window;
 
 pub use events::{edited_message, effective_of, effective_of_change};

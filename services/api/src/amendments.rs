@@ -15,7 +15,8 @@ use crate::channels::ListQuery;
 use crate::client::{Field, Fields, JsonBody, Path, Query, TEXT, id};
 use crate::messages::idempotency_key;
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 use crate::views;
 
 type Ids = Path<(String, String)>;

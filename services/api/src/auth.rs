@@ -15,7 +15,8 @@ use ringside_ports::presence::{Account, Charge, Rate, RateDecision, network};
 
 use crate::client::Address;
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 use events::{AccessAction, AccessEvent};
 
 /// Lets a request with a good access token through, as one of the caller's requests of this minute.

@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use crate::auth::charge;
 use crate::client::{Field, Fields, JsonBody, Path, Query, TEXT, id, list_limit};
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 use crate::views;
 
 /// So many others in one request count as one channel more in the limit of who brings them in.

@@ -12,7 +12,8 @@ use ringside_types::limits::{LIST_DEFAULT, LIST_MAX};
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 
 pub(crate) use body::{Field, Fields, JsonBody, TEXT};
 

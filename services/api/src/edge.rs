@@ -9,7 +9,8 @@ use axum::http::{Extensions, HeaderMap};
 use ringside_http::{Reached, peer};
 use serde_json::{Value, json};
 
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 
 pub(crate) async fn edge<S: Services>(
     State(app): State<Arc<App<S>>>,

@@ -14,8 +14,10 @@ mod people;
 mod presence;
 mod problem;
 mod router;
+mod services;
 mod users;
 mod views;
 
 pub use auth::events::{AccessAction, AccessEvent};
-pub use router::{Config, Services, router, table};
+pub use router::{Config, router, table};
+pub use services::{Composed, Services};

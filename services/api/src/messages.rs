@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 use crate::client::{Field, Fields, JsonBody, Path, Query, TEXT, id, list_limit};
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 use crate::views;
 
 #[derive(Deserialize)]

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use crate::channels::ListQuery;
 use crate::client::{Path, Query, id};
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 
 pub(crate) async fn receipts<S: Services>(
     State(app): State<Arc<App<S>>>,

@@ -13,11 +13,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 use futures_util::FutureExt as _;
-use ringside_application::service::people::{ProfileService, RelationService, SessionService};
-use ringside_application::service::presence::{PresenceService, ReceiptService};
-use ringside_application::service::{ChannelService, MessageService, UserService};
 use ringside_http::{EdgeAddress, method_not_allowed, not_found, security_headers};
-use ringside_ports::presence::{Charge, RateDecision};
 use ringside_types::Limits;
 use ringside_types::forwarded::TrustedProxies;
 
@@ -26,37 +22,13 @@ use crate::edge;
 use crate::people::places::Places;
 use crate::people::{export, profiles, relations, sessions};
 use crate::problem::Problem;
+use crate::services::Services;
 use crate::{amendments, auth, channels, contract, messages, presence, users};
 
 use table::UNIMPLEMENTED;
 
 /// A request, its body included, must be answered in this time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The services that the API stands on.
-pub trait Services: Send + Sync + 'static {
-    type Users: UserService;
-    type Profiles: ProfileService;
-    type Relations: RelationService;
-    /// A user's sessions, and their password.
-    type Sessions: SessionService;
-    type Channels: ChannelService;
-    type Messages: MessageService;
-    type Receipts: ReceiptService;
-    type PresenceViews: PresenceService;
-
-    fn users(&self) -> &Self::Users;
-    fn profiles(&self) -> &Self::Profiles;
-    fn relations(&self) -> &Self::Relations;
-    /// A user's sessions, and their password.
-    fn sessions(&self) -> &Self::Sessions;
-    fn channels(&self) -> &Self::Channels;
-    fn messages(&self) -> &Self::Messages;
-    fn receipts(&self) -> &Self::Receipts;
-    fn presence_views(&self) -> &Self::PresenceViews;
-    /// Takes one token of a limit; `None`: the engine does not answer.
-    fn charge(&self, charge: Charge) -> impl Future<Output = Option<RateDecision>> + Send;
-}
 
 /// What an operator sets of the API.
 #[derive(Clone, Debug)]

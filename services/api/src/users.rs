@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::auth::events::{AccessAction, AccessEvent};
 use crate::client::{Address, Field, Fields, JsonBody, TEXT};
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 use crate::views;
 
 #[derive(Deserialize)]

@@ -5,15 +5,15 @@ use ringside_application::service::{
 };
 use ringside_clock::now;
 use ringside_domain::reactions::ReactionSummary;
-use ringside_domain::rows::MessageRow;
+use ringside_domain::view::MessageView;
 use ringside_ports::accounts::User;
 use ringside_ports::channels::{Channel, ChannelKind, ChannelSettings, Member};
-use ringside_types::{ChannelId, MessageId, UnixMillis, UserId};
+use ringside_types::{ChannelId, UnixMillis, UserId};
 use ringside_wire::event::SettingsView;
-use ringside_wire::message::{Message, MessageReaction, Sender, metadata};
+use ringside_wire::message::{Message, Sender};
 use serde_json::{Value, json};
 
-use crate::router::Services;
+use crate::services::Services;
 
 /// A user as others see them: never the e-mail address.
 pub(crate) fn public_user(user: &User) -> Value {
@@ -145,24 +145,27 @@ pub(crate) fn member(member: &Member) -> Value {
 pub(crate) async fn messages<S: Services>(
     services: &S,
     caller: UserId,
-    rows: &[MessageRow],
+    messages: &[MessageView<'_>],
 ) -> Result<Vec<Value>, ServiceError> {
-    let senders = senders(services.users(), rows).await?;
-    let tallies = services.messages().reactions(caller, rows).await?;
-    Ok(rows.iter().map(|row| message(row, &senders, &tallies)).collect())
+    let senders = senders(services.users(), messages).await?;
+    let tallies = services.messages().reactions(caller, messages).await?;
+    Ok(messages.iter().map(|view| message(view, &senders, &tallies)).collect())
 }
 
 /// The same without reactions, for messages of any channels.
 pub(crate) async fn bare_messages<U: UserService>(
     users: &U,
-    rows: &[MessageRow],
+    messages: &[MessageView<'_>],
 ) -> Result<Vec<Value>, ServiceError> {
-    let senders = senders(users, rows).await?;
-    Ok(rows.iter().map(|row| message(row, &senders, &[])).collect())
+    let senders = senders(users, messages).await?;
+    Ok(messages.iter().map(|view| message(view, &senders, &[])).collect())
 }
 
-async fn senders<U: UserService>(service: &U, rows: &[MessageRow]) -> Result<Vec<User>, ServiceError> {
-    users(service, rows.iter().map(|row| row.sender_id).collect()).await
+async fn senders<U: UserService>(
+    service: &U,
+    messages: &[MessageView<'_>],
+) -> Result<Vec<User>, ServiceError> {
+    users(service, messages.iter().map(|view| view.sender_id).collect()).await
 }
 
 /// The accounts with these ids, each once.
@@ -172,38 +175,16 @@ async fn users<U: UserService>(service: &U, mut ids: Vec<UserId>) -> Result<Vec<
     if ids.is_empty() { Ok(Vec::new()) } else { service.users(&ids).await }
 }
 
-fn message(row: &MessageRow, senders: &[User], tallies: &[ReactionSummary]) -> Value {
-    let sender = senders.iter().find(|user| user.id == row.sender_id);
-    // A tombstone shows nothing.
-    let tallies = tallies.iter().filter(|tally| tally.message_id == row.message_id && !row.is_deleted());
+fn message(view: &MessageView<'_>, senders: &[User], tallies: &[ReactionSummary]) -> Value {
+    let sender = senders.iter().find(|user| user.id == view.sender_id);
     let text = |field: fn(&User) -> &str| sender.map_or("", field).into();
-    let message = Message {
-        message_id: row.message_id,
-        seq: row.seq,
-        client_id: row.client_id,
-        channel_id: row.channel_id,
-        sender: Sender {
-            id: row.sender_id,
-            username: text(|user| &user.username),
-            display_name: text(|user| &user.display_name),
-            avatar_url: sender.and_then(avatar).map(Into::into),
-        },
-        content: row.content.as_str().into(),
-        content_type: row.content_type,
-        reply_to: row.reply_to.non_zero(),
-        metadata: metadata(&row.metadata),
-        created_at: row.message_id.time(),
-        edited_at: row.edited_record.non_zero().map(MessageId::time),
-        deleted: row.is_deleted(),
-        reactions: tallies
-            .map(|tally| MessageReaction {
-                emoji: &tally.emoji,
-                count: tally.count,
-                users: &tally.users,
-                me: tally.is_own,
-            })
-            .collect(),
+    let sender = Sender {
+        id: view.sender_id,
+        username: text(|user| &user.username),
+        display_name: text(|user| &user.display_name),
+        avatar_url: sender.and_then(avatar).map(Into::into),
     };
+    let message = view.to_message(sender, tallies);
     // What was stored before metadata was checked on its way in may be more than a parser takes; the message is not.
     serde_json::to_value(&message).unwrap_or_else(|_| {
         let bare = Message { metadata: None, ..message };

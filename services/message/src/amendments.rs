@@ -28,7 +28,7 @@ where
         let (history_start, _) = reading::history_start(&self.store, channel_id, caller).await?;
         let row = self.visible(channel_id, message_id, history_start).await?;
         if row.is_deleted() && change == Change::Delete {
-            return Ok(SendOutcome::Stored(row));
+            return Ok(SendOutcome::Stored(row.into()));
         }
         if row.is_deleted() {
             return Err(ServiceError::NotFound("This message has been deleted.".into()));
@@ -53,7 +53,7 @@ where
         let key = Key::of_amend(&record).expect("the record is whole");
         // What was done is answered as it was then, whatever its limits say now.
         if is_idle || self.made_before(key).await?.is_some() {
-            return Ok(SendOutcome::Stored(row));
+            return Ok(SendOutcome::Stored(row.into()));
         }
         may?;
         has_room?;
@@ -63,7 +63,7 @@ where
         let applied = self.apply(channel_id, command).await;
         let row = self.visible(channel_id, message_id, history_start).await?;
         match applied {
-            Ok(Applied::Made(_)) => Ok(SendOutcome::Stored(row)),
+            Ok(Applied::Made(_)) => Ok(SendOutcome::Stored(row.into())),
             // A deletion came first.
             _ if row.is_deleted() => Err(ServiceError::NotFound("This message has been deleted.".into())),
             Ok(Applied::Unknown) => Ok(SendOutcome::Received),

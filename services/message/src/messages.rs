@@ -1,5 +1,6 @@
 //! The service's contract: messages that REST sends and reads.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use ringside_application::charges;
@@ -7,12 +8,13 @@ use ringside_application::mentions::with_mentions;
 use ringside_application::pages::profile_of;
 use ringside_application::reading;
 use ringside_application::service::{
-    Amendment, ChannelSummary, FieldError, HistoryRange, MessageService, NewMessage, OwnContent, SendOutcome,
-    ServiceError,
+    Amendment, ChannelSummary, FieldError, HistoryRange, MessageService, NewMessage, OwnContent,
+    ReadPosition, SendOutcome, ServiceError,
 };
 use ringside_clock::now;
 use ringside_domain::reactions::ReactionSummary;
 use ringside_domain::rows::{HeadRow, Key, MessageRow, Prefetch, ReadRow};
+use ringside_domain::view::MessageView;
 use ringside_ports::log::Append;
 use ringside_ports::presence::{Charge, JointDecision};
 use ringside_ports::store::{MessageRange, Order};
@@ -172,7 +174,7 @@ where
         if let Some(id) = self.made_before(key).await?
             && let Some(row) = self.row(channel_id, id).await?
         {
-            return Ok(SendOutcome::Stored(row));
+            return Ok(SendOutcome::Stored(row.into()));
         }
         let slow_mode_s = self.admit_sender(caller, channel_id).await?;
         if let Some(target) = message.reply_to {
@@ -189,7 +191,7 @@ where
             Applied::Made(Some(id)) => self.row(channel_id, id).await?,
             Applied::Made(None) | Applied::Unknown => None,
         };
-        Ok(row.map_or(SendOutcome::Received, SendOutcome::Stored))
+        Ok(row.map_or(SendOutcome::Received, |row| SendOutcome::Stored(row.into())))
     }
 
     async fn history(
@@ -197,10 +199,11 @@ where
         caller: UserId,
         channel: ChannelId,
         range: HistoryRange,
-    ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
+    ) -> Result<(Vec<MessageView<'static>>, bool), ServiceError> {
         let history_start = self.admit_reader(caller, channel).await?;
         if let Some(id) = range.around {
-            return self.around(channel, id, history_start, range.limit).await;
+            let (rows, has_more) = self.around(channel, id, history_start, range.limit).await?;
+            return Ok((views(rows), has_more));
         }
         // `after` alone asks for what follows it; everything else for the newest that there is.
         let order = if range.after.is_some() && range.before.is_none() {
@@ -219,7 +222,7 @@ where
         if order == Order::OldestFirst {
             page.messages.reverse();
         }
-        Ok((page.messages, page.has_more))
+        Ok((views(page.messages), page.has_more))
     }
 
     async fn message(
@@ -227,9 +230,9 @@ where
         caller: UserId,
         channel: ChannelId,
         id: MessageId,
-    ) -> Result<MessageRow, ServiceError> {
+    ) -> Result<MessageView<'static>, ServiceError> {
         let history_start = self.admit_reader(caller, channel).await?;
-        self.visible(channel, id, history_start).await
+        Ok(self.visible(channel, id, history_start).await?.into())
     }
 
     async fn amend(&self, caller: UserId, wish: Amendment) -> Result<SendOutcome, ServiceError> {
@@ -243,7 +246,7 @@ where
         message: MessageId,
         after: Option<MessageId>,
         limit: usize,
-    ) -> Result<(Vec<MessageRow>, bool), ServiceError> {
+    ) -> Result<(Vec<MessageView<'static>>, bool), ServiceError> {
         let history_start = self.admit_reader(caller, channel).await?;
         self.visible(channel, message, history_start).await?;
         let head = reading::head(&self.store, channel).await?;
@@ -257,7 +260,7 @@ where
         let mut rows = self.store.replies(message, range).await?;
         let has_more = rows.len() > limit;
         rows.truncate(limit);
-        Ok((rows, has_more))
+        Ok((views(rows), has_more))
     }
 
     async fn pins(
@@ -266,7 +269,7 @@ where
         channel: ChannelId,
         before: Option<MessageId>,
         limit: usize,
-    ) -> Result<(Vec<MessageRow>, Option<MessageId>), ServiceError> {
+    ) -> Result<(Vec<MessageView<'static>>, Option<MessageId>), ServiceError> {
         let history_start = self.admit_reader(caller, channel).await?;
         let head = reading::head(&self.store, channel).await?;
         let mut pins =
@@ -282,11 +285,14 @@ where
         let has_more = messages.len() > limit;
         messages.truncate(limit);
         let last = messages.last().filter(|_| has_more).and_then(place);
-        Ok((messages, last.map(|place| pins[place].from_id)))
+        Ok((views(messages), last.map(|place| pins[place].from_id)))
     }
 
-    async fn positions(&self, user: UserId) -> Result<Vec<ReadRow>, ServiceError> {
-        Ok(self.store.load(&Prefetch { reads_of: vec![user], ..Prefetch::default() }).await?.reads)
+    async fn positions(&self, user: UserId) -> Result<Vec<ReadPosition>, ServiceError> {
+        let reads = self.store.load(&Prefetch { reads_of: vec![user], ..Prefetch::default() }).await?.reads;
+        let position =
+            |row: ReadRow| ReadPosition { channel_id: row.channel_id, last_read_id: row.last_read_id };
+        Ok(reads.into_iter().map(position).collect())
     }
 
     async fn own(
@@ -304,21 +310,23 @@ where
             order: Order::NewestFirst,
         };
         let reading::DensePage { head, mut messages, has_more } = reading::page(&self.store, range).await?;
-        let tallies = reading::tallies(&self.store, &head, &messages, user).await?;
+        let told = messages.iter().map(|row| (row.message_id, row.seq));
+        let tallies = reading::tallies(&self.store, &head, told, user).await?;
         let own = tallies.into_iter().filter(|tally| tally.is_own);
         let reactions = own.map(|tally| (tally.message_id, tally.emoji)).collect();
         let next = messages.last().filter(|_| has_more).map(|row| row.message_id);
         messages.retain(|row| row.sender_id == user);
-        Ok(OwnContent { messages, reactions, next })
+        Ok(OwnContent { messages: views(messages), reactions, next })
     }
 
     async fn reactions(
         &self,
         caller: UserId,
-        messages: &[MessageRow],
+        messages: &[MessageView<'_>],
     ) -> Result<Vec<ReactionSummary>, ServiceError> {
-        let Some(channel) = messages.first().map(|row| row.channel_id) else { return Ok(Vec::new()) };
+        let Some(channel) = messages.first().map(|message| message.channel_id) else { return Ok(Vec::new()) };
         let head = reading::head(&self.store, channel).await?;
+        let messages = messages.iter().map(|message| (message.message_id, message.seq));
         Ok(reading::tallies(&self.store, &head, messages, caller).await?)
     }
 
@@ -334,20 +342,30 @@ where
             ..Prefetch::default()
         };
         let loaded = self.store.load(&wanted).await?;
-        let mut summaries = Vec::with_capacity(channels.len());
+        let mut unread = Vec::with_capacity(channels.len());
+        let mut records = Vec::with_capacity(channels.len());
         for channel in channels {
             let empty = HeadRow::empty(*channel);
             let head = loaded.heads.iter().find(|head| head.channel_id == *channel).unwrap_or(&empty);
-            let unread_count = reading::unread(&loaded, head, caller);
+            unread.push(reading::unread(&loaded, head, caller));
             let history_start = reading::sees_above(&loaded, head, caller);
-            let last_message = match head.last_message_id.non_zero().filter(|id| *id > history_start) {
-                Some(id) => self.row(*channel, id).await?,
-                None => None,
-            };
-            summaries.push(ChannelSummary { last_message, unread_count });
+            let last = head.last_message_id.non_zero().filter(|id| *id > history_start);
+            records.extend(last.map(|id| (*channel, id)));
         }
-        Ok(summaries)
+        let last = self.store.load(&Prefetch { records, ..Prefetch::default() }).await?.messages;
+        let mut last: HashMap<ChannelId, MessageRow> =
+            last.into_iter().map(|row| (row.channel_id, row)).collect();
+        let summary = |(channel, unread_count)| ChannelSummary {
+            last_message: last.remove(channel).map(MessageView::from),
+            unread_count,
+        };
+        Ok(channels.iter().zip(unread).map(summary).collect())
     }
+}
+
+/// Rows as readers see them.
+fn views(rows: Vec<MessageRow>) -> Vec<MessageView<'static>> {
+    rows.into_iter().map(MessageView::from).collect()
 }
 
 /// Why a processor did not do what was asked, as callers are told.

@@ -250,7 +250,10 @@ async fn read_reactions<S: ChannelReader>(
         let rows: Vec<ReactionRow> = found.iter().filter(is_of_page).cloned().collect();
         let tallies = if rows.len() >= REACTIONS_READ_MAX {
             // A full answer may have been cut.
-            reading::tallies(store, &draft.page.head, &draft.page.messages, draft.user_id).await?
+            {
+                let messages = draft.page.messages.iter().map(|row| (row.message_id, row.seq));
+                reading::tallies(store, &draft.page.head, messages, draft.user_id).await?
+            }
         } else {
             let as_of = MessageId(draft.page.head.last_effective_id.0.saturating_add(1));
             tally(rows, as_of, draft.user_id)

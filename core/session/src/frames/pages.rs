@@ -1,13 +1,13 @@
 //! A page as a `sync.page` frame, or as the events that it tells of.
 
 use ringside_domain::page::ChannelPage;
-use ringside_domain::reactions::ReactionSummary;
-use ringside_domain::rows::{ChangeRow, MessageRow};
+use ringside_domain::rows::ChangeRow;
+use ringside_domain::view::MessageView;
 use ringside_domain::{edited_message, effective_of, effective_of_change};
-use ringside_types::{MessageId, UserId};
+use ringside_types::UserId;
 use ringside_wire::InvalidRecord;
 use ringside_wire::event::{Event, SyncPage};
-use ringside_wire::message::{Message, MessageReaction, Sender, metadata};
+use ringside_wire::message::{Message, Sender};
 use ringside_wire::records::{Effective, Profile};
 
 use crate::frames;
@@ -20,25 +20,12 @@ pub(crate) fn write_sync_page(
 ) -> Result<(), InvalidRecord> {
     let channel_id = page.head.channel_id;
     let nobody = Profile::default();
-    let messages: Vec<Message<'_>> = page
-        .messages
-        .iter()
-        .map(|row| Message {
-            message_id: row.message_id,
-            seq: row.seq,
-            client_id: row.client_id,
-            channel_id,
-            sender: Sender::from_record(row.sender_id, sender(page, row.sender_id).unwrap_or(&nobody)),
-            content: row.content.as_str().into(),
-            content_type: row.content_type,
-            reply_to: row.reply_to.non_zero(),
-            metadata: metadata(&row.metadata),
-            created_at: row.message_id.time(),
-            edited_at: row.edited_record.non_zero().map(MessageId::time),
-            deleted: row.is_deleted(),
-            reactions: reactions(page, row),
-        })
-        .collect();
+    let views: Vec<MessageView<'_>> = page.messages.iter().map(MessageView::from).collect();
+    let mut messages: Vec<Message<'_>> = Vec::with_capacity(views.len());
+    for view in &views {
+        let profile = sender(page, view.sender_id).unwrap_or(&nobody);
+        messages.push(view.to_message(Sender::from_record(view.sender_id, profile), &page.tallies));
+    }
     let rows: Vec<Effective> =
         page.changes.iter().map(|row| change_of(page, row)).collect::<Result<_, _>>()?;
     let mut changes = Vec::with_capacity(rows.len());
@@ -49,20 +36,6 @@ pub(crate) fn write_sync_page(
     let page = SyncPage { channel_id, messages: &messages, changes, has_more, reset };
     frames::write(out, scratch, None, &Event::SyncPage(page));
     Ok(())
-}
-
-/// How reactions stand on a message; on a tombstone none are shown.
-fn reactions<'a>(page: &'a ChannelPage, row: &MessageRow) -> Vec<MessageReaction<'a>> {
-    let of_message =
-        page.tallies.iter().filter(|tally| tally.message_id == row.message_id && !row.is_deleted());
-    of_message
-        .map(|ReactionSummary { emoji, count, users, is_own, .. }| MessageReaction {
-            emoji,
-            count: *count,
-            users,
-            me: *is_own,
-        })
-        .collect()
 }
 
 /// Appends messages and changes as events, in the order of their records.

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::channels::ListQuery;
 use crate::client::{Field, Fields, JsonBody, Path, Query, TEXT, id};
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 use crate::views;
 
 const ROLES: &str = "`owner`, `admin`, `member` or `guest`";

@@ -14,7 +14,8 @@ use super::charge_for;
 use crate::client::{Path, id};
 use crate::people::show;
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 use crate::views;
 
 pub(crate) async fn invite<S: Services>(
@@ -44,7 +45,7 @@ pub(crate) async fn waiting<S: Services>(
 ) -> Result<Json<Value>, Problem> {
     let invitations = app.services.channels().invitations(caller.user_id).await?;
     let inviters: Vec<UserId> = invitations.iter().map(|invitation| invitation.inviter_id).collect();
-    let users = app.services.profiles().seen(caller.user_id, &inviters).await?;
+    let users = app.services.users().seen(caller.user_id, &inviters).await?;
     let items: Vec<Value> =
         invitations.iter().map(|invitation| show::channel_invitation(invitation, &users)).collect();
     Ok(Json(json!({"items": items, "next_cursor": null})))

@@ -15,9 +15,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use ringside_application::service::people::{ProfileService as _, RelationService as _, SessionService as _};
 use ringside_application::service::{
-    Caller, ChannelService as _, MessageService as _, Page, PageRequest, ServiceError,
+    Caller, ChannelService as _, MessageService as _, Page, PageRequest, ReadPosition, ServiceError,
 };
-use ringside_domain::rows::ReadRow;
 use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, MessageId, UserId};
 use serde_json::{Value, json};
@@ -27,7 +26,8 @@ use tokio::time::timeout;
 use super::show;
 use crate::client::Address;
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 use crate::views;
 
 /// Chunks that wait for the client at the most.
@@ -57,7 +57,7 @@ pub(crate) async fn export<S: Services>(
     Address(address): Address,
 ) -> Result<Response, Problem> {
     // Whatever can be refused is refused with a status of its own.
-    let profile = app.services.profiles().own(caller.user_id).await?;
+    let profile = app.services.users().own(caller.user_id).await?;
     let place = app
         .exports
         .take(caller.user_id, address, Instant::now())
@@ -104,7 +104,7 @@ impl<S: Services> Writer<S> {
         self.send(format!("{{\"user\":{user}")).await?;
         self.list(
             "sessions",
-            |part| services.sessions().sessions(user_id, true, part),
+            |part| services.users().sessions(user_id, true, part),
             |session| {
                 let mut view = show::session(session, current);
                 view["ended"] = session.ended.into();
@@ -112,9 +112,9 @@ impl<S: Services> Writer<S> {
             },
         )
         .await?;
-        self.list("contacts", |part| services.relations().contacts(user_id, None, part), show::bare_contact)
+        self.list("contacts", |part| services.users().contacts(user_id, None, part), show::bare_contact)
             .await?;
-        self.list("blocks", |part| services.relations().blocks(user_id, part), show::bare_block).await?;
+        self.list("blocks", |part| services.users().blocks(user_id, part), show::bare_block).await?;
         self.list(
             "channel_invitations",
             async |_| {
@@ -124,7 +124,7 @@ impl<S: Services> Writer<S> {
             show::bare_channel_invitation,
         )
         .await?;
-        self.list("history", |part| services.profiles().audit(user_id, part), show::audit).await?;
+        self.list("history", |part| services.users().audit(user_id, part), show::audit).await?;
         self.channels(user_id).await
     }
 
@@ -182,7 +182,7 @@ impl<S: Services> Writer<S> {
             separator = ",";
         }
         let position =
-            |row: &ReadRow| json!({"channel_id": row.channel_id, "last_read_id": row.last_read_id});
+            |row: &ReadPosition| json!({"channel_id": row.channel_id, "last_read_id": row.last_read_id});
         let positions: Vec<Value> = positions.iter().map(position).collect();
         self.send(format!("],\"read_positions\":{}", json!(positions))).await
     }

@@ -15,7 +15,8 @@ use super::show;
 use crate::auth::events::{AccessAction, AccessEvent};
 use crate::client::{JsonBody, Path, Query, id, list_limit};
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 
 #[derive(Deserialize)]
 pub(crate) struct SearchQuery {
@@ -29,7 +30,7 @@ pub(crate) async fn own<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
-    let profile = app.services.profiles().own(caller.user_id).await?;
+    let profile = app.services.users().own(caller.user_id).await?;
     Ok(Json(show::own(&profile)))
 }
 
@@ -39,7 +40,7 @@ pub(crate) async fn change<S: Services>(
     body: JsonBody,
 ) -> Result<Json<Value>, Problem> {
     let patch = patch_of(body.read()?)?;
-    let profile = app.services.profiles().change(caller.user_id, patch).await?;
+    let profile = app.services.users().change(caller.user_id, patch).await?;
     Ok(Json(show::own(&profile)))
 }
 
@@ -47,7 +48,7 @@ pub(crate) async fn erase<S: Services>(
     State(app): State<Arc<App<S>>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<(StatusCode, Extension<AccessEvent>), Problem> {
-    app.services.profiles().erase(caller.user_id).await?;
+    app.services.users().erase(caller.user_id).await?;
     let event = AccessEvent::granted(AccessAction::AccountErase, caller.user_id);
     Ok((StatusCode::NO_CONTENT, Extension(event)))
 }
@@ -58,7 +59,7 @@ pub(crate) async fn user<S: Services>(
     Path(user): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let user: UserId = id(&user)?;
-    let seen = app.services.profiles().seen(caller.user_id, &[user]).await?;
+    let seen = app.services.users().seen(caller.user_id, &[user]).await?;
     let seen = seen.first().ok_or_else(|| Problem::not_found("There is no such user."))?;
     Ok(Json(show::seen(seen)))
 }
@@ -69,7 +70,7 @@ pub(crate) async fn search<S: Services>(
     Query(query): Query<SearchQuery>,
 ) -> Result<Json<Value>, Problem> {
     let part = PageRequest { cursor: query.cursor, limit: list_limit(query.limit)? };
-    let listed = app.services.profiles().search(caller.user_id, &query.q, part).await?;
+    let listed = app.services.users().search(caller.user_id, &query.q, part).await?;
     let items: Vec<Value> = listed.items.iter().map(show::seen).collect();
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
 }

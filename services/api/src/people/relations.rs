@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use super::{ListQuery, show};
 use crate::client::{Field, Fields, JsonBody, Path, Query, id, list_limit};
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 
 #[derive(Deserialize)]
 pub(crate) struct ContactsQuery {
@@ -43,9 +44,9 @@ pub(crate) async fn contacts<S: Services>(
         ContactState::from_name(&name).ok_or_else(|| Problem::bad_request(detail))
     });
     let part = PageRequest { cursor: query.cursor, limit: list_limit(query.limit)? };
-    let listed = app.services.relations().contacts(caller.user_id, state.transpose()?, part).await?;
+    let listed = app.services.users().contacts(caller.user_id, state.transpose()?, part).await?;
     let ids: Vec<UserId> = listed.items.iter().map(|contact| contact.user_id).collect();
-    let users = app.services.profiles().seen(caller.user_id, &ids).await?;
+    let users = app.services.users().seen(caller.user_id, &ids).await?;
     let items: Vec<Value> = listed.items.iter().map(|contact| show::contact(contact, &users)).collect();
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
 }
@@ -56,7 +57,7 @@ pub(crate) async fn request_contact<S: Services>(
     body: JsonBody,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let RequestBody { user_id } = body.read()?;
-    let (contact, is_new) = app.services.relations().request_contact(caller.user_id, user_id).await?;
+    let (contact, is_new) = app.services.users().request_contact(caller.user_id, user_id).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, shown(&app, caller, &contact).await?))
 }
@@ -66,7 +67,7 @@ pub(crate) async fn accept_contact<S: Services>(
     Extension(caller): Extension<Caller>,
     Path(other): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let contact = app.services.relations().accept_contact(caller.user_id, id(&other)?).await?;
+    let contact = app.services.users().accept_contact(caller.user_id, id(&other)?).await?;
     shown(&app, caller, &contact).await
 }
 
@@ -75,7 +76,7 @@ pub(crate) async fn remove_contact<S: Services>(
     Extension(caller): Extension<Caller>,
     Path(other): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    app.services.relations().remove_contact(caller.user_id, id(&other)?).await?;
+    app.services.users().remove_contact(caller.user_id, id(&other)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -84,9 +85,9 @@ pub(crate) async fn blocks<S: Services>(
     Extension(caller): Extension<Caller>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let listed = app.services.relations().blocks(caller.user_id, query.part()?).await?;
+    let listed = app.services.users().blocks(caller.user_id, query.part()?).await?;
     let ids: Vec<UserId> = listed.items.iter().map(|block| block.user_id).collect();
-    let users = app.services.profiles().seen(caller.user_id, &ids).await?;
+    let users = app.services.users().seen(caller.user_id, &ids).await?;
     let items: Vec<Value> = listed.items.iter().map(|block| show::block(block, &users)).collect();
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
 }
@@ -97,7 +98,7 @@ pub(crate) async fn block<S: Services>(
     Path(other): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let other = id(&other)?;
-    app.services.relations().block(caller.user_id, other).await?;
+    app.services.users().block(caller.user_id, other).await?;
     app.services.channels().settled(caller.user_id, other).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -108,12 +109,12 @@ pub(crate) async fn unblock<S: Services>(
     Path(other): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let other = id(&other)?;
-    app.services.relations().unblock(caller.user_id, other).await?;
+    app.services.users().unblock(caller.user_id, other).await?;
     app.services.channels().settled(caller.user_id, other).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn shown<S: Services>(app: &App<S>, caller: Caller, contact: &Contact) -> Result<Json<Value>, Problem> {
-    let users = app.services.profiles().seen(caller.user_id, &[contact.user_id]).await?;
+    let users = app.services.users().seen(caller.user_id, &[contact.user_id]).await?;
     Ok(Json(show::contact(contact, &users)))
 }

@@ -14,7 +14,8 @@ use super::{ListQuery, show};
 use crate::auth::events::{AccessAction, AccessEvent};
 use crate::client::{Address, Field, Fields, JsonBody, Path, Query, TEXT, id};
 use crate::problem::Problem;
-use crate::router::{App, Services};
+use crate::router::App;
+use crate::services::Services;
 
 #[derive(Deserialize)]
 struct PasswordBody {
@@ -32,7 +33,7 @@ pub(crate) async fn list<S: Services>(
     Extension(caller): Extension<Caller>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let listed = app.services.sessions().sessions(caller.user_id, false, query.part()?).await?;
+    let listed = app.services.users().sessions(caller.user_id, false, query.part()?).await?;
     let items: Vec<Value> =
         listed.items.iter().map(|session| show::session(session, caller.session_id)).collect();
     Ok(Json(json!({"items": items, "next_cursor": listed.next_cursor})))
@@ -43,7 +44,7 @@ pub(crate) async fn end<S: Services>(
     Extension(caller): Extension<Caller>,
     Path(session): Path<String>,
 ) -> Result<(StatusCode, Extension<AccessEvent>), Problem> {
-    app.services.sessions().end_session(caller.user_id, id(&session)?).await?;
+    app.services.users().end_session(caller.user_id, id(&session)?).await?;
     let event = AccessEvent::granted(AccessAction::SessionEnd, caller.user_id);
     Ok((StatusCode::NO_CONTENT, Extension(event)))
 }
@@ -56,7 +57,7 @@ pub(crate) async fn change_password<S: Services>(
 ) -> Result<(StatusCode, Extension<AccessEvent>), Problem> {
     let PasswordBody { current, new } = body.read()?;
     let (action, user) = (AccessAction::PasswordChange, caller.user_id);
-    let changed = app.services.sessions().change_password(caller, address, current, new).await;
+    let changed = app.services.users().change_password(caller, address, current, new).await;
     changed.map_err(|error| AccessEvent::problem(action, Some(user), error))?;
     Ok((StatusCode::NO_CONTENT, Extension(AccessEvent::granted(action, user))))
 }

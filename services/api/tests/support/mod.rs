@@ -9,16 +9,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
-use ringside_api::{Config, Services, router};
+use ringside_api::{Composed, Config, router};
 use ringside_application::consumer;
 use ringside_channel::{Conversations, Relay};
-use ringside_embedded::{EmbeddedLog, EmbeddedStore, Engine, KeyFiles, MemoryPresence};
+use ringside_embedded::{EmbeddedLog, Engine, KeyFiles, MemoryPresence};
 use ringside_http::EdgeAddress;
 use ringside_message::messages::Messages;
 use ringside_message::processor;
 use ringside_message::replies::{self, Replies};
-use ringside_ports::presence::{Charge, RateDecision};
-use ringside_ports::{Log as _, Presence as _};
+use ringside_ports::Log as _;
 use ringside_presence::{PresenceViews, Receipts};
 use ringside_sql::Directory;
 use ringside_types::{Limits, PartitionId, Slot, Topic, UnixMillis};
@@ -31,63 +30,6 @@ use tower::ServiceExt as _;
 pub const PASSWORD: &str = "correct horse";
 
 type People = Users<Directory, MemoryPresence, EmbeddedLog>;
-
-/// The services over the engines, as `ringside up` puts them together.
-struct All {
-    users: People,
-    channels: Conversations<Directory, EmbeddedLog>,
-    receipts: Receipts<EmbeddedStore, Directory>,
-    presence_views: PresenceViews<MemoryPresence, Directory>,
-    messages: Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>,
-    presence: MemoryPresence,
-}
-
-impl Services for All {
-    type Users = People;
-    type Profiles = People;
-    type Relations = People;
-    type Sessions = People;
-    type Channels = Conversations<Directory, EmbeddedLog>;
-    type Messages = Messages<EmbeddedLog, EmbeddedStore, Directory, MemoryPresence>;
-    type Receipts = Receipts<EmbeddedStore, Directory>;
-    type PresenceViews = PresenceViews<MemoryPresence, Directory>;
-
-    fn users(&self) -> &Self::Users {
-        &self.users
-    }
-
-    fn profiles(&self) -> &Self::Profiles {
-        &self.users
-    }
-
-    fn relations(&self) -> &Self::Relations {
-        &self.users
-    }
-
-    fn sessions(&self) -> &Self::Sessions {
-        &self.users
-    }
-
-    fn channels(&self) -> &Self::Channels {
-        &self.channels
-    }
-
-    fn messages(&self) -> &Self::Messages {
-        &self.messages
-    }
-
-    fn receipts(&self) -> &Self::Receipts {
-        &self.receipts
-    }
-
-    fn presence_views(&self) -> &Self::PresenceViews {
-        &self.presence_views
-    }
-
-    async fn charge(&self, charge: Charge) -> Option<RateDecision> {
-        self.presence.charge(&[charge]).await.ok()?.first().copied()
-    }
-}
 
 pub struct TestContext {
     pub directory: Directory,
@@ -152,7 +94,7 @@ impl TestContext {
         let presence = MemoryPresence::new();
         let people = Users::new(directory.clone(), presence.clone(), engine.log(), keys, limits.clone())
             .with_registration(mode);
-        let services = All {
+        let services = Composed {
             users: people.clone(),
             channels: Conversations::new(directory.clone(), engine.log(), relay),
             receipts: Receipts::new(engine.store(), directory.clone()),
@@ -165,7 +107,7 @@ impl TestContext {
                 limits.clone(),
                 replies,
             ),
-            presence,
+            limits: presence,
         };
         let config = Config {
             limits,

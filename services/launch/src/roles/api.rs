@@ -1,7 +1,6 @@
 //! The API's port: REST, the web client, and the way to the edge.
 
 mod observe;
-mod services;
 
 use std::sync::Arc;
 
@@ -13,7 +12,6 @@ use tokio::task::JoinHandle;
 use super::Roles;
 use crate::config::Config;
 pub(crate) use observe::Observer;
-use services::Services;
 
 pub(crate) struct Api(JoinHandle<()>);
 
@@ -35,7 +33,7 @@ impl Api {
             edge: edge.clone(),
         };
         let client = ringside_web::Pages::client(edge, trusted.clone()).routes();
-        let router = ringside_api::router(Services::of(roles), settings).fallback_service(client);
+        let router = ringside_api::router(services(roles), settings).fallback_service(client);
         let any = Hosts { allowed: AllowedHosts::Any, trusted };
         Self(port.serve(observe::observed(router, observer), any, Some(proxy), stop))
     }
@@ -44,5 +42,17 @@ impl Api {
     pub(crate) async fn stopped(self) {
         // A panic of its loop is in the log.
         let _ = self.0.await;
+    }
+}
+
+/// The services of the roles in this process.
+fn services(roles: &Roles) -> impl ringside_api::Services + use<> {
+    ringside_api::Composed {
+        users: roles.user.service(),
+        channels: roles.channel.service(),
+        messages: roles.message.service(),
+        receipts: roles.presence.receipts(),
+        presence_views: roles.presence.presence_views(),
+        limits: roles.presence.limits(),
     }
 }
