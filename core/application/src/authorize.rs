@@ -4,14 +4,14 @@ use ringside_types::authorization::{Operation, Refusal, allowed};
 use ringside_types::{ChannelId, UserId};
 
 use crate::service::ServiceError;
-use ringside_ports::channels::{Channel, Channels, Member};
+use ringside_ports::channels::{Channel, Member, MembershipReader};
 
 /// A channel, and the caller's membership, where they may do this by what is confirmed. A channel that there is not is
 /// answered as one that they may not know of.
 ///
 /// # Errors
 /// They may not, or the Directory does not answer.
-pub async fn channel_access<D: Channels>(
+pub async fn channel_access<D: MembershipReader>(
     directory: &D,
     caller: UserId,
     id: ChannelId,

@@ -9,9 +9,9 @@ use ringside_domain::rows::{Key, Prefetch};
 use ringside_ports::channels::{Channel, ChannelKind, Member};
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{ProfileChange, Profiles};
-use ringside_ports::people::relations::Relations;
+use ringside_ports::people::relations::Relationships;
 use ringside_ports::presence::{Connection, Status, StatusChange};
-use ringside_ports::{Accounts, ChannelReader, Channels, EngineError, Presence};
+use ringside_ports::{ChannelReader, EngineError, MembershipReader, Presence, UserReader};
 use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, MessageId, PublicKey, UserId};
 use ringside_wire::records::{Command, command};
@@ -29,9 +29,9 @@ use crate::{presence_view, reading};
 const BLOCKS_PAGE: usize = 500;
 
 /// What a backend needs of the Directory.
-pub trait BackendDirectory: Accounts + Channels + Profiles + Relations {}
+pub trait BackendDirectory: UserReader + MembershipReader + Profiles + Relationships {}
 
-impl<D: Accounts + Channels + Profiles + Relations> BackendDirectory for D {}
+impl<D: UserReader + MembershipReader + Profiles + Relationships> BackendDirectory for D {}
 
 /// Who has the keys that sign access tokens.
 pub trait KeyHolder: Clone + Send + Sync + 'static {

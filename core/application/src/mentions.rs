@@ -2,7 +2,7 @@
 //! message goes to the log; an edge remembers the members that it has looked up, REST asks each time.
 
 use bytes::Bytes;
-use ringside_ports::{Accounts, Channels, EngineError};
+use ringside_ports::{EngineError, MembershipReader, UserReader};
 use ringside_types::{ChannelId, UserId};
 use ringside_wire::mention::{self, Mentions};
 use ringside_wire::records::{Amend, Command, amend, command};
@@ -82,7 +82,7 @@ fn metadata_with(mentions: &Mentions, metadata: &str) -> Option<String> {
 }
 
 /// The members of a channel with these names (in lower case), each beside its name; others are absent.
-pub async fn members_named<D: Accounts + Channels>(
+pub async fn members_named<D: UserReader + MembershipReader>(
     directory: &D,
     channel: ChannelId,
     names: &[String],
@@ -98,7 +98,7 @@ pub async fn members_named<D: Accounts + Channels>(
 }
 
 /// The members of a channel whom a text names.
-pub async fn in_text<D: Accounts + Channels>(
+pub async fn in_text<D: UserReader + MembershipReader>(
     directory: &D,
     channel: ChannelId,
     text: &str,
@@ -109,7 +109,7 @@ pub async fn in_text<D: Accounts + Channels>(
 }
 
 /// A message's metadata with whom its text names, whatever it said of that before; `None`: it stays as it is.
-pub async fn with_mentions<D: Accounts + Channels>(
+pub async fn with_mentions<D: UserReader + MembershipReader>(
     directory: &D,
     channel: ChannelId,
     text: &str,

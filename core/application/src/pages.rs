@@ -1,7 +1,7 @@
 //! Pages for syncs, read for many readers and channels at once, and gaps in what an edge was sent.
 //!
 //! A batch takes a handful of calls to the store, however many channels it names: where all of them stand; the messages
-//! of those that miss some; their reactions; their changes; the messages that these edited. Channels in which nothing
+//! of those that miss some; their reactions; their changes; the messages that these edited. MembershipReader in which nothing
 //! is missing cost the first call alone.
 
 mod draft;
@@ -14,7 +14,7 @@ use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Prefetch, Prefetched
 use ringside_domain::{edited_message, effective_of, effective_of_change};
 use ringside_ports::accounts::User;
 use ringside_ports::store::{ChangeRange, MessageRange, Order};
-use ringside_ports::{Accounts, ChannelReader, EngineError};
+use ringside_ports::{ChannelReader, EngineError, UserReader};
 use ringside_types::limits::SYNC_PAGE_MAX;
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::InvalidRecord;
@@ -34,7 +34,7 @@ pub const PAGE_BYTES_MAX: usize = 128 * 1024;
 type Answers = Vec<Vec<Result<ReadOutcome, BackendError>>>;
 
 /// Reads parts of channels.
-pub async fn read_pages<S: ChannelReader, D: Accounts>(
+pub async fn read_pages<S: ChannelReader, D: UserReader>(
     store: &S,
     directory: &D,
     asked: &[ReaderRequest],
@@ -45,7 +45,7 @@ pub async fn read_pages<S: ChannelReader, D: Accounts>(
     })
 }
 
-async fn try_read_pages<S: ChannelReader, D: Accounts>(
+async fn try_read_pages<S: ChannelReader, D: UserReader>(
     store: &S,
     directory: &D,
     asked: &[ReaderRequest],
@@ -160,7 +160,7 @@ fn by_channel(loaded: Prefetched) -> HashMap<ChannelId, Prefetched> {
 }
 
 /// The profiles of these users, as they are now.
-pub(crate) async fn profiles<D: Accounts>(
+pub(crate) async fn profiles<D: UserReader>(
     directory: &D,
     mut ids: Vec<UserId>,
 ) -> Result<HashMap<UserId, Profile>, EngineError> {
@@ -186,7 +186,7 @@ fn damaged(row: &ChangeRow, invalid: &InvalidRecord) -> EngineError {
 ///
 /// # Errors
 /// An engine does not answer, or a row is damaged.
-pub async fn read_gap<S: ChannelReader, D: Accounts>(
+pub async fn read_gap<S: ChannelReader, D: UserReader>(
     store: &S,
     directory: &D,
     range: GapRange,
@@ -210,7 +210,7 @@ pub async fn read_gap<S: ChannelReader, D: Accounts>(
     Ok(found)
 }
 
-async fn messages_of_gap<S: ChannelReader, D: Accounts>(
+async fn messages_of_gap<S: ChannelReader, D: UserReader>(
     store: &S,
     directory: &D,
     range: GapRange,
@@ -236,7 +236,7 @@ async fn messages_of_gap<S: ChannelReader, D: Accounts>(
     }
 }
 
-async fn changes_of_gap<S: ChannelReader, D: Accounts>(
+async fn changes_of_gap<S: ChannelReader, D: UserReader>(
     store: &S,
     directory: &D,
     changes: &[ChangeRow],

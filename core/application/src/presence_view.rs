@@ -8,7 +8,7 @@ use ringside_ports::EngineError;
 use ringside_ports::log::{Append, Log};
 use ringside_ports::people::privacy::Privacy;
 use ringside_ports::people::profiles::{Profile, Profiles};
-use ringside_ports::people::relations::{Relations, Relationship};
+use ringside_ports::people::relations::{Relationship, Relationships};
 use ringside_ports::presence::{Presence, Status};
 
 /// A user's presence, as one other sees it.
@@ -67,7 +67,7 @@ pub async fn announce<L: Log>(log: &L, users: &[UserId]) -> Result<(), EngineErr
 }
 
 /// Users as one viewer sees them, in no order; those that there are not, are absent.
-pub async fn seen_by<P: Presence, D: Profiles + Relations>(
+pub async fn seen_by<P: Presence, D: Profiles + Relationships>(
     presence: &P,
     directory: &D,
     viewer: UserId,
@@ -88,7 +88,7 @@ pub async fn seen_by<P: Presence, D: Profiles + Relations>(
 /// One user as each of these viewers sees them, in their order. One that there is no more is not there for anybody.
 ///
 /// Blocks and contacts are the same from both sides, so one question from the user's side answers for all viewers.
-pub async fn seen_by_each<P: Presence, D: Profiles + Relations>(
+pub async fn seen_by_each<P: Presence, D: Profiles + Relationships>(
     presence: &P,
     directory: &D,
     user: UserId,

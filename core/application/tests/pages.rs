@@ -12,7 +12,7 @@ use ringside_domain::rows::{
 use ringside_embedded::{Config, Engine};
 use ringside_ports::accounts::{NewUser, User};
 use ringside_ports::store::{ChangeRange, MessageRange};
-use ringside_ports::{Accounts as _, ChannelReader, EngineError, PartitionStore as _};
+use ringside_ports::{ChannelReader, EngineError, PartitionStore as _, Registration as _};
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, ClientId, MessageId, PartitionId, UnixMillis, UserId};
 use ringside_wire::message::ContentType;

@@ -94,25 +94,28 @@ pub enum Exchanged {
     Refused,
 }
 
-/// Accounts and sessions.
-pub trait Accounts: Clone + Send + Sync + 'static {
-    /// Makes accounts and returns what was in the way of each; an account is made whole or not at all.
-    fn create_users(
-        &self,
-        users: &[NewUser],
-    ) -> impl Future<Output = Result<Vec<Option<Taken>>, EngineError>> + Send;
+/// Who is who: what everybody asks who shows or admits users.
+pub trait UserReader: Clone + Send + Sync + 'static {
+    /// The accounts that there are among these, in no order.
+    fn users(&self, ids: &[UserId]) -> impl Future<Output = Result<Vec<User>, EngineError>> + Send;
 
+    /// The accounts with these usernames (without case), in no order.
+    fn users_named(&self, names: &[String]) -> impl Future<Output = Result<Vec<User>, EngineError>> + Send;
+
+    /// Whether each session is still open, in the order asked.
+    fn sessions_open(
+        &self,
+        sessions: &[SessionId],
+    ) -> impl Future<Output = Result<Vec<bool>, EngineError>> + Send;
+}
+
+/// Signing in: passwords are exchanged for sessions, and refresh tokens for the next ones.
+pub trait SignIn: Clone + Send + Sync + 'static {
     /// The account with this e-mail or username (without case), and its password's hash.
     fn user_by_login(
         &self,
         login: &str,
     ) -> impl Future<Output = Result<Option<(User, String)>, EngineError>> + Send;
-
-    /// The accounts with these usernames (without case), in no order.
-    fn users_named(&self, names: &[String]) -> impl Future<Output = Result<Vec<User>, EngineError>> + Send;
-
-    /// The accounts that there are among these, in no order.
-    fn users(&self, ids: &[UserId]) -> impl Future<Output = Result<Vec<User>, EngineError>> + Send;
 
     /// Opens sessions.
     fn open_sessions(&self, sessions: &[NewSession]) -> impl Future<Output = Result<(), EngineError>> + Send;
@@ -125,10 +128,4 @@ pub trait Accounts: Clone + Send + Sync + 'static {
         &self,
         refresh_hash: [u8; 32],
     ) -> impl Future<Output = Result<Option<(UserId, SessionId)>, EngineError>> + Send;
-
-    /// Whether each session is still open, in the order asked.
-    fn sessions_open(
-        &self,
-        sessions: &[SessionId],
-    ) -> impl Future<Output = Result<Vec<bool>, EngineError>> + Send;
 }

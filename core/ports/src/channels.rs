@@ -2,7 +2,8 @@
 //!
 //! Every change takes the channel's next version under its row lock and writes an outbox row in the same
 //! transaction. A change is *confirmed* once its outbox row has been appended to the log and removed; what is
-//! not confirmed is not answered from, except where a method says so.
+//! not confirmed is not answered from, except where a method says so. A removal is: it counts as soon as it is written. An
+//! edge that is told of it by the log and admits the removed afterwards would hear of it no more.
 
 pub mod invitations;
 
@@ -180,8 +181,31 @@ pub struct OutboxRow {
     pub record: Bytes,
 }
 
-/// Channels, members, outbox.
-pub trait Channels: Clone + Send + Sync + 'static {
+/// Who is in which channel, and as what: what everybody asks who admits readers and writers. All of it is confirmed.
+pub trait MembershipReader: Clone + Send + Sync + 'static {
+    /// The channels that there are among these, in no order, as they are confirmed.
+    fn channels(&self, ids: &[ChannelId]) -> impl Future<Output = Result<Vec<Channel>, EngineError>> + Send;
+
+    /// All confirmed memberships of these users, in no order.
+    fn memberships(&self, users: &[UserId]) -> impl Future<Output = Result<Vec<Member>, EngineError>> + Send;
+
+    /// Confirmed members of a channel, by user id, above `after`, at most `limit`.
+    fn members(
+        &self,
+        channel: ChannelId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Member>, EngineError>> + Send;
+
+    /// The confirmed membership of each (channel, user), in the order asked.
+    fn membership(
+        &self,
+        pairs: &[(ChannelId, UserId)],
+    ) -> impl Future<Output = Result<Vec<Option<Member>>, EngineError>> + Send;
+}
+
+/// What changes channels and who is in them, and what members set for themselves (which does not go to the log).
+pub trait ChannelChanges: Clone + Send + Sync + 'static {
     /// Makes channels, each whole or not at all, with an outbox row of kind `CREATED` each. Whether the creator may bring
     /// the members in is decided with the writing, so that no block comes in between; the DM with an erased account is
     /// found as before.
@@ -201,12 +225,24 @@ pub trait Channels: Clone + Send + Sync + 'static {
         now: UnixMillis,
     ) -> impl Future<Output = Result<Result<Vec<UserId>, ChangeRefused>, EngineError>> + Send;
 
-    /// The channels that there are among these, in no order, as they are confirmed.
-    fn channels(&self, ids: &[ChannelId]) -> impl Future<Output = Result<Vec<Channel>, EngineError>> + Send;
+    /// Sets up to when a member wants no notifications; false: no such member.
+    fn mute(
+        &self,
+        channel: ChannelId,
+        user: UserId,
+        until: Option<UnixMillis>,
+    ) -> impl Future<Output = Result<bool, EngineError>> + Send;
 
-    /// All confirmed memberships of these users, in no order.
-    fn memberships(&self, users: &[UserId]) -> impl Future<Output = Result<Vec<Member>, EngineError>> + Send;
+    /// The DM of two people, confirmed or not.
+    fn dm_of(
+        &self,
+        one: UserId,
+        other: UserId,
+    ) -> impl Future<Output = Result<Option<ChannelId>, EngineError>> + Send;
+}
 
+/// Channels as one person finds and lists them; confirmed ones only.
+pub trait ChannelLists: Clone + Send + Sync + 'static {
     /// A range of the confirmed memberships of a user, for a list: the newest channel first.
     fn list_memberships(
         &self,
@@ -214,33 +250,6 @@ pub trait Channels: Clone + Send + Sync + 'static {
         range: ListRange,
     ) -> impl Future<Output = Result<Vec<Member>, EngineError>> + Send;
 
-    /// Confirmed members of a channel, by user id, above `after`, at most `limit`.
-    fn members(
-        &self,
-        channel: ChannelId,
-        after: Option<UserId>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Member>, EngineError>> + Send;
-
-    /// The confirmed membership of each (channel, user), in the order asked.
-    fn membership(
-        &self,
-        pairs: &[(ChannelId, UserId)],
-    ) -> impl Future<Output = Result<Vec<Option<Member>>, EngineError>> + Send;
-
-    /// Outbox rows that are not confirmed, in order of version within each channel: of one channel, or of any.
-    fn unsent(
-        &self,
-        channel: Option<ChannelId>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<OutboxRow>, EngineError>> + Send;
-
-    /// Confirms outbox rows: the log has them.
-    fn confirm(&self, rows: &[i64]) -> impl Future<Output = Result<(), EngineError>> + Send;
-}
-
-/// Channels as one person finds and keeps them. Nothing here goes to the log.
-pub trait ChannelPreferences: Clone + Send + Sync + 'static {
     /// Public channels whose names hold this text, whatever its case, above `after`, with how many are in each; confirmed
     /// ones only.
     fn discover(
@@ -250,25 +259,23 @@ pub trait ChannelPreferences: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<(Channel, u64)>, EngineError>> + Send;
 
-    /// Sets up to when a member wants no notifications; false: no such member.
-    fn mute(
-        &self,
-        channel: ChannelId,
-        user: UserId,
-        until: Option<UnixMillis>,
-    ) -> impl Future<Output = Result<bool, EngineError>> + Send;
-
     /// Whom each of these channels that is a DM of the user's joins them with.
     fn peers(
         &self,
         user: UserId,
         channels: &[ChannelId],
     ) -> impl Future<Output = Result<Vec<(ChannelId, UserId)>, EngineError>> + Send;
+}
 
-    /// The DM of two people, confirmed or not.
-    fn dm_of(
+/// The outbox, for the relay that takes it to the log.
+pub trait Outbox: Clone + Send + Sync + 'static {
+    /// Outbox rows that are not confirmed, in order of version within each channel: of one channel, or of any.
+    fn unsent(
         &self,
-        one: UserId,
-        other: UserId,
-    ) -> impl Future<Output = Result<Option<ChannelId>, EngineError>> + Send;
+        channel: Option<ChannelId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<OutboxRow>, EngineError>> + Send;
+
+    /// Confirms outbox rows: the log has them.
+    fn confirm(&self, rows: &[i64]) -> impl Future<Output = Result<(), EngineError>> + Send;
 }

@@ -10,6 +10,7 @@ pub mod channels;
 pub mod commit;
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod directory;
 mod error;
 pub mod keys;
 pub mod log;
@@ -17,12 +18,14 @@ pub mod people;
 pub mod presence;
 pub mod store;
 
-pub use accounts::Accounts;
-pub use channels::Channels;
+pub use accounts::{SignIn, UserReader};
+pub use channels::{ChannelChanges, ChannelLists, MembershipReader, Outbox};
 pub use commit::Committer;
+pub use directory::{ChannelDirectory, Directory, People};
 pub use error::EngineError;
 pub use keys::KeyStore;
 pub use log::Log;
-pub use people::People;
+pub use people::profiles::Administration;
+pub use people::registration::Registration;
 pub use presence::Presence;
 pub use store::{ChannelReader, MessageStore, PartitionStore};

@@ -9,7 +9,7 @@ use ringside_application::mentions::members_named;
 use ringside_application::pages::{profile_of, read_gap, read_pages};
 use ringside_application::policy::ChannelPolicy;
 use ringside_ports::presence::{Connection, JointDecision};
-use ringside_ports::{Accounts, Channels, EngineError};
+use ringside_ports::{EngineError, MembershipReader as _, UserReader as _};
 use ringside_types::{PublicKey, UserId};
 
 use crate::directory::SimulatedDirectory;

@@ -1,15 +1,12 @@
-//! The Directory, as far as the simulation needs it: accounts, who is in which channel, and the outbox. What is changed is
-//! answered from once its outbox row is confirmed.
+//! The Directory, as far as the simulation needs it: accounts, who is in which channel, and the outbox. What is added is
+//! answered from once its outbox row is confirmed; what is removed is gone at once, as the port's contract has it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
-use ringside_ports::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, Created, ListRange, Member, NewChannel, OutboxRow,
-    Role,
-};
-use ringside_ports::{Accounts, Channels, EngineError};
+use ringside_ports::EngineError;
+use ringside_ports::accounts::{User, UserReader};
+use ringside_ports::channels::{Channel, ChannelKind, Member, MembershipReader, Outbox, OutboxRow, Role};
 use ringside_types::{ChannelId, SessionId, UnixMillis, UserId};
 use ringside_wire::records::{self, Membership, MembershipKind};
 
@@ -32,11 +29,6 @@ struct State {
 pub struct SimulatedDirectory {
     network: Network,
     state: Arc<Mutex<State>>,
-}
-
-/// What no machine of the simulation asks.
-fn not_asked<T>() -> Result<T, EngineError> {
-    Err(EngineError::Unavailable { engine: "simulated", cause: "the simulation has no such thing".into() })
 }
 
 impl SimulatedDirectory {
@@ -104,6 +96,7 @@ impl State {
         for user in users {
             if kind == MembershipKind::Removed {
                 self.members.remove(&(id, *user));
+                self.confirmed.remove(&(id, *user));
                 continue;
             }
             let member = Member {
@@ -146,13 +139,10 @@ impl State {
     }
 }
 
-impl Accounts for SimulatedDirectory {
-    async fn create_users(&self, _: &[NewUser]) -> Result<Vec<Option<Taken>>, EngineError> {
-        not_asked()
-    }
-
-    async fn user_by_login(&self, _: &str) -> Result<Option<(User, String)>, EngineError> {
-        not_asked()
+impl UserReader for SimulatedDirectory {
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, EngineError> {
+        self.network.travel(Engine::Backend).await?;
+        Ok(ids.iter().filter_map(|id| self.state().users.get(id).cloned()).collect())
     }
 
     async fn users_named(&self, names: &[String]) -> Result<Vec<User>, EngineError> {
@@ -160,43 +150,12 @@ impl Accounts for SimulatedDirectory {
         Ok(self.state().users.values().filter(|user| names.contains(&user.username)).cloned().collect())
     }
 
-    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, EngineError> {
-        self.network.travel(Engine::Backend).await?;
-        Ok(ids.iter().filter_map(|id| self.state().users.get(id).cloned()).collect())
-    }
-
-    async fn open_sessions(&self, _: &[NewSession]) -> Result<(), EngineError> {
-        not_asked()
-    }
-
-    async fn exchange(&self, _: Exchange) -> Result<Exchanged, EngineError> {
-        not_asked()
-    }
-
-    async fn end_session(&self, _: [u8; 32]) -> Result<Option<(UserId, SessionId)>, EngineError> {
-        not_asked()
-    }
-
     async fn sessions_open(&self, sessions: &[SessionId]) -> Result<Vec<bool>, EngineError> {
         Ok(vec![true; sessions.len()])
     }
 }
 
-impl Channels for SimulatedDirectory {
-    async fn create_channels(&self, _: &[NewChannel]) -> Result<Vec<Created>, EngineError> {
-        not_asked()
-    }
-
-    async fn change(
-        &self,
-        _: ChannelId,
-        _: UserId,
-        _: ChannelChange,
-        _: UnixMillis,
-    ) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError> {
-        not_asked()
-    }
-
+impl MembershipReader for SimulatedDirectory {
     async fn channels(&self, ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError> {
         self.network.travel(Engine::Backend).await?;
         Ok(ids.iter().filter_map(|id| self.state().channels.get(id).cloned()).collect())
@@ -208,19 +167,25 @@ impl Channels for SimulatedDirectory {
         Ok(state.confirmed.values().filter(|member| users.contains(&member.user_id)).cloned().collect())
     }
 
-    async fn list_memberships(&self, _: UserId, _: ListRange) -> Result<Vec<Member>, EngineError> {
-        not_asked()
-    }
-
-    async fn members(&self, _: ChannelId, _: Option<UserId>, _: usize) -> Result<Vec<Member>, EngineError> {
-        not_asked()
+    async fn members(
+        &self,
+        channel: ChannelId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, EngineError> {
+        self.network.travel(Engine::Backend).await?;
+        let state = self.state();
+        let of_channel = state.confirmed.values().filter(|member| member.channel_id == channel);
+        Ok(of_channel.filter(|member| Some(member.user_id) > after).take(limit).cloned().collect())
     }
 
     async fn membership(&self, pairs: &[(ChannelId, UserId)]) -> Result<Vec<Option<Member>>, EngineError> {
         self.network.travel(Engine::Backend).await?;
         Ok(pairs.iter().map(|pair| self.state().confirmed.get(pair).cloned()).collect())
     }
+}
 
+impl Outbox for SimulatedDirectory {
     async fn unsent(&self, channel: Option<ChannelId>, limit: usize) -> Result<Vec<OutboxRow>, EngineError> {
         self.network.travel(Engine::Backend).await?;
         let state = self.state();

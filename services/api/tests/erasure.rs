@@ -203,7 +203,7 @@ async fn after_an_erasure_nothing_personal_is_left() {
     assert_eq!(open_dm(&eve).await.status, 422, "none begins with an account that is gone");
     // Memberships end through the outbox.
     for _ in 0..200 {
-        if ringside_ports::Channels::unsent(&context.directory, None, 1).await.expect("lists").is_empty() {
+        if ringside_ports::Outbox::unsent(&context.directory, None, 1).await.expect("lists").is_empty() {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -8,12 +8,11 @@ use ringside_application::service::{
     ChannelService, ConflictCode, CreateChannel, FieldError, MyChannel, Page, PageRequest, ServiceError,
 };
 use ringside_clock::now;
-use ringside_ports::channels::invitations::{ChannelInvitation, ChannelInvitations, Invited};
+use ringside_ports::channels::invitations::{ChannelInvitation, Invited};
 use ringside_ports::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelPatch, ChannelPreferences, Created, ListRange, Member, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelPatch, Created, ListRange, Member, Role,
 };
-use ringside_ports::people::relations::Relations;
-use ringside_ports::{Accounts, Channels, Log};
+use ringside_ports::{ChannelDirectory, Log};
 use ringside_types::authorization::Operation;
 use ringside_types::limits::LIST_MAX;
 use ringside_types::{ChannelId, UnixMillis, UserId};
@@ -36,9 +35,7 @@ pub struct Conversations<D, L> {
     relay: Relay,
 }
 
-impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relations, L: Log>
-    Conversations<D, L>
-{
+impl<D: ChannelDirectory, L: Log> Conversations<D, L> {
     /// Over this Directory and log; the relay's task must run over the same ones.
     pub fn new(directory: D, log: L, relay: Relay) -> Self {
         Self { directory, log, relay }
@@ -87,9 +84,7 @@ impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relation
     }
 }
 
-impl<D: Accounts + Channels + ChannelInvitations + ChannelPreferences + Relations, L: Log> ChannelService
-    for Conversations<D, L>
-{
+impl<D: ChannelDirectory, L: Log> ChannelService for Conversations<D, L> {
     async fn create(&self, caller: UserId, wish: CreateChannel) -> Result<(Channel, bool), ServiceError> {
         let new = channel_of(caller, wish, ChannelId(Uuid::now_v7()), now())?;
         self.known_caller(caller).await?;

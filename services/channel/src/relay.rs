@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringside_application::service::ServiceError;
-use ringside_ports::channels::OutboxRow;
+use ringside_ports::channels::{Outbox, OutboxRow};
 use ringside_ports::log::Append;
-use ringside_ports::{Channels, EngineError, Log};
+use ringside_ports::{EngineError, Log};
 use ringside_types::{ChannelId, PartitionId, Topic, partition_of};
 use ringside_wire::InvalidRecord;
 use ringside_wire::records::{Command, Control, Membership, command, control};
@@ -57,7 +57,7 @@ pub struct Relay {
 
 impl Relay {
     /// A handle, and the task behind it, which is the caller's to spawn.
-    pub fn over<D: Channels, L: Log>(directory: D, log: L) -> (Self, RelayTask<D, L>) {
+    pub fn over<D: Outbox, L: Log>(directory: D, log: L) -> (Self, RelayTask<D, L>) {
         let (asked, asks) = watch::channel(0);
         let (done, passes) = watch::channel(Pass::default());
         let task = RelayTask { directory, log, asks, done, damaged: BTreeMap::new() };
@@ -107,7 +107,7 @@ pub struct RelayTask<D, L> {
     damaged: BTreeMap<i64, ChannelId>,
 }
 
-impl<D: Channels, L: Log> RelayTask<D, L> {
+impl<D: Outbox, L: Log> RelayTask<D, L> {
     /// Runs until `stop` is true or its sender is gone; a round under way ends first. What is left then is taken to
     /// the log after the next start.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {

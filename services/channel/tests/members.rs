@@ -4,8 +4,8 @@ mod support;
 
 use ringside_application::service::{ChannelService as _, PageRequest, ServiceError};
 use ringside_channel::ADD_MEMBERS_MAX;
-use ringside_ports::Channels as _;
 use ringside_ports::channels::{Channel, ChannelKind, NewChannel, Role};
+use ringside_ports::{ChannelChanges as _, MembershipReader as _};
 use ringside_types::{ChannelId, UnixMillis};
 use ringside_wire::records::MembershipKind;
 use support::{Running, TestContext, user, users, wish};

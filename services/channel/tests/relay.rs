@@ -9,13 +9,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ringside_application::service::{ChannelService as _, ServiceError};
 use ringside_channel::{DAMAGED_ROWS_MAX, PUBLISH_TIMEOUT, ROWS_MAX, Relay};
-use ringside_ports::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, Created, ListRange, Member, NewChannel, OutboxRow,
-    Role,
-};
-use ringside_ports::{Channels, EngineError};
+use ringside_ports::channels::{Channel, ChannelChange, ChannelKind, NewChannel, OutboxRow, Role};
+use ringside_ports::{ChannelChanges as _, EngineError, MembershipReader as _, Outbox};
 use ringside_sql::Directory;
-use ringside_types::{ChannelId, UnixMillis, UserId};
+use ringside_types::{ChannelId, UnixMillis};
 use ringside_wire::records::MembershipKind;
 use support::{TestContext, soon, user, wish};
 use tokio::sync::watch;
@@ -149,46 +146,7 @@ impl Damaged {
     }
 }
 
-impl Channels for Damaged {
-    async fn create_channels(&self, channels: &[NewChannel]) -> Result<Vec<Created>, EngineError> {
-        self.directory.create_channels(channels).await
-    }
-
-    async fn change(
-        &self,
-        channel: ChannelId,
-        actor: UserId,
-        change: ChannelChange,
-        now: UnixMillis,
-    ) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError> {
-        self.directory.change(channel, actor, change, now).await
-    }
-
-    async fn channels(&self, ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError> {
-        self.directory.channels(ids).await
-    }
-
-    async fn memberships(&self, users: &[UserId]) -> Result<Vec<Member>, EngineError> {
-        self.directory.memberships(users).await
-    }
-
-    async fn list_memberships(&self, user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError> {
-        self.directory.list_memberships(user, range).await
-    }
-
-    async fn members(
-        &self,
-        channel: ChannelId,
-        after: Option<UserId>,
-        limit: usize,
-    ) -> Result<Vec<Member>, EngineError> {
-        self.directory.members(channel, after, limit).await
-    }
-
-    async fn membership(&self, pairs: &[(ChannelId, UserId)]) -> Result<Vec<Option<Member>>, EngineError> {
-        self.directory.membership(pairs).await
-    }
-
+impl Outbox for Damaged {
     async fn unsent(&self, channel: Option<ChannelId>, limit: usize) -> Result<Vec<OutboxRow>, EngineError> {
         let mut rows: Vec<OutboxRow> = (0..self.junk.load(Ordering::SeqCst))
             .map(|number| OutboxRow {

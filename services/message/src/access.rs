@@ -5,7 +5,7 @@ use ringside_application::service::ServiceError;
 use ringside_application::{authorize, reading};
 use ringside_domain::rows::MessageRow;
 use ringside_ports::channels::{Channel, Member};
-use ringside_ports::{Accounts, ChannelReader, Channels, Log, Presence};
+use ringside_ports::{ChannelReader, Log, MembershipReader, Presence, UserReader};
 use ringside_types::authorization::{Operation, allowed};
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::amendment::Change;
@@ -36,7 +36,7 @@ impl<L, S, D, P> Messages<L, S, D, P>
 where
     L: Log,
     S: ChannelReader,
-    D: Channels + Accounts,
+    D: MembershipReader + UserReader,
     P: Presence,
 {
     /// The caller in a channel. Whether there is no such channel or they may not know of it is one answer.

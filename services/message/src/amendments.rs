@@ -7,7 +7,7 @@ use ringside_application::mentions::in_text;
 use ringside_application::reading;
 use ringside_application::service::{Amendment, FieldError, SendOutcome, ServiceError};
 use ringside_domain::rows::{Key, MessageRow, Prefetch};
-use ringside_ports::{Accounts, ChannelReader, Channels, Log, Presence};
+use ringside_ports::{ChannelReader, Log, MembershipReader, Presence, UserReader};
 use ringside_types::limits::{MESSAGE_EMOJI_MAX, PINS_MAX};
 use ringside_types::{MessageId, UserId};
 use ringside_wire::amendment::Change;
@@ -19,7 +19,7 @@ impl<L, S, D, P> Messages<L, S, D, P>
 where
     L: Log,
     S: ChannelReader,
-    D: Channels + Accounts,
+    D: MembershipReader + UserReader,
     P: Presence,
 {
     pub(crate) async fn amended(&self, caller: UserId, wish: Amendment) -> Result<SendOutcome, ServiceError> {

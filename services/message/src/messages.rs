@@ -18,7 +18,7 @@ use ringside_domain::view::MessageView;
 use ringside_ports::log::Append;
 use ringside_ports::presence::{Charge, JointDecision};
 use ringside_ports::store::{MessageRange, Order};
-use ringside_ports::{Accounts, ChannelReader, Channels, Log, Presence};
+use ringside_ports::{ChannelReader, Log, MembershipReader, Presence, UserReader};
 use ringside_types::{ChannelId, Limits, MessageId, Topic, UserId, partition_of};
 use ringside_wire::records::{self, Answered, Command, Origin, Profile, command};
 
@@ -51,7 +51,7 @@ impl<L, S, D, P> Messages<L, S, D, P>
 where
     L: Log,
     S: ChannelReader,
-    D: Channels + Accounts,
+    D: MembershipReader + UserReader,
     P: Presence,
 {
     /// Over these engines, held to these limits; processors' answers come by `replies`.
@@ -164,7 +164,7 @@ impl<L, S, D, P> MessageService for Messages<L, S, D, P>
 where
     L: Log,
     S: ChannelReader,
-    D: Channels + Accounts,
+    D: MembershipReader + UserReader,
     P: Presence,
 {
     async fn send(&self, caller: UserId, mut message: NewMessage) -> Result<SendOutcome, ServiceError> {

@@ -6,7 +6,7 @@ use ringside_application::service::presence::PresenceService;
 use ringside_clock::now;
 use ringside_ports::Presence;
 use ringside_ports::people::profiles::Profiles;
-use ringside_ports::people::relations::Relations;
+use ringside_ports::people::relations::Relationships;
 use ringside_types::UserId;
 
 /// Presence over its engine and a Directory.
@@ -16,13 +16,13 @@ pub struct PresenceViews<P, D> {
     directory: D,
 }
 
-impl<P: Presence, D: Profiles + Relations> PresenceViews<P, D> {
+impl<P: Presence, D: Profiles + Relationships> PresenceViews<P, D> {
     pub fn new(presence: P, directory: D) -> Self {
         Self { presence, directory }
     }
 }
 
-impl<P: Presence, D: Profiles + Relations> PresenceService for PresenceViews<P, D> {
+impl<P: Presence, D: Profiles + Relationships> PresenceService for PresenceViews<P, D> {
     async fn presence(&self, caller: UserId, users: &[UserId]) -> Result<Vec<PresenceView>, ServiceError> {
         Ok(presence_view::seen_by(&self.presence, &self.directory, caller, users, now()).await?)
     }

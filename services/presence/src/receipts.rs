@@ -4,8 +4,8 @@ use ringside_application::authorize::channel_access;
 use ringside_application::service::presence::{ReceiptService, ReceiptView};
 use ringside_application::service::{Page, PageRequest, ServiceError};
 use ringside_domain::rows::Prefetch;
-use ringside_ports::people::relations::Relations;
-use ringside_ports::{ChannelReader, Channels};
+use ringside_ports::people::relations::Relationships;
+use ringside_ports::{ChannelReader, MembershipReader};
 use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, MessageId, UserId};
 
@@ -16,13 +16,13 @@ pub struct Receipts<S, D> {
     directory: D,
 }
 
-impl<S: ChannelReader, D: Channels + Relations> Receipts<S, D> {
+impl<S: ChannelReader, D: MembershipReader + Relationships> Receipts<S, D> {
     pub fn new(store: S, directory: D) -> Self {
         Self { store, directory }
     }
 }
 
-impl<S: ChannelReader, D: Channels + Relations> ReceiptService for Receipts<S, D> {
+impl<S: ChannelReader, D: MembershipReader + Relationships> ReceiptService for Receipts<S, D> {
     async fn receipts(
         &self,
         caller: UserId,

@@ -12,8 +12,8 @@ use ringside_application::consumer::{self, Assignment, Handler, HandlerError, Ru
 use ringside_clock::now;
 use ringside_domain::rows::{DeliveredRow, InterestRow, Prefetch, Prefetched, ReadRow, Rows};
 use ringside_ports::log::{Append, ReadLimit, Record};
-use ringside_ports::people::relations::Relations;
-use ringside_ports::{Channels, EngineError, Log, MessageStore};
+use ringside_ports::people::relations::Relationships;
+use ringside_ports::{EngineError, Log, MembershipReader, MessageStore};
 use ringside_types::limits::{RECEIPTS_MEMBERS_MAX, TYPING_LIFE_MS};
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, Topic, UserId};
 use ringside_wire::records::{EdgeBatch, EdgeItem, Receipt, Signals, Status, TypingSign, edge_item, signal};
@@ -34,7 +34,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Never: what fails is tried again.
-pub async fn run<L: Log, S: MessageStore, D: Channels + Relations>(
+pub async fn run<L: Log, S: MessageStore, D: MembershipReader + Relationships>(
     assigned: Assignment,
     log: L,
     store: S,
@@ -62,7 +62,7 @@ pub struct StatusHandler<L, S, D> {
     pub directory: D,
 }
 
-impl<L: Log, S: MessageStore, D: Channels + Relations> Handler for StatusHandler<L, S, D> {
+impl<L: Log, S: MessageStore, D: MembershipReader + Relationships> Handler for StatusHandler<L, S, D> {
     type Partition = PartitionId;
     type Error = EngineError;
 
@@ -113,7 +113,7 @@ struct Gathered {
     typing: Vec<(ChannelId, TypingSign)>,
 }
 
-impl<L: Log, S: MessageStore, D: Channels + Relations> StatusHandler<L, S, D> {
+impl<L: Log, S: MessageStore, D: MembershipReader + Relationships> StatusHandler<L, S, D> {
     /// What members are told: the registers as they stand now.
     async fn statuses(
         &self,

@@ -11,7 +11,9 @@ use ringside_ports::channels::{Channel, ChannelKind, NewChannel, Role};
 use ringside_ports::log::{Append, ReadLimit};
 use ringside_ports::people::profiles::{ProfileChange, Profiles as _, SettingsSwap};
 use ringside_ports::people::relations::Relations as _;
-use ringside_ports::{Accounts as _, ChannelReader as _, Channels as _, Log as _, PartitionStore as _};
+use ringside_ports::{
+    ChannelChanges as _, ChannelReader as _, Log as _, Outbox as _, PartitionStore as _, Registration as _,
+};
 use ringside_presence::signals::StatusHandler;
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, Epoch, MessageId, Offset, PartitionId, Slot, Topic, UnixMillis, UserId};

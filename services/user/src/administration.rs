@@ -2,11 +2,12 @@
 
 use ringside_application::service::{Registration, ServiceError};
 use ringside_clock::now;
+use ringside_ports::People;
 use ringside_ports::accounts::{NewUser, User};
-use ringside_ports::people::invitations::Invitation;
+use ringside_ports::people::After;
 use ringside_ports::people::profiles::{Profile, ServerRole};
+use ringside_ports::people::registration::Invitation;
 use ringside_ports::people::sessions::{PasswordChange, Session, Which};
-use ringside_ports::people::{After, People};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 use uuid::Uuid;

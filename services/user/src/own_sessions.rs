@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use ringside_application::service::people::SessionService;
 use ringside_application::service::{Caller, FieldError, Page, PageRequest, ServiceError};
 use ringside_clock::now;
+use ringside_ports::People;
+use ringside_ports::people::After;
 use ringside_ports::people::sessions::{PasswordChange, Session, Which};
-use ringside_ports::people::{After, People};
 use ringside_ports::{Log, Presence};
 use ringside_types::{SessionId, UserId};
 

@@ -7,11 +7,12 @@ pub use settings::{SETTINGS_BYTES_MAX, SETTINGS_DEPTH_MAX};
 use ringside_application::service::people::{ProfilePatch, ProfileService, VisibleProfile};
 use ringside_application::service::{FieldError, Page, PageRequest, ServiceError};
 use ringside_clock::now;
+use ringside_ports::People;
+use ringside_ports::people::After;
 use ringside_ports::people::profiles::{
     AuditEntry, Changed, Found, Profile, ProfileChange, SearchFor, SettingsSwap,
 };
 use ringside_ports::people::relations::Relationship;
-use ringside_ports::people::{After, People};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 use ringside_types::limits::STATUS_MESSAGE_CHARS_MAX;

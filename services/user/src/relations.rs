@@ -3,8 +3,9 @@
 use ringside_application::service::people::RelationService;
 use ringside_application::service::{ConflictCode, Page, PageRequest, ServiceError};
 use ringside_clock::now;
+use ringside_ports::People;
+use ringside_ports::people::After;
 use ringside_ports::people::relations::{Block, Contact, ContactState, Requested};
-use ringside_ports::people::{After, People};
 use ringside_ports::{Log, Presence};
 use ringside_types::UserId;
 

@@ -12,7 +12,7 @@ use ringside_application::service::{
 };
 use ringside_clock::now;
 use ringside_ports::accounts::{NewUser, Taken, User};
-use ringside_ports::people::invitations::Admitted;
+use ringside_ports::people::registration::Admitted;
 use ringside_ports::{Log, People, Presence};
 use ringside_session::token::TokenError;
 use ringside_types::limits::RETRY_WITHIN_MS;

@@ -5,7 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use ringside_application::service::{Registration, ServiceError, UserService as _};
-use ringside_ports::Accounts as _;
+use ringside_ports::SignIn as _;
 use ringside_types::limits::ACCESS_TOKEN_LIFE_S;
 use ringside_types::{SessionId, UserId};
 use support::{PASSWORD, TestContext, credentials, is_unauthorized, registered, registration};

@@ -1,7 +1,7 @@
 //! Accounts and sessions.
 
-use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
-use ringside_ports::{Accounts, EngineError};
+use ringside_ports::EngineError;
+use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, SignIn, Taken, User, UserReader};
 use ringside_types::limits::RETRY_WITHIN_MS;
 use ringside_types::text::folded;
 use ringside_types::{SessionId, UnixMillis, UserId};
@@ -14,29 +14,22 @@ use crate::rows;
 /// Values bound in one statement at the most; SQLite's own limit is 32,766.
 pub(crate) const BOUND_MAX: usize = 1_000;
 
-impl Accounts for Directory {
-    async fn create_users(&self, users: &[NewUser]) -> Result<Vec<Option<Taken>>, EngineError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let mut taken = Vec::with_capacity(users.len());
-        for new in users {
-            taken.push(create(&mut transaction, new).await?);
+impl UserReader for Directory {
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, EngineError> {
+        let mut users = Vec::with_capacity(ids.len());
+        for part in ids.chunks(BOUND_MAX) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM users WHERE id IN (");
+            let mut list = query.separated(", ");
+            for id in part {
+                list.push_bind(id.as_bytes().to_vec());
+            }
+            query.push(")");
+            let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
+            for row in &found {
+                users.push(rows::user(row)?);
+            }
         }
-        transaction.commit().await.map_err(failed)?;
-        Ok(taken)
-    }
-
-    async fn user_by_login(&self, login: &str) -> Result<Option<(User, String)>, EngineError> {
-        let found = sqlx::query(
-            "SELECT * FROM users WHERE (email_folded IN (?1, ?2) OR username_folded = ?1) AND erased_at IS NULL \
-             ORDER BY email_folded = ?2 DESC",
-        )
-        .bind(folded(login))
-        // Of an older version, where two addresses were told apart that are one now.
-        .bind(login.to_lowercase())
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(failed)?;
-        found.map(|row| Ok((rows::user(&row)?, rows::text(&row, "password_hash")?))).transpose()
+        Ok(users)
     }
 
     async fn users_named(&self, names: &[String]) -> Result<Vec<User>, EngineError> {
@@ -58,21 +51,33 @@ impl Accounts for Directory {
         Ok(users)
     }
 
-    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, EngineError> {
-        let mut users = Vec::with_capacity(ids.len());
-        for part in ids.chunks(BOUND_MAX) {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM users WHERE id IN (");
-            let mut list = query.separated(", ");
-            for id in part {
-                list.push_bind(id.as_bytes().to_vec());
-            }
-            query.push(")");
-            let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
-            for row in &found {
-                users.push(rows::user(row)?);
-            }
+    async fn sessions_open(&self, sessions: &[SessionId]) -> Result<Vec<bool>, EngineError> {
+        let mut open = Vec::with_capacity(sessions.len());
+        for session in sessions {
+            let found = sqlx::query("SELECT 1 FROM sessions WHERE id = ? AND ended = 0")
+                .bind(session.as_bytes().to_vec())
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(failed)?;
+            open.push(found.is_some());
         }
-        Ok(users)
+        Ok(open)
+    }
+}
+
+impl SignIn for Directory {
+    async fn user_by_login(&self, login: &str) -> Result<Option<(User, String)>, EngineError> {
+        let found = sqlx::query(
+            "SELECT * FROM users WHERE (email_folded IN (?1, ?2) OR username_folded = ?1) AND erased_at IS NULL \
+             ORDER BY email_folded = ?2 DESC",
+        )
+        .bind(folded(login))
+        // Of an older version, where two addresses were told apart that are one now.
+        .bind(login.to_lowercase())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed)?;
+        found.map(|row| Ok((rows::user(&row)?, rows::text(&row, "password_hash")?))).transpose()
     }
 
     async fn open_sessions(&self, sessions: &[NewSession]) -> Result<(), EngineError> {
@@ -161,19 +166,6 @@ impl Accounts for Directory {
         end(&mut transaction, session_id).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(Some((rows::user_id(&row, "user_id")?, session_id)))
-    }
-
-    async fn sessions_open(&self, sessions: &[SessionId]) -> Result<Vec<bool>, EngineError> {
-        let mut open = Vec::with_capacity(sessions.len());
-        for session in sessions {
-            let found = sqlx::query("SELECT 1 FROM sessions WHERE id = ? AND ended = 0")
-                .bind(session.as_bytes().to_vec())
-                .fetch_optional(&self.readers)
-                .await
-                .map_err(failed)?;
-            open.push(found.is_some());
-        }
-        Ok(open)
     }
 }
 

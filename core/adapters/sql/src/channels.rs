@@ -2,17 +2,17 @@
 
 mod changing;
 mod invitations;
-mod personal;
+mod lists;
 
 use bytes::Bytes;
 pub(crate) use changing::{Changing, reconsider_dm};
-pub(crate) use personal::write_bare_names;
+pub(crate) use lists::write_bare_names;
 
+use ringside_ports::EngineError;
 use ringside_ports::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, Created, ListRange, Member, NewChannel, OutboxRow,
-    Role,
+    ChangeRefused, Channel, ChannelChange, ChannelChanges, ChannelKind, Created, Member, MembershipReader,
+    NewChannel, Outbox, OutboxRow, Role,
 };
-use ringside_ports::{Channels, EngineError};
 use ringside_types::authorization::{Operation, Refusal};
 use ringside_types::text::unaccented;
 use ringside_types::{ChannelId, UnixMillis, UserId};
@@ -37,36 +37,7 @@ const CHANNELS: &str = "SELECT c.*, EXISTS (SELECT 1 FROM outbox o WHERE o.chann
 const IS_THERE: &str = "c.deleted_at IS NULL AND \
      NOT EXISTS (SELECT 1 FROM outbox o WHERE o.channel_id = c.id AND o.version = 1)";
 
-impl Channels for Directory {
-    async fn create_channels(&self, channels: &[NewChannel]) -> Result<Vec<Created>, EngineError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let mut created = Vec::with_capacity(channels.len());
-        for new in channels {
-            created.push(create(&mut transaction, new).await?);
-        }
-        transaction.commit().await.map_err(failed)?;
-        Ok(created)
-    }
-
-    async fn change(
-        &self,
-        channel: ChannelId,
-        actor: UserId,
-        change: ChannelChange,
-        now: UnixMillis,
-    ) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        let Some(mut changing) = Changing::begin(&mut transaction, channel, actor, now).await? else {
-            return Ok(Err(ChangeRefused::NotAllowed(Operation::SeeChannel, Refusal::NotFound)));
-        };
-        let done = changing.change(&mut transaction, change).await?;
-        if done.is_ok() {
-            changing.end(&mut transaction).await?;
-            transaction.commit().await.map_err(failed)?;
-        }
-        Ok(done)
-    }
-
+impl MembershipReader for Directory {
     async fn channels(&self, ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError> {
         let mut channels = Vec::with_capacity(ids.len());
         for part in ids.chunks(BOUND_MAX) {
@@ -102,17 +73,6 @@ impl Channels for Directory {
         Ok(members)
     }
 
-    async fn list_memberships(&self, user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError> {
-        let mut query = QueryBuilder::<Sqlite>::new(MEMBERS);
-        query.push("m.user_id = ").push_bind(user.as_bytes().to_vec()).push(" AND ").push(CONFIRMED);
-        if let Some(before) = range.before {
-            query.push(" AND m.channel_id < ").push_bind(before.as_bytes().to_vec());
-        }
-        query.push(" ORDER BY m.channel_id DESC LIMIT ").push_bind(range.limit as i64);
-        let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
-        found.iter().map(rows::member).collect()
-    }
-
     async fn members(
         &self,
         channel: ChannelId,
@@ -140,7 +100,62 @@ impl Channels for Directory {
         }
         Ok(answers)
     }
+}
 
+impl ChannelChanges for Directory {
+    async fn create_channels(&self, channels: &[NewChannel]) -> Result<Vec<Created>, EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let mut created = Vec::with_capacity(channels.len());
+        for new in channels {
+            created.push(create(&mut transaction, new).await?);
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(created)
+    }
+
+    async fn change(
+        &self,
+        channel: ChannelId,
+        actor: UserId,
+        change: ChannelChange,
+        now: UnixMillis,
+    ) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let Some(mut changing) = Changing::begin(&mut transaction, channel, actor, now).await? else {
+            return Ok(Err(ChangeRefused::NotAllowed(Operation::SeeChannel, Refusal::NotFound)));
+        };
+        let done = changing.change(&mut transaction, change).await?;
+        if done.is_ok() {
+            changing.end(&mut transaction).await?;
+            transaction.commit().await.map_err(failed)?;
+        }
+        Ok(done)
+    }
+
+    async fn mute(
+        &self,
+        channel: ChannelId,
+        user: UserId,
+        until: Option<UnixMillis>,
+    ) -> Result<bool, EngineError> {
+        let done =
+            sqlx::query("UPDATE channel_members SET muted_until = ? WHERE channel_id = ? AND user_id = ?")
+                .bind(until.map(|until| until.0 as i64))
+                .bind(channel.as_bytes().to_vec())
+                .bind(user.as_bytes().to_vec())
+                .execute(&self.writer)
+                .await
+                .map_err(failed)?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn dm_of(&self, one: UserId, other: UserId) -> Result<Option<ChannelId>, EngineError> {
+        let mut reader = self.readers.acquire().await.map_err(failed)?;
+        lists::dm_of(&mut reader, one, other).await
+    }
+}
+
+impl Outbox for Directory {
     async fn unsent(&self, channel: Option<ChannelId>, limit: usize) -> Result<Vec<OutboxRow>, EngineError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT id, channel_id, version, record FROM outbox");
         if let Some(channel) = channel {
@@ -181,7 +196,7 @@ async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<C
         .iter()
         .all(|one| one.is_some_and(|relationship| relationship.may_bring_into(channel.kind)));
     if let (ChannelKind::Dm, [(one, _), (other, _)]) = (channel.kind, &new.members[..])
-        && let Some(dm) = personal::dm_of(connection, *one, *other).await?
+        && let Some(dm) = lists::dm_of(connection, *one, *other).await?
     {
         // An account that is erased is no reason to lose what was said with it.
         let is_erased = relationships.contains(&None);

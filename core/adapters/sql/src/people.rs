@@ -1,9 +1,9 @@
 //! People: profiles, search, relations, sessions in view, invitations, erasure, and the audit log.
 
 mod erasure;
-mod invitations;
 pub(crate) mod name_words;
 mod profiles;
+mod registration;
 mod relations;
 mod search;
 mod sessions;

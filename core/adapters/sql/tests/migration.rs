@@ -5,7 +5,7 @@ use std::path::Path;
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{Profiles as _, SearchFor, ServerRole};
 use ringside_ports::people::sessions::Sessions as _;
-use ringside_ports::{Accounts as _, Channels as _};
+use ringside_ports::{Administration as _, MembershipReader as _, SignIn as _};
 use ringside_sql::Directory;
 use ringside_types::{SessionId, UnixMillis, UserId};
 use sqlx::migrate::{Migration, Migrator};

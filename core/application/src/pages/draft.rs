@@ -7,7 +7,7 @@ use ringside_domain::page::{ChannelPage, ChannelRead};
 use ringside_domain::reactions::{ReactionSummary, tally};
 use ringside_domain::rows::{ChangeRow, HeadRow, MessageRow, Prefetch, ReactionRow};
 use ringside_ports::store::{ChangeRange, MessageRange, Order};
-use ringside_ports::{Accounts, ChannelReader, EngineError};
+use ringside_ports::{ChannelReader, EngineError, UserReader};
 use ringside_types::limits::REACTIONS_READ_MAX;
 use ringside_types::{ChannelId, MessageId, UserId};
 
@@ -165,7 +165,7 @@ fn fitting(sizes: impl Iterator<Item = usize>) -> usize {
 }
 
 /// Reads what the drafts miss. An error of the call concerns all of them, one inside a page that page alone.
-pub(super) async fn complete<S: ChannelReader, D: Accounts>(
+pub(super) async fn complete<S: ChannelReader, D: UserReader>(
     store: &S,
     directory: &D,
     mut drafts: Vec<Draft>,

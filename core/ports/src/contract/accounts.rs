@@ -1,11 +1,12 @@
-//! The contract of [`Accounts`].
+//! The contract of [`UserReader`](crate::UserReader) and [`SignIn`](crate::SignIn).
 
 use ringside_types::limits::RETRY_WITHIN_MS;
 use ringside_types::{SessionId, UnixMillis, UserId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::accounts::{Accounts, Exchange, Exchanged, NewSession, NewUser, Taken, User};
+use crate::Directory;
+use crate::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
 
 /// Racers for one refresh token.
 const RACERS: u8 = 100;
@@ -13,7 +14,7 @@ const NOW: UnixMillis = UnixMillis(1_000_000);
 const LATER: UnixMillis = UnixMillis(2_000_000);
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<A: Accounts>(make: impl AsyncFn() -> A) {
+pub async fn suite<A: Directory>(make: impl AsyncFn() -> A) {
     accounts_are_found(make().await).await;
     names_are_unique_without_case(make().await).await;
     nothing_of_nothing(make().await).await;
@@ -39,7 +40,7 @@ pub(crate) fn new_user(number: u128) -> NewUser {
     NewUser { user, password_hash: format!("hash {number}") }
 }
 
-async fn accounts_are_found<A: Accounts>(accounts: A) {
+async fn accounts_are_found<A: Directory>(accounts: A) {
     let new = [new_user(1), new_user(2)];
     assert_eq!(accounts.create_users(&new).await.expect("creates"), [None, None]);
     let mut found =
@@ -55,7 +56,7 @@ async fn accounts_are_found<A: Accounts>(accounts: A) {
     assert_eq!(accounts.users_named(&names).await.expect("finds"), [new[1].user.clone()]);
 }
 
-async fn names_are_unique_without_case<A: Accounts>(accounts: A) {
+async fn names_are_unique_without_case<A: Directory>(accounts: A) {
     accounts.create_users(&[new_user(1)]).await.expect("creates");
     let mut email = new_user(2);
     email.user.email = "uSER1@example.ORG".into();
@@ -71,14 +72,14 @@ async fn names_are_unique_without_case<A: Accounts>(accounts: A) {
     assert_eq!(accounts.users(&ids).await.expect("finds").len(), 2, "a refused account leaves nothing");
 }
 
-async fn nothing_of_nothing<A: Accounts>(accounts: A) {
+async fn nothing_of_nothing<A: Directory>(accounts: A) {
     assert_eq!(accounts.create_users(&[]).await.expect("nothing"), []);
     assert_eq!(accounts.users(&[]).await.expect("nothing"), []);
     accounts.open_sessions(&[]).await.expect("nothing");
     assert!(accounts.sessions_open(&[]).await.expect("nothing").is_empty());
 }
 
-async fn signed_in<A: Accounts>(accounts: &A, token: u8) -> SessionId {
+async fn signed_in<A: Directory>(accounts: &A, token: u8) -> SessionId {
     accounts.create_users(&[new_user(1)]).await.expect("creates");
     let id = SessionId(Uuid::from_u128(77));
     let session = NewSession {
@@ -97,11 +98,11 @@ fn exchange(presented: u8, replacement: u8) -> Exchange {
     Exchange { presented: [presented; 32], replacement: [replacement; 32], now: NOW, expires_at: LATER }
 }
 
-async fn is_open<A: Accounts>(accounts: &A, session: SessionId) -> bool {
+async fn is_open<A: Directory>(accounts: &A, session: SessionId) -> bool {
     accounts.sessions_open(&[session]).await.expect("looks") == [true]
 }
 
-async fn a_token_is_good_once<A: Accounts>(accounts: A) {
+async fn a_token_is_good_once<A: Directory>(accounts: A) {
     let session_id = signed_in(&accounts, 1).await;
     let user_id = UserId(Uuid::from_u128(1));
     for token in 1..5 {
@@ -112,7 +113,7 @@ async fn a_token_is_good_once<A: Accounts>(accounts: A) {
     assert_eq!(accounts.sessions_open(&[unknown, session_id]).await.expect("looks"), [false, true]);
 }
 
-async fn a_replayed_token_ends_its_session<A: Accounts>(accounts: A) {
+async fn a_replayed_token_ends_its_session<A: Directory>(accounts: A) {
     let session_id = signed_in(&accounts, 1).await;
     let user_id = UserId(Uuid::from_u128(1));
     accounts.exchange(exchange(1, 2)).await.expect("rotates");
@@ -126,7 +127,7 @@ async fn a_replayed_token_ends_its_session<A: Accounts>(accounts: A) {
 }
 
 /// The answer to 1 was lost, and then that to its retry. Whoever got one of them goes on; a session has one good token.
-async fn a_retry_is_answered_again<A: Accounts>(accounts: A) {
+async fn a_retry_is_answered_again<A: Directory>(accounts: A) {
     let session_id = signed_in(&accounts, 1).await;
     let rotated = Exchanged::Rotated { user_id: UserId(Uuid::from_u128(1)), session_id };
     let after = |ms: u64, presented, replacement| Exchange {
@@ -148,7 +149,7 @@ async fn a_retry_is_answered_again<A: Accounts>(accounts: A) {
     assert!(matches!(superseded, Exchanged::Replayed { .. }), "what took its place was used");
 }
 
-async fn a_retry_that_comes_late_is_a_replay<A: Accounts>(accounts: A) {
+async fn a_retry_that_comes_late_is_a_replay<A: Directory>(accounts: A) {
     let session_id = signed_in(&accounts, 1).await;
     accounts.exchange(exchange(1, 2)).await.expect("rotates");
     let late = Exchange { now: NOW.plus_ms(RETRY_WITHIN_MS + 1), ..exchange(1, 3) };
@@ -156,7 +157,7 @@ async fn a_retry_that_comes_late_is_a_replay<A: Accounts>(accounts: A) {
     assert_eq!(answer, Exchanged::Replayed { user_id: UserId(Uuid::from_u128(1)), session_id });
 }
 
-async fn expired_and_unknown_tokens_are_refused<A: Accounts>(accounts: A) {
+async fn expired_and_unknown_tokens_are_refused<A: Directory>(accounts: A) {
     let session_id = signed_in(&accounts, 1).await;
     let late = Exchange { now: LATER, ..exchange(1, 2) };
     assert_eq!(accounts.exchange(late).await.expect("answers"), Exchanged::Refused);
@@ -165,7 +166,7 @@ async fn expired_and_unknown_tokens_are_refused<A: Accounts>(accounts: A) {
     assert!(is_open(&accounts, session_id).await, "a refusal ends nothing");
 }
 
-async fn one_racers_token_is_good<A: Accounts>(accounts: A) {
+async fn one_racers_token_is_good<A: Directory>(accounts: A) {
     signed_in(&accounts, 255).await;
     let mut racers = JoinSet::new();
     for racer in 0..RACERS {
@@ -183,7 +184,7 @@ async fn one_racers_token_is_good<A: Accounts>(accounts: A) {
     assert!(good <= 1, "of {RACERS} racers {good} hold a good token");
 }
 
-async fn a_session_ends_by_any_of_its_tokens<A: Accounts>(accounts: A) {
+async fn a_session_ends_by_any_of_its_tokens<A: Directory>(accounts: A) {
     let session_id = signed_in(&accounts, 1).await;
     accounts.exchange(exchange(1, 2)).await.expect("rotates");
     let ended = accounts.end_session([1; 32]).await.expect("ends");

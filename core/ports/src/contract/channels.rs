@@ -1,4 +1,4 @@
-//! The contract of [`Channels`], [`ChannelInvitations`] and [`ChannelPreferences`].
+//! The contract of the Directory's channels: who is in them, what changes them, invitations, lists, and the outbox.
 
 mod changes;
 mod invitations;
@@ -10,31 +10,25 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::accounts::new_user;
-use crate::Accounts;
-use crate::channels::invitations::ChannelInvitations;
+use crate::Directory;
 use crate::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, ChannelPreferences, Channels, Created,
-    ListRange, Member, NewChannel, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Created, ListRange, Member, NewChannel,
+    Role,
 };
-use crate::people::profiles::Profiles;
-use crate::people::relations::Relations;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 /// Two people who open their DM at once, this often.
 const RACERS: u128 = 20;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<
-    D: Channels + ChannelInvitations + ChannelPreferences + Relations + Accounts + Profiles,
->(
-    make: impl AsyncFn() -> D,
-) {
+pub async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     changes::suite(&make).await;
     invitations::suite(&make).await;
     a_channel_is_there_once_confirmed(make().await).await;
     changes_are_versioned_in_order(make().await).await;
     what_changes_nothing_writes_nothing(make().await).await;
     an_unconfirmed_member_is_none(make().await).await;
+    a_removal_counts_at_once(make().await).await;
     a_dm_exists_once(make().await).await;
     lists_go_on_where_they_ended(make().await).await;
 }
@@ -57,19 +51,19 @@ fn new_channel(number: u128, kind: ChannelKind, members: &[u128]) -> NewChannel 
 }
 
 /// With users 1 to 9.
-async fn peopled<D: Accounts>(directory: D) -> D {
+async fn peopled<D: Directory>(directory: D) -> D {
     let users: Vec<_> = (1..10).map(new_user).collect();
     directory.create_users(&users).await.expect("creates");
     directory
 }
 
-async fn confirm_all<D: Channels>(directory: &D) {
+async fn confirm_all<D: Directory>(directory: &D) {
     let rows = directory.unsent(None, 1_000).await.expect("lists");
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     directory.confirm(&ids).await.expect("confirms");
 }
 
-async fn records<D: Channels>(directory: &D, channel: ChannelId) -> Vec<Membership> {
+async fn records<D: Directory>(directory: &D, channel: ChannelId) -> Vec<Membership> {
     let rows = directory.unsent(Some(channel), 1_000).await.expect("lists");
     let decode = |row: crate::channels::OutboxRow| {
         let record: Membership = ringside_wire::decode(row.record).expect("a Membership record");
@@ -79,7 +73,7 @@ async fn records<D: Channels>(directory: &D, channel: ChannelId) -> Vec<Membersh
     rows.into_iter().map(decode).collect()
 }
 
-async fn a_channel_is_there_once_confirmed<D: Channels + Accounts>(directory: D) {
+async fn a_channel_is_there_once_confirmed<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let new = new_channel(1, ChannelKind::Group, &[1, 2]);
     let created = directory.create_channels(std::slice::from_ref(&new)).await.expect("creates");
@@ -106,7 +100,7 @@ async fn a_channel_is_there_once_confirmed<D: Channels + Accounts>(directory: D)
     assert_eq!(directory.unsent(None, 10).await.expect("lists"), []);
 }
 
-async fn changes_are_versioned_in_order<D: Channels + Accounts>(directory: D) {
+async fn changes_are_versioned_in_order<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.create_channels(&[new_channel(1, ChannelKind::Group, &[1])]).await.expect("creates");
     let add = ChannelChange::Add(vec![(user(2), Role::Member), (user(3), Role::Guest)]);
@@ -126,7 +120,7 @@ async fn changes_are_versioned_in_order<D: Channels + Accounts>(directory: D) {
     assert_eq!(members, [(user(1), Role::Owner, 1), (user(3), Role::Guest, 3)]);
 }
 
-async fn what_changes_nothing_writes_nothing<D: Channels + Accounts>(directory: D) {
+async fn what_changes_nothing_writes_nothing<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.create_channels(&[new_channel(1, ChannelKind::Group, &[1])]).await.expect("creates");
     confirm_all(&directory).await;
@@ -154,7 +148,7 @@ async fn what_changes_nothing_writes_nothing<D: Channels + Accounts>(directory: 
     assert_eq!(directory.members(channel_id(1), None, 10).await.expect("looks")[0].role, Role::Owner);
 }
 
-async fn an_unconfirmed_member_is_none<D: Channels + Accounts>(directory: D) {
+async fn an_unconfirmed_member_is_none<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.create_channels(&[new_channel(1, ChannelKind::Public, &[1])]).await.expect("creates");
     confirm_all(&directory).await;
@@ -170,7 +164,20 @@ async fn an_unconfirmed_member_is_none<D: Channels + Accounts>(directory: D) {
     assert_eq!(after[0].as_ref().map(|member| member.version), Some(2));
 }
 
-async fn a_dm_exists_once<D: Channels + Accounts>(directory: D) {
+async fn a_removal_counts_at_once<D: Directory>(directory: D) {
+    let directory = peopled(directory).await;
+    directory.create_channels(&[new_channel(1, ChannelKind::Group, &[1, 2])]).await.expect("creates");
+    confirm_all(&directory).await;
+    let remove = ChannelChange::Remove(user(2));
+    let removed = directory.change(channel_id(1), user(1), remove, NOW).await.expect("changes");
+    assert_eq!(removed, Ok(vec![user(2)]));
+    assert_eq!(directory.membership(&[(channel_id(1), user(2))]).await.expect("looks"), [None]);
+    assert_eq!(directory.memberships(&[user(2)]).await.expect("looks"), []);
+    let members = directory.members(channel_id(1), None, 10).await.expect("looks");
+    assert_eq!(members.iter().map(|member| member.user_id).collect::<Vec<_>>(), [user(1)]);
+}
+
+async fn a_dm_exists_once<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let mut racers = JoinSet::new();
     for racer in 0..RACERS {
@@ -196,7 +203,7 @@ fn pair(member: &Member) -> (ChannelId, UserId) {
     (member.channel_id, member.user_id)
 }
 
-async fn lists_go_on_where_they_ended<D: Channels + Accounts>(directory: D) {
+async fn lists_go_on_where_they_ended<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let everyone: Vec<u128> = (1..10).collect();
     let channels: Vec<_> = (0..7).map(|number| new_channel(number, ChannelKind::Group, &everyone)).collect();

@@ -11,7 +11,7 @@ use ringside_types::{UnixMillis, UserId};
 use uuid::Uuid;
 
 use super::accounts::new_user;
-use crate::Accounts;
+use crate::Directory;
 use crate::people::After;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
@@ -22,7 +22,7 @@ fn user(number: u128) -> UserId {
 }
 
 /// With users 1 to 9.
-async fn peopled<D: Accounts>(directory: D) -> D {
+async fn peopled<D: Directory>(directory: D) -> D {
     let users: Vec<_> = (1..10).map(new_user).collect();
     directory.create_users(&users).await.expect("creates");
     directory

@@ -130,7 +130,7 @@ pub struct AuditEntry {
     pub subject_id: UserId,
 }
 
-/// Profiles.
+/// Profiles, as others see them and as their owners change them.
 pub trait Profiles: Clone + Send + Sync + 'static {
     /// The profiles that there are among these, erased ones too, in no order.
     fn profiles(&self, ids: &[UserId]) -> impl Future<Output = Result<Vec<Profile>, EngineError>> + Send;
@@ -152,6 +152,12 @@ pub trait Profiles: Clone + Send + Sync + 'static {
         part: After<Found>,
     ) -> impl Future<Output = Result<Vec<(Found, Profile)>, EngineError>> + Send;
 
+    /// These were there until now, as far as others may know. Times only grow; unknown and erased accounts are passed over.
+    fn saw(&self, users: &[(UserId, UnixMillis)]) -> impl Future<Output = Result<(), EngineError>> + Send;
+}
+
+/// What admins and operators do to accounts, and what is written down of it.
+pub trait Administration: Clone + Send + Sync + 'static {
     /// All accounts, erased ones too, by id.
     fn every_profile(
         &self,
@@ -177,9 +183,6 @@ pub trait Profiles: Clone + Send + Sync + 'static {
         actor: Option<UserId>,
         now: UnixMillis,
     ) -> impl Future<Output = Result<Option<Vec<ChannelId>>, EngineError>> + Send;
-
-    /// These were there until now, as far as others may know. Times only grow; unknown and erased accounts are passed over.
-    fn saw(&self, users: &[(UserId, UnixMillis)]) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// What the audit log says of an account as its subject, oldest first.
     fn audit(

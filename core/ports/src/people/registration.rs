@@ -1,4 +1,4 @@
-//! Invitations: codes that let one person each make an account.
+//! How accounts come to be: freely, or by invitations, which are codes that let one person each make one.
 
 use std::future::Future;
 
@@ -32,10 +32,13 @@ pub enum Admitted {
     Refused,
 }
 
-/// Invitations.
-pub trait Invitations: Clone + Send + Sync + 'static {
-    /// Makes invitations.
-    fn invite(&self, invitations: &[Invitation]) -> impl Future<Output = Result<(), EngineError>> + Send;
+/// How accounts come to be: freely, or by an invitation that is good for one.
+pub trait Registration: Clone + Send + Sync + 'static {
+    /// Makes accounts and returns what was in the way of each; an account is made whole or not at all.
+    fn create_users(
+        &self,
+        users: &[NewUser],
+    ) -> impl Future<Output = Result<Vec<Option<Taken>>, EngineError>> + Send;
 
     /// Makes an account and uses an invitation (by its SHA-256) up, both or neither.
     fn create_invited(
@@ -44,6 +47,9 @@ pub trait Invitations: Clone + Send + Sync + 'static {
         hash: [u8; 32],
         now: UnixMillis,
     ) -> impl Future<Output = Result<Admitted, EngineError>> + Send;
+
+    /// Makes invitations.
+    fn invite(&self, invitations: &[Invitation]) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// The invitation of this hash.
     fn invitation(

@@ -134,7 +134,7 @@ impl Relationship {
     }
 }
 
-/// Contacts and blocks.
+/// Contacts and blocks, as a user changes and lists them.
 pub trait Relations: Clone + Send + Sync + 'static {
     /// Asks for a contact. Where the other has asked already, it is accepted.
     fn request_contact(
@@ -178,6 +178,16 @@ pub trait Relations: Clone + Send + Sync + 'static {
 
     /// Takes a block back; false: there was none.
     fn unblock(&self, user: UserId, other: UserId) -> impl Future<Output = Result<bool, EngineError>> + Send;
+}
+
+/// Where people stand with one another: what decides who sees and reaches whom.
+pub trait Relationships: Clone + Send + Sync + 'static {
+    /// Where a viewer stands with each of these, in the order asked; `None`: there is no such account, or it is erased.
+    fn relationships(
+        &self,
+        viewer: UserId,
+        others: &[UserId],
+    ) -> impl Future<Output = Result<Vec<Option<Relationship>>, EngineError>> + Send;
 
     /// Whom a user has blocked, by their ids.
     fn blocks(
@@ -185,11 +195,4 @@ pub trait Relations: Clone + Send + Sync + 'static {
         user: UserId,
         part: After<UserId>,
     ) -> impl Future<Output = Result<Vec<Block>, EngineError>> + Send;
-
-    /// Where a viewer stands with each of these, in the order asked; `None`: there is no such account, or it is erased.
-    fn relationships(
-        &self,
-        viewer: UserId,
-        others: &[UserId],
-    ) -> impl Future<Output = Result<Vec<Option<Relationship>>, EngineError>> + Send;
 }

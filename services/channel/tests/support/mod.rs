@@ -13,7 +13,7 @@ use ringside_embedded::{Config, EmbeddedLog, Engine};
 use ringside_ports::accounts::{NewUser, User};
 use ringside_ports::channels::ChannelKind;
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
-use ringside_ports::{Accounts as _, EngineError, Log};
+use ringside_ports::{EngineError, Log, Registration as _};
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, Offset, PartitionId, Topic, UnixMillis, UserId, partition_of};
 use ringside_wire::records::{Command, Control, Membership, command, control};

@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ringside_clock::now;
+use ringside_ports::accounts::SignIn as _;
 use ringside_ports::accounts::{NewSession, NewUser, User};
+use ringside_ports::channels::ChannelChanges as _;
 use ringside_ports::channels::{Channel, ChannelKind, Created, NewChannel, Role};
-use ringside_ports::{Accounts as _, Channels as _, Log as _, PartitionStore as _};
+use ringside_ports::people::registration::Registration as _;
+use ringside_ports::{Log as _, Outbox as _, PartitionStore as _};
 use ringside_types::limits::CHANNEL_CREATE_MEMBERS_MAX;
 use ringside_types::{ChannelId, PartitionId, SessionId, Topic, UnixMillis, UserId};
 use serde::Serialize;

@@ -1,19 +1,21 @@
 //! The Directory: accounts, people, channels.
 
-use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, Taken, User};
+use ringside_ports::EngineError;
+use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, SignIn, Taken, User, UserReader};
 use ringside_ports::channels::invitations::{ChannelInvitation, ChannelInvitations, Invited};
 use ringside_ports::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelPreferences, Created, ListRange, Member, NewChannel,
-    OutboxRow,
+    ChangeRefused, Channel, ChannelChange, ChannelChanges, ChannelLists, Created, ListRange, Member,
+    MembershipReader, NewChannel, Outbox, OutboxRow,
 };
 use ringside_ports::people::After;
-use ringside_ports::people::invitations::{Admitted, Invitation, Invitations};
 use ringside_ports::people::profiles::{
-    AuditEntry, Changed, Found, Profile, ProfileChange, Profiles, SearchFor, ServerRole,
+    Administration, AuditEntry, Changed, Found, Profile, ProfileChange, Profiles, SearchFor, ServerRole,
 };
-use ringside_ports::people::relations::{Block, Contact, ContactState, Relations, Relationship, Requested};
+use ringside_ports::people::registration::{Admitted, Invitation, Registration};
+use ringside_ports::people::relations::{
+    Block, Contact, ContactState, Relations, Relationship, Relationships, Requested,
+};
 use ringside_ports::people::sessions::{PasswordChange, Session, Sessions, Which};
-use ringside_ports::{Accounts, Channels, EngineError};
 use ringside_sql::Directory;
 use ringside_types::{ChannelId, SessionId, UnixMillis, UserId};
 
@@ -24,73 +26,11 @@ pub(crate) enum DirectoryEngine {
 }
 
 delegate! {
-    Accounts for DirectoryEngine [Embedded] {
-        fn create_users(users: &[NewUser]) -> Result<Vec<Option<Taken>>, EngineError>;
-        fn user_by_login(login: &str) -> Result<Option<(User, String)>, EngineError>;
-        fn users_named(names: &[String]) -> Result<Vec<User>, EngineError>;
-        fn users(ids: &[UserId]) -> Result<Vec<User>, EngineError>;
-        fn open_sessions(sessions: &[NewSession]) -> Result<(), EngineError>;
-        fn exchange(exchange: Exchange) -> Result<Exchanged, EngineError>;
-        fn end_session(refresh_hash: [u8; 32]) -> Result<Option<(UserId, SessionId)>, EngineError>;
-        fn sessions_open(sessions: &[SessionId]) -> Result<Vec<bool>, EngineError>;
-    }
-}
-
-delegate! {
-    Channels for DirectoryEngine [Embedded] {
-        fn create_channels(channels: &[NewChannel]) -> Result<Vec<Created>, EngineError>;
-        fn change(channel: ChannelId, actor: UserId, change: ChannelChange, now: UnixMillis) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError>;
-        fn channels(ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError>;
-        fn memberships(users: &[UserId]) -> Result<Vec<Member>, EngineError>;
-        fn list_memberships(user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError>;
-        fn members(channel: ChannelId, after: Option<UserId>, limit: usize) -> Result<Vec<Member>, EngineError>;
-        fn membership(pairs: &[(ChannelId, UserId)]) -> Result<Vec<Option<Member>>, EngineError>;
-        fn unsent(channel: Option<ChannelId>, limit: usize) -> Result<Vec<OutboxRow>, EngineError>;
-        fn confirm(rows: &[i64]) -> Result<(), EngineError>;
-    }
-}
-
-delegate! {
-    ChannelPreferences for DirectoryEngine [Embedded] {
-        fn discover(text: &str, after: Option<ChannelId>, limit: usize) -> Result<Vec<(Channel, u64)>, EngineError>;
-        fn mute(channel: ChannelId, user: UserId, until: Option<UnixMillis>) -> Result<bool, EngineError>;
-        fn peers(user: UserId, channels: &[ChannelId]) -> Result<Vec<(ChannelId, UserId)>, EngineError>;
-        fn dm_of(one: UserId, other: UserId) -> Result<Option<ChannelId>, EngineError>;
-    }
-}
-
-delegate! {
     ChannelInvitations for DirectoryEngine [Embedded] {
         fn invite_into(channel: ChannelId, actor: UserId, user: UserId, now: UnixMillis) -> Result<Result<Invited, ChangeRefused>, EngineError>;
         fn accept_invitation(channel: ChannelId, user: UserId, now: UnixMillis) -> Result<Result<(), ChangeRefused>, EngineError>;
         fn withdraw_invitation(channel: ChannelId, actor: UserId, user: UserId) -> Result<Result<(), ChangeRefused>, EngineError>;
         fn invitations_of(user: UserId) -> Result<Vec<ChannelInvitation>, EngineError>;
-    }
-}
-
-delegate! {
-    Profiles for DirectoryEngine [Embedded] {
-        fn profiles(ids: &[UserId]) -> Result<Vec<Profile>, EngineError>;
-        fn change_profile(user: UserId, change: ProfileChange, now: UnixMillis) -> Result<Changed, EngineError>;
-        fn search(search: &SearchFor, part: After<Found>) -> Result<Vec<(Found, Profile)>, EngineError>;
-        fn every_profile(part: After<UserId>) -> Result<Vec<Profile>, EngineError>;
-        fn set_role(user: UserId, role: ServerRole, now: UnixMillis) -> Result<bool, EngineError>;
-        fn erase(user: UserId, actor: Option<UserId>, now: UnixMillis) -> Result<Option<Vec<ChannelId>>, EngineError>;
-        fn saw(users: &[(UserId, UnixMillis)]) -> Result<(), EngineError>;
-        fn audit(subject: UserId, part: After<i64>) -> Result<Vec<AuditEntry>, EngineError>;
-    }
-}
-
-delegate! {
-    Relations for DirectoryEngine [Embedded] {
-        fn request_contact(user: UserId, other: UserId, now: UnixMillis) -> Result<Requested, EngineError>;
-        fn accept_contact(user: UserId, other: UserId, now: UnixMillis) -> Result<Option<Contact>, EngineError>;
-        fn remove_contact(user: UserId, other: UserId) -> Result<bool, EngineError>;
-        fn contacts(user: UserId, state: Option<ContactState>, part: After<UserId>) -> Result<Vec<Contact>, EngineError>;
-        fn block(user: UserId, other: UserId, now: UnixMillis) -> Result<bool, EngineError>;
-        fn unblock(user: UserId, other: UserId) -> Result<bool, EngineError>;
-        fn blocks(user: UserId, part: After<UserId>) -> Result<Vec<Block>, EngineError>;
-        fn relationships(viewer: UserId, others: &[UserId]) -> Result<Vec<Option<Relationship>>, EngineError>;
     }
 }
 
@@ -104,11 +44,98 @@ delegate! {
 }
 
 delegate! {
-    Invitations for DirectoryEngine [Embedded] {
-        fn invite(invitations: &[Invitation]) -> Result<(), EngineError>;
+    UserReader for DirectoryEngine [Embedded] {
+        fn users(ids: &[UserId]) -> Result<Vec<User>, EngineError>;
+        fn users_named(names: &[String]) -> Result<Vec<User>, EngineError>;
+        fn sessions_open(sessions: &[SessionId]) -> Result<Vec<bool>, EngineError>;
+    }
+}
+
+delegate! {
+    SignIn for DirectoryEngine [Embedded] {
+        fn user_by_login(login: &str) -> Result<Option<(User, String)>, EngineError>;
+        fn open_sessions(sessions: &[NewSession]) -> Result<(), EngineError>;
+        fn exchange(exchange: Exchange) -> Result<Exchanged, EngineError>;
+        fn end_session(refresh_hash: [u8; 32]) -> Result<Option<(UserId, SessionId)>, EngineError>;
+    }
+}
+
+delegate! {
+    Registration for DirectoryEngine [Embedded] {
+        fn create_users(users: &[NewUser]) -> Result<Vec<Option<Taken>>, EngineError>;
         fn create_invited(user: &NewUser, hash: [u8; 32], now: UnixMillis) -> Result<Admitted, EngineError>;
+        fn invite(invitations: &[Invitation]) -> Result<(), EngineError>;
         fn invitation(hash: [u8; 32]) -> Result<Option<Invitation>, EngineError>;
         fn invitations(part: After<[u8; 32]>) -> Result<Vec<Invitation>, EngineError>;
         fn uninvite(hash: [u8; 32]) -> Result<bool, EngineError>;
+    }
+}
+
+delegate! {
+    Profiles for DirectoryEngine [Embedded] {
+        fn profiles(ids: &[UserId]) -> Result<Vec<Profile>, EngineError>;
+        fn change_profile(user: UserId, change: ProfileChange, now: UnixMillis) -> Result<Changed, EngineError>;
+        fn search(search: &SearchFor, part: After<Found>) -> Result<Vec<(Found, Profile)>, EngineError>;
+        fn saw(users: &[(UserId, UnixMillis)]) -> Result<(), EngineError>;
+    }
+}
+
+delegate! {
+    Administration for DirectoryEngine [Embedded] {
+        fn every_profile(part: After<UserId>) -> Result<Vec<Profile>, EngineError>;
+        fn set_role(user: UserId, role: ServerRole, now: UnixMillis) -> Result<bool, EngineError>;
+        fn erase(user: UserId, actor: Option<UserId>, now: UnixMillis) -> Result<Option<Vec<ChannelId>>, EngineError>;
+        fn audit(subject: UserId, part: After<i64>) -> Result<Vec<AuditEntry>, EngineError>;
+    }
+}
+
+delegate! {
+    Relations for DirectoryEngine [Embedded] {
+        fn request_contact(user: UserId, other: UserId, now: UnixMillis) -> Result<Requested, EngineError>;
+        fn accept_contact(user: UserId, other: UserId, now: UnixMillis) -> Result<Option<Contact>, EngineError>;
+        fn remove_contact(user: UserId, other: UserId) -> Result<bool, EngineError>;
+        fn contacts(user: UserId, state: Option<ContactState>, part: After<UserId>) -> Result<Vec<Contact>, EngineError>;
+        fn block(user: UserId, other: UserId, now: UnixMillis) -> Result<bool, EngineError>;
+        fn unblock(user: UserId, other: UserId) -> Result<bool, EngineError>;
+    }
+}
+
+delegate! {
+    Relationships for DirectoryEngine [Embedded] {
+        fn relationships(viewer: UserId, others: &[UserId]) -> Result<Vec<Option<Relationship>>, EngineError>;
+        fn blocks(user: UserId, part: After<UserId>) -> Result<Vec<Block>, EngineError>;
+    }
+}
+
+delegate! {
+    MembershipReader for DirectoryEngine [Embedded] {
+        fn channels(ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError>;
+        fn memberships(users: &[UserId]) -> Result<Vec<Member>, EngineError>;
+        fn members(channel: ChannelId, after: Option<UserId>, limit: usize) -> Result<Vec<Member>, EngineError>;
+        fn membership(pairs: &[(ChannelId, UserId)]) -> Result<Vec<Option<Member>>, EngineError>;
+    }
+}
+
+delegate! {
+    ChannelChanges for DirectoryEngine [Embedded] {
+        fn create_channels(channels: &[NewChannel]) -> Result<Vec<Created>, EngineError>;
+        fn change(channel: ChannelId, actor: UserId, change: ChannelChange, now: UnixMillis) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError>;
+        fn mute(channel: ChannelId, user: UserId, until: Option<UnixMillis>) -> Result<bool, EngineError>;
+        fn dm_of(one: UserId, other: UserId) -> Result<Option<ChannelId>, EngineError>;
+    }
+}
+
+delegate! {
+    ChannelLists for DirectoryEngine [Embedded] {
+        fn list_memberships(user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError>;
+        fn discover(text: &str, after: Option<ChannelId>, limit: usize) -> Result<Vec<(Channel, u64)>, EngineError>;
+        fn peers(user: UserId, channels: &[ChannelId]) -> Result<Vec<(ChannelId, UserId)>, EngineError>;
+    }
+}
+
+delegate! {
+    Outbox for DirectoryEngine [Embedded] {
+        fn unsent(channel: Option<ChannelId>, limit: usize) -> Result<Vec<OutboxRow>, EngineError>;
+        fn confirm(rows: &[i64]) -> Result<(), EngineError>;
     }
 }

@@ -337,7 +337,7 @@ pub(crate) async fn reconsider_dm(
     is_closed: bool,
     now: UnixMillis,
 ) -> Result<(), EngineError> {
-    let Some(dm) = super::personal::dm_of(connection, actor, other).await? else { return Ok(()) };
+    let Some(dm) = super::lists::dm_of(connection, actor, other).await? else { return Ok(()) };
     let Some(mut changing) = Changing::begin(connection, dm, actor, now).await? else { return Ok(()) };
     if changing.channel.kind == ChannelKind::Dm && changing.channel.is_closed != is_closed {
         let changed = Channel { is_closed, ..changing.channel.clone() };

@@ -4,7 +4,7 @@ use ringside_ports::EngineError;
 use ringside_ports::channels::invitations::{
     ChannelInvitation, ChannelInvitations, Invited, WAITING_MAX, WAITING_PER_INVITER_MAX,
 };
-use ringside_ports::channels::{ChangeRefused, Channels as _, Role};
+use ringside_ports::channels::{ChangeRefused, MembershipReader as _, Role};
 use ringside_types::authorization::{Operation, Refusal, allowed};
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use sqlx::SqliteConnection;

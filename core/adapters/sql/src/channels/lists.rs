@@ -1,17 +1,28 @@
-//! Channels as one person finds and keeps them.
+//! Channels as one person finds and lists them.
 
 use ringside_ports::EngineError;
-use ringside_ports::channels::{Channel, ChannelPreferences};
+use ringside_ports::channels::{Channel, ChannelLists, ListRange, Member};
 use ringside_types::text::unaccented;
-use ringside_types::{ChannelId, UnixMillis, UserId};
+use ringside_types::{ChannelId, UserId};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
-use super::{CHANNELS, IS_THERE};
+use super::{CHANNELS, CONFIRMED, IS_THERE, MEMBERS};
 use crate::accounts::BOUND_MAX;
 use crate::directory::{Directory, failed};
 use crate::rows;
 
-impl ChannelPreferences for Directory {
+impl ChannelLists for Directory {
+    async fn list_memberships(&self, user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError> {
+        let mut query = QueryBuilder::<Sqlite>::new(MEMBERS);
+        query.push("m.user_id = ").push_bind(user.as_bytes().to_vec()).push(" AND ").push(CONFIRMED);
+        if let Some(before) = range.before {
+            query.push(" AND m.channel_id < ").push_bind(before.as_bytes().to_vec());
+        }
+        query.push(" ORDER BY m.channel_id DESC LIMIT ").push_bind(range.limit as i64);
+        let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
+        found.iter().map(rows::member).collect()
+    }
+
     async fn discover(
         &self,
         text: &str,
@@ -31,23 +42,6 @@ impl ChannelPreferences for Directory {
         query.push(" ORDER BY c.id LIMIT ").push_bind(limit as i64);
         let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
         found.iter().map(|row| Ok((rows::channel(row)?, rows::number(row, "member_count")?))).collect()
-    }
-
-    async fn mute(
-        &self,
-        channel: ChannelId,
-        user: UserId,
-        until: Option<UnixMillis>,
-    ) -> Result<bool, EngineError> {
-        let done =
-            sqlx::query("UPDATE channel_members SET muted_until = ? WHERE channel_id = ? AND user_id = ?")
-                .bind(until.map(|until| until.0 as i64))
-                .bind(channel.as_bytes().to_vec())
-                .bind(user.as_bytes().to_vec())
-                .execute(&self.writer)
-                .await
-                .map_err(failed)?;
-        Ok(done.rows_affected() > 0)
     }
 
     async fn peers(
@@ -72,11 +66,6 @@ impl ChannelPreferences for Directory {
             }
         }
         Ok(peers)
-    }
-
-    async fn dm_of(&self, one: UserId, other: UserId) -> Result<Option<ChannelId>, EngineError> {
-        let mut reader = self.readers.acquire().await.map_err(failed)?;
-        dm_of(&mut reader, one, other).await
     }
 }
 

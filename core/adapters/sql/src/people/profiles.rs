@@ -3,7 +3,7 @@
 use ringside_ports::EngineError;
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{
-    AuditEntry, Changed, Found, Profile, ProfileChange, Profiles, SearchFor, ServerRole,
+    Administration, AuditEntry, Changed, Found, Profile, ProfileChange, Profiles, SearchFor, ServerRole,
 };
 use ringside_types::text::folded;
 use ringside_types::{ChannelId, UnixMillis, UserId};
@@ -89,6 +89,23 @@ impl Profiles for Directory {
         search::run(&self.readers, search, part).await
     }
 
+    async fn saw(&self, users: &[(UserId, UnixMillis)]) -> Result<(), EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        for (user, at) in users {
+            sqlx::query(
+                "UPDATE users SET last_seen_at = max(ifnull(last_seen_at, 0), ?) WHERE id = ? AND erased_at IS NULL",
+            )
+            .bind(at.0 as i64)
+            .bind(user.as_bytes().to_vec())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+}
+
+impl Administration for Directory {
     async fn every_profile(&self, part: After<UserId>) -> Result<Vec<Profile>, EngineError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM users");
         if let Some(after) = part.after {
@@ -134,21 +151,6 @@ impl Profiles for Directory {
             self.empty_journal().await;
         }
         Ok(erased)
-    }
-
-    async fn saw(&self, users: &[(UserId, UnixMillis)]) -> Result<(), EngineError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        for (user, at) in users {
-            sqlx::query(
-                "UPDATE users SET last_seen_at = max(ifnull(last_seen_at, 0), ?) WHERE id = ? AND erased_at IS NULL",
-            )
-            .bind(at.0 as i64)
-            .bind(user.as_bytes().to_vec())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        }
-        transaction.commit().await.map_err(failed)
     }
 
     async fn audit(&self, subject: UserId, part: After<i64>) -> Result<Vec<AuditEntry>, EngineError> {

@@ -1,9 +1,9 @@
-//! Invitations.
+//! How accounts come to be.
 
 use ringside_ports::EngineError;
-use ringside_ports::accounts::NewUser;
+use ringside_ports::accounts::{NewUser, Taken};
 use ringside_ports::people::After;
-use ringside_ports::people::invitations::{Admitted, Invitation, Invitations};
+use ringside_ports::people::registration::{Admitted, Invitation, Registration};
 use ringside_types::UnixMillis;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
@@ -13,22 +13,15 @@ use crate::accounts;
 use crate::directory::{Directory, failed};
 use crate::rows;
 
-impl Invitations for Directory {
-    async fn invite(&self, invitations: &[Invitation]) -> Result<(), EngineError> {
+impl Registration for Directory {
+    async fn create_users(&self, users: &[NewUser]) -> Result<Vec<Option<Taken>>, EngineError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        for Invitation { hash, created_at, expires_at, used_by } in invitations {
-            sqlx::query(
-                "INSERT INTO invitations (hash, created_at, expires_at, used_by) VALUES (?, ?, ?, ?)",
-            )
-            .bind(hash.to_vec())
-            .bind(created_at.0 as i64)
-            .bind(expires_at.0 as i64)
-            .bind(used_by.map(|user| user.as_bytes().to_vec()))
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
+        let mut taken = Vec::with_capacity(users.len());
+        for new in users {
+            taken.push(accounts::create(&mut transaction, new).await?);
         }
-        transaction.commit().await.map_err(failed)
+        transaction.commit().await.map_err(failed)?;
+        Ok(taken)
     }
 
     async fn create_invited(
@@ -61,6 +54,23 @@ impl Invitations for Directory {
         audit(&mut transaction, now, Some(user.user.id), "registered_with_invitation", user.user.id).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(Admitted::Made)
+    }
+
+    async fn invite(&self, invitations: &[Invitation]) -> Result<(), EngineError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        for Invitation { hash, created_at, expires_at, used_by } in invitations {
+            sqlx::query(
+                "INSERT INTO invitations (hash, created_at, expires_at, used_by) VALUES (?, ?, ?, ?)",
+            )
+            .bind(hash.to_vec())
+            .bind(created_at.0 as i64)
+            .bind(expires_at.0 as i64)
+            .bind(used_by.map(|user| user.as_bytes().to_vec()))
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
     }
 
     async fn invitation(&self, hash: [u8; 32]) -> Result<Option<Invitation>, EngineError> {

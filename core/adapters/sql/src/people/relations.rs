@@ -3,7 +3,9 @@
 use ringside_ports::EngineError;
 use ringside_ports::people::After;
 use ringside_ports::people::privacy::Privacy;
-use ringside_ports::people::relations::{Block, Contact, ContactState, Relations, Relationship, Requested};
+use ringside_ports::people::relations::{
+    Block, Contact, ContactState, Relations, Relationship, Relationships, Requested,
+};
 use ringside_types::{UnixMillis, UserId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -126,6 +128,17 @@ impl Relations for Directory {
         transaction.commit().await.map_err(failed)?;
         Ok(done.rows_affected() > 0)
     }
+}
+
+impl Relationships for Directory {
+    async fn relationships(
+        &self,
+        viewer: UserId,
+        others: &[UserId],
+    ) -> Result<Vec<Option<Relationship>>, EngineError> {
+        let mut reader = self.readers.acquire().await.map_err(failed)?;
+        relationships(&mut reader, viewer, others).await
+    }
 
     async fn blocks(&self, user: UserId, part: After<UserId>) -> Result<Vec<Block>, EngineError> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM blocks WHERE blocker_id = ");
@@ -144,15 +157,6 @@ impl Relations for Directory {
                 })
             })
             .collect()
-    }
-
-    async fn relationships(
-        &self,
-        viewer: UserId,
-        others: &[UserId],
-    ) -> Result<Vec<Option<Relationship>>, EngineError> {
-        let mut reader = self.readers.acquire().await.map_err(failed)?;
-        relationships(&mut reader, viewer, others).await
     }
 }
 

@@ -5,20 +5,14 @@ use ringside_types::{ChannelId, UnixMillis};
 use ringside_wire::records::MembershipKind;
 
 use super::{NOW, channel_id, confirm_all, new_channel, peopled, records, user};
-use crate::Accounts;
-use crate::channels::{
-    ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, ChannelPreferences, Channels, Created,
-    Role,
-};
-use crate::people::profiles::{ProfileChange, Profiles, SettingsSwap};
-use crate::people::relations::Relations;
+use crate::Directory;
+use crate::channels::{ChangeRefused, Channel, ChannelChange, ChannelKind, ChannelPatch, Created, Role};
+use crate::people::profiles::{ProfileChange, SettingsSwap};
 
 const NOT_ALLOWED: fn(Operation, Refusal) -> ChangeRefused = ChangeRefused::NotAllowed;
 
 /// Runs every part, each over a fresh engine.
-pub(super) async fn suite<D: Channels + ChannelPreferences + Relations + Accounts + Profiles>(
-    make: impl AsyncFn() -> D,
-) {
+pub(super) async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     a_change_shows_once_confirmed(make().await).await;
     the_table_decides(make().await).await;
     there_is_one_owner(make().await).await;
@@ -32,18 +26,18 @@ pub(super) async fn suite<D: Channels + ChannelPreferences + Relations + Account
 }
 
 /// A confirmed channel of users 1 (the owner) to 4.
-async fn with_channel<D: Channels + Accounts>(directory: D, kind: ChannelKind) -> D {
+async fn with_channel<D: Directory>(directory: D, kind: ChannelKind) -> D {
     let directory = peopled(directory).await;
     directory.create_channels(&[new_channel(1, kind, &[1, 2, 3, 4])]).await.expect("creates");
     confirm_all(&directory).await;
     directory
 }
 
-async fn seen<D: Channels>(directory: &D) -> Channel {
+async fn seen<D: Directory>(directory: &D) -> Channel {
     directory.channels(&[channel_id(1)]).await.expect("looks").pop().expect("there")
 }
 
-async fn changed<D: Channels>(
+async fn changed<D: Directory>(
     directory: &D,
     actor: u128,
     change: ChannelChange,
@@ -52,7 +46,7 @@ async fn changed<D: Channels>(
     changed.map(|users| users.len())
 }
 
-async fn roles<D: Channels>(directory: &D) -> Vec<Role> {
+async fn roles<D: Directory>(directory: &D) -> Vec<Role> {
     let members = directory.members(channel_id(1), None, 10).await.expect("looks");
     members.iter().map(|member| member.role).collect()
 }
@@ -61,7 +55,7 @@ fn topic(text: &str) -> ChannelChange {
     ChannelChange::Update(ChannelPatch { topic: Some(text.into()), ..ChannelPatch::default() })
 }
 
-async fn a_change_shows_once_confirmed<D: Channels + Accounts>(directory: D) {
+async fn a_change_shows_once_confirmed<D: Directory>(directory: D) {
     let directory = with_channel(directory, ChannelKind::Group).await;
     let before = seen(&directory).await;
     for text in ["first", "second"] {
@@ -88,7 +82,7 @@ async fn a_change_shows_once_confirmed<D: Channels + Accounts>(directory: D) {
     assert_eq!(roles(&directory).await[1], Role::Admin);
 }
 
-async fn the_table_decides<D: Channels + Accounts>(directory: D) {
+async fn the_table_decides<D: Directory>(directory: D) {
     let directory = with_channel(directory, ChannelKind::Public).await;
     let forbidden = |operation| Err(NOT_ALLOWED(operation, Refusal::Forbidden));
     assert_eq!(changed(&directory, 2, topic("x")).await, forbidden(Operation::ChangeChannel));
@@ -118,7 +112,7 @@ async fn the_table_decides<D: Channels + Accounts>(directory: D) {
     assert_eq!(unknown, Err(NOT_ALLOWED(Operation::SeeChannel, Refusal::NotFound)));
 }
 
-async fn there_is_one_owner<D: Channels + Accounts>(directory: D) {
+async fn there_is_one_owner<D: Directory>(directory: D) {
     let directory = with_channel(directory, ChannelKind::Group).await;
     assert_eq!(changed(&directory, 1, ChannelChange::Remove(user(1))).await, Err(ChangeRefused::OwnerStays));
     assert_eq!(changed(&directory, 1, ChannelChange::SetRole(user(3), Role::Owner)).await, Ok(2));
@@ -133,7 +127,7 @@ async fn there_is_one_owner<D: Channels + Accounts>(directory: D) {
     assert_eq!(changed(&directory, 3, ChannelChange::Remove(user(3))).await, Ok(1), "alone");
 }
 
-async fn who_joins_where_nobody_is_owns_it<D: Channels + Accounts>(directory: D) {
+async fn who_joins_where_nobody_is_owns_it<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.create_channels(&[new_channel(1, ChannelKind::Public, &[1])]).await.expect("creates");
     assert_eq!(changed(&directory, 1, ChannelChange::Remove(user(1))).await, Ok(1));
@@ -145,7 +139,7 @@ async fn who_joins_where_nobody_is_owns_it<D: Channels + Accounts>(directory: D)
     assert_eq!(roles(&directory).await, [Role::Member, Role::Member, Role::Owner]);
 }
 
-async fn a_deleted_channel_is_gone<D: Channels + ChannelPreferences + Accounts>(directory: D) {
+async fn a_deleted_channel_is_gone<D: Directory>(directory: D) {
     let directory = with_channel(directory, ChannelKind::Public).await;
     assert_eq!(changed(&directory, 1, ChannelChange::Delete).await, Ok(0));
     let record = records(&directory, channel_id(1)).await.pop().expect("one row");
@@ -161,7 +155,7 @@ async fn a_deleted_channel_is_gone<D: Channels + ChannelPreferences + Accounts>(
     }
 }
 
-async fn public_channels_are_found<D: Channels + ChannelPreferences + Accounts>(directory: D) {
+async fn public_channels_are_found<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let mut new: Vec<_> = (0..5).map(|number| new_channel(number, ChannelKind::Public, &[1, 2])).collect();
     new[3].channel.name = "100% Tea_Room in Åbo".into();
@@ -183,7 +177,7 @@ async fn public_channels_are_found<D: Channels + ChannelPreferences + Accounts>(
     assert_eq!(found("\\", None, 9).await, []);
 }
 
-async fn a_mute_is_the_members_own<D: Channels + ChannelPreferences + Accounts>(directory: D) {
+async fn a_mute_is_the_members_own<D: Directory>(directory: D) {
     let directory = with_channel(directory, ChannelKind::Group).await;
     let muted = async |number| {
         directory.membership(&[(channel_id(1), user(number))]).await.expect("looks")[0]
@@ -198,7 +192,7 @@ async fn a_mute_is_the_members_own<D: Channels + ChannelPreferences + Accounts>(
     assert_eq!(directory.unsent(None, 10).await.expect("lists"), []);
 }
 
-async fn a_block_closes_the_dm<D: Channels + ChannelPreferences + Relations + Accounts>(directory: D) {
+async fn a_block_closes_the_dm<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let mut dm = new_channel(1, ChannelKind::Dm, &[1, 2]);
     dm.members[0].1 = Role::Member;
@@ -235,11 +229,7 @@ async fn a_block_closes_the_dm<D: Channels + ChannelPreferences + Relations + Ac
 }
 
 /// What someone's settings say of DMs holds for groups and channels, too; what they say of these alone, for no DM.
-async fn nobody_is_brought_in_against_their_settings<
-    D: Channels + ChannelPreferences + Relations + Accounts + Profiles,
->(
-    directory: D,
-) {
+async fn nobody_is_brought_in_against_their_settings<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let made = async |number, kind, members: &[u128]| {
         let created = directory.create_channels(&[new_channel(number, kind, members)]).await;
@@ -298,9 +288,7 @@ async fn nobody_is_brought_in_against_their_settings<
 }
 
 /// However late a block or a setting comes: it was there before the writing, so it counts.
-async fn nobody_brings_in_those_who_are_apart<D: Channels + ChannelPreferences + Relations + Accounts>(
-    directory: D,
-) {
+async fn nobody_brings_in_those_who_are_apart<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let make = async |number, kind, members: &[u128]| {
         directory.create_channels(&[new_channel(number, kind, members)]).await.expect("answers")[0].clone()

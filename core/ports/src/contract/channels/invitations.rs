@@ -5,18 +5,14 @@ use ringside_types::authorization::{Operation, Refusal};
 use ringside_wire::records::MembershipKind;
 
 use super::{NOW, channel_id, confirm_all, new_channel, peopled, records, user};
-use crate::Accounts;
-use crate::channels::invitations::{ChannelInvitation, ChannelInvitations, Invited, WAITING_PER_INVITER_MAX};
-use crate::channels::{ChangeRefused, ChannelChange, ChannelKind, Channels, Role};
-use crate::people::profiles::Profiles;
-use crate::people::relations::Relations;
+use crate::Directory;
+use crate::channels::invitations::{ChannelInvitation, Invited, WAITING_PER_INVITER_MAX};
+use crate::channels::{ChangeRefused, ChannelChange, ChannelKind, Role};
 
 const HIDDEN: ChangeRefused = ChangeRefused::NotAllowed(Operation::SeeChannel, Refusal::NotFound);
 
 /// Runs every part, each over a fresh engine.
-pub(super) async fn suite<D: Channels + ChannelInvitations + Relations + Accounts + Profiles>(
-    make: impl AsyncFn() -> D,
-) {
+pub(super) async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     a_yes_makes_a_member(make().await).await;
     a_no_leaves_nothing(make().await).await;
     who_may_not_add_invites_nobody(make().await).await;
@@ -26,35 +22,31 @@ pub(super) async fn suite<D: Channels + ChannelInvitations + Relations + Account
 }
 
 /// A private channel of user 1, the owner, and user 2.
-async fn with_channel<D: Channels + Accounts>(directory: D) -> D {
+async fn with_channel<D: Directory>(directory: D) -> D {
     let directory = peopled(directory).await;
     directory.create_channels(&[new_channel(1, ChannelKind::Private, &[1, 2])]).await.expect("creates");
     confirm_all(&directory).await;
     directory
 }
 
-async fn invite<D: ChannelInvitations>(
-    directory: &D,
-    actor: u128,
-    invited: u128,
-) -> Result<Invited, ChangeRefused> {
+async fn invite<D: Directory>(directory: &D, actor: u128, invited: u128) -> Result<Invited, ChangeRefused> {
     directory.invite_into(channel_id(1), user(actor), user(invited), NOW).await.expect("answers")
 }
 
-async fn accept<D: ChannelInvitations>(directory: &D, invited: u128) -> Result<(), ChangeRefused> {
+async fn accept<D: Directory>(directory: &D, invited: u128) -> Result<(), ChangeRefused> {
     directory.accept_invitation(channel_id(1), user(invited), NOW).await.expect("answers")
 }
 
-async fn waiting<D: ChannelInvitations>(directory: &D, invited: u128) -> Vec<ChannelInvitation> {
+async fn waiting<D: Directory>(directory: &D, invited: u128) -> Vec<ChannelInvitation> {
     directory.invitations_of(user(invited)).await.expect("lists")
 }
 
-async fn is_member<D: Channels>(directory: &D, number: u128) -> bool {
+async fn is_member<D: Directory>(directory: &D, number: u128) -> bool {
     let pairs = [(channel_id(1), user(number))];
     directory.membership(&pairs).await.expect("looks")[0].is_some()
 }
 
-async fn a_yes_makes_a_member<D: Channels + ChannelInvitations + Accounts>(directory: D) {
+async fn a_yes_makes_a_member<D: Directory>(directory: D) {
     let directory = with_channel(directory).await;
     assert_eq!(accept(&directory, 3).await, Err(HIDDEN), "nobody has invited them");
     assert_eq!(invite(&directory, 1, 3).await, Ok(Invited::Waiting));
@@ -81,7 +73,7 @@ async fn a_yes_makes_a_member<D: Channels + ChannelInvitations + Accounts>(direc
     assert_eq!(accept(&directory, 3).await, Err(HIDDEN), "a yes counts once");
 }
 
-async fn a_no_leaves_nothing<D: Channels + ChannelInvitations + Accounts>(directory: D) {
+async fn a_no_leaves_nothing<D: Directory>(directory: D) {
     let directory = with_channel(directory).await;
     let withdraw = async |actor, invited| {
         let withdrawn = directory.withdraw_invitation(channel_id(1), user(actor), user(invited));
@@ -105,9 +97,7 @@ async fn a_no_leaves_nothing<D: Channels + ChannelInvitations + Accounts>(direct
     assert_eq!(waiting(&directory, 3).await, [], "there is nothing left to ask");
 }
 
-async fn who_may_not_add_invites_nobody<D: Channels + ChannelInvitations + Relations + Accounts>(
-    directory: D,
-) {
+async fn who_may_not_add_invites_nobody<D: Directory>(directory: D) {
     let directory = with_channel(directory).await;
     let refused = |refusal| Err(ChangeRefused::NotAllowed(Operation::AddMembers, refusal));
     assert_eq!(invite(&directory, 2, 3).await, refused(Refusal::Forbidden));
@@ -120,11 +110,7 @@ async fn who_may_not_add_invites_nobody<D: Channels + ChannelInvitations + Relat
     assert_eq!(waiting(&directory, 3).await, []);
 }
 
-async fn one_that_is_not_good_any_more_does_nothing<
-    D: Channels + ChannelInvitations + Relations + Accounts,
->(
-    directory: D,
-) {
+async fn one_that_is_not_good_any_more_does_nothing<D: Directory>(directory: D) {
     let directory = with_channel(directory).await;
     assert_eq!(invite(&directory, 1, 3).await, Ok(Invited::Waiting));
     directory.block(user(3), user(1), NOW).await.expect("blocks");
@@ -149,7 +135,7 @@ async fn one_that_is_not_good_any_more_does_nothing<
     assert_eq!(accept(&directory, 4).await, Err(HIDDEN), "the channel is gone");
 }
 
-async fn one_person_fills_nobodys_list<D: Channels + ChannelInvitations + Accounts>(directory: D) {
+async fn one_person_fills_nobodys_list<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     for number in 0..=WAITING_PER_INVITER_MAX as u128 {
         let channel = new_channel(number, ChannelKind::Private, &[1]);
@@ -166,11 +152,7 @@ async fn one_person_fills_nobodys_list<D: Channels + ChannelInvitations + Accoun
     assert_eq!(another.expect("answers"), Ok(Invited::Waiting), "others may");
 }
 
-async fn an_erased_account_neither_invites_nor_is_invited<
-    D: Channels + ChannelInvitations + Accounts + Profiles,
->(
-    directory: D,
-) {
+async fn an_erased_account_neither_invites_nor_is_invited<D: Directory>(directory: D) {
     let directory = with_channel(directory).await;
     for invited in [3, 4] {
         assert_eq!(invite(&directory, 1, invited).await, Ok(Invited::Waiting));

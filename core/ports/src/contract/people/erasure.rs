@@ -1,19 +1,19 @@
-//! The contract of [`Profiles::erase`]: what goes, what stays, and that it leaves every channel.
+//! The contract of [`Administration::erase`](crate::Administration::erase): what goes, what stays, and that it leaves every channel.
 
 use ringside_types::{ChannelId, SessionId};
 use ringside_wire::records::{Membership, MembershipKind};
 use uuid::Uuid;
 
 use super::{LATER, NOW, all, peopled, user};
-use crate::People;
+use crate::Directory;
 use crate::accounts::NewSession;
-use crate::channels::{Channel, ChannelChange, ChannelKind, Channels, NewChannel, Role};
+use crate::channels::{Channel, ChannelChange, ChannelKind, NewChannel, Role};
 use crate::contract::accounts::new_user;
 use crate::people::profiles::{Changed, ProfileChange, ServerRole};
 use crate::people::relations::Requested;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: People + Channels>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     what_is_personal_goes(make().await).await;
     names_are_free_again(make().await).await;
     it_leaves_every_channel(make().await).await;
@@ -21,7 +21,7 @@ pub async fn suite<D: People + Channels>(make: impl AsyncFn() -> D) {
     a_second_time_changes_nothing(make().await).await;
 }
 
-async fn what_is_personal_goes<D: People>(directory: D) {
+async fn what_is_personal_goes<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let session = SessionId(Uuid::from_u128(7));
     let new = NewSession {
@@ -60,7 +60,7 @@ async fn what_is_personal_goes<D: People>(directory: D) {
     assert_eq!(audit, [("erased", Some(user(1)))]);
 }
 
-async fn names_are_free_again<D: People>(directory: D) {
+async fn names_are_free_again<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.erase(user(2), None, LATER).await.expect("erases");
     let mut next = new_user(2);
@@ -77,7 +77,7 @@ async fn names_are_free_again<D: People>(directory: D) {
     assert!(directory.profiles(&[user(3)]).await.expect("looks")[0].erased_at.is_some());
 }
 
-async fn it_leaves_every_channel<D: People + Channels>(directory: D) {
+async fn it_leaves_every_channel<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let channels = [(1, ChannelKind::Dm, vec![1, 2]), (2, ChannelKind::Group, vec![2, 1, 3])];
     let ids: Vec<ChannelId> =
@@ -104,7 +104,7 @@ async fn it_leaves_every_channel<D: People + Channels>(directory: D) {
     assert_eq!(added, Ok(vec![user(4)]), "nobody adds an erased account");
 }
 
-async fn nothing_begins_with_the_erased<D: People>(directory: D) {
+async fn nothing_begins_with_the_erased<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.erase(user(1), None, LATER).await.expect("erases");
     for (one, other) in [(1, 2), (2, 1)] {
@@ -117,7 +117,7 @@ async fn nothing_begins_with_the_erased<D: People>(directory: D) {
     assert!(!directory.set_role(user(1), ServerRole::Admin, LATER).await.expect("answers"));
 }
 
-async fn a_second_time_changes_nothing<D: People>(directory: D) {
+async fn a_second_time_changes_nothing<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.erase(user(1), None, NOW).await.expect("erases");
     let before = directory.profiles(&[user(1)]).await.expect("looks");

@@ -1,19 +1,19 @@
-//! The contract of [`Invitations`]: each lets one person in.
+//! The contract of [`Registration`](crate::Registration) by invitation: each lets one person in.
 
 use ringside_types::UnixMillis;
 use tokio::task::JoinSet;
 
 use super::{LATER, NOW, all, user};
-use crate::People;
+use crate::Directory;
 use crate::accounts::Taken;
 use crate::contract::accounts::new_user;
-use crate::people::invitations::{Admitted, Invitation};
+use crate::people::registration::{Admitted, Invitation};
 
 /// Racers for one invitation.
 const RACERS: u128 = 50;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: People>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     an_invitation_lets_one_in(make().await).await;
     what_is_no_invitation_lets_nobody_in(make().await).await;
     a_taken_name_uses_nothing_up(make().await).await;
@@ -24,7 +24,7 @@ fn invitation(number: u8) -> Invitation {
     Invitation { hash: [number; 32], created_at: NOW, expires_at: LATER, used_by: None }
 }
 
-async fn an_invitation_lets_one_in<D: People>(directory: D) {
+async fn an_invitation_lets_one_in<D: Directory>(directory: D) {
     directory.invite(&[invitation(2), invitation(1)]).await.expect("invites");
     assert_eq!(directory.invitations(all()).await.expect("lists"), [invitation(1), invitation(2)]);
     let made = directory.create_invited(&new_user(1), [1; 32], NOW).await.expect("answers");
@@ -40,7 +40,7 @@ async fn an_invitation_lets_one_in<D: People>(directory: D) {
     assert!(!directory.uninvite([1; 32]).await.expect("answers"), "what is used up stays");
 }
 
-async fn what_is_no_invitation_lets_nobody_in<D: People>(directory: D) {
+async fn what_is_no_invitation_lets_nobody_in<D: Directory>(directory: D) {
     directory.invite(&[invitation(1), invitation(2)]).await.expect("invites");
     assert!(directory.uninvite([2; 32]).await.expect("takes back"));
     for (number, now) in [(9, NOW), (1, LATER), (2, NOW)] {
@@ -52,7 +52,7 @@ async fn what_is_no_invitation_lets_nobody_in<D: People>(directory: D) {
     assert_eq!(made, Admitted::Made);
 }
 
-async fn a_taken_name_uses_nothing_up<D: People>(directory: D) {
+async fn a_taken_name_uses_nothing_up<D: Directory>(directory: D) {
     directory.create_users(&[new_user(1)]).await.expect("creates");
     directory.invite(&[invitation(1)]).await.expect("invites");
     let mut same = new_user(2);
@@ -65,7 +65,7 @@ async fn a_taken_name_uses_nothing_up<D: People>(directory: D) {
     assert_eq!(refused, Admitted::Refused, "names are not told without an invitation");
 }
 
-async fn of_many_with_one_invitation_one_is_let_in<D: People>(directory: D) {
+async fn of_many_with_one_invitation_one_is_let_in<D: Directory>(directory: D) {
     directory.invite(&[invitation(1)]).await.expect("invites");
     let mut racers = JoinSet::new();
     for racer in 0..RACERS {

@@ -1,9 +1,9 @@
-//! The contract of [`Profiles`]: what is set, who administers, what the audit log says.
+//! The contract of `Profiles` and `Administration`: what is set, who administers, what the audit log says.
 
 use tokio::task::JoinSet;
 
 use super::{LATER, NOW, all, peopled, user};
-use crate::People;
+use crate::Directory;
 use crate::contract::accounts::new_user;
 use crate::people::After;
 use crate::people::profiles::{Changed, Profile, ProfileChange, ServerRole, SettingsSwap};
@@ -12,7 +12,7 @@ use crate::people::profiles::{Changed, Profile, ProfileChange, ServerRole, Setti
 const RACERS: u128 = 50;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: People>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     a_profile_begins_empty(make().await).await;
     what_is_not_changed_stays(make().await).await;
     settings_that_moved_are_not_overwritten(make().await).await;
@@ -24,11 +24,11 @@ pub async fn suite<D: People>(make: impl AsyncFn() -> D) {
     every_account_is_listed(make().await).await;
 }
 
-async fn profile<D: People>(directory: &D, number: u128) -> Profile {
+async fn profile<D: Directory>(directory: &D, number: u128) -> Profile {
     directory.profiles(&[user(number)]).await.expect("looks").remove(0)
 }
 
-async fn a_profile_begins_empty<D: People>(directory: D) {
+async fn a_profile_begins_empty<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let found = profile(&directory, 2).await;
     assert_eq!(found.user, new_user(2).user);
@@ -38,7 +38,7 @@ async fn a_profile_begins_empty<D: People>(directory: D) {
     assert_eq!(directory.profiles(&[user(99)]).await.expect("nothing"), []);
 }
 
-async fn what_is_not_changed_stays<D: People>(directory: D) {
+async fn what_is_not_changed_stays<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let before = profile(&directory, 2).await;
     let change = ProfileChange { status_message: Some("away ☂".into()), ..ProfileChange::default() };
@@ -60,7 +60,7 @@ async fn what_is_not_changed_stays<D: People>(directory: D) {
     assert_eq!(gone.expect("answers"), Changed::Gone);
 }
 
-async fn settings_that_moved_are_not_overwritten<D: People>(directory: D) {
+async fn settings_that_moved_are_not_overwritten<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let swap = |from: &str, to: &str| ProfileChange {
         settings: Some(SettingsSwap { from: from.into(), to: to.into() }),
@@ -75,7 +75,7 @@ async fn settings_that_moved_are_not_overwritten<D: People>(directory: D) {
     assert_eq!((found.settings.as_str(), found.status_message.as_str()), (r#"{"a":1}"#, r#"{"a":1}"#));
 }
 
-async fn a_status_message_has_an_end_or_none<D: People>(directory: D) {
+async fn a_status_message_has_an_end_or_none<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let change = async |text: Option<&str>, until| {
         let (status_message, status_expires_at) = (text.map(Into::into), until);
@@ -91,7 +91,7 @@ async fn a_status_message_has_an_end_or_none<D: People>(directory: D) {
     assert_eq!(change(Some("back"), None).await, ("back".into(), None), "a new one is for good");
 }
 
-async fn last_seen_only_grows<D: People>(directory: D) {
+async fn last_seen_only_grows<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let seen = async |number| profile(&directory, number).await.last_seen_at;
     assert_eq!(seen(2).await, None);
@@ -107,7 +107,7 @@ async fn last_seen_only_grows<D: People>(directory: D) {
     assert_eq!(seen(2).await, None, "nobody was there");
 }
 
-async fn the_first_account_administers<D: People>(directory: D) {
+async fn the_first_account_administers<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     for number in 1..10 {
         let expected = if number == 1 { ServerRole::Admin } else { ServerRole::User };
@@ -118,7 +118,7 @@ async fn the_first_account_administers<D: People>(directory: D) {
     assert_eq!(profile(&directory, 20).await.role, ServerRole::User, "the first there ever was");
 }
 
-async fn of_first_accounts_at_once_one_administers<D: People>(directory: D) {
+async fn of_first_accounts_at_once_one_administers<D: Directory>(directory: D) {
     let mut racers = JoinSet::new();
     for number in 0..RACERS {
         let directory = directory.clone();
@@ -130,7 +130,7 @@ async fn of_first_accounts_at_once_one_administers<D: People>(directory: D) {
     assert_eq!(everyone.iter().filter(|one| one.role == ServerRole::Admin).count(), 1);
 }
 
-async fn roles_are_given_and_audited<D: People>(directory: D) {
+async fn roles_are_given_and_audited<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     assert!(directory.set_role(user(2), ServerRole::Admin, LATER).await.expect("sets"));
     assert!(directory.set_role(user(1), ServerRole::User, LATER).await.expect("sets"));
@@ -144,7 +144,7 @@ async fn roles_are_given_and_audited<D: People>(directory: D) {
     assert_eq!(directory.audit(user(2), after).await.expect("lists"), []);
 }
 
-async fn every_account_is_listed<D: People>(directory: D) {
+async fn every_account_is_listed<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let mut listed = Vec::new();
     while let part =

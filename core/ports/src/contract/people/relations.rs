@@ -1,10 +1,10 @@
-//! The contract of [`Relations`]: contacts, blocks, and where one stands with another.
+//! The contract of `Relations` and `Relationships`: contacts, blocks, and where one stands with another.
 
 use tokio::task::JoinSet;
 
 use super::{LATER, NOW, all, part, peopled, user};
-use crate::People;
-use crate::channels::{Channel, ChannelKind, Channels, NewChannel, Role};
+use crate::Directory;
+use crate::channels::{Channel, ChannelKind, NewChannel, Role};
 use crate::people::profiles::{ProfileChange, SettingsSwap};
 use crate::people::relations::{Block, Contact, ContactState, Relationship, Requested};
 use ringside_types::ChannelId;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 const RACERS: u128 = 40;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: People + Channels>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     a_contact_is_asked_for_and_accepted(make().await).await;
     who_ask_each_other_are_contacts(make().await).await;
     a_contact_ends_for_both(make().await).await;
@@ -28,11 +28,11 @@ fn contact(number: u128, state: ContactState) -> Contact {
     Contact { user_id: user(number), state, created_at: NOW, accepted_at }
 }
 
-async fn contacts<D: People>(directory: &D, number: u128) -> Vec<Contact> {
+async fn contacts<D: Directory>(directory: &D, number: u128) -> Vec<Contact> {
     directory.contacts(user(number), None, all()).await.expect("lists")
 }
 
-async fn a_contact_is_asked_for_and_accepted<D: People>(directory: D) {
+async fn a_contact_is_asked_for_and_accepted<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let asked = directory.request_contact(user(1), user(2), NOW).await.expect("asks");
     assert_eq!(asked, Requested::New(contact(2, ContactState::Outgoing)));
@@ -51,7 +51,7 @@ async fn a_contact_is_asked_for_and_accepted<D: People>(directory: D) {
     assert_eq!(gone, Requested::Gone);
 }
 
-async fn who_ask_each_other_are_contacts<D: People>(directory: D) {
+async fn who_ask_each_other_are_contacts<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let mut racers = JoinSet::new();
     for racer in 0..RACERS {
@@ -66,7 +66,7 @@ async fn who_ask_each_other_are_contacts<D: People>(directory: D) {
     assert!(both.iter().all(|list| list.len() == 1 && list[0].state == ContactState::Accepted), "{both:?}");
 }
 
-async fn a_contact_ends_for_both<D: People>(directory: D) {
+async fn a_contact_ends_for_both<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     for ends in [1, 2] {
         directory.request_contact(user(1), user(2), NOW).await.expect("asks");
@@ -80,7 +80,7 @@ async fn a_contact_ends_for_both<D: People>(directory: D) {
     assert_eq!(contacts(&directory, 1).await.len(), 1);
 }
 
-async fn a_block_ends_the_contact_and_keeps_apart<D: People>(directory: D) {
+async fn a_block_ends_the_contact_and_keeps_apart<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.request_contact(user(1), user(2), NOW).await.expect("asks");
     directory.accept_contact(user(2), user(1), LATER).await.expect("accepts");
@@ -103,7 +103,7 @@ async fn a_block_ends_the_contact_and_keeps_apart<D: People>(directory: D) {
     assert!(!directory.block(user(1), user(99), NOW).await.expect("answers"));
 }
 
-async fn lists_go_on_where_they_ended<D: People>(directory: D) {
+async fn lists_go_on_where_they_ended<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     for other in 2..9 {
         directory.request_contact(user(1), user(other), NOW).await.expect("asks");
@@ -128,7 +128,7 @@ async fn lists_go_on_where_they_ended<D: People>(directory: D) {
     assert_eq!(blocks.iter().map(|block| block.user_id).collect::<Vec<_>>(), [user(6), user(7)]);
 }
 
-async fn relationships_are_seen_from_both_sides<D: People + Channels>(directory: D) {
+async fn relationships_are_seen_from_both_sides<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.request_contact(user(1), user(2), NOW).await.expect("asks");
     directory.accept_contact(user(2), user(1), NOW).await.expect("accepts");

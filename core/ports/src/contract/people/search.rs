@@ -1,14 +1,14 @@
-//! The contract of [`Profiles::search`]: who is found, by what, in which order.
+//! The contract of `Profiles::search`: who is found, by what, in which order.
 
 use ringside_types::UserId;
 
 use super::{LATER, all, part, peopled, user};
-use crate::People;
+use crate::Directory;
 use crate::contract::accounts::new_user;
 use crate::people::profiles::{Changed, Found, ProfileChange, SearchFor, SettingsSwap};
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: People>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     names_are_found_by_their_beginning(make().await).await;
     any_word_of_a_name_is_found(make().await).await;
     an_empty_search_finds_everyone(make().await).await;
@@ -17,7 +17,7 @@ pub async fn suite<D: People>(make: impl AsyncFn() -> D) {
     an_address_is_found_where_it_is_shown(make().await).await;
 }
 
-async fn found<D: People>(directory: &D, viewer: u128, text: &str) -> Vec<UserId> {
+async fn found<D: Directory>(directory: &D, viewer: u128, text: &str) -> Vec<UserId> {
     let search = SearchFor { viewer: user(viewer), text: text.into() };
     let found = directory.search(&search, all()).await.expect("searches");
     found
@@ -29,12 +29,12 @@ async fn found<D: People>(directory: &D, viewer: u128, text: &str) -> Vec<UserId
         .collect()
 }
 
-async fn rename<D: People>(directory: &D, number: u128, name: &str) {
+async fn rename<D: Directory>(directory: &D, number: u128, name: &str) {
     let change = ProfileChange { display_name: Some(name.into()), ..ProfileChange::default() };
     directory.change_profile(user(number), change, LATER).await.expect("changes");
 }
 
-async fn names_are_found_by_their_beginning<D: People>(directory: D) {
+async fn names_are_found_by_their_beginning<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     rename(&directory, 3, "User-friendly").await;
     rename(&directory, 4, "Åsa").await;
@@ -58,7 +58,7 @@ async fn names_are_found_by_their_beginning<D: People>(directory: D) {
     check("ünïcode", &[1, 2, 6, 7, 8, 9]).await;
 }
 
-async fn any_word_of_a_name_is_found<D: People>(directory: D) {
+async fn any_word_of_a_name_is_found<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     rename(&directory, 2, "Zoë  van der Meer").await;
     rename(&directory, 3, "Meera Zoe").await;
@@ -90,14 +90,14 @@ async fn any_word_of_a_name_is_found<D: People>(directory: D) {
     check("meer", &[3]).await;
 }
 
-async fn an_empty_search_finds_everyone<D: People>(directory: D) {
+async fn an_empty_search_finds_everyone<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.erase(user(2), None, LATER).await.expect("erases");
     directory.block(user(3), user(1), LATER).await.expect("blocks");
     assert_eq!(found(&directory, 1, "").await, [1, 4, 5, 6, 7, 8, 9].map(user));
 }
 
-async fn pages_go_on_where_they_ended<D: People>(directory: D) {
+async fn pages_go_on_where_they_ended<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.create_users(&[new_user(30), new_user(31)]).await.expect("creates");
     for (number, name) in [(30, "user b"), (31, "user a"), (4, "user of both")] {
@@ -124,7 +124,7 @@ async fn pages_go_on_where_they_ended<D: People>(directory: D) {
     assert_eq!(ids, [1, 2, 3, 5].map(user), "by display name alone");
 }
 
-async fn the_erased_and_those_who_block_are_not_found<D: People>(directory: D) {
+async fn the_erased_and_those_who_block_are_not_found<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     directory.erase(user(2), None, LATER).await.expect("erases");
     directory.block(user(3), user(1), LATER).await.expect("blocks");
@@ -134,7 +134,7 @@ async fn the_erased_and_those_who_block_are_not_found<D: People>(directory: D) {
     assert_eq!(found(&directory, 5, "user3").await, [user(3)], "others find who blocks someone");
 }
 
-async fn show_email<D: People>(directory: &D, number: u128, to: &str) {
+async fn show_email<D: Directory>(directory: &D, number: u128, to: &str) {
     let from = directory.profiles(&[user(number)]).await.expect("looks").remove(0).settings;
     let to = format!(r#"{{"privacy":{{"email":"{to}"}}}}"#);
     let change = ProfileChange { settings: Some(SettingsSwap { from, to }), ..ProfileChange::default() };
@@ -142,7 +142,7 @@ async fn show_email<D: People>(directory: &D, number: u128, to: &str) {
     assert!(matches!(changed, Changed::Done(_)), "{changed:?}");
 }
 
-async fn an_address_is_found_where_it_is_shown<D: People>(directory: D) {
+async fn an_address_is_found_where_it_is_shown<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     for (number, to) in [(2, "nobody"), (3, "contacts"), (4, "contacts"), (5, "everyone"), (6, "everyone")] {
         show_email(&directory, number, to).await;

@@ -1,11 +1,11 @@
-//! The contract of [`Sessions`]: listed, ended, and what a changed password ends.
+//! The contract of `Sessions`: listed, ended, and what a changed password ends.
 
 use ringside_types::{SessionId, UnixMillis, UserId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{LATER, NOW, all, peopled, user};
-use crate::People;
+use crate::Directory;
 use crate::accounts::{Exchange, NewSession};
 use crate::people::After;
 use crate::people::sessions::{PasswordChange, Session, Which};
@@ -14,7 +14,7 @@ use crate::people::sessions::{PasswordChange, Session, Which};
 const RACERS: u32 = 200;
 
 /// Runs every part, each over a fresh engine.
-pub async fn suite<D: People>(make: impl AsyncFn() -> D) {
+pub async fn suite<D: Directory>(make: impl AsyncFn() -> D) {
     open_sessions_are_listed(make().await).await;
     a_session_is_ended_by_its_user_alone(make().await).await;
     a_changed_password_ends_the_others(make().await).await;
@@ -25,7 +25,7 @@ fn session(number: u8) -> SessionId {
     SessionId(Uuid::from_u128(u128::from(number)))
 }
 
-async fn signed_in<D: People>(directory: &D, number: u128, token: u8) {
+async fn signed_in<D: Directory>(directory: &D, number: u128, token: u8) {
     let new = NewSession {
         id: session(token),
         user_id: user(number),
@@ -37,12 +37,12 @@ async fn signed_in<D: People>(directory: &D, number: u128, token: u8) {
     directory.open_sessions(&[new]).await.expect("opens");
 }
 
-async fn open<D: People>(directory: &D, number: u128, at: UnixMillis) -> Vec<SessionId> {
+async fn open<D: Directory>(directory: &D, number: u128, at: UnixMillis) -> Vec<SessionId> {
     let open = directory.sessions(user(number), Some(at), all()).await.expect("lists");
     open.iter().map(|session| session.id).collect()
 }
 
-async fn open_sessions_are_listed<D: People>(directory: D) {
+async fn open_sessions_are_listed<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     for token in [1, 2, 3] {
         signed_in(&directory, 1, token).await;
@@ -70,7 +70,7 @@ async fn open_sessions_are_listed<D: People>(directory: D) {
     assert_eq!(next.iter().map(|one| one.id).collect::<Vec<_>>(), [session(2)]);
 }
 
-async fn a_session_is_ended_by_its_user_alone<D: People>(directory: D) {
+async fn a_session_is_ended_by_its_user_alone<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     for (number, token) in [(1, 1), (1, 2), (1, 3), (2, 4)] {
         signed_in(&directory, number, token).await;
@@ -95,7 +95,7 @@ fn change(from: Option<&str>, to: &str, keep: Option<SessionId>, actor: Option<U
     PasswordChange { user_id: user(1), from: from.map(Into::into), to: to.into(), keep, actor, now: LATER }
 }
 
-async fn a_changed_password_ends_the_others<D: People>(directory: D) {
+async fn a_changed_password_ends_the_others<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     for (number, token) in [(1, 1), (1, 2), (1, 3), (2, 4)] {
         signed_in(&directory, number, token).await;
@@ -118,7 +118,7 @@ async fn a_changed_password_ends_the_others<D: People>(directory: D) {
     assert_eq!(directory.password_hash(user(99)).await.expect("looks"), None);
 }
 
-async fn of_changes_at_once_one_wins<D: People>(directory: D) {
+async fn of_changes_at_once_one_wins<D: Directory>(directory: D) {
     let directory = peopled(directory).await;
     let mut racers = JoinSet::new();
     for racer in 0..RACERS {
