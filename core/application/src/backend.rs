@@ -106,7 +106,8 @@ pub struct SenderAnswer {
     /// sender alone.
     pub access: Result<Option<(Role, ChannelPolicy)>, BackendError>,
     /// For each command, whether the store has it already: then it is acknowledged again, whatever its sender may do now.
-    pub are_repetitions: Vec<bool>,
+    /// Empty where everybody may send and the store was not asked. A command about which nothing is known is not refused.
+    pub are_repetitions: Result<Vec<bool>, BackendError>,
     /// The channel's members with the names asked about, each beside its name; others are absent.
     pub named: Result<Vec<(String, UserId)>, BackendError>,
 }

@@ -2,28 +2,23 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use ringside_clock::now;
 use ringside_domain::attention::Attention;
-use ringside_domain::rows::{Key, Prefetch};
+use ringside_domain::rows::Prefetch;
 use ringside_ports::channels::{Channel, ChannelKind, Member};
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{ProfileChange, Profiles};
 use ringside_ports::people::relations::Relationships;
 use ringside_ports::presence::{Connection, Status, StatusChange};
 use ringside_ports::{ChannelReader, EngineError, MembershipReader, Presence, UserReader};
-use ringside_types::authorization::Operation;
 use ringside_types::{ChannelId, MessageId, PublicKey, UserId};
-use ringside_wire::records::{Command, command};
 
 use crate::backend::{
     Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, Backend, BackendError, ChannelMembership,
-    ConnectionEvent, LookAnswer, LookRequest, Position, ReadAnswer, ReadRequest, SenderAnswer, SenderRequest,
+    ConnectionEvent, LookAnswer, LookRequest, Position, ReadAnswer, ReadRequest,
 };
-use crate::mentions::members_named;
 use crate::pages::{profile_of, read_gap, read_pages};
-use crate::policy::ChannelPolicy;
-use crate::{presence_view, reading};
+use crate::{presence_view, reading, senders};
 
 /// Blocks of a user that are read at once.
 const BLOCKS_PAGE: usize = 500;
@@ -86,42 +81,6 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence, K: KeyHolder> DirectBac
             memberships.entry(user_id).or_default().push(membership);
         }
         Ok(memberships)
-    }
-
-    async fn sender(&self, asked: SenderRequest) -> SenderAnswer {
-        let SenderRequest { user_id, channel_id, commands, names } = asked;
-        let access = self.access(channel_id, user_id).await;
-        let is_open = matches!(&access, Ok(Some((_, policy))) if policy.is_open_to(Operation::Send));
-        let are_repetitions =
-            if is_open { vec![false; commands.len()] } else { self.are_repetitions(&commands).await };
-        let named = members_named(&self.directory, channel_id, &names).await;
-        SenderAnswer { access: access.map_err(Into::into), are_repetitions, named: named.map_err(Into::into) }
-    }
-
-    async fn access(
-        &self,
-        channel: ChannelId,
-        user: UserId,
-    ) -> Result<Option<(ringside_ports::channels::Role, ChannelPolicy)>, EngineError> {
-        let membership = self.directory.membership(&[(channel, user)]).await?.into_iter().next().flatten();
-        let Some(member) = membership else { return Ok(None) };
-        let channels = self.directory.channels(&[channel]).await?;
-        Ok(channels.first().map(|channel| (member.role, ChannelPolicy::from(channel))))
-    }
-
-    /// Which of the commands the store has: a retry is acknowledged like the first, though its sender was removed, or
-    /// would have to wait in slow mode. Where the store can't say, they are judged anew.
-    async fn are_repetitions(&self, commands: &[Bytes]) -> Vec<bool> {
-        let key = |command: &Bytes| match ringside_wire::decode(command.clone()) {
-            Ok(Command { body: Some(command::Body::Send(send)) }) => Key::of(&send).ok(),
-            _ => None,
-        };
-        let keys: Vec<_> = commands.iter().map(key).collect();
-        let wanted = Prefetch { keys: keys.iter().flatten().copied().collect(), ..Prefetch::default() };
-        let made = self.store.load(&wanted).await.map(|loaded| loaded.keys).unwrap_or_default();
-        let now = now();
-        let is_made = |key: Key| made.iter().any(|row| row.key == key && row.is_current(now));
-        keys.into_iter().map(|key| key.is_some_and(is_made)).collect()
     }
 
     async fn positions(&self, messages: &[(ChannelId, MessageId)]) -> Result<Vec<Position>, EngineError> {
@@ -253,7 +212,7 @@ impl<S: ChannelReader, D: BackendDirectory, P: Presence, K: KeyHolder> Backend f
         let AuthorizeRequest { senders, members, positions, policies, charges } = asked;
         let mut answer = AuthorizeAnswer::default();
         for sender in senders {
-            answer.senders.push(self.sender(sender).await);
+            answer.senders.push(senders::answer(&self.store, &self.directory, sender).await);
         }
         if !members.is_empty() {
             let found = self.directory.membership(&members).await?;

@@ -2,7 +2,7 @@
 //!
 //! * [`authorize`]: who may do what in a channel, and what they are told who may not; [`policy`]: what a channel asks of
 //!   its senders; [`charges`]: what a command costs.
-//! * [`backend`]: what an edge asks of the rest; [`direct`]: its answers in one process.
+//! * [`backend`]: what an edge asks of the rest; [`direct`]: its answers in one process, [`senders`] among them.
 //! * [`consumer`]: how topics are read.
 //! * [`mentions`]: whom a text names. [`presence_view`]: who is there, as another may see it.
 //! * [`reading`]: a channel as of its head; [`pages`]: parts of many channels at once.
@@ -18,4 +18,5 @@ pub mod pages;
 pub mod policy;
 pub mod presence_view;
 pub mod reading;
+pub mod senders;
 pub mod service;

@@ -168,7 +168,7 @@ impl Submissions {
         for check in checks {
             let unanswered = |cause: &BackendError| SenderAnswer {
                 access: Err(cause.clone()),
-                are_repetitions: Vec::new(),
+                are_repetitions: Err(cause.clone()),
                 named: Err(cause.clone()),
             };
             let answer = match &mut answers {
@@ -201,23 +201,29 @@ impl Submissions {
         let key = (user_id, channel_id);
         let mut behind = self.checking.get_mut(&key).map(std::mem::take).unwrap_or_default();
         let naming = behind.iter_mut().position(|submission| !self.write_names(submission));
-        let to_ask = behind.split_off(naming.unwrap_or(behind.len()));
-        let mut repetitions = answered.are_repetitions.into_iter();
-        for submission in submissions.into_iter().chain(behind) {
-            let is_repetition = repetitions.next().unwrap_or_default();
+        let naming = behind.split_off(naming.unwrap_or(behind.len()));
+        let mut to_ask = Vec::new();
+        for (number, submission) in submissions.into_iter().chain(behind).enumerate() {
+            let is_repetition = answered.are_repetitions.as_ref().map(|all| all.get(number).copied());
             let decision = match &access {
-                _ if is_repetition => Ok(0),
+                _ if is_repetition == Ok(Some(true)) => Ok(0),
                 Ok(Some((role, policy))) => policy.decide(submission.operation, *role).map_err(refused),
                 Ok(None) => Err(NOT_A_MEMBER),
                 // What members say goes on without the backend: the partition decides.
                 Err(_) if submission.known_member => Ok(0),
                 Err(_) => Err(UNAVAILABLE),
             };
-            match decision {
-                Ok(slow_mode_s) => self.enqueue(Outgoing { submission, slow_mode_s }, deliveries, counters),
-                Err(outcome) => answer(deliveries, submission, outcome),
+            match (decision, is_repetition) {
+                (Ok(slow_mode_s), _) => {
+                    self.enqueue(Outgoing { submission, slow_mode_s }, deliveries, counters);
+                }
+                // Nothing is refused that may have been acknowledged before.
+                (Err(_), Ok(None)) if access.is_ok() => to_ask.push(submission),
+                (Err(_), Err(_)) => answer(deliveries, submission, UNAVAILABLE),
+                (Err(outcome), _) => answer(deliveries, submission, outcome),
             }
         }
+        to_ask.extend(naming);
         if to_ask.is_empty() {
             self.checking.remove(&key);
         } else {

@@ -26,12 +26,21 @@ const OPEN: ChannelPolicy = ChannelPolicy {
 fn answer_senders(
     test: &mut TestNode,
     access: &Result<Option<(Role, ChannelPolicy)>, BackendError>,
-    repeated: bool,
+    repeated: &Result<bool, BackendError>,
+) {
+    answer_with(test, access, |count| repeated.clone().map(|repeated| vec![repeated; count]));
+}
+
+/// The same, with an answer about the repetitions among so many commands.
+fn answer_with(
+    test: &mut TestNode,
+    access: &Result<Option<(Role, ChannelPolicy)>, BackendError>,
+    repetitions: impl Fn(usize) -> Result<Vec<bool>, BackendError>,
 ) {
     let (question, asked) = test.question();
     let sender = |sender: ringside_application::backend::SenderRequest| SenderAnswer {
         access: access.clone(),
-        are_repetitions: vec![repeated; sender.commands.len()],
+        are_repetitions: repetitions(sender.commands.len()),
         named: Ok(Vec::new()),
     };
     let senders = asked.senders.into_iter().map(sender).collect();
@@ -43,7 +52,7 @@ fn with_member() -> (TestNode, ConnectionRef) {
     let mut test = TestNode::holding();
     let connection = test.connect(1, 4, &[CHANNEL]);
     send(&mut test, connection, "first");
-    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), &Ok(false));
     drop_presence(&mut test);
     test.confirm_append();
     test.deliveries();
@@ -104,7 +113,7 @@ fn answer_names(test: &mut TestNode, named: Result<&[(&str, u128)], &str>) -> Ve
     let named = named.map(|named| named.iter().map(of).collect());
     let answer = SenderAnswer {
         access: Ok(Some((Role::Member, OPEN))),
-        are_repetitions: vec![false; sender.commands.len()],
+        are_repetitions: Ok(vec![false; sender.commands.len()]),
         named: named.map_err(|error| BackendError(error.into())),
     };
     let answered = AuthorizeAnswer { senders: vec![answer], ..Default::default() };
@@ -171,9 +180,9 @@ fn what_a_sender_sends_while_they_are_asked_about_waits_behind() {
     // One that names somebody is asked about anew, and everything behind it waits.
     test.request(ToNode::Submit(naming(&test, connection, "c", "@ada")));
     send(&mut test, connection, "d");
-    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), &Ok(false));
     assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["a", "b"]);
-    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), &Ok(false));
     let appended = test.confirm_append();
     assert_eq!((appended.len(), texts(&appended[1..], Topic::MessagesSend)), (2, vec!["d".to_owned()]));
     send(&mut test, connection, "e");
@@ -184,16 +193,20 @@ fn what_a_sender_sends_while_they_are_asked_about_waits_behind() {
 fn the_backend_s_word_decides() {
     let closed = ChannelPolicy { is_closed: true, kind: ChannelKind::Dm, ..OPEN };
     let quiet = ChannelPolicy { admins_post: true, ..OPEN };
-    let away = || Err(BackendError("away".into()));
+    fn away<T>() -> Result<T, BackendError> {
+        Err(BackendError("away".into()))
+    }
     let table = [
-        ("a member", Ok(Some((Role::Member, OPEN))), false, true, None),
-        ("no member", Ok(None), false, true, Some(ErrorCode::NotAMember)),
-        ("admins alone post", Ok(Some((Role::Member, quiet))), false, true, Some(ErrorCode::Forbidden)),
-        ("an admin", Ok(Some((Role::Admin, quiet))), false, true, None),
-        ("a closed DM", Ok(Some((Role::Member, closed))), false, true, Some(ErrorCode::Forbidden)),
-        ("a retry of one removed", Ok(None), true, true, None),
-        ("nobody answers, a member", away(), false, true, None),
-        ("nobody answers, a stranger", away(), false, false, Some(ErrorCode::Unavailable)),
+        ("a member", Ok(Some((Role::Member, OPEN))), Ok(false), true, None),
+        ("no member", Ok(None), Ok(false), true, Some(ErrorCode::NotAMember)),
+        ("admins alone post", Ok(Some((Role::Member, quiet))), Ok(false), true, Some(ErrorCode::Forbidden)),
+        ("an admin", Ok(Some((Role::Admin, quiet))), Ok(false), true, None),
+        ("a closed DM", Ok(Some((Role::Member, closed))), Ok(false), true, Some(ErrorCode::Forbidden)),
+        ("a retry of one removed", Ok(None), Ok(true), true, None),
+        ("perhaps a retry of one removed", Ok(None), away(), true, Some(ErrorCode::Unavailable)),
+        ("perhaps a retry of a member", Ok(Some((Role::Member, OPEN))), away(), true, None),
+        ("nobody answers, a member", away(), away(), true, None),
+        ("nobody answers, a stranger", away(), away(), false, Some(ErrorCode::Unavailable)),
     ];
     for (case, access, repeated, known_member, expected) in table {
         let mut test = TestNode::holding();
@@ -201,7 +214,7 @@ fn the_backend_s_word_decides() {
         drop_presence(&mut test);
         let asked = Submission { known_member, ..submission(&test, connection, 1, "a") };
         test.request(ToNode::Submit(asked));
-        answer_senders(&mut test, &access, repeated);
+        answer_senders(&mut test, &access, &repeated);
         if expected.is_none() {
             assert_eq!(test.effects(), ["append commands"], "{case}");
             test.confirm_append();
@@ -210,6 +223,36 @@ fn the_backend_s_word_decides() {
         assert_eq!(answers.len(), 1, "{case}");
         assert_eq!(code(&answers[0].1), expected, "{case}");
     }
+}
+
+#[test]
+fn retries_behind_one_that_is_asked_about_are_asked_about_too() {
+    let mut test = TestNode::holding();
+    let connection = test.connect(2, 4, &[]);
+    drop_presence(&mut test);
+    for id in ["a", "b"] {
+        send(&mut test, connection, id);
+    }
+    answer_senders(&mut test, &Ok(None), &Ok(false));
+    let answers = test.answers();
+    assert_eq!(answers.len(), 1, "only the first was asked about");
+    assert_eq!(code(&answers[0].1), Some(ErrorCode::NotAMember));
+    answer_senders(&mut test, &Ok(None), &Ok(true));
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["b"]);
+    assert_eq!(test.answers()[0].1, Outcome::Acknowledged);
+}
+
+#[test]
+fn what_control_closes_meanwhile_is_asked_about_again() {
+    let mut test = TestNode::holding();
+    let connection = test.connect(1, 4, &[CHANNEL]);
+    drop_presence(&mut test);
+    send(&mut test, connection, "a");
+    let quiet = ChannelPolicy { admins_post: true, version: 2, ..OPEN };
+    answer_with(&mut test, &Ok(Some((Role::Member, quiet))), |_| Ok(Vec::new()));
+    assert_eq!(test.answers(), [], "nobody has said whether it is a retry");
+    answer_senders(&mut test, &Ok(Some((Role::Member, quiet))), &Ok(true));
+    assert_eq!(texts(&test.confirm_append(), Topic::MessagesSend), ["a"]);
 }
 
 #[test]
@@ -228,7 +271,7 @@ fn tokens_are_taken_for_a_batch_and_those_without_are_refused() {
     for id in ["a", "b", "c"] {
         send(&mut test, connection, id);
     }
-    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), &Ok(false));
     let (question, asked) = test.question();
     assert!(matches!(&question, Question::Charges(batch) if batch.len() == 3));
     assert_eq!(
@@ -255,7 +298,7 @@ fn tokens_are_taken_for_a_batch_and_those_without_are_refused() {
 fn without_their_engine_limits_suffer_and_messages_do_not() {
     let (mut test, connection) = with_limit();
     send(&mut test, connection, "a");
-    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), &Ok(false));
     let (question, _) = test.question();
     test.complete(Completion::Authorized(question, Err(BackendError("away".into()))));
     test.confirm_append();
@@ -269,7 +312,7 @@ fn slow_mode_is_charged_with_the_message() {
     drop_presence(&mut test);
     send(&mut test, connection, "a");
     let slow = ChannelPolicy { slow_mode_s: 30, ..OPEN };
-    answer_senders(&mut test, &Ok(Some((Role::Member, slow))), false);
+    answer_senders(&mut test, &Ok(Some((Role::Member, slow))), &Ok(false));
     let (question, asked) = test.question();
     assert!(matches!(question, Question::Charges(_)));
     assert_eq!(asked.charges[0].last().map(|charge| charge.tokens), Some(30));
@@ -285,7 +328,7 @@ fn one_batch_is_charged_at_a_time_and_the_next_after_its_append() {
         test.complete(Completion::Authorized(question, Ok(answered)));
     };
     send(&mut test, connection, "a");
-    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), false);
+    answer_senders(&mut test, &Ok(Some((Role::Member, OPEN))), &Ok(false));
     send(&mut test, connection, "b");
     charged(&mut test, JointDecision::Refused { charge: 0, retry_after_ms: 900 });
     charged(&mut test, JointDecision::Granted);

@@ -1,13 +1,12 @@
-//! What stands behind the edges: the pages and gaps of the product over the simulated store; admissions and permissions
-//! from the simulated Directory. Presence is nobody's concern here.
+//! What stands behind the edges: the pages, gaps and judgement of senders of the product over the simulated store and
+//! Directory; admissions are the simulation's own. Presence is nobody's concern here.
 
 use ringside_application::backend::{
     Admission, AdmitRefusal, AuthorizeAnswer, AuthorizeRequest, Backend, BackendError, ChannelMembership,
-    ConnectionEvent, LookAnswer, LookRequest, Position, ReadAnswer, ReadRequest, SenderAnswer, SenderRequest,
+    ConnectionEvent, LookAnswer, LookRequest, Position, ReadAnswer, ReadRequest,
 };
-use ringside_application::mentions::members_named;
 use ringside_application::pages::{profile_of, read_gap, read_pages};
-use ringside_application::policy::ChannelPolicy;
+use ringside_application::senders;
 use ringside_ports::presence::{Connection, JointDecision};
 use ringside_ports::{EngineError, MembershipReader as _, UserReader as _};
 use ringside_types::{PublicKey, UserId};
@@ -34,24 +33,6 @@ impl SimulatedBackend {
         let memberships = self.directory.memberships(&[user]).await?.into_iter().map(membership).collect();
         Ok(Admission { profile, memberships })
     }
-
-    async fn sender(&self, asked: SenderRequest) -> SenderAnswer {
-        let SenderRequest { user_id, channel_id, commands, names } = asked;
-        let access = async {
-            let member = self.directory.membership(&[(channel_id, user_id)]).await?.remove(0);
-            let channels = self.directory.channels(&[channel_id]).await?;
-            Ok(member
-                .zip(channels.first())
-                .map(|(member, channel)| (member.role, ChannelPolicy::from(channel))))
-        };
-        let access: Result<_, EngineError> = access.await;
-        let named = members_named(&self.directory, channel_id, &names).await;
-        SenderAnswer {
-            access: access.map_err(Into::into),
-            are_repetitions: vec![false; commands.len()],
-            named: named.map_err(Into::into),
-        }
-    }
 }
 
 impl Backend for SimulatedBackend {
@@ -66,7 +47,7 @@ impl Backend for SimulatedBackend {
     async fn authorize(&self, asked: AuthorizeRequest) -> Result<AuthorizeAnswer, BackendError> {
         let mut answer = AuthorizeAnswer::default();
         for sender in asked.senders {
-            answer.senders.push(self.sender(sender).await);
+            answer.senders.push(senders::answer(&self.store, &self.directory, sender).await);
         }
         if !asked.members.is_empty() {
             let found = self.directory.membership(&asked.members).await?;
