@@ -20,7 +20,7 @@ pub struct History {
     pub channels: Vec<ChannelHistory>,
     /// One entry for each client (a device: several may belong to one user).
     pub clients: Vec<ClientHistory>,
-    /// Clients that only listen, and are evicted and readmitted; they are not among the members.
+    /// Clients that are evicted and readmitted; they are not among the members.
     #[serde(default, rename = "guests")]
     pub evicted_clients: Vec<ClientHistory>,
     /// From then on the server was not killed any more; none: not known.
@@ -115,8 +115,10 @@ pub enum Event {
     },
     /// `message.ack` was read, or a 2xx over REST.
     Acked { channel: Uuid, client_id: Uuid },
-    /// The message was refused for certain: `message.rejected`, or an `error` other than `unavailable` and `internal`.
+    /// An attempt was refused for certain: an `error` other than `unavailable` and `internal`.
     Refused { channel: Uuid, client_id: Uuid, code: String },
+    /// `message.rejected` was read: the channel did not take what had been acknowledged.
+    Rejected { channel: Uuid, client_id: Uuid, code: String },
     /// `unavailable` or `internal`: whether this attempt was stored is unknown.
     Unconfirmed { channel: Uuid, client_id: Uuid },
     /// `message.new` was read.

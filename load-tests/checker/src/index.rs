@@ -1,14 +1,17 @@
 //! One pass over a history that answers what every invariant asks: who sent what, and who saw what where.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use ringside_test_client::amendment::Amendment;
 use ringside_test_client::eviction::Eviction;
 use uuid::Uuid;
 
-use crate::history::{ChannelHistory, Event, History, Record, SeenMessage};
+use crate::history::{ChannelHistory, ClientHistory, Event, History, Record, SeenMessage};
 use crate::invariants::count_unread;
 use crate::verdict::Counts;
+
+/// Codes of what a sender may not do.
+const PERMISSION: [&str; 3] = ["not_a_member", "forbidden", "not_found"];
 
 /// The idempotency key in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +27,10 @@ pub(crate) struct Sending<'h> {
     pub content: &'h str,
     pub attempts: u32,
     pub refusals: u32,
+    /// When an attempt was sent that was refused for what its sender may not do.
+    pub turned_away_us: Option<u64>,
+    /// Its sender may be removed, and what they sent be rejected after it was acknowledged.
+    pub is_evictable: bool,
     pub first_sent_us: u64,
     /// Order among the records of its client, for sends and acks within one microsecond.
     pub first_sent_at: usize,
@@ -85,6 +92,19 @@ impl<'h> Index<'h> {
                 index.note_sightings(client.client, client.user_id, record);
             }
         }
+        // What they send counts; what they see has rules of its own.
+        for client in &history.evicted_clients {
+            for (position, record) in client.records.iter().enumerate() {
+                index.note_sending(client.client, client.user_id, position, record);
+            }
+            let own = index.sends.values_mut().filter(|sending| sending.client == client.client);
+            own.for_each(|sending| sending.is_evictable = true);
+        }
+        history
+            .clients
+            .iter()
+            .chain(&history.evicted_clients)
+            .for_each(|client| index.note_turned_away(client));
         index.note_final_readings();
         index.note_steps();
         index
@@ -98,6 +118,8 @@ impl<'h> Index<'h> {
                     content,
                     attempts: 0,
                     refusals: 0,
+                    turned_away_us: None,
+                    is_evictable: false,
                     first_sent_us: record.at_us,
                     first_sent_at: position,
                     first_ack: None,
@@ -115,7 +137,7 @@ impl<'h> Index<'h> {
                     sending.first_ack.get_or_insert((record.at_us, position));
                 }
             }
-            Event::Refused { channel, client_id, .. } => {
+            Event::Refused { channel, client_id, .. } | Event::Rejected { channel, client_id, .. } => {
                 if let Some(sending) =
                     self.sends.get_mut(&SendKey { channel: *channel, sender, client_id: *client_id })
                 {
@@ -123,6 +145,36 @@ impl<'h> Index<'h> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Which attempts were refused for what their sender may not do. On one connection attempts are answered in their order.
+    fn note_turned_away(&mut self, client: &'h ClientHistory) {
+        let mut waiting: HashMap<(u32, SendKey), VecDeque<u64>> = HashMap::new();
+        let key = |channel: &Uuid, client_id: &Uuid| SendKey {
+            channel: *channel,
+            sender: client.user_id,
+            client_id: *client_id,
+        };
+        for record in &client.records {
+            let (key, code) = match &record.event {
+                Event::Sent { channel, client_id, .. } => {
+                    let key = key(channel, client_id);
+                    waiting.entry((record.connection, key)).or_default().push_back(record.at_us);
+                    continue;
+                }
+                Event::Acked { channel, client_id } | Event::Unconfirmed { channel, client_id } => {
+                    (key(channel, client_id), None)
+                }
+                Event::Refused { channel, client_id, code } => (key(channel, client_id), Some(code.as_str())),
+                _ => continue,
+            };
+            let attempt = waiting.get_mut(&(record.connection, key)).and_then(VecDeque::pop_front);
+            if code.is_some_and(|code| PERMISSION.contains(&code))
+                && let Some(sending) = self.sends.get_mut(&key)
+            {
+                sending.turned_away_us = attempt.max(sending.turned_away_us);
+            }
         }
     }
 

@@ -100,6 +100,8 @@ pub enum Fault {
     SyncIncomplete,
     /// One idempotency key, two messages.
     RetryDoubled,
+    /// A message that had been seen was refused to its sender, who sent it again without being a member any more.
+    RetryRefused,
     /// A deleted message came back.
     DeletionUndone,
     /// One (channel, change) with two meanings.

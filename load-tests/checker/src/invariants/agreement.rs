@@ -36,6 +36,34 @@ pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
         }
     }
     check_ids_follow_seq(&by_seq, verdict);
+    check_retries(index, verdict);
+}
+
+/// A repetition is answered like the first attempt, whatever its sender may do by then.
+fn check_retries(index: &Index<'_>, verdict: &mut Verdict) {
+    let mut first_seen: HashMap<SendKey, u64> = HashMap::new();
+    for sighting in &index.sightings {
+        let Some(at_us) = sighting.at_us else { continue };
+        let first = first_seen.entry(sighting.key()).or_insert(at_us);
+        *first = at_us.min(*first);
+    }
+    for (key, sending) in &index.sends {
+        let (Some(sent_us), Some(seen_us)) = (sending.turned_away_us, first_seen.get(key)) else { continue };
+        if sent_us > *seen_us {
+            verdict.add(Violation {
+                invariant: Invariant::RetriesCollapse,
+                fault: Fault::RetryRefused,
+                channel: Some(key.channel),
+                witness: Some((sending.client, 0)),
+                at_us: Some(sent_us),
+                detail: format!(
+                    "{} was refused, {} ms after it was seen",
+                    key.client_id,
+                    (sent_us - seen_us) / 1_000
+                ),
+            });
+        }
+    }
 }
 
 /// Ids are compared over all that anybody saw, so two readers can't each see an increasing order of their own.

@@ -16,7 +16,8 @@ type Stored<'a, 'h> = (&'a SendKey, &'a Sending<'h>, u64);
 
 pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
     let mut by_sender: BTreeMap<(Uuid, Uuid), Vec<Stored<'_, '_>>> = BTreeMap::new();
-    for (key, sending) in &index.sends {
+    // Of those who may be removed, what was acknowledged may have been rejected, and stored by a later attempt.
+    for (key, sending) in index.sends.iter().filter(|(_, sending)| !sending.is_evictable) {
         if let Some(&seq) = index.final_seq.get(key) {
             by_sender.entry((key.channel, key.sender)).or_default().push((key, sending, seq));
         }

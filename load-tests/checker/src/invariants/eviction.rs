@@ -39,6 +39,8 @@ fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
             }
             // The word of it comes in the channel's order, and may be late.
             Event::Changed { change, .. } if is_of_members(change) => continue,
+            // What they had said is told to whoever said it, once.
+            Event::New { message, .. } if message.sender == client.user_id => continue,
             Event::New { channel, .. } | Event::Changed { channel, .. } | Event::Page { channel, .. } => {
                 Some(*channel)
             }

@@ -273,6 +273,24 @@ fn retry_makes_two_messages() {
 }
 
 #[test]
+fn a_retry_of_one_removed_is_refused() {
+    catches(Fault::RetryRefused, |history| {
+        let key = |event: &Event| match event {
+            Event::Sent { channel, client_id, content } => Some((*channel, *client_id, content.clone())),
+            _ => None,
+        };
+        let records = &mut history.clients[0].records;
+        let (channel, client_id, content) = records.iter().find_map(|record| key(&record.event))?;
+        let last = records.last()?;
+        let (at_us, connection) = (last.at_us + 1, last.connection + 1);
+        let again = Event::Sent { channel, client_id, content };
+        let refused = Event::Refused { channel, client_id, code: "not_a_member".into() };
+        records.extend([again, refused].map(|event| Record { at_us, connection, event }));
+        Some(())
+    });
+}
+
+#[test]
 fn acknowledged_message_overtaken() {
     catches(Fault::CausalityBroken, |history| {
         // The last message of a channel is moved before everything: as if it had been sent and acknowledged first.

@@ -99,9 +99,11 @@ impl View {
         }
     }
 
-    pub fn synced(&mut self) {
+    /// A sync has ended with these channels. Of others nothing is known: their user may be no member at the moment.
+    pub fn synced(&mut self, channels: impl IntoIterator<Item = Uuid>) {
         self.is_synced = true;
-        for position in self.positions.values_mut() {
+        for channel in channels {
+            let Some(position) = self.positions.get_mut(&channel) else { continue };
             position.known = position.known.max(position.live);
             position.known_change = position.known_change.max(position.live_change);
         }
@@ -140,9 +142,12 @@ mod tests {
         assert_eq!(last(&view), Some(20));
         // Live messages dropped with the connection were never without a hole.
         view.connected();
-        view.synced();
+        view.synced([channel]);
         assert_eq!(last(&view), Some(20));
         assert!(!view.live(&message(3)) && view.live(&message(5)));
+        assert_eq!(last(&view), Some(30));
+        // A sync in which the channel was refused says nothing of it.
+        view.synced([]);
         assert_eq!(last(&view), Some(30));
     }
 

@@ -81,7 +81,7 @@ fn note<'h>(
                 request.answered_us = Some(at_us);
             }
         }
-        Event::Refused { channel, client_id, .. } => {
+        Event::Refused { channel, client_id, .. } | Event::Rejected { channel, client_id, .. } => {
             if let Some((_, request)) = by_key.get_mut(&(*channel, user, *client_id)) {
                 request.refused = true;
                 request.answered_us = Some(at_us);
