@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use crate::world::{Outcome, Scale, run};
+use crate::diagram::draw;
+use crate::plan::Plan;
+use crate::shrink::{Case, shrink};
+use crate::world::{Outcome, Scale, plan, run_plan};
 
 /// Simulates Ringside under faults, seed by seed; fails if any invariant is broken
 #[derive(Debug, Parser)]
@@ -31,16 +34,25 @@ pub struct Options {
     /// Members of all channels, each with one client that sends
     #[arg(long, default_value_t = Scale::default().users)]
     users: u32,
-    /// Those who only listen, and are evicted and readmitted
+    /// Those who are evicted and readmitted
     #[arg(long, default_value_t = Scale::default().guests)]
     guests: u32,
     #[arg(long, default_value_t = Scale::default().channels)]
     channels: u32,
     #[arg(long, default_value_t = Scale::default().edges)]
     edges: u16,
-    /// Seconds in which clients send, and things break
-    #[arg(long, default_value_t = Scale::default().disturbed.as_secs())]
-    disturbed: u64,
+    /// Milliseconds in which clients send, and things break
+    #[arg(long, default_value_t = Scale::default().disturbed.as_millis() as u64)]
+    disturbed_ms: u64,
+    /// Milliseconds between two actions of a client, on average
+    #[arg(long, default_value_t = Scale::default().pause.as_millis() as u64)]
+    pause_ms: u64,
+    /// These faults instead of those that the seed brings, like `3.2 kill edge 0; 5.1 pause processor 1 2500`
+    #[arg(long)]
+    faults: Option<Plan>,
+    /// Does not look for a shorter history of the first seed that fails
+    #[arg(long)]
+    no_shrink: bool,
     /// Stops at the first seed that fails
     #[arg(long)]
     first: bool,
@@ -56,7 +68,8 @@ pub fn run_all(options: &Options) -> bool {
         guests: options.guests,
         channels: options.channels,
         edges: options.edges,
-        disturbed: Duration::from_secs(options.disturbed),
+        disturbed: Duration::from_millis(options.disturbed_ms),
+        pause: Duration::from_millis(options.pause_ms),
     };
     let began = Instant::now();
     let next = AtomicU64::new(options.seed);
@@ -67,14 +80,30 @@ pub fn run_all(options: &Options) -> bool {
         }
     });
     let took = began.elapsed().as_secs_f64();
-    let Totals { seeds, failed, simulated, steps, messages } =
+    let Totals { seeds, failed, first, simulated, steps, messages } =
         totals.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
         "{seeds} seeds, {failed} failed; {:.1} seeds/s, {:.0} times faster than time; {messages} messages, {steps} steps",
         f64::from(seeds) / took,
         simulated.as_secs_f64() / took,
     );
+    if let Some(seed) = first.filter(|_| !options.no_shrink && !options.quiet) {
+        let plan = options.faults.clone().unwrap_or_else(|| plan(seed, &scale));
+        show_shortest(Case { seed, scale, plan });
+    }
     failed == 0
+}
+
+/// Prints the shortest history that is found to fail as this one does, and how to run it again.
+fn show_shortest(case: Case) {
+    let seed = case.seed;
+    let Some(shortest) = shrink(case) else { return };
+    println!("\nthe shortest history that was found to fail as seed {seed} does:");
+    if let Some(outcome) = shortest.run() {
+        print!("{}", draw(&outcome));
+        report(&outcome, false);
+    }
+    println!("run it again: {}", shortest.command());
 }
 
 /// What all seeds came to.
@@ -82,6 +111,8 @@ pub fn run_all(options: &Options) -> bool {
 struct Totals {
     seeds: u32,
     failed: u32,
+    /// One that failed, of the first that were run.
+    first: Option<u64>,
     simulated: Duration,
     steps: u64,
     messages: usize,
@@ -96,8 +127,9 @@ fn run_seeds(options: &Options, scale: Scale, next: &AtomicU64, totals: &Mutex<T
             return;
         }
         let ran = catch_unwind(|| {
-            let outcome = run(seed, scale, options.trace);
-            let differs = options.twice && run(seed, scale, false).hash != outcome.hash;
+            let plan = options.faults.clone().unwrap_or_else(|| plan(seed, &scale));
+            let outcome = run_plan(seed, scale, &plan, options.trace);
+            let differs = options.twice && run_plan(seed, scale, &plan, false).hash != outcome.hash;
             (outcome, differs)
         });
         // Reports of several threads are not mixed.
@@ -106,6 +138,7 @@ fn run_seeds(options: &Options, scale: Scale, next: &AtomicU64, totals: &Mutex<T
         let Ok((outcome, differs)) = ran else {
             println!("seed {seed}: a panic");
             totals.failed += 1;
+            totals.first.get_or_insert(seed);
             continue;
         };
         totals.simulated += outcome.simulated;
@@ -113,8 +146,11 @@ fn run_seeds(options: &Options, scale: Scale, next: &AtomicU64, totals: &Mutex<T
         totals.messages += outcome.messages;
         let has_failed = differs || !outcome.holds();
         totals.failed += u32::from(has_failed);
+        if has_failed && !differs {
+            totals.first.get_or_insert(seed);
+        }
         if options.trace {
-            outcome.lines.iter().for_each(|line| println!("{line}"));
+            outcome.trace.iter().for_each(|step| println!("{step}"));
         }
         if options.trace || (has_failed && !options.quiet) {
             report(&outcome, differs);

@@ -25,11 +25,10 @@ use crate::inbox::Inbox;
 use crate::scheduler::{Scheduler, WORLD};
 use crate::sockets::ToClient;
 use crate::tokens;
+use crate::trace::Lane;
 use crate::wire::Wire;
-use brief::brief;
+use brief::{brief, channel_of};
 
-/// Between two actions, on average.
-const PAUSE: Duration = Duration::from_millis(150);
 /// Between two attempts to connect, in microseconds.
 const RECONNECT_US: std::ops::Range<u64> = 20_000..500_000;
 /// A connection without `hello`, or a sync without its end, for this long is given up.
@@ -81,7 +80,7 @@ impl Edges {
         &self,
         scheduler: &Scheduler,
         inbox: &Inbox<ToClient>,
-    ) -> Option<(ConnectionId, Wire<FromClient>)> {
+    ) -> Option<(u16, ConnectionId, Wire<FromClient>)> {
         let mut table = self.table();
         let count = table.edges.len() as u64;
         let (number, clients) = table.edges.iter().nth(scheduler.draw(count) as usize)?;
@@ -92,7 +91,7 @@ impl Edges {
         table.connections.insert(connection.to_u64(), (number, from_edge.clone()));
         let to_edge = Wire::new(scheduler.clone(), clients);
         to_edge.send(FromClient::Opened { connection, wire: from_edge });
-        Some((connection, to_edge))
+        Some((number, connection, to_edge))
     }
 
     fn disconnect(&self, connection: ConnectionId) {
@@ -106,6 +105,8 @@ pub struct Stage {
     pub scheduler: Scheduler,
     pub edges: Edges,
     pub phase: Arc<Mutex<Phase>>,
+    /// Between two actions, on average.
+    pub pause: Duration,
     /// Clients that are done.
     pub histories: Inbox<ClientHistory>,
     /// What is not done yet, client by client.
@@ -132,6 +133,8 @@ pub struct Client {
     sent_to: HashMap<Uuid, Uuid>,
     records: Vec<Record>,
     connection: u32,
+    /// The edge that it is connected to, or was last.
+    edge: u16,
     connected_at: Duration,
     is_open: bool,
     /// The id and time of the sync under way.
@@ -173,6 +176,7 @@ impl Client {
             sent_to: HashMap::new(),
             records: Vec::new(),
             connection: 0,
+            edge: 0,
             connected_at: Duration::ZERO,
             is_open: false,
             sync: None,
@@ -183,7 +187,7 @@ impl Client {
         }
     }
 
-    /// A client that only listens, and is told here when it is evicted and readmitted.
+    /// A client that is told here when it is evicted and readmitted.
     pub fn guest(stage: Stage, number: u32, user: UserId, channels: &[Uuid], notices: Inbox<Event>) -> Self {
         Self { notices: Some(notices), ..Self::new(stage, number, user, channels) }
     }
@@ -201,7 +205,8 @@ impl Client {
         while !self.settled && scheduler.now() < give_up {
             let inbox = Inbox::default();
             self.take_notices();
-            if let Some((connection, wire)) = edges.connect(&scheduler, &inbox) {
+            if let Some((edge, connection, wire)) = edges.connect(&scheduler, &inbox) {
+                self.edge = edge;
                 self.connection += 1;
                 self.connected_at = scheduler.now();
                 (self.is_open, self.sync, self.wants_sync) = (false, None, false);
@@ -219,8 +224,15 @@ impl Client {
 
     fn record(&mut self, event: Event) {
         let at_us = u64::try_from(self.stage.scheduler.now().as_micros()).unwrap_or(u64::MAX);
-        let (number, connection) = (self.number, self.connection);
-        self.stage.scheduler.note(|| format!("client  {number}.{connection}: {}", brief(&event)));
+        let (client, edge, connection) = (Lane::Client(self.number), Lane::Edge(self.edge), self.connection);
+        let (from, to) = match &event {
+            Event::Sent { .. } | Event::Asked { .. } | Event::SyncSent { .. } => (client, edge),
+            Event::Evicted { .. } | Event::Readmitted { .. } => (Lane::World, client),
+            _ => (edge, client),
+        };
+        self.stage
+            .scheduler
+            .note(from, to, channel_of(&event), || format!("{} [connection {connection}]", brief(&event)));
         self.records.push(Record { at_us, connection, event });
     }
 
@@ -291,7 +303,7 @@ impl Client {
 
     fn pause(&mut self) -> Duration {
         let factor = -(1.0 - self.random.random::<f64>()).ln();
-        PAUSE.mul_f64(factor.clamp(0.001, 10.0))
+        self.stage.pause.mul_f64(factor.clamp(0.001, 10.0))
     }
 
     /// Does something; false: leaves.
@@ -319,7 +331,8 @@ impl Client {
             return true;
         }
         match self.random.random_range(0..1000u32) {
-            45.. if self.notices.is_some() => {}
+            // Those who are evicted send, too, and send again what they had sent before, but change nothing.
+            95..=194 | 300.. if self.notices.is_some() => {}
             0..=14 => return false,
             15..=44 => self.wants_sync = true,
             45..=94 => {

@@ -21,6 +21,7 @@ use crate::log::SimulatedLog;
 use crate::scheduler::{ProcessId, Scheduler};
 use crate::sockets::{SimulatedSockets, ToClient};
 use crate::tokens;
+use crate::trace::Lane;
 use crate::wire::Wire;
 
 const SHARDS: u16 = 2;
@@ -138,7 +139,10 @@ async fn claim(parts: &EdgeParts) -> Result<Lease, EngineError> {
     follow(Topic::Control, PartitionId(0), claimed, &inputs.control);
     follow(Topic::MessagesReceive, slot.partition(), receive_from, &inputs.receive);
     follow(Topic::Presence, PartitionId(0), presence_from, &inputs.presence);
-    scheduler.note(|| format!("edge    slot {slot}: claimed as epoch {claimed}"));
+    let lane = scheduler.lane(parts.process);
+    scheduler.note(lane, lane, None, || {
+        format!("has its slot, as process {}, in epoch {claimed}", parts.process.0)
+    });
     Ok(Lease { node, inputs, _reading: reading })
 }
 
@@ -150,14 +154,17 @@ fn follow(
     to: Inbox<Vec<Record>>,
     reading: Weak<()>,
 ) {
-    let (scheduler, log) = (parts.scheduler.clone(), parts.log.clone());
-    parts.scheduler.spawn(parts.process, async move {
+    let EdgeParts { scheduler, log, process, .. } = parts.clone();
+    parts.scheduler.spawn(process, async move {
         let mut next = from;
         while reading.strong_count() > 0 {
             match log.read(topic, partition, next, READ_LIMIT, READ_WAIT).await {
                 Ok(records) => {
                     let Some(last) = records.last() else { continue };
                     next = last.offset.next();
+                    scheduler.note(Lane::Log, scheduler.lane(process), None, || {
+                        format!("{} {partition} up to @{}", topic.name(), last.offset)
+                    });
                     to.push(records);
                 }
                 Err(_) => scheduler.sleep(RETRY_PAUSE).await,
@@ -190,7 +197,8 @@ async fn serve(parts: &EdgeParts, lease: &mut Lease, shards: &mut [Shard], reque
             lease.node.handle_timeout(now);
         }
         if lease.node.is_lost() {
-            scheduler.note(|| format!("edge    slot {}: the lease is over", parts.slot));
+            let lane = scheduler.lane(parts.process);
+            scheduler.note(lane, lane, None, || format!("has lost its slot, as process {}", parts.process.0));
             lease.node.finish(true);
             return hand_over(&mut lease.node, shards);
         }

@@ -4,13 +4,16 @@
 mod backend;
 mod campaign;
 mod client;
+mod diagram;
 mod directory;
 mod edge;
 mod inbox;
 mod log;
 mod network;
+mod plan;
 mod scheduler;
 mod services;
+mod shrink;
 mod sockets;
 mod store;
 mod tokens;
@@ -19,4 +22,8 @@ mod wire;
 mod world;
 
 pub use campaign::{Options, run_all};
-pub use world::{Outcome, Scale, run};
+pub use diagram::draw;
+pub use plan::{Fault, InvalidPlan, Place, Plan};
+pub use shrink::{Case, shrink};
+pub use trace::{Lane, Step};
+pub use world::{Outcome, Scale, plan, run, run_plan};

@@ -11,6 +11,7 @@ use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
 
 use crate::network::{Engine, Network};
 use crate::scheduler::ProcessId;
+use crate::trace::Lane;
 
 /// The log's own process, whose clock stamps its records.
 pub const BROKER: ProcessId = ProcessId(1);
@@ -23,7 +24,8 @@ pub const SLOTS: u16 = 4;
 struct State {
     records: BTreeMap<(Topic, PartitionId), Vec<Record>>,
     commits: BTreeMap<(&'static str, Topic, PartitionId), Commit>,
-    waiting: Vec<Waker>,
+    /// Readers that wait at a partition's end.
+    waiting: BTreeMap<(Topic, PartitionId), Vec<Waker>>,
 }
 
 /// The log, from one process.
@@ -52,29 +54,34 @@ impl SimulatedLog {
         Offset(self.state().records.get(&(topic, partition)).map_or(0, |records| records.len() as u64))
     }
 
+    /// All records of a topic, partition by partition.
+    pub fn records(&self, topic: Topic) -> Vec<Record> {
+        let state = self.state();
+        let of_topic = state.records.iter().filter(|((of, _), _)| *of == topic);
+        of_topic.flat_map(|(_, records)| records.iter().cloned()).collect()
+    }
+
     /// Appends without a network, for what was there before.
     pub fn put(&self, records: Vec<Append>) -> Vec<Position> {
         let scheduler = &self.network.scheduler;
         let time = scheduler.wall(BROKER);
         let mut state = self.state();
+        let mut woken = Vec::new();
         let append = |Append { topic, partition, payload }: Append| {
             let records = state.records.entry((topic, partition)).or_default();
             let offset = Offset(records.len() as u64);
             let bytes = payload.len();
-            scheduler.note(|| {
-                format!(
-                    "log     {} {partition} @{offset}: {bytes} bytes from {}",
-                    topic.name(),
-                    self.network.process.0
-                )
+            let from = scheduler.lane(self.network.process);
+            scheduler.note(from, Lane::Log, None, || {
+                format!("{} {partition} @{offset}: {bytes} bytes", topic.name())
             });
             records.push(Record { offset, time, payload });
+            woken.extend(state.waiting.remove(&(topic, partition)).unwrap_or_default());
             Position { offset, time }
         };
         let positions = records.into_iter().map(append).collect();
-        let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(Waker::wake);
         positions
     }
 
@@ -140,7 +147,7 @@ impl Log for SimulatedLog {
             if !found.is_empty() || scheduler.poll_timer(until, context).is_ready() {
                 return Poll::Ready(found);
             }
-            self.state().waiting.push(context.waker().clone());
+            self.state().waiting.entry((topic, partition)).or_default().push(context.waker().clone());
             Poll::Pending
         });
         let found = found.await;

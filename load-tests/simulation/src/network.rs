@@ -1,6 +1,7 @@
 //! How calls of engines and bytes of clients travel: late, and sometimes not at all.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,16 @@ pub enum Engine {
     Log,
     Store,
     Backend,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Log => "log",
+            Self::Store => "store",
+            Self::Backend => "backend",
+        })
+    }
 }
 
 /// How bad things are now.

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use ringside_clock::simulated;
-use ringside_types::UnixMillis;
+use ringside_types::{ChannelId, UnixMillis};
 
-use crate::trace::Trace;
+use crate::trace::{Lane, Step, Trace};
 
 /// The time of day at the beginning of every simulation.
 const EPOCH: UnixMillis = UnixMillis(1_790_000_000_000);
@@ -31,7 +31,15 @@ pub struct ProcessId(pub u32);
 /// The simulation itself, and its clients: never killed, with a clock that is right.
 pub const WORLD: ProcessId = ProcessId(0);
 
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+struct Task {
+    process: ProcessId,
+    /// `None`: it is being polled.
+    work: Option<Work>,
+    /// One for all polls, so that it is known again.
+    waker: Waker,
+}
 
 /// A handle of the scheduler.
 #[derive(Clone)]
@@ -47,13 +55,13 @@ struct Core {
     random: SmallRng,
     timers: BTreeMap<(Duration, u64), Waker>,
     next: u64,
-    /// `None`: it is being polled.
-    tasks: BTreeMap<u64, (ProcessId, Option<Task>)>,
+    tasks: BTreeMap<u64, Task>,
     paused: BTreeMap<ProcessId, Duration>,
     /// Tasks of processes that stand still, which could go on.
     held: Vec<(ProcessId, u64)>,
     /// By how much a process's time of day is off, in milliseconds.
     skews: BTreeMap<ProcessId, i64>,
+    lanes: BTreeMap<ProcessId, Lane>,
     steps: u64,
     trace: Trace,
 }
@@ -103,7 +111,7 @@ impl Ready {
 }
 
 impl Scheduler {
-    /// At time 0. `keeps`: whether lines of the trace are kept, besides their hash.
+    /// At time 0. `keeps`: whether steps of the trace are kept, besides their hash.
     pub fn new(seed: u64, keeps: bool) -> Self {
         let core = Core {
             now: Duration::ZERO,
@@ -114,6 +122,7 @@ impl Scheduler {
             paused: BTreeMap::new(),
             held: Vec::new(),
             skews: BTreeMap::new(),
+            lanes: BTreeMap::new(),
             steps: 0,
             trace: Trace::new(keeps),
         };
@@ -172,11 +181,21 @@ impl Scheduler {
         Duration::from_micros(range.start + self.draw(range.end - range.start))
     }
 
-    /// Adds a line to the trace.
-    pub fn note(&self, line: impl FnOnce() -> String) {
+    /// Says what a process is in the trace.
+    pub fn name(&self, process: ProcessId, lane: Lane) {
+        self.core().lanes.insert(process, lane);
+    }
+
+    /// What a process is in the trace.
+    pub fn lane(&self, process: ProcessId) -> Lane {
+        self.core().lanes.get(&process).copied().unwrap_or(Lane::World)
+    }
+
+    /// Adds a step to the trace.
+    pub fn note(&self, from: Lane, to: Lane, channel: Option<ChannelId>, text: impl FnOnce() -> String) {
         let mut core = self.core();
-        let now = core.now;
-        core.trace.add(now, line);
+        let at = core.now;
+        core.trace.add(Step { at, from, to, channel, text: text() });
     }
 
     /// The trace's hash so far.
@@ -184,16 +203,17 @@ impl Scheduler {
         self.core().trace.hash()
     }
 
-    /// The lines that were kept.
-    pub fn lines(&self) -> Vec<String> {
-        self.core().trace.lines()
+    /// The steps of the trace, where they were kept.
+    pub fn trace(&self) -> Vec<Step> {
+        self.core().trace.steps()
     }
 
     /// Adds a task to a process.
     pub fn spawn(&self, process: ProcessId, task: impl Future<Output = ()> + Send + 'static) {
         let mut core = self.core();
         let number = core.number();
-        core.tasks.insert(number, (process, Some(Box::pin(task))));
+        let waker = Waker::from(Arc::new(TaskWaker { task: number, ready: Arc::clone(&self.ready) }));
+        core.tasks.insert(number, Task { process, work: Some(Box::pin(task)), waker });
         self.ready.add(number);
     }
 
@@ -203,7 +223,7 @@ impl Scheduler {
             let mut core = self.core();
             core.paused.remove(&process);
             core.skews.remove(&process);
-            core.tasks.extract_if(.., |_, (of, _)| *of == process).collect()
+            core.tasks.extract_if(.., |_, task| task.process == process).collect()
         };
         drop(ended);
     }
@@ -229,8 +249,12 @@ impl Scheduler {
         if until <= core.now {
             return Poll::Ready(());
         }
-        let number = core.number();
-        core.timers.insert((until, number), context.waker().clone());
+        // A task that was woken by something else asks for the same timer again.
+        let mut same = core.timers.range((until, 0)..=(until, u64::MAX));
+        if !same.any(|(_, waker)| waker.will_wake(context.waker())) {
+            let number = core.number();
+            core.timers.insert((until, number), context.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -240,25 +264,20 @@ impl Scheduler {
             while let Some(task) = self.choose() {
                 self.poll(task);
             }
-            let next = {
-                let mut core = self.core();
-                let due = core.timers.first_key_value().map(|((at, _), _)| *at);
-                let woken = core.paused.values().min().copied();
-                match due.into_iter().chain(woken).min().filter(|next| *next <= end) {
-                    None => {
-                        core.now = end.max(core.now);
-                        break;
-                    }
-                    Some(next) => {
-                        core.now = next.max(core.now);
-                        let now = core.now;
-                        self.release(&mut core, now);
-                        let later = core.timers.split_off(&(now, u64::MAX));
-                        std::mem::replace(&mut core.timers, later)
-                    }
-                }
+            let mut core = self.core();
+            let due = core.timers.first_key_value().map(|((at, _), _)| *at);
+            let woken = core.paused.values().min().copied();
+            let Some(next) = due.into_iter().chain(woken).min().filter(|next| *next <= end) else {
+                core.now = end.max(core.now);
+                break;
             };
-            next.into_values().for_each(Waker::wake);
+            core.now = next.max(core.now);
+            let now = core.now;
+            self.release(&mut core, now);
+            while let Some(timer) = core.timers.first_entry().filter(|timer| timer.key().0 <= now) {
+                // A waker takes no lock of the scheduler's but that of what is ready.
+                timer.remove().wake();
+            }
         }
     }
 
@@ -280,8 +299,7 @@ impl Scheduler {
         let mut core = self.core();
         loop {
             let task = self.ready.take(&mut core.random)?;
-            let Some((process, _)) = core.tasks.get(&task) else { continue };
-            let process = *process;
+            let Some(&Task { process, .. }) = core.tasks.get(&task) else { continue };
             if !core.paused.contains_key(&process) {
                 return Some(task);
             }
@@ -290,33 +308,30 @@ impl Scheduler {
     }
 
     fn poll(&self, number: u64) {
-        let (process, task, reading) = {
+        let (mut work, waker, reading) = {
             let mut core = self.core();
             core.steps += 1;
             assert!(core.steps < STEPS_MAX, "so much is done without an end");
-            let reading = |core: &Core, process| simulated::Reading {
-                wall: core.wall(process),
-                since_boot: UPTIME + core.now,
+            let Some(task) = core.tasks.get_mut(&number) else { return };
+            let (process, waker, Some(work)) = (task.process, task.waker.clone(), task.work.take()) else {
+                return;
             };
-            let Some((process, task)) = core.tasks.get_mut(&number) else { return };
-            let (process, Some(task)) = (*process, task.take()) else { return };
-            (process, task, reading(&core, process))
+            let reading = simulated::Reading { wall: core.wall(process), since_boot: UPTIME + core.now };
+            (work, waker, reading)
         };
-        let mut task = task;
         simulated::set(Some(reading));
-        let waker = Waker::from(Arc::new(TaskWaker { task: number, ready: Arc::clone(&self.ready) }));
-        let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
+        let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
         simulated::set(None);
         let mut core = self.core();
         let ended = match polled {
-            Poll::Ready(()) => core.tasks.remove(&number).map(|_| task),
+            Poll::Ready(()) => core.tasks.remove(&number).map(|_| work),
             // It may have killed its own process.
             Poll::Pending => match core.tasks.get_mut(&number) {
-                Some(place) => {
-                    *place = (process, Some(task));
+                Some(task) => {
+                    task.work = Some(work);
                     None
                 }
-                None => Some(task),
+                None => Some(work),
             },
         };
         drop(core);

@@ -98,7 +98,9 @@ async fn consume<H: Handler>(
             }
             (Step::Open, _) | (_, None) => match handler.open(partition).await {
                 Ok((opened, from)) => {
-                    scheduler.note(|| format!("{group:<7} {partition} opened at {from} by {}", process.0));
+                    let lane = scheduler.lane(process);
+                    scheduler
+                        .note(lane, lane, None, || format!("begins at {from}, as process {}", process.0));
                     state = Some(opened);
                     machine.opened(from);
                     None

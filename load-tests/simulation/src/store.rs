@@ -14,6 +14,7 @@ use ringside_types::{ChannelId, ClientId, Epoch, MessageId, PartitionId, Slot, U
 
 use crate::network::{Engine, Network};
 use crate::scheduler::ProcessId;
+use crate::trace::Lane;
 
 #[derive(Default)]
 struct Tables {
@@ -209,13 +210,10 @@ impl PartitionStore for SimulatedStore {
 
     async fn write_rows(&self, partition: PartitionId, rows: &Rows) -> Result<(), EngineError> {
         for row in &rows.messages {
-            self.network.scheduler.note(|| {
-                let state = if row.deleted_record == MessageId::ZERO { "" } else { ", deleted" };
-                let process = self.network.process.0;
-                format!(
-                    "store   #{} of {} is {} at stamp {}{state}, by {process}",
-                    row.seq, row.channel_id, row.message_id, row.stamp.0
-                )
+            let scheduler = &self.network.scheduler;
+            scheduler.note(scheduler.lane(self.network.process), Lane::Store, Some(row.channel_id), || {
+                let state = if row.is_deleted() { ", deleted" } else { "" };
+                format!("#{} is {}{state}, written at stamp {}", row.seq, row.message_id, row.stamp.0)
             });
         }
         let mut writes: Vec<Write> = Vec::new();

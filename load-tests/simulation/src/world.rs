@@ -1,6 +1,7 @@
 //! One simulation: engines, edges, services and clients, the faults that a seed brings, and the verdict on what clients saw.
 
 mod faults;
+mod rejections;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,26 +20,37 @@ use crate::edge::{self, EdgeParts};
 use crate::inbox::Inbox;
 use crate::log::{BROKER, PARTITIONS, SimulatedLog};
 use crate::network::Network;
+use crate::plan::Plan;
 use crate::scheduler::{ProcessId, Scheduler, WORLD};
 use crate::services;
 use crate::store::SimulatedStore;
+use crate::trace::{Lane, Step};
 
 /// How large a simulation is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale {
     /// Members of all channels, each with one client that sends.
     pub users: u32,
-    /// Those who only listen, and are evicted and readmitted.
+    /// Those who are evicted and readmitted.
     pub guests: u32,
     pub channels: u32,
     pub edges: u16,
     /// Time in which clients send, and things break.
     pub disturbed: Duration,
+    /// Between two actions of a client, on average.
+    pub pause: Duration,
 }
 
 impl Default for Scale {
     fn default() -> Self {
-        Self { users: 4, guests: 1, channels: 3, edges: 2, disturbed: Duration::from_secs(30) }
+        Self {
+            users: 4,
+            guests: 1,
+            channels: 3,
+            edges: 2,
+            disturbed: Duration::from_secs(30),
+            pause: Duration::from_millis(150),
+        }
     }
 }
 
@@ -57,8 +69,11 @@ pub struct Outcome {
     pub broken: Vec<String>,
     /// Equal for two runs of one seed.
     pub hash: u64,
-    pub lines: Vec<String>,
+    /// What happened, where it was kept.
+    pub trace: Vec<Step>,
     pub steps: u64,
+    /// When clients began, and faults with them.
+    pub began: Duration,
     pub simulated: Duration,
     pub messages: usize,
 }
@@ -87,10 +102,20 @@ struct World {
     next_process: u32,
 }
 
-/// Runs a seed to its end. `keeps`: whether the trace's lines are kept.
+/// Runs a seed with its own faults to its end. `keeps`: whether the trace's steps are kept.
 pub fn run(seed: u64, scale: Scale, keeps: bool) -> Outcome {
+    run_plan(seed, scale, &plan(seed, &scale), keeps)
+}
+
+/// The faults that a seed brings.
+pub fn plan(seed: u64, scale: &Scale) -> Plan {
+    Plan::draw(seed, scale.edges, PARTITIONS, scale.disturbed)
+}
+
+/// Runs a seed with these faults to its end: all else is as the seed draws it.
+pub fn run_plan(seed: u64, scale: Scale, plan: &Plan, keeps: bool) -> Outcome {
     hash::fix_seed(Some(seed));
-    let outcome = World::new(seed, scale, keeps).run(seed);
+    let outcome = World::new(seed, scale, keeps).run(seed, plan);
     hash::fix_seed(None);
     outcome
 }
@@ -145,9 +170,11 @@ impl World {
         self.scale.users..self.scale.users + self.scale.guests
     }
 
-    fn process(&mut self) -> ProcessId {
+    fn process(&mut self, lane: Lane) -> ProcessId {
         self.next_process += 1;
-        ProcessId(self.next_process)
+        let process = ProcessId(self.next_process);
+        self.scheduler.name(process, lane);
+        process
     }
 
     fn start(&mut self) {
@@ -175,26 +202,26 @@ impl World {
     }
 
     fn start_processor(&mut self, partition: PartitionId) -> ProcessId {
-        let process = self.process();
+        let process = self.process(Lane::Processor(partition.0));
         let (log, store) = (self.log.of(process), self.store.of(process));
         self.scheduler.spawn(process, services::processor(log, store, partition));
         process
     }
 
     fn start_relay(&mut self) -> ProcessId {
-        let process = self.process();
+        let process = self.process(Lane::Relay);
         self.scheduler.spawn(process, services::relay(self.log.of(process), self.directory.of(process)));
         process
     }
 
     fn start_reaper(&mut self) -> ProcessId {
-        let process = self.process();
+        let process = self.process(Lane::Reaper);
         self.scheduler.spawn(process, services::lease_reaper(self.log.of(process)));
         process
     }
 
     fn start_edge(&mut self, number: u16) -> ProcessId {
-        let process = self.process();
+        let process = self.process(Lane::Edge(number));
         let clients = Inbox::default();
         let parts = EdgeParts {
             scheduler: self.scheduler.clone(),
@@ -212,12 +239,13 @@ impl World {
         process
     }
 
-    fn run(mut self, seed: u64) -> Outcome {
+    fn run(mut self, seed: u64, plan: &Plan) -> Outcome {
         let give_up = self.scheduler.now() + self.scale.disturbed + 2 * SETTLING;
         let stage = Stage {
             scheduler: self.scheduler.clone(),
             edges: self.edges.clone(),
             phase: Arc::new(Mutex::new(Phase::Sending)),
+            pause: self.scale.pause,
             histories: Inbox::default(),
             unfinished: Arc::default(),
         };
@@ -226,7 +254,8 @@ impl World {
             let client = Client::new(stage.clone(), number, user(number), &channels);
             self.scheduler.spawn(WORLD, client.run(give_up));
         }
-        let disturbed_until = self.scheduler.now() + self.scale.disturbed;
+        let began = self.scheduler.now();
+        let disturbed_until = began + self.scale.disturbed;
         for number in self.guests() {
             let notices = Inbox::default();
             let guest = Client::guest(stage.clone(), number, user(number), &channels, notices.clone());
@@ -236,7 +265,7 @@ impl World {
             self.scheduler
                 .spawn(WORLD, evictions(scheduler, directory, id, user(number), notices, disturbed_until));
         }
-        self.disturb();
+        self.disturb(plan);
         let undisturbed = self.scheduler.now();
         let set = |phase| *stage.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
         set(Phase::Settling);
@@ -269,8 +298,9 @@ impl World {
             verdict,
             broken,
             hash: self.scheduler.hash(),
-            lines: self.scheduler.lines(),
+            trace: self.scheduler.trace(),
             steps: self.scheduler.steps(),
+            began,
             simulated: self.scheduler.now(),
             messages,
         };
@@ -302,6 +332,7 @@ impl World {
         let of = |number: u32| {
             let id = channel(number);
             let (head, messages, changes) = self.store.channel(id);
+            broken.extend(rejections::wrong_rejections(&self.log, &messages));
             let seqs: Vec<u64> = messages.iter().map(|row| row.seq).collect();
             if seqs != (1..=head.last_seq).collect::<Vec<_>>() {
                 broken.push(format!("channel {number}: the numbers up to {} are {seqs:?}", head.last_seq));

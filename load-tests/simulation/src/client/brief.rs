@@ -1,6 +1,7 @@
 //! What happened to a client, in a line of the trace.
 
 use ringside_checker::history::Event;
+use ringside_types::ChannelId;
 use uuid::Uuid;
 
 /// An event in a line of the trace.
@@ -12,6 +13,7 @@ pub(super) fn brief(event: &Event) -> String {
         }
         Event::Acked { client_id, .. } => format!("has an ack for {}", short(client_id)),
         Event::Refused { client_id, code, .. } => format!("is refused {}: {code}", short(client_id)),
+        Event::Rejected { client_id, code, .. } => format!("has {} rejected: {code}", short(client_id)),
         Event::Unconfirmed { client_id, .. } => format!("does not know about {}", short(client_id)),
         Event::New { message, .. } => format!("sees {} as #{}", message.content, message.seq),
         Event::Changed { change, .. } => format!("sees change {change:?}"),
@@ -26,6 +28,23 @@ pub(super) fn brief(event: &Event) -> String {
             format!("syncs from {:?}", channels.iter().map(|(_, last)| last).collect::<Vec<_>>())
         }
         other => format!("{other:?}"),
+    }
+}
+
+/// The channel that an event is about, where it is about one.
+pub(super) fn channel_of(event: &Event) -> Option<ChannelId> {
+    match event {
+        Event::Sent { channel, .. }
+        | Event::Asked { channel, .. }
+        | Event::Acked { channel, .. }
+        | Event::Refused { channel, .. }
+        | Event::Rejected { channel, .. }
+        | Event::Unconfirmed { channel, .. }
+        | Event::New { channel, .. }
+        | Event::Changed { channel, .. }
+        | Event::Page { channel, .. } => Some(ChannelId(*channel)),
+        Event::Evicted { channel, .. } | Event::Readmitted { channel } => channel.map(ChannelId),
+        _ => None,
     }
 }
 

@@ -20,7 +20,7 @@ impl Client {
             ServerFrame::Ack { id } => self.acknowledged(&id),
             ServerFrame::Rejected { client_id, code } => {
                 if client_id.parse::<Uuid>().is_ok_and(|id| self.sent_to.contains_key(&id)) {
-                    self.refused(&client_id, code);
+                    self.rejected(&client_id, code);
                 }
             }
             ServerFrame::New(message) => {
@@ -67,28 +67,36 @@ impl Client {
     }
 
     fn acknowledged(&mut self, id: &str) {
-        let known = id.parse::<Uuid>().ok().and_then(|id| Some((id, *self.sent_to.get(&id)?)));
-        let Some((client_id, channel)) = known else {
-            return self
-                .record(Event::Malformed { detail: format!("an ack for {id}, which was never sent") });
-        };
+        let Some((channel, client_id)) = self.sent_as(id, "an ack") else { return };
         self.outbox.acknowledged(client_id);
         self.amendments.answered(client_id);
         self.record(Event::Acked { channel, client_id });
     }
 
+    /// The channel and key of what was sent under this id.
+    fn sent_as(&mut self, id: &str, answer: &str) -> Option<(Uuid, Uuid)> {
+        let known = id.parse::<Uuid>().ok().and_then(|id| Some((*self.sent_to.get(&id)?, id)));
+        if known.is_none() {
+            self.record(Event::Malformed { detail: format!("{answer} for {id}, which was never sent") });
+        }
+        known
+    }
+
     fn refused(&mut self, id: &str, code: String) {
-        let known = id.parse::<Uuid>().ok().and_then(|id| Some((id, *self.sent_to.get(&id)?)));
-        let Some((client_id, channel)) = known else {
-            return self
-                .record(Event::Malformed { detail: format!("{code} for {id}, which was never sent") });
-        };
+        let Some((channel, client_id)) = self.sent_as(id, &code) else { return };
         if matches!(code.as_str(), "unavailable" | "internal") {
             return self.record(Event::Unconfirmed { channel, client_id });
         }
         self.outbox.finished(client_id, false);
         self.amendments.answered(client_id);
         self.record(Event::Refused { channel, client_id, code });
+    }
+
+    fn rejected(&mut self, id: &str, code: String) {
+        let Some((channel, client_id)) = self.sent_as(id, &code) else { return };
+        self.outbox.finished(client_id, false);
+        self.amendments.answered(client_id);
+        self.record(Event::Rejected { channel, client_id, code });
     }
 
     /// A message as the history keeps it; one of our own is done with.
@@ -115,7 +123,7 @@ impl Client {
             changes: of_each(|channel| channel.last_change),
             unread: of_each(|channel| channel.unread_count),
         });
-        self.view.synced();
+        self.view.synced(synced.iter().map(|channel| channel.channel_id));
         self.sync = None;
         for outgoing in self.outbox.acknowledged_unseen(self.stage.scheduler.instant()) {
             self.send(line, &outgoing);
