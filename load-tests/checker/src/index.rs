@@ -26,7 +26,9 @@ pub(crate) struct SendKey {
 pub(crate) struct Sending<'h> {
     pub content: &'h str,
     pub attempts: u32,
+    /// Attempts that were refused for certain.
     pub refusals: u32,
+    pub was_rejected: bool,
     /// When an attempt was sent that was refused for what its sender may not do.
     pub turned_away_us: Option<u64>,
     /// Its sender may be removed, and what they sent be rejected after it was acknowledged.
@@ -118,6 +120,7 @@ impl<'h> Index<'h> {
                     content,
                     attempts: 0,
                     refusals: 0,
+                    was_rejected: false,
                     turned_away_us: None,
                     is_evictable: false,
                     first_sent_us: record.at_us,
@@ -137,9 +140,17 @@ impl<'h> Index<'h> {
                     sending.first_ack.get_or_insert((record.at_us, position));
                 }
             }
-            Event::Refused { channel, client_id, .. } | Event::Rejected { channel, client_id, .. } => {
-                if let Some(sending) =
-                    self.sends.get_mut(&SendKey { channel: *channel, sender, client_id: *client_id })
+            Event::Refused { channel, client_id, .. } => {
+                let key = SendKey { channel: *channel, sender, client_id: *client_id };
+                if let Some(sending) = self.sends.get_mut(&key) {
+                    sending.refusals += 1;
+                }
+            }
+            Event::Rejected { channel, client_id, .. } => {
+                let key = SendKey { channel: *channel, sender, client_id: *client_id };
+                // It may be told twice, and for whichever attempt.
+                if let Some(sending) = self.sends.get_mut(&key)
+                    && !std::mem::replace(&mut sending.was_rejected, true)
                 {
                     sending.refusals += 1;
                 }

@@ -16,7 +16,7 @@ mod schedule;
 
 pub use agent::amendments::{Amendments, Request};
 pub use agent::outbox::{Outbox, Outgoing};
-pub use agent::view::View;
+pub use agent::view::{Reached, View};
 pub use options::{CrashError, CrashOptions};
 pub use report::CrashReport;
 pub use run::run;

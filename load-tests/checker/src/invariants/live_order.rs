@@ -13,23 +13,27 @@ use crate::verdict::{Fault, Invariant, Verdict, Violation};
 struct Position {
     /// Greatest seq of a `message.new`; 0 before the first.
     live: u64,
-    /// Greatest seq by any means, `sync.done` included; `None` until the connection's place is known.
+    /// Greatest seq by any means: what a sync has told to be there, and `sync.done` included. `None` until the connection's
+    /// place is known.
     known: Option<u64>,
 }
 
 pub(super) fn check(index: &Index<'_>, verdict: &mut Verdict) {
     for client in &index.history.clients {
-        check_client(client, verdict);
+        check_client(index, client, verdict);
     }
 }
 
-fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
+fn check_client(index: &Index<'_>, client: &ClientHistory, verdict: &mut Verdict) {
     let mut connection = 0;
+    // What the sync under way has told to be there already.
+    let mut told: HashMap<Uuid, Option<u64>> = HashMap::new();
     let mut positions: HashMap<Uuid, Position> = HashMap::new();
     for record in &client.records {
         if record.connection != connection {
             connection = record.connection;
             positions.clear();
+            told.clear();
         }
         match &record.event {
             Event::New { channel, message } => {
@@ -40,9 +44,13 @@ fn check_client(client: &ClientHistory, verdict: &mut Verdict) {
                 position.live = position.live.max(message.seq);
                 position.known = position.known.max(Some(message.seq));
             }
+            Event::SyncSent { channels, .. } => told = channels.iter().copied().collect(),
             Event::Page { channel, messages, .. } => {
                 let position = positions.entry(*channel).or_default();
-                position.known = position.known.max(messages.iter().map(|message| message.seq).max());
+                let told = told.get(channel).copied().flatten();
+                let before = told.and_then(|id| index.seq_of.get(&(*channel, id)).copied());
+                let last = messages.iter().map(|message| message.seq).max();
+                position.known = position.known.max(before).max(last);
             }
             Event::SyncDone { channels, .. } => {
                 for (channel, last_seq) in channels {

@@ -17,6 +17,16 @@ struct Position {
     live_change: u64,
 }
 
+/// How far a client has come in a channel without a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub channel: Uuid,
+    /// Of the last message.
+    pub seq: u64,
+    /// The number of the last change.
+    pub change: u64,
+}
+
 /// One client's view of its channels.
 #[derive(Debug)]
 pub struct View {
@@ -46,6 +56,16 @@ impl View {
         let named =
             |(&channel, position): (&Uuid, &Position)| (channel, Some(position.known.0).filter(|&id| id > 0));
         self.positions.iter().map(named).collect()
+    }
+
+    /// How far the client has come in each channel.
+    pub fn reached(&self) -> Vec<Reached> {
+        let of = |(&channel, position): (&Uuid, &Position)| Reached {
+            channel,
+            seq: position.known.1,
+            change: position.known_change,
+        };
+        self.positions.iter().map(of).collect()
     }
 
     /// And the last change of each.
