@@ -68,7 +68,15 @@ struct Listening {
     asked_at: Instant,
     leave_at: Option<Instant>,
     /// `Some` while the gap above `last` is being read.
-    held: Option<Vec<Effective>>,
+    held: Option<Held>,
+}
+
+/// What waits for a gap.
+#[derive(Debug)]
+struct Held {
+    events: Vec<Effective>,
+    /// The newest record that is known to be there, of the gap or behind it.
+    newest: MessageId,
 }
 
 /// All channels that an edge listens to, in one lease of its slot.
@@ -112,6 +120,12 @@ impl Feed {
         self.channels.get(&channel_id)?.last
     }
 
+    /// The newest record of a channel that was seen and waits for a gap; zero: none does.
+    pub fn waiting(&self, channel_id: ChannelId) -> MessageId {
+        let held = self.channels.get(&channel_id).and_then(|listening| listening.held.as_ref());
+        held.map_or(MessageId::ZERO, |held| held.newest)
+    }
+
     /// How many channels are listened to.
     pub fn len(&self) -> usize {
         self.channels.len()
@@ -142,7 +156,7 @@ impl Feed {
             }
         };
         if MessageId(head) > last && listening.held.is_none() {
-            listening.held = Some(Vec::new());
+            listening.held = Some(Held { events: Vec::new(), newest: MessageId(head) });
             out.push(Output::ReadGap(GapRange { channel_id, after: last, up_to: MessageId(head) }));
         }
     }
@@ -154,8 +168,9 @@ impl Feed {
         // slot's partition, or is found missing by the answer's head.
         let Some(last) = listening.last else { return };
         if let Some(held) = &mut listening.held {
-            if held.len() < GAP_HELD_MAX {
-                held.push(event);
+            held.newest = held.newest.max(MessageId(event.id));
+            if held.events.len() < GAP_HELD_MAX {
+                held.events.push(event);
             }
             return;
         }
@@ -168,7 +183,7 @@ impl Feed {
             out.push(Output::Deliver(channel_id, event));
             return;
         }
-        listening.held = Some(vec![event]);
+        listening.held = Some(Held { events: vec![event], newest: id });
         out.push(Output::ReadGap(GapRange { channel_id, after: last, up_to: prev }));
     }
 
@@ -184,7 +199,7 @@ impl Feed {
         }
         // Everything up to the range's end has been read, whether or not its last record was effective.
         listening.last = Some(last.max(range.up_to));
-        for event in held {
+        for event in held.events {
             self.handle_event(range.channel_id, event, out);
         }
     }
@@ -266,8 +281,10 @@ mod tests {
         feed.handle_event(CHANNEL, event(15, 14), &mut out);
         let range = GapRange { channel_id: CHANNEL, after: MessageId(10), up_to: MessageId(13) };
         assert_eq!(out, [Output::ReadGap(range)]);
+        assert_eq!(feed.waiting(CHANNEL), MessageId(15), "two wait, and what they wait for is older");
         feed.handle_gap(range, vec![event(10, 9), event(11, 9), event(13, 11)], &mut out);
         assert_eq!(ids(&out), [11, 13, 14, 15], "and what is known is not handed on again");
+        assert_eq!(feed.waiting(CHANNEL), MessageId::ZERO);
     }
 
     #[test]

@@ -80,6 +80,9 @@ pub struct Subscription {
     pub last: Option<MessageId>,
     /// Messages up to this record are hidden from the user.
     pub sees_above: MessageId,
+    /// Records up to this one wait for a gap, and are handed on late: not to this connection, which may have seen more
+    /// elsewhere. Zero: none wait.
+    pub waiting: MessageId,
 }
 
 /// Why a connection is not let in.

@@ -30,8 +30,12 @@ fn a_life_from_request_to_close() {
     assert_eq!(one.bytes(&ping), [], "kept until the request is answered");
     assert!(one.host.queue.is_empty() && !one.session.is_open() && !one.session.is_in_handshake());
 
-    let channels =
-        vec![Subscription { channel_id: channel(1), last: Some(MessageId(10)), sees_above: MessageId::ZERO }];
+    let channels = vec![Subscription {
+        channel_id: channel(1),
+        last: Some(MessageId(10)),
+        sees_above: MessageId::ZERO,
+        waiting: MessageId::ZERO,
+    }];
     let (profile, budget) = (Arc::new(profile()), one.budget.clone());
     let admitted = one.tell(Delivery::Admitted { profile, budget, channels: channels.clone() });
     let opened = Output::Opened { user_id: USER, channels, early: ping };

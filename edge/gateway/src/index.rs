@@ -96,7 +96,7 @@ impl Index {
 
     /// A user who is here is a member; false: known already, or not here. `last` counts for a channel that is new here.
     pub(crate) fn join(&mut self, user: UserId, subscription: Subscription) -> bool {
-        let Subscription { channel_id: channel, last, sees_above } = subscription;
+        let Subscription { channel_id: channel, last, sees_above, .. } = subscription;
         let Some(&user_key) = self.user_keys.get(&user) else { return false };
         let channels = &mut self.channels;
         let channel_key = *self.channel_keys.entry(channel).or_insert_with(|| {
@@ -321,7 +321,12 @@ mod tests {
     }
 
     fn subscription(number: u128, last: Option<u64>) -> Subscription {
-        Subscription { channel_id: channel(number), last: last.map(MessageId), sees_above: MessageId::ZERO }
+        Subscription {
+            channel_id: channel(number),
+            last: last.map(MessageId),
+            sees_above: MessageId::ZERO,
+            waiting: MessageId::ZERO,
+        }
     }
 
     fn reached(index: &mut Index, of: ChannelId, id: u64) -> Vec<u64> {

@@ -28,6 +28,7 @@ over_both_backends!(
     a_page_of_an_earlier_sync_is_dropped,
     a_new_member_starts_where_the_membership_does,
     what_is_hidden_from_a_joiner_stays_so_when_it_changes,
+    a_newcomer_gets_nothing_that_waits_for_a_gap,
     who_was_removed_gets_not_one_more_event,
     who_was_removed_is_told_what_became_of_their_own,
     a_rejection_reaches_every_connection_of_the_sender,
@@ -231,7 +232,12 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
     let (mut joiner, _) = shard.connect(2, &[]);
     let added = |last| ToShard::MemberAdded {
         user_id: user(2),
-        subscription: Subscription { channel_id: CHANNEL, last, sees_above: MessageId::ZERO },
+        subscription: Subscription {
+            channel_id: CHANNEL,
+            last,
+            sees_above: MessageId::ZERO,
+            waiting: MessageId::ZERO,
+        },
         from_id: MessageId(20),
         change: 3,
         membership: membership(MembershipKind::Added, 2),
@@ -260,6 +266,16 @@ fn a_new_member_starts_where_the_membership_does(backend: Backend) {
     shard.events(CHANNEL, &[25, 26]);
     assert_eq!(frame(&mut late)["type"], "channel.member_added");
     assert_eq!(new_ids(&mut late, 1), [26], "its own record is not news");
+}
+
+/// What waits for a gap is older than what a newcomer may have seen at another edge.
+fn a_newcomer_gets_nothing_that_waits_for_a_gap(backend: Backend) {
+    let shard = TestShard::new(backend);
+    let (mut early, _) = shard.connect(1, &[live(CHANNEL, 20)]);
+    let (mut late, _) = shard.connect(2, &[Subscription { waiting: MessageId(23), ..live(CHANNEL, 20) }]);
+    shard.events(CHANNEL, &[21, 22, 23, 24, 25]);
+    assert_eq!(new_ids(&mut late, 2), [24, 25]);
+    assert_eq!(new_ids(&mut early, 5), [21, 22, 23, 24, 25]);
 }
 
 /// A member who joined at record 20 sees nothing of older messages but the numbers of their changes.

@@ -62,6 +62,11 @@ impl Chains {
         self.feed.last(channel)
     }
 
+    /// The newest record of a channel that waits for a gap; zero: none does.
+    pub(crate) fn waiting(&self, channel: ChannelId) -> MessageId {
+        self.feed.waiting(channel)
+    }
+
     /// Somebody here is a member of a channel, or no longer.
     pub(crate) fn listen(&mut self, now: Instant, change: ChannelInterest) {
         match change {

@@ -169,7 +169,8 @@ fn tell_added(
     notices.extend(interest.map(Notice::Interest));
     let membership = Arc::new(change.clone());
     let sees_above = MessageId(added.sees_above);
-    let subscription = Subscription { channel_id, last: chains.last(channel_id), sees_above };
+    let (last, waiting) = (chains.last(channel_id), MessageId::ZERO);
+    let subscription = Subscription { channel_id, last, sees_above, waiting };
     registry.hide(user_id, channel_id, sees_above);
     registry.tell(user_id, channel_id);
     for shard in registry.shards_of(user_id) {

@@ -447,8 +447,8 @@ impl Node {
             let Some(channels) = self.registry.admit(connection) else { continue };
             let Some(budget) = self.registry.budget_of(connection) else { continue };
             let subscription = |(channel_id, sees_above)| {
-                let last = self.chains.last(channel_id);
-                Subscription { channel_id, last, sees_above }
+                let (last, waiting) = (self.chains.last(channel_id), self.chains.waiting(channel_id));
+                Subscription { channel_id, last, sees_above, waiting }
             };
             let channels = channels.into_iter().map(subscription).collect();
             let token = connection.token;

@@ -147,7 +147,7 @@ fn a_new_member_begins_where_the_channel_is() {
     test.control(added(2, &[ZOE]));
     let told = test.deliveries();
     let [(1, ToShard::MemberAdded { subscription, from_id, .. })] = &told[..] else { panic!("{told:?}") };
-    let Subscription { channel_id, last, sees_above } = *subscription;
+    let Subscription { channel_id, last, sees_above, .. } = *subscription;
     assert_eq!((channel_id, last, sees_above), (CHANNEL, Some(MessageId(10)), MessageId(8)));
     assert_eq!(*from_id, MessageId(20));
 }

@@ -7,10 +7,11 @@ use ringside_edge_protocol::{
 };
 use ringside_reactor::ConnectionId;
 use ringside_session::context::Context;
+use ringside_session::cursor::Cursor;
 use ringside_session::delivery::{Delivery, Subscription};
 use ringside_session::output::Output;
 use ringside_session::session::Session;
-use ringside_types::UserId;
+use ringside_types::{MessageId, UserId};
 
 use super::Gateway;
 use super::host::SocketHost;
@@ -128,6 +129,12 @@ impl Gateway {
         self.index.connect(user_id, connection);
         for subscription in channels {
             self.index.join(user_id, subscription);
+            let Subscription { channel_id, waiting, .. } = subscription;
+            if waiting != MessageId::ZERO
+                && let Some(channel) = self.index.channel(channel_id)
+            {
+                channel.set_cursor(connection, Cursor::Live { floor: waiting });
+            }
         }
         if !early.is_empty() {
             self.call(io, connection, |session, context| session.handle_bytes(&mut early, context));

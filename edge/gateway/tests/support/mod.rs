@@ -285,7 +285,7 @@ pub fn profile(number: u128) -> Profile {
 }
 
 pub fn live(channel_id: ChannelId, last: u64) -> Subscription {
-    Subscription { channel_id, last: Some(MessageId(last)), sees_above: MessageId::ZERO }
+    Subscription { channel_id, last: Some(MessageId(last)), sees_above: MessageId::ZERO, waiting: MessageId::ZERO }
 }
 
 /// The record `id` of a channel: its `id`th message, by user 1.
