@@ -2,6 +2,7 @@
 //! [`DirectBackend`](crate::direct::DirectBackend); between processes the same types go over the wire, so they own what
 //! they hold.
 
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use crate::policy::ChannelPolicy;
 use crate::presence_view::PresenceView;
 
 /// The backend, or an engine behind it, did not answer; what was asked may have been done all the same.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{0}")]
 pub struct BackendError(pub String);
 
@@ -29,7 +30,7 @@ impl From<EngineError> for BackendError {
 }
 
 /// Why a connection is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdmitRefusal {
     /// The user has as many connections as they may.
     TooManyConnections,
@@ -40,7 +41,7 @@ pub enum AdmitRefusal {
 }
 
 /// A user who is let in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Admission {
     /// The user as others see them.
     pub profile: Profile,
@@ -49,7 +50,7 @@ pub struct Admission {
 }
 
 /// One of a user's channels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelMembership {
     pub channel_id: ChannelId,
     /// The version of the channel that made them a member.
@@ -74,7 +75,7 @@ pub struct AuthorizeRequest {
 }
 
 /// The answers, list by list in the order asked; of policies only those of channels that exist.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AuthorizeAnswer {
     /// One for each of the senders asked about.
     pub senders: Vec<SenderAnswer>,
@@ -100,7 +101,7 @@ pub struct SenderRequest {
 }
 
 /// What is known of a sender.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SenderAnswer {
     /// Their role, and what the channel asks of senders; `None`: not a member, or no such channel. An error concerns this
     /// sender alone.
@@ -113,7 +114,7 @@ pub struct SenderAnswer {
 }
 
 /// Where a message stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Position {
     /// It is this channel's message of that number.
     At(u64),
@@ -141,7 +142,7 @@ pub struct ReaderRequest {
 }
 
 /// The answer to a [`ReadRequest`], in its order. An error concerns one channel alone.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReadAnswer {
     /// Reader by reader, channel by channel.
     pub readers: Vec<Vec<Result<ReadOutcome, BackendError>>>,
@@ -177,7 +178,7 @@ pub struct LookRequest {
 }
 
 /// The answer to a [`LookRequest`], in its order.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LookAnswer {
     /// For each viewer; users that don't exist are absent.
     pub viewers: Vec<Vec<PresenceView>>,

@@ -4,9 +4,10 @@
 use ringside_ports::channels::{Channel, ChannelKind, Role};
 use ringside_types::authorization::{Operation, Refusal, allowed};
 use ringside_wire::records::Membership;
+use serde::{Deserialize, Serialize};
 
 /// What a channel asks of those who send to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelPolicy {
     /// The channel's version: of two policies the greater one holds.
     pub version: u64,

@@ -3,6 +3,7 @@
 
 use ringside_types::{PartitionId, Topic, UnixMillis, UserId};
 use ringside_wire::records::PresenceChanged;
+use serde::{Deserialize, Serialize};
 
 use ringside_ports::EngineError;
 use ringside_ports::log::{Append, Log};
@@ -12,7 +13,7 @@ use ringside_ports::people::relations::{Relationship, Relationships};
 use ringside_ports::presence::{Presence, Status};
 
 /// A user's presence, as one other sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PresenceView {
     pub user_id: UserId,
     /// What their connections come to.

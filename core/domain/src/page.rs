@@ -2,6 +2,7 @@
 
 use ringside_types::{ChannelId, MessageId, UserId};
 use ringside_wire::records::Profile;
+use serde::{Deserialize, Serialize};
 
 use crate::reactions::ReactionSummary;
 use crate::rows::{ChangeRow, HeadRow, MessageRow};
@@ -21,7 +22,7 @@ pub struct ChannelRead {
 }
 
 /// A part of a channel: dense in `seq` and `change`, and nothing above the head.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChannelPage {
     /// Oldest first.
     pub messages: Vec<MessageRow>,
@@ -46,7 +47,7 @@ pub struct ChannelPage {
 }
 
 /// The answer to one [`ChannelRead`] of a batch.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ReadOutcome {
     /// The next part. Where nothing was missing, it has no messages and no changes.
     Page(Box<ChannelPage>),

@@ -2,11 +2,12 @@
 
 use ringside_types::limits::REACTION_USERS_SHOWN;
 use ringside_types::{MessageId, UserId};
+use serde::{Deserialize, Serialize};
 
 use crate::rows::{ReactionRow, holds_at};
 
 /// How one emoji stands on a message, as one reader sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReactionSummary {
     pub message_id: MessageId,
     pub emoji: String,

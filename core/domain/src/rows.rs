@@ -8,13 +8,14 @@ use ringside_types::authorization::ChannelKind;
 use ringside_types::limits::IDEMPOTENCY_WINDOW_MS;
 use ringside_types::{ChannelId, ClientId, Epoch, MessageId, Offset, PartitionId, Slot, UnixMillis, UserId};
 use ringside_wire::message::ContentType;
+use serde::{Deserialize, Serialize};
 
 /// The write timestamp of a row, in microseconds: strictly rising over the records of a partition.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct WriteTimestamp(pub u64);
 
 /// A message. Table `messages`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MessageRow {
     pub channel_id: ChannelId,
     /// The id of the record that made it.
@@ -89,7 +90,7 @@ pub fn holds_at(from_id: MessageId, to_id: MessageId, id: MessageId) -> bool {
 }
 
 /// A change of a channel. Table `channel_changes`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ChangeRow {
     pub channel_id: ChannelId,
     /// Its position among the channel's changes.
@@ -107,7 +108,7 @@ pub struct ChangeRow {
 }
 
 /// Where a channel stands. Table `channel_heads`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HeadRow {
     pub channel_id: ChannelId,
     /// Its last record that made a message or a change.

@@ -2,6 +2,7 @@
 //!
 //! All of it may be lost at any time; then presence and limits suffer, never a message.
 
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -25,7 +26,7 @@ pub struct Connection {
 }
 
 /// What a user says of being there, connection by connection; and what comes of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub enum Status {
     /// There.
     #[default]
@@ -156,7 +157,7 @@ pub enum RateDecision {
 }
 
 /// What several buckets answer that were asked together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum JointDecision {
     /// Each granted its tokens.
     Granted,

@@ -5,9 +5,10 @@
 //! another's, a member or an admin) makes it another operation, so that a cell needs no further condition.
 
 use crate::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 /// What a channel is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ChannelKind {
     /// Two people; exists once for each pair.
     Dm,
@@ -40,7 +41,7 @@ impl ChannelKind {
 }
 
 /// What a member may do. The two of a DM are plain members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// Reads and writes; invited for a while.
     Guest,

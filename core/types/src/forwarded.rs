@@ -43,6 +43,11 @@ impl TrustedProxies {
     /// The names of the headers, for whoever gathers their lines: [`ForwardedHeaders`] in its order.
     pub const HEADERS: [&'static str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 
+    /// The proxies' addresses.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.0
+    }
+
     /// Whether nobody is trusted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,7 +1,9 @@
 //! The public keys that verify access tokens.
 
+use serde::{Deserialize, Serialize};
+
 /// A public key that verifies access tokens, by its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicKey {
     /// The `kid` of the tokens that it verifies.
     pub id: String,

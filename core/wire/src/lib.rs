@@ -14,6 +14,7 @@ mod prose;
 #[rustfmt::skip]
 pub mod records;
 mod roundtrip;
+mod serial;
 pub mod signals;
 
 pub use roundtrip::{InvalidRecord, channel_id, client_id, decode, encode, user_id};

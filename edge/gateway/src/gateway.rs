@@ -1,4 +1,4 @@
-//! A shard's handler: what the reactor tells, and what the node mails.
+//! A shard's gateway: what the reactor tells, and what the node mails.
 
 mod handshakes;
 mod host;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ringside_edge_protocol::{ShardId, ToShard};
-use ringside_reactor::{CloseReason, ConnectionId, Handler, Io, TimerKey};
+use ringside_reactor::{ConnectionId, TimerKey};
 use ringside_session::context::{Counts, Settings};
 use ringside_session::output::Outputs;
 use ringside_session::session::Session;
@@ -25,6 +25,25 @@ use handshakes::PendingHandshakes;
 
 /// The timer that hands requests over again. No connection's number is 0.
 const RETRY_TIMER: TimerKey = 0;
+
+/// What a gateway takes in.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A connection was accepted.
+    Opened(ConnectionId),
+    /// Bytes came, which may be changed in place.
+    Bytes(ConnectionId, &'a mut [u8]),
+    /// A connection is gone.
+    Closed(ConnectionId),
+    /// A timer ran out.
+    Timer(TimerKey),
+    /// The node said something.
+    Mail(ToShard),
+    /// The queue of a connection has stood above its limit for too long.
+    Overflowed(ConnectionId),
+    /// All inputs of this turn were taken; what is queued is sent after it.
+    TurnEnded,
+}
 
 /// One shard's gateway.
 #[derive(Debug)]
@@ -102,8 +121,20 @@ impl Gateway {
         }
     }
 
-    /// A connection was accepted.
-    pub fn handle_opened(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
+    /// Takes an input.
+    pub fn handle(&mut self, io: &mut impl Sockets, input: Input<'_>) {
+        match input {
+            Input::Opened(connection) => self.handle_opened(io, connection),
+            Input::Bytes(connection, data) => self.handle_bytes(io, connection, data),
+            Input::Closed(connection) => self.handle_closed(io, connection),
+            Input::Timer(timer) => self.handle_timer(io, timer),
+            Input::Mail(mail) => self.handle_mail(io, mail),
+            Input::Overflowed(connection) => self.handle_overflow(io, connection),
+            Input::TurnEnded => self.end_turn(io),
+        }
+    }
+
+    fn handle_opened(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
         let session = Session::new(&mut self.outputs);
         self.table.insert(connection, session);
         self.do_outputs(io, connection);
@@ -118,13 +149,11 @@ impl Gateway {
         }
     }
 
-    /// Bytes came, which may be changed in place.
-    pub fn handle_bytes(&mut self, io: &mut impl Sockets, connection: ConnectionId, data: &mut [u8]) {
+    fn handle_bytes(&mut self, io: &mut impl Sockets, connection: ConnectionId, data: &mut [u8]) {
         self.call(io, connection, |session, context| session.handle_bytes(data, context));
     }
 
-    /// A connection is gone.
-    pub fn handle_closed(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
+    fn handle_closed(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
         if self.table.session(connection).is_some_and(|session| session.is_open()) {
             set(&self.counters.open, self.counters.open_now() - 1);
         }
@@ -134,8 +163,7 @@ impl Gateway {
         }
     }
 
-    /// A timer ran out.
-    pub fn handle_timer(&mut self, io: &mut impl Sockets, timer: TimerKey) {
+    fn handle_timer(&mut self, io: &mut impl Sockets, timer: TimerKey) {
         if timer == RETRY_TIMER {
             self.is_retrying = false;
         } else {
@@ -143,8 +171,7 @@ impl Gateway {
         }
     }
 
-    /// The node said something.
-    pub fn handle_mail(&mut self, io: &mut impl Sockets, mail: ToShard) {
+    fn handle_mail(&mut self, io: &mut impl Sockets, mail: ToShard) {
         if let ToShard::WallClock(time) = mail {
             self.time = time;
             self.time_read_at = Some(io.now());
@@ -153,14 +180,12 @@ impl Gateway {
         }
     }
 
-    /// The queue of a connection has stood above its limit for too long.
-    pub fn handle_overflow(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
+    fn handle_overflow(&mut self, io: &mut impl Sockets, connection: ConnectionId) {
         add(&self.counters.slow_consumers, 1);
         self.call(io, connection, Session::handle_overflow);
     }
 
-    /// All inputs of this turn were handled; what is queued is sent after it.
-    pub fn end_turn(&mut self, io: &mut impl Sockets) {
+    fn end_turn(&mut self, io: &mut impl Sockets) {
         self.read_on(io);
         if !self.outgoing.flush() && !self.is_retrying {
             self.is_retrying = true;
@@ -169,37 +194,5 @@ impl Gateway {
         self.counters.publish(&self.counts);
         set(&self.counters.channels, self.index.channel_count() as u64);
         set(&self.counters.requests_waiting, self.outgoing.waiting() as u64);
-    }
-}
-
-impl Handler for Gateway {
-    type Mail = ToShard;
-
-    fn opened(&mut self, io: &mut Io, connection: ConnectionId) {
-        self.handle_opened(io, connection);
-    }
-
-    fn received(&mut self, io: &mut Io, connection: ConnectionId, data: &mut [u8]) {
-        self.handle_bytes(io, connection, data);
-    }
-
-    fn closed(&mut self, io: &mut Io, connection: ConnectionId, _: CloseReason) {
-        self.handle_closed(io, connection);
-    }
-
-    fn timer(&mut self, io: &mut Io, timer: TimerKey) {
-        self.handle_timer(io, timer);
-    }
-
-    fn mail(&mut self, io: &mut Io, mail: ToShard) {
-        self.handle_mail(io, mail);
-    }
-
-    fn overflowed(&mut self, io: &mut Io, connection: ConnectionId) {
-        self.handle_overflow(io, connection);
-    }
-
-    fn turn_ended(&mut self, io: &mut Io) {
-        self.end_turn(io);
     }
 }

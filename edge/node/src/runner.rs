@@ -22,6 +22,7 @@ use crate::counters::Counters;
 use crate::effect::{Completion, Effect, carry_out};
 use crate::node::{Node, Partitions};
 use crate::now::Now;
+use crate::recorder::{Claimed, NodeRecorder};
 use ringside_application::consumer::follow;
 
 /// Batches of requests handled in one turn at the most.
@@ -35,6 +36,13 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Sends messages to a shard, in order, and returns those that did not fit.
 pub type ToShards = Arc<dyn Fn(ShardId, Vec<ToShard>) -> Vec<ToShard> + Send + Sync>;
+
+/// The ways between a node and its shards.
+pub struct ShardLinks {
+    pub to_shards: ToShards,
+    /// Batches of requests, each of one shard.
+    pub requests: mpsc::Receiver<Vec<ToNode>>,
+}
 
 /// Why a node ended.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +71,9 @@ pub async fn run<L: Log, B: Backend>(
     log: L,
     backend: B,
     config: Config,
-    to_shards: ToShards,
-    mut requests: mpsc::Receiver<Vec<ToNode>>,
+    links: ShardLinks,
     counters: Arc<Counters>,
+    mut recorder: NodeRecorder,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), NodeError> {
     let slots = log.partitions(Topic::MessagesReceive);
@@ -73,11 +81,13 @@ pub async fn run<L: Log, B: Backend>(
         return Err(NodeError::NoSuchSlot { slot: config.slot.0, slots });
     }
     let slot = config.slot.0;
+    let ShardLinks { to_shards, mut requests } = links;
     let runner = Runner { log, backend, config, to_shards, counters };
     loop {
-        let mut lease = runner.claim().await.map_err(|cause| NodeError::Claim { slot, cause })?;
-        let ended = runner.serve(&mut lease, &mut requests, &mut stop).await;
-        runner.finish(&mut lease.node, ended).await;
+        let claimed = runner.claim(&mut recorder).await;
+        let mut lease = claimed.map_err(|cause| NodeError::Claim { slot, cause })?;
+        let ended = runner.serve(&mut lease, &mut recorder, &mut requests, &mut stop).await;
+        runner.finish(&mut lease.node, &mut recorder, ended).await;
         if ended == Ended::Stopped {
             return Ok(());
         }
@@ -101,14 +111,15 @@ enum Input {
     Control(Option<Vec<Record>>),
     Receive(Option<Vec<Record>>),
     Presence(Option<Vec<Record>>),
-    Completion(Box<Completion>),
+    /// What came of the effect of this number.
+    Completion(u64, Box<Completion>),
     Requests(Vec<Vec<ToNode>>),
     NoMoreRequests,
     /// Something is due, or full mailboxes are tried again.
     Timeout,
 }
 
-type Work = Pin<Box<dyn Future<Output = Completion> + Send>>;
+type Work = Pin<Box<dyn Future<Output = (u64, Completion)> + Send>>;
 
 /// A node, what it reads, and what is being done for it.
 struct Lease {
@@ -135,9 +146,10 @@ fn now() -> Now {
 
 impl<L: Log, B: Backend> Runner<L, B> {
     /// Claims the slot. The consumers stand where nothing that answers this lease can be missed.
-    async fn claim(&self) -> Result<Lease, EngineError> {
+    async fn claim(&self, recorder: &mut NodeRecorder) -> Result<Lease, EngineError> {
         let (log, slot) = (&self.log, self.config.slot);
-        let lease = EdgeLease::new(slot, rand::random());
+        let nonce: [u8; 16] = rand::random();
+        let lease = EdgeLease::new(slot, nonce);
         let receive_from = log.bounds(Topic::MessagesReceive, slot.partition()).await?.end;
         let presence_from = log.bounds(Topic::Presence, PartitionId(0)).await?.end;
         let payload = ringside_wire::encode(&Control { body: Some(control::Body::Claim(lease.claim())) });
@@ -148,7 +160,19 @@ impl<L: Log, B: Backend> Runner<L, B> {
             status: log.partitions(Topic::MessagesStatus),
         };
         let (config, counters) = (self.config.clone(), self.counters.clone());
-        let node = Node::new(now(), config, partitions, lease, Epoch(claimed.0), receive_from, counters);
+        let (now, epoch) = (now(), Epoch(claimed.0));
+        recorder.fix_seed();
+        recorder.claimed(now, || Claimed {
+            slot,
+            nonce,
+            epoch,
+            receive_from,
+            send_partitions: partitions.send,
+            status_partitions: partitions.status,
+            limits: config.limits.clone(),
+            shards: config.shards,
+        });
+        let node = Node::new(now, config, partitions, lease, epoch, receive_from, counters);
         let read = |topic, partition, from: Offset| follow(log.clone(), topic, partition, from);
         Ok(Lease {
             node,
@@ -163,41 +187,25 @@ impl<L: Log, B: Backend> Runner<L, B> {
     async fn serve(
         &self,
         lease: &mut Lease,
+        recorder: &mut NodeRecorder,
         requests: &mut mpsc::Receiver<Vec<ToNode>>,
         stop: &mut watch::Receiver<bool>,
     ) -> Ended {
         loop {
-            let now_before = now();
-            while let Some(effect) = lease.node.poll_effect(now_before) {
-                self.begin(effect, &lease.work);
-            }
-            let input = match self.ready_input(lease, requests).await {
+            recorder.fix_seed();
+            self.begin_all(lease, recorder);
+            let input = match self.ready_input(lease, recorder, requests).await {
                 Some(input) => input,
                 None => next_input(lease, requests, stop).await,
             };
             let now = now();
+            // The task may have moved to another thread.
+            recorder.fix_seed();
             if matches!(input, Input::Receive(_)) {
-                handle_completions(lease, now);
+                handle_completions(lease, recorder, now);
             }
-            let node = &mut lease.node;
-            match input {
-                Input::Stop | Input::NoMoreRequests => return Ended::Stopped,
-                Input::Control(Some(records)) => node.handle_control(now, records),
-                Input::Receive(Some(records)) => node.handle_records(now, records),
-                Input::Presence(Some(records)) => node.handle_presence(records),
-                // A topic without records any more has lost its reader.
-                Input::Control(None) | Input::Receive(None) | Input::Presence(None) => return Ended::Lost,
-                Input::Completion(completion) => node.handle_completion(now, *completion),
-                Input::Requests(batches) => {
-                    batches.into_iter().flatten().for_each(|request| node.handle_request(now, request));
-                }
-                Input::Timeout => {}
-            }
-            if now.instant >= node.next_timeout() {
-                node.handle_timeout(now);
-            }
-            if node.is_lost() {
-                return Ended::Lost;
+            if let Some(ended) = take(&mut lease.node, recorder, now, input) {
+                return ended;
             }
         }
     }
@@ -207,6 +215,7 @@ impl<L: Log, B: Backend> Runner<L, B> {
     async fn ready_input(
         &self,
         lease: &mut Lease,
+        recorder: &mut NodeRecorder,
         requests: &mut mpsc::Receiver<Vec<ToNode>>,
     ) -> Option<Input> {
         if !lease.node.has_deliveries() {
@@ -222,38 +231,53 @@ impl<L: Log, B: Backend> Runner<L, B> {
             }
         }
         lease.inputs_before_flush = 0;
-        self.flush(&mut lease.node);
+        self.flush(&mut lease.node, recorder);
         None
     }
 
+    /// Begins to carry out all that the node asks for.
+    fn begin_all(&self, lease: &mut Lease, recorder: &mut NodeRecorder) {
+        let now = now();
+        let mut effects = 0;
+        while let Some(effect) = lease.node.poll_effect(now) {
+            self.begin(effect, recorder.number_effect(), &lease.work);
+            effects += 1;
+        }
+        recorder.polled(now, effects);
+    }
+
     /// Begins to carry out an effect.
-    fn begin(&self, effect: Effect, work: &FuturesUnordered<Work>) {
+    fn begin(&self, effect: Effect, number: u64, work: &FuturesUnordered<Work>) {
         if let Effect::Heartbeat(append) = effect {
             // On a task of its own, which has its turn however much this one has to do. What blocks the thread keeps it, too.
             tokio::spawn(heartbeat(self.log.clone(), append));
             return;
         }
         let (log, backend, slot) = (self.log.clone(), self.backend.clone(), self.config.slot);
-        work.push(Box::pin(async move { carry_out(effect, &log, &backend, slot).await }));
+        work.push(Box::pin(async move { (number, carry_out(effect, &log, &backend, slot).await) }));
     }
 
     /// Hands on what fits into the shards' mailboxes: one doorbell a shard and turn.
-    fn flush(&self, node: &mut Node) {
+    fn flush(&self, node: &mut Node, recorder: &mut NodeRecorder) {
         if !node.has_deliveries() {
             return;
         }
         for shard in (0..self.config.shards).map(ShardId) {
             let mail = node.take_deliveries(shard);
             if !mail.is_empty() {
+                let (count, at) = (mail.len(), recorder.hands_over(now()));
                 let rest = (self.to_shards)(shard, mail);
+                recorder.handed_over(at, shard, count - rest.len(), rest.len());
                 node.give_back(shard, rest);
             }
         }
+        recorder.flush();
     }
 
     /// The lease ends: receipts that were held are handed over, and where it was lost, all shards know it before another
     /// begins.
-    async fn finish(&self, node: &mut Node, ended: Ended) {
+    async fn finish(&self, node: &mut Node, recorder: &mut NodeRecorder, ended: Ended) {
+        recorder.finished(now(), ended == Ended::Lost);
         let held = node.finish(ended == Ended::Lost);
         let count = held.len();
         if count > 0 {
@@ -263,9 +287,10 @@ impl<L: Log, B: Backend> Runner<L, B> {
             }
         }
         while node.has_deliveries() && ended == Ended::Lost {
-            self.flush(node);
+            self.flush(node, recorder);
             tokio::time::sleep(BACKLOG_PAUSE).await;
         }
+        recorder.flush();
     }
 }
 
@@ -285,10 +310,45 @@ async fn let_others_run() {
 
 /// Takes in what is done. The log answers an append before anything can come of it: so a sender is told of the
 /// acknowledgement before the message itself.
-fn handle_completions(lease: &mut Lease, now: Now) {
-    while let Some(Some(done)) = lease.work.next().now_or_never() {
+fn handle_completions(lease: &mut Lease, recorder: &mut NodeRecorder, now: Now) {
+    while let Some(Some((number, done))) = lease.work.next().now_or_never() {
+        recorder.completed(now, number, true, &done);
         lease.node.handle_completion(now, done);
     }
+}
+
+/// Has the node take an input, and see to what is due; says how its lease has ended with it, if it has.
+fn take(node: &mut Node, recorder: &mut NodeRecorder, now: Now, input: Input) -> Option<Ended> {
+    match input {
+        Input::Stop | Input::NoMoreRequests => return Some(Ended::Stopped),
+        // A topic without records any more has lost its reader.
+        Input::Control(None) | Input::Receive(None) | Input::Presence(None) => return Some(Ended::Lost),
+        Input::Control(Some(records)) => {
+            recorder.control(now, &records);
+            node.handle_control(now, records);
+        }
+        Input::Receive(Some(records)) => {
+            recorder.received(now, &records);
+            node.handle_records(now, records);
+        }
+        Input::Presence(Some(records)) => {
+            recorder.presence(now, &records);
+            node.handle_presence(records);
+        }
+        Input::Completion(number, completion) => {
+            recorder.completed(now, number, false, &completion);
+            node.handle_completion(now, *completion);
+        }
+        Input::Requests(batches) => {
+            recorder.requests(now, &batches);
+            batches.into_iter().flatten().for_each(|request| node.handle_request(now, request));
+        }
+        Input::Timeout => recorder.time_passed(now),
+    }
+    if now.instant >= node.next_timeout() {
+        node.handle_timeout(now);
+    }
+    node.is_lost().then_some(Ended::Lost)
 }
 
 /// An input that is there already. No timer is set for it: that would wake the thread once more.
@@ -297,8 +357,8 @@ fn input_at_hand(lease: &mut Lease, requests: &mut mpsc::Receiver<Vec<ToNode>>) 
     if let Ok(records) = control.try_recv() {
         return Some(Input::Control(Some(records)));
     }
-    if let Some(Some(done)) = work.next().now_or_never() {
-        return Some(Input::Completion(Box::new(done)));
+    if let Some(Some((number, done))) = work.next().now_or_never() {
+        return Some(Input::Completion(number, Box::new(done)));
     }
     if node.takes_records(now())
         && let Ok(records) = receive.try_recv()
@@ -335,7 +395,7 @@ async fn next_of_many(
     tokio::select! {
         records = receive.recv(), if node.takes_records(now()) => Input::Receive(records),
         records = presence.recv(), if node.has_room() => Input::Presence(records),
-        Some(done) = work.next(), if !work.is_empty() => Input::Completion(Box::new(done)),
+        Some((number, done)) = work.next(), if !work.is_empty() => Input::Completion(number, Box::new(done)),
         count = requests.recv_many(&mut batches, REQUESTS_PER_TURN) => {
             if count == 0 { Input::NoMoreRequests } else { Input::Requests(batches) }
         }

@@ -13,7 +13,8 @@ use ringside_application::backend::{
 };
 use ringside_domain::feed::GapRange;
 use ringside_edge_protocol::{ConnectionRef, ShardId, SignalKind, SignalRequest, ToNode, ToShard};
-use ringside_node::{Config, Counters, NodeError, ToShards, run};
+use ringside_node::recorder::NodeRecorder;
+use ringside_node::{Config, Counters, NodeError, ShardLinks, ToShards, run};
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::presence::Connection;
 use ringside_ports::{EngineError, Log};
@@ -171,7 +172,10 @@ impl Running {
         });
         let config = Config { slot, limits: Limits::default(), shards: 1 };
         let counters = Arc::<Counters>::default();
-        let node = tokio::spawn(run(log.clone(), TestBackend, config, to_shards, asked, counters, stopped));
+        let links = ShardLinks { to_shards, requests: asked };
+        let recorder = NodeRecorder::default();
+        let node = run(log.clone(), TestBackend, config, links, counters, recorder, stopped);
+        let node = tokio::spawn(node);
         Self { log, requests, mail, stop, node }
     }
 

@@ -1,6 +1,7 @@
 //! Many seeds, on several threads.
 
 use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -10,6 +11,7 @@ use clap::Parser;
 
 use crate::diagram::draw;
 use crate::plan::Plan;
+use crate::replay::{Replayed, replay};
 use crate::shrink::{Case, shrink};
 use crate::world::{Outcome, Scale, plan, run_plan};
 
@@ -59,10 +61,16 @@ pub struct Options {
     /// Says only how many seeds failed
     #[arg(long)]
     quiet: bool,
+    /// Instead of a simulation: has today's machines take in again what a server recorded in this folder (`recording_dir`)
+    #[arg(long)]
+    replay: Option<PathBuf>,
 }
 
 /// Runs the seeds that are asked for, and prints what came of them; false: some failed.
 pub fn run_all(options: &Options) -> bool {
+    if let Some(folder) = &options.replay {
+        return show_replay(folder);
+    }
     let scale = Scale {
         users: options.users,
         guests: options.guests,
@@ -104,6 +112,19 @@ fn show_shortest(case: Case) {
         report(&outcome, false);
     }
     println!("run it again: {}", shortest.command());
+}
+
+fn show_replay(folder: &Path) -> bool {
+    match replay(folder) {
+        Ok(Replayed { inputs, sends, bytes }) => {
+            println!("{inputs} inputs, {sends} sends of {bytes} bytes: all the same");
+            true
+        }
+        Err(error) => {
+            eprintln!("ringside-sim: {error}");
+            false
+        }
+    }
 }
 
 /// What all seeds came to.

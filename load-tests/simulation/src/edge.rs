@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringside_domain::lease::EdgeLease;
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
-use ringside_gateway::{Gateway, Origins, PeerLookup};
+use ringside_gateway::{Gateway, Input, Origins, PeerLookup};
 use ringside_node::{Completion, Effect, Node, Now, Partitions, carry_out};
 use ringside_ports::log::{Append, ReadLimit, Record};
 use ringside_ports::{EngineError, Log};
@@ -309,18 +309,18 @@ fn handle_client(shards: &mut [Shard], input: FromClient) {
         FromClient::Opened { connection, wire } => {
             let Shard { gateway, sockets, .. } = &mut shards[of(connection)];
             sockets.open(connection, wire);
-            gateway.handle_opened(sockets, connection);
+            gateway.handle(sockets, Input::Opened(connection));
         }
         FromClient::Bytes { connection, mut bytes } => {
             let Shard { gateway, sockets, .. } = &mut shards[of(connection)];
             if sockets.is_open(connection) {
-                gateway.handle_bytes(sockets, connection, &mut bytes);
+                gateway.handle(sockets, Input::Bytes(connection, &mut bytes));
             }
         }
         FromClient::Closed { connection } => {
             let Shard { gateway, sockets, .. } = &mut shards[of(connection)];
             if sockets.peer_closed(connection) {
-                gateway.handle_closed(sockets, connection);
+                gateway.handle(sockets, Input::Closed(connection));
             }
         }
     }
@@ -332,9 +332,9 @@ impl Shard {
     fn turn(&mut self) -> bool {
         let Self { gateway, sockets, mail } = self;
         if let Some(mail) = mail.pop_front() {
-            gateway.handle_mail(sockets, mail);
+            gateway.handle(sockets, Input::Mail(mail));
         } else if let Some(timer) = sockets.pop_due() {
-            gateway.handle_timer(sockets, timer);
+            gateway.handle(sockets, Input::Timer(timer));
         } else {
             return false;
         }
@@ -344,16 +344,16 @@ impl Shard {
 
     fn end_turn(&mut self) {
         let Self { gateway, sockets, .. } = self;
-        gateway.end_turn(sockets);
+        gateway.handle(sockets, Input::TurnEnded);
         loop {
             let ended = sockets.flush();
             if ended.is_empty() {
                 return;
             }
             for connection in ended {
-                gateway.handle_closed(sockets, connection);
+                gateway.handle(sockets, Input::Closed(connection));
             }
-            gateway.end_turn(sockets);
+            gateway.handle(sockets, Input::TurnEnded);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The configuration: defaults, then `ringside.toml`, then the environment, then flags; the later counts.
 
+mod error;
 mod keys;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::roles::Role;
+pub use error::ConfigError;
 use keys::{KEYS, Kind, environment_name, is_variable, nearest, nearest_variable};
 
 /// The file that is read where no other is named.
@@ -74,6 +76,11 @@ pub struct Config {
     pub heartbeat_interval_ms: u64,
     /// After how many days a new key signs access tokens, at most 3650; 0: only `ringside admin keys rotate` changes it.
     pub signing_key_days: u64,
+    /// A folder in which the edge writes down what it takes in, from each start on, so that `ringside-sim --replay` can take
+    /// it in again. It holds messages, and tokens that are still good. The last three starts are kept.
+    pub recording_dir: Option<PathBuf>,
+    /// So many bytes are written down from one start on at the most; then the recording is over.
+    pub recording_bytes: u64,
     /// The record of who administered, signed in or was refused.
     pub audit: AuditConfig,
     /// What users are held to.
@@ -118,6 +125,8 @@ impl Default for Config {
             backend: Backend::Auto,
             heartbeat_interval_ms: 25_000,
             signing_key_days: 30,
+            recording_dir: None,
+            recording_bytes: 256 * 1024 * 1024,
             audit: AuditConfig::default(),
             limits: Limits::default(),
         }
@@ -183,58 +192,6 @@ fn bracketed(address: IpAddr) -> String {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     }
-}
-
-/// Why a configuration is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The named file can't be read.
-    #[error("the configuration file {} can't be read: {cause}", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// Not TOML.
-    #[error("the configuration file {} is not TOML: {cause}", path.display())]
-    Syntax {
-        /// Which.
-        path: PathBuf,
-        /// Where and why.
-        cause: toml::de::Error,
-    },
-    /// A key that nobody knows.
-    #[error("unknown key `{key}`{}", hint(nearest))]
-    UnknownKey {
-        /// The key.
-        key: String,
-        /// What it was probably meant to be.
-        nearest: Option<&'static str>,
-    },
-    /// A variable that nobody knows.
-    #[error("unknown variable `{name}`{}", nearest.as_ref().map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?")))]
-    UnknownVariable {
-        /// The variable.
-        name: String,
-        /// What it was probably meant to be.
-        nearest: Option<String>,
-    },
-    /// A value that does not fit its key.
-    #[error("{from}: {cause}")]
-    Value {
-        /// Where it stands.
-        from: String,
-        /// What is wrong.
-        cause: String,
-    },
-}
-
-fn hint(nearest: &Option<&'static str>) -> String {
-    nearest.map_or_else(
-        || "; `ringside config show` lists all keys".into(),
-        |key| format!("; did you mean `{key}`?"),
-    )
 }
 
 /// Reads the configuration. `file`: the named one, which must be there; otherwise [`FILE`], if it is there.

@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const FLOORS: &[(&str, &[&str])] = &[
     ("0", &["core/types"]),
     ("1", &["core/clock", "core/websocket", "core/wire", "core/segments"]),
-    ("2", &["core/domain"]),
+    ("2", &["core/domain", "edge/recording"]),
     ("3", &["core/session", "core/ports", "edge/uring"]),
     (
         "4",

@@ -15,7 +15,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use ringside_domain::page::{ChannelPage, ChannelRead, ReadOutcome};
 use ringside_domain::rows::{HeadRow, MessageRow, WriteTimestamp};
 use ringside_edge_protocol::{ChannelEvent, ConnectionRef, ShardId, Subscription, ToNode, ToShard};
-use ringside_gateway::{Config, Counters, Gateway, Origins, PeerLookup};
+use ringside_gateway::{Config, Counters, Gateway, Origins, PeerLookup, Shard};
 use ringside_reactor::{Backend, ShardHandle};
 use ringside_session::budget::Budget;
 use ringside_session::token::{Claims, Verifier};
@@ -126,7 +126,9 @@ impl TestShard {
                 batch.into_iter().for_each(|request| drop(sender.send(request)));
                 Ok(())
             });
-            Gateway::new(Arc::new(config), ShardId(0), Arc::new(verifier), own, hand_over, now())
+            let gateway =
+                Gateway::new(Arc::new(config), ShardId(0), Arc::new(verifier), own, hand_over, now());
+            Shard::new(gateway, None)
         };
         let reactor = ringside_reactor::Config {
             backend,
@@ -285,7 +287,12 @@ pub fn profile(number: u128) -> Profile {
 }
 
 pub fn live(channel_id: ChannelId, last: u64) -> Subscription {
-    Subscription { channel_id, last: Some(MessageId(last)), sees_above: MessageId::ZERO, waiting: MessageId::ZERO }
+    Subscription {
+        channel_id,
+        last: Some(MessageId(last)),
+        sees_above: MessageId::ZERO,
+        waiting: MessageId::ZERO,
+    }
 }
 
 /// The record `id` of a channel: its `id`th message, by user 1.

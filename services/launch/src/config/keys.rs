@@ -10,7 +10,7 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 34] = [
+pub(crate) const KEYS: [(&str, Kind); 36] = [
     ("data_dir", Kind::Text),
     ("roles", Kind::List),
     ("api_addr", Kind::Text),
@@ -29,6 +29,8 @@ pub(crate) const KEYS: [(&str, Kind); 34] = [
     ("backend", Kind::Text),
     ("heartbeat_interval_ms", Kind::Number),
     ("signing_key_days", Kind::Number),
+    ("recording_dir", Kind::Text),
+    ("recording_bytes", Kind::Number),
     ("audit.file_bytes", Kind::Number),
     ("audit.files", Kind::Number),
     ("limits.messages_per_second", Kind::Number),

@@ -1,6 +1,7 @@
 //! The edge: the shards, and the node between them and everything else.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,12 +10,15 @@ use ringside_application::backend::Backend as _;
 use ringside_application::direct::DirectBackend;
 use ringside_clock::now;
 use ringside_edge_protocol::{ShardId, ToNode, ToShard};
-use ringside_gateway::{Gateway, HandOver, PeerLookup};
+use ringside_gateway::recorder::ShardRecorder;
+use ringside_gateway::{Gateway, HandOver, PeerLookup, Shard};
 use ringside_http::EdgeAddress;
-use ringside_node::{NodeError, REQUEST_BATCHES_MAX, ToShards};
+use ringside_node::recorder::NodeRecorder;
+use ringside_node::{NodeError, REQUEST_BATCHES_MAX, ShardLinks, ToShards};
 use ringside_reactor::{Backend, ShardHandle};
+use ringside_recording::{Recording, RecordingError, Track};
 use ringside_session::token::Verifier;
-use ringside_types::Slot;
+use ringside_types::{PublicKey, Slot, UnixMillis};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
@@ -71,8 +75,12 @@ impl Edge {
         let (requests, asked) = mpsc::channel::<Vec<ToNode>>(REQUEST_BATCHES_MAX);
         let gateways: Vec<Arc<ringside_gateway::Counters>> = (0..count).map(|_| Arc::default()).collect();
         let backend = backend(engines, keys);
-        let verifier = Arc::new(Verifier::new(&backend.public_keys().await?)?);
-        let shards = start_shards(config, ports, verifier, &gateways, hand_over(requests))?;
+        let recording = recording(config)?;
+        let keys = backend.public_keys().await?;
+        let verifier = Arc::new(Verifier::new(&keys)?);
+        let recorded =
+            recording.as_ref().map(|recording| RecordedShards::new(recording, count, keys)).transpose()?;
+        let shards = start_shards(config, ports, verifier, &gateways, hand_over(requests), recorded)?;
         let address = shards.first().and_then(ShardHandle::address).unwrap_or(config.edge_addr);
         let mailboxes: Vec<_> = shards.iter().map(|shard| shard.mailbox().clone()).collect();
         let to_shards: ToShards = Arc::new(move |shard: ShardId, mail: Vec<ToShard>| {
@@ -82,7 +90,12 @@ impl Edge {
         let settings =
             ringside_node::Config { slot: SLOT, limits: config.limits.clone(), shards: count as u16 };
         let (log, counters, stop) = (engines.log.clone(), node_counters.clone(), stop.clone());
-        let node = ringside_node::run(log, backend, settings, to_shards.clone(), asked, counters, stop);
+        let recorder = match recording {
+            None => NodeRecorder::default(),
+            Some(recording) => NodeRecorder::new(recording.track("node")?, recording.seed()),
+        };
+        let links = ShardLinks { to_shards: to_shards.clone(), requests: asked };
+        let node = ringside_node::run(log, backend, settings, links, counters, recorder, stop);
         let node = pipeline.spawn(node);
         Ok(Self { shards, gateways, node_counters, node: Mutex::new(node), to_shards, address })
     }
@@ -194,6 +207,52 @@ fn backend(engines: &Engines, keys: Keys) -> EdgeBackend {
     DirectBackend::new(store, directory, presence, keys)
 }
 
+/// Begins the recording that is configured, if any is.
+fn recording(config: &Config) -> Result<Option<Arc<Recording>>, RecordingError> {
+    let begin = |folder: &PathBuf| {
+        let recording = Recording::begin(folder, config.recording_bytes, rand::random())?;
+        let folder = recording.folder().display();
+        tracing::warn!(%folder, "what the edge takes in is recorded: messages, and tokens that are still good");
+        Ok(recording)
+    };
+    config.recording_dir.as_ref().map(begin).transpose()
+}
+
+/// The tracks of the shards, until each has taken its own.
+#[derive(Clone)]
+struct RecordedShards {
+    recording: Arc<Recording>,
+    tracks: Arc<std::sync::Mutex<Vec<Option<Track>>>>,
+    keys: Vec<PublicKey>,
+}
+
+impl RecordedShards {
+    fn new(recording: &Arc<Recording>, count: usize, keys: Vec<PublicKey>) -> Result<Self, RecordingError> {
+        let tracks = (0..count).map(|number| recording.track(&format!("shard-{number}")).map(Some));
+        let tracks = Arc::new(std::sync::Mutex::new(tracks.collect::<Result<_, _>>()?));
+        Ok(Self { recording: Arc::clone(recording), tracks, keys })
+    }
+
+    /// The recorder of a shard, on its own thread, whose hashes are seeded from now on as the recording says.
+    fn recorder(
+        self,
+        shard: ShardId,
+        settings: ringside_gateway::Config,
+        hand_over: HandOver,
+        time: UnixMillis,
+    ) -> (Option<ShardRecorder>, ringside_gateway::Config, HandOver) {
+        let seed = self.recording.seed();
+        ringside_types::hash::fix_seed(Some(seed));
+        let mut tracks = self.tracks.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(track) = tracks.get_mut(usize::from(shard.0)).and_then(Option::take) else {
+            return (None, settings, hand_over);
+        };
+        let (recorder, settings, hand_over) =
+            ShardRecorder::new(track, seed, shard, &settings, hand_over, self.keys, time);
+        (Some(recorder), settings, hand_over)
+    }
+}
+
 fn hand_over(requests: mpsc::Sender<Vec<ToNode>>) -> HandOver {
     Arc::new(move |batch| {
         requests.try_send(batch).map_err(|refused| match refused {
@@ -227,17 +286,18 @@ fn start_shards(
     verifier: Arc<Verifier>,
     counters: &[Arc<ringside_gateway::Counters>],
     hand_over: HandOver,
+    recorded: Option<RecordedShards>,
 ) -> Result<Vec<ShardHandle<ToShard>>, Failure> {
     let (api, callers, count) = (ports.api.address(), ports.callers.clone(), counters.len());
     let connections_max = shard_connections(config.max_connections, count as u32, raise_descriptor_limit());
-    let settings = Arc::new(ringside_gateway::Config {
+    let settings = ringside_gateway::Config {
         limits: config.limits.clone(),
         heartbeat_interval_ms: config.heartbeat_interval_ms,
         origins: ringside_gateway::Origins { listed: config.origins(api), api_port: api.port() },
         connections_max,
         trusted_proxies: config.trusted_proxies.clone().into(),
         peers: PeerLookup::new(move |peer| callers.behind(peer)),
-    });
+    };
     let reactor = ringside_reactor::Config {
         backend: config.backend.into(),
         listen: Some(config.edge_addr),
@@ -249,8 +309,13 @@ fn start_shards(
     };
     let counters = counters.to_vec();
     let make = move |startup: ringside_reactor::Startup<ToShard>| {
-        let shard = ShardId(startup.index as u16);
-        Gateway::new(settings, shard, verifier, counters[startup.index].clone(), hand_over, now())
+        let (shard, counters) = (ShardId(startup.index as u16), counters[startup.index].clone());
+        let time = now();
+        let (recorder, settings, hand_over) = match recorded {
+            None => (None, settings, hand_over),
+            Some(recorded) => recorded.recorder(shard, settings, hand_over, time),
+        };
+        Shard::new(Gateway::new(Arc::new(settings), shard, verifier, counters, hand_over, time), recorder)
     };
     ringside_reactor::spawn_shards(&reactor, count, make).map_err(|error| -> Failure {
         format!(
