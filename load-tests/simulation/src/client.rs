@@ -13,7 +13,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use ringside_checker::history::{ClientHistory, Event, Record};
-use ringside_crash::{Amendments, Outbox, Outgoing, Request, View};
+use ringside_crash::{Amendments, Outbox, Outgoing, Reached, Request, View};
 use ringside_reactor::ConnectionId;
 use ringside_test_client::websocket::{Input, Machine, Target};
 use ringside_types::{SessionId, UserId};
@@ -111,6 +111,8 @@ pub struct Stage {
     pub histories: Inbox<ClientHistory>,
     /// What is not done yet, client by client.
     pub unfinished: Arc<Mutex<BTreeMap<u32, usize>>>,
+    /// How far each client has come.
+    pub reached: Arc<Mutex<BTreeMap<u32, Vec<Reached>>>>,
 }
 
 impl Stage {
@@ -232,7 +234,7 @@ impl Client {
         };
         self.stage
             .scheduler
-            .note(from, to, channel_of(&event), || format!("{} [connection {connection}]", brief(&event)));
+            .note(from, to, channel_of(&event), || format!("{} ({connection})", brief(&event)));
         self.records.push(Record { at_us, connection, event });
     }
 
@@ -298,6 +300,8 @@ impl Client {
             let unfinished = self.outbox.count() + self.amendments.count();
             let mut all = self.stage.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
             all.insert(self.number, unfinished);
+            let mut all = self.stage.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(self.number, self.view.reached());
         }
     }
 

@@ -14,7 +14,7 @@ const STEPS_MAX: usize = 120;
 /// Characters of a column.
 const COLUMN: usize = 11;
 /// Characters of what is said, at the most.
-const TEXT_MAX: usize = 90;
+const TEXT_MAX: usize = 120;
 
 /// Draws what led to the first thing that is wrong: steps about its channel and about none, up to the time at which it was
 /// seen, and all faults.
@@ -40,11 +40,14 @@ fn columns(steps: &[&Step]) -> String {
     for lane in &lanes {
         out.push_str(&format!("{:^COLUMN$}", lane.to_string()));
     }
-    for step in steps {
-        out.push_str(&format!("\n{:>10.3}  ", step.at.as_secs_f64() * 1_000.0));
-        out.push_str(row(&lanes, step).trim_end());
-        let text: String = step.text.chars().take(TEXT_MAX).collect();
-        out.push_str(&format!("  {text}"));
+    // What one hands to another at once is one arrow.
+    for steps in steps.chunk_by(|one, next| (one.at, one.from, one.to) == (next.at, next.from, next.to)) {
+        out.push_str(&format!("\n{:>10.3}  ", steps[0].at.as_secs_f64() * 1_000.0));
+        out.push_str(row(&lanes, steps[0]).trim_end());
+        let texts: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+        let text = texts.join(", ");
+        let shown: String = text.chars().take(TEXT_MAX).collect();
+        out.push_str(&format!("  {shown}{}", if shown.len() < text.len() { " …" } else { "" }));
     }
     out.push('\n');
     out
@@ -85,13 +88,14 @@ mod tests {
             step(1, Lane::World, Lane::World, "kill edge 0"),
             step(20, Lane::Client(3), Lane::Log, "sends"),
             step(300, Lane::Log, Lane::Client(3), "sees"),
+            step(300, Lane::Log, Lane::Client(3), "sees more"),
         ];
         let drawn = columns(&steps.iter().collect::<Vec<_>>());
         let expected = [
             "        ms     world    client 3      log    ",
             "     1.000       ●          │          │  kill edge 0",
             "    20.000       │          ●──────────▶  sends",
-            "   300.000       │          ◀──────────●  sees",
+            "   300.000       │          ◀──────────●  sees, sees more",
             "",
         ];
         assert_eq!(drawn, expected.join("\n"));

@@ -165,7 +165,13 @@ fn follow(
                     scheduler.note(Lane::Log, scheduler.lane(process), None, || {
                         format!("{} {partition} up to @{}", topic.name(), last.offset)
                     });
-                    to.push(records);
+                    let records = match topic {
+                        Topic::MessagesReceive => log.network.deliver(records),
+                        _ => records,
+                    };
+                    if !records.is_empty() {
+                        to.push(records);
+                    }
                 }
                 Err(_) => scheduler.sleep(RETRY_PAUSE).await,
             }

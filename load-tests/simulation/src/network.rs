@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ringside_ports::EngineError;
+use ringside_ports::log::Record;
 
 use crate::scheduler::{ProcessId, Scheduler};
 
@@ -38,6 +39,8 @@ pub struct Conditions {
     pub lost_per_mille: u64,
     /// Calls take up to this long besides.
     pub slow: Duration,
+    /// Of a thousand records to an edge so many are lost, as many come twice, and as many after the next one.
+    pub garbled_per_mille: u64,
 }
 
 /// The way from one process to the engines.
@@ -60,6 +63,26 @@ impl Network {
 
     pub fn conditions(&self) -> MutexGuard<'_, Conditions> {
         self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records to an edge, as they arrive.
+    pub fn deliver(&self, records: Vec<Record>) -> Vec<Record> {
+        let per_mille = self.conditions().garbled_per_mille;
+        if per_mille == 0 {
+            return records;
+        }
+        let mut arrived: Vec<Record> = Vec::with_capacity(records.len());
+        for record in records {
+            if self.scheduler.chance(per_mille) {
+                continue;
+            }
+            if self.scheduler.chance(per_mille) {
+                arrived.push(record.clone());
+            }
+            let at = arrived.len().saturating_sub(usize::from(self.scheduler.chance(per_mille)));
+            arrived.insert(at, record);
+        }
+        arrived
     }
 
     /// A call, or its answer, on its way. Where it is lost, the caller hears of it after a while.

@@ -40,6 +40,8 @@ pub enum Fault {
     Lose(u64),
     /// Calls take up to so much longer.
     Slow(u64),
+    /// Of a thousand records to an edge so many are lost, as many come twice, and as many too late.
+    Garble(u64),
     /// The time of day is off by so much.
     Skew(Place, i64),
     /// The relay and the reaper end, and are started again.
@@ -68,7 +70,7 @@ fn fault(random: &mut SmallRng, edges: u16, processors: u16) -> Fault {
     let processor = Place::Processor(random.random_range(0..processors));
     let either = if random.random_bool(0.5) { edge } else { processor };
     let mut of = |values: &[u64]| values[random.random_range(0..values.len())];
-    match of(&[0, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9]) {
+    match of(&[0, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
         0 if of(&[0, 0, 1]) == 1 => Fault::Replace(edge, 2_000 + 50 * of(&[0, 20, 40, 60, 80, 100])),
         0 => Fault::Kill(edge),
         1 => Fault::Kill(processor),
@@ -82,7 +84,8 @@ fn fault(random: &mut SmallRng, edges: u16, processors: u16) -> Fault {
             let place = if of(&[0, 1, 2, 3, 4]) == 0 { Place::Broker } else { either };
             Fault::Skew(place, [0, -5_000, 5_000, -600, 40_000][of(&[0, 1, 2, 3, 4]) as usize])
         }
-        _ => Fault::KillServices,
+        9 => Fault::KillServices,
+        _ => Fault::Garble(of(&[0, 20, 100])),
     }
 }
 
@@ -106,6 +109,7 @@ impl fmt::Display for Fault {
             Self::Heal => f.write_str("heal"),
             Self::Lose(per_mille) => write!(f, "lose {per_mille}"),
             Self::Slow(ms) => write!(f, "slow {ms}"),
+            Self::Garble(per_mille) => write!(f, "garble {per_mille}"),
             Self::Skew(place, ms) => write!(f, "skew {place} {ms}"),
             Self::KillServices => f.write_str("kill services"),
         }
@@ -148,6 +152,7 @@ fn parsed(text: &str) -> Option<(Duration, Fault)> {
         ["heal"] => Fault::Heal,
         ["lose", per_mille] => Fault::Lose(per_mille.parse().ok()?),
         ["slow", ms] => Fault::Slow(ms.parse().ok()?),
+        ["garble", per_mille] => Fault::Garble(per_mille.parse().ok()?),
         ["kill", ref place @ ..] => Fault::Kill(parsed_place(place)?),
         ["replace", ref place @ .., ms] => Fault::Replace(parsed_place(place)?, ms.parse().ok()?),
         ["pause", ref place @ .., ms] => Fault::Pause(parsed_place(place)?, ms.parse().ok()?),

@@ -3,11 +3,13 @@
 mod faults;
 mod rejections;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ringside_checker::Verdict;
 use ringside_checker::history::{ChannelHistory, ClientHistory, Event, FinalReading, History, SeenMessage};
+use ringside_crash::Reached;
 use ringside_domain::rows::{MessageRow, Progress};
 use ringside_test_client::eviction::Eviction;
 use ringside_types::{ChannelId, MessageId, PartitionId, Slot, Topic, UserId, hash};
@@ -54,8 +56,8 @@ impl Default for Scale {
     }
 }
 
-/// After the faults, this long until all must be quiet.
-const SETTLING: Duration = Duration::from_secs(120);
+/// After the faults, this long until all must be quiet: a lost tail is found by a join that is repeated after 300 s.
+const SETTLING: Duration = Duration::from_secs(420);
 
 /// Between a guest's comings and goings, in microseconds.
 const EVICTION_US: std::ops::Range<u64> = 1_000_000..6_000_000;
@@ -248,38 +250,28 @@ impl World {
             pause: self.scale.pause,
             histories: Inbox::default(),
             unfinished: Arc::default(),
+            reached: Arc::default(),
         };
-        let channels: Vec<Uuid> = (0..self.scale.channels).map(|number| channel(number).0).collect();
-        for number in 0..self.scale.users {
-            let client = Client::new(stage.clone(), number, user(number), &channels);
-            self.scheduler.spawn(WORLD, client.run(give_up));
-        }
         let began = self.scheduler.now();
-        let disturbed_until = began + self.scale.disturbed;
-        for number in self.guests() {
-            let notices = Inbox::default();
-            let guest = Client::guest(stage.clone(), number, user(number), &channels, notices.clone());
-            self.scheduler.spawn(WORLD, guest.run(give_up));
-            let (scheduler, directory) = (self.scheduler.clone(), self.directory.clone());
-            let id = channel(number % self.scale.channels);
-            self.scheduler
-                .spawn(WORLD, evictions(scheduler, directory, id, user(number), notices, disturbed_until));
-        }
+        self.start_clients(&stage, give_up);
         self.disturb(plan);
         let undisturbed = self.scheduler.now();
         let set = |phase| *stage.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
         set(Phase::Settling);
         let quiet = self.settle(&stage);
+        let mut broken = Vec::new();
+        if !quiet {
+            let all = stage.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let behind = self.behind(&stage);
+            broken.push(format!(
+                "not quiet {SETTLING:?} after the last fault: {all:?} are unfinished, and {behind:?} behind"
+            ));
+        }
         set(Phase::Leaving);
         let end = self.scheduler.now() + SETTLING;
         let count = (self.scale.users + self.scale.guests) as usize;
         while stage.histories.len() < count && self.scheduler.now() < end {
             self.scheduler.run_until(self.scheduler.now() + Duration::from_millis(200));
-        }
-        let mut broken = Vec::new();
-        if !quiet {
-            let all = stage.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            broken.push(format!("not quiet {SETTLING:?} after the last fault: {all:?} are unfinished"));
         }
         let mut clients: Vec<ClientHistory> = std::iter::from_fn(|| stage.histories.pop()).collect();
         clients.sort_by_key(|client| client.client);
@@ -309,6 +301,25 @@ impl World {
         outcome
     }
 
+    /// The clients, and whoever takes guests out of channels and brings them in again.
+    fn start_clients(&self, stage: &Stage, give_up: Duration) {
+        let channels: Vec<Uuid> = (0..self.scale.channels).map(|number| channel(number).0).collect();
+        for number in 0..self.scale.users {
+            let client = Client::new(stage.clone(), number, user(number), &channels);
+            self.scheduler.spawn(WORLD, client.run(give_up));
+        }
+        let disturbed_until = self.scheduler.now() + self.scale.disturbed;
+        for number in self.guests() {
+            let notices = Inbox::default();
+            let guest = Client::guest(stage.clone(), number, user(number), &channels, notices.clone());
+            self.scheduler.spawn(WORLD, guest.run(give_up));
+            let (scheduler, directory) = (self.scheduler.clone(), self.directory.clone());
+            let id = channel(number % self.scale.channels);
+            self.scheduler
+                .spawn(WORLD, evictions(scheduler, directory, id, user(number), notices, disturbed_until));
+        }
+    }
+
     /// Runs until nothing is under way; false: it does not come to that.
     fn settle(&self, stage: &Stage) -> bool {
         let end = self.scheduler.now() + SETTLING;
@@ -319,11 +330,35 @@ impl World {
                 let end = self.log.end(Topic::MessagesSend, partition);
                 self.store.progress(partition).is_some_and(|progress| progress.offset == end)
             });
-            if unfinished.values().all(|count| *count == 0) && is_applied && self.directory.is_confirmed() {
+            let is_finished = unfinished.values().all(|count| *count == 0);
+            drop(unfinished);
+            if is_finished && is_applied && self.directory.is_confirmed() && self.behind(stage).is_empty() {
                 return true;
             }
         }
         false
+    }
+
+    /// Clients that have not been told of all that there is in a channel, though nobody has asked them to look.
+    fn behind(&self, stage: &Stage) -> Vec<(u32, ChannelId)> {
+        let heads: BTreeMap<Uuid, (u64, u64)> = (0..self.scale.channels)
+            .map(|number| {
+                let (head, _, _) = self.store.channel(channel(number));
+                (channel(number).0, (head.last_seq, head.last_change))
+            })
+            .collect();
+        let reached = stage.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_behind = |reached: &&Reached| {
+            let head = heads.get(&reached.channel);
+            head.is_some_and(|(last_seq, last_change)| {
+                reached.seq < *last_seq || reached.change < *last_change
+            })
+        };
+        let of_client = |(client, all): (&u32, &Vec<Reached>)| {
+            let behind = all.iter().filter(is_behind).map(|reached| (*client, ChannelId(reached.channel)));
+            behind.collect::<Vec<_>>()
+        };
+        reached.iter().flat_map(of_client).collect()
     }
 
     /// What the store holds in the end, channel by channel, and what is wrong with it.

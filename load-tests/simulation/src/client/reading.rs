@@ -1,6 +1,7 @@
 //! What a client reads, and what follows from it.
 
 use ringside_checker::history::{Event, SeenMessage};
+use ringside_test_client::amendment::Changed;
 use ringside_test_client::websocket::{Message, ServerFrame, SyncedChannel, parse};
 use uuid::Uuid;
 
@@ -31,6 +32,9 @@ impl Client {
             }
             ServerFrame::Changed { channel_id, change } => {
                 self.wants_sync |= self.view.change(channel_id, change.number);
+                // Who is brought in again has missed what was said meanwhile.
+                let comes = matches!(&change.what, Changed::Other { kind } if kind == "channel.member_added");
+                self.wants_sync |= comes && self.notices.is_some();
                 self.record(Event::Changed { channel: channel_id, change });
             }
             ServerFrame::Page(page) => {

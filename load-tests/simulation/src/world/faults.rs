@@ -64,6 +64,7 @@ impl World {
             }
             Fault::Heal => self.network.conditions().cuts.clear(),
             Fault::Lose(per_mille) => self.network.conditions().lost_per_mille = per_mille,
+            Fault::Garble(per_mille) => self.network.conditions().garbled_per_mille = per_mille,
             Fault::Slow(ms) => self.network.conditions().slow = Duration::from_millis(ms),
             Fault::Skew(place, ms) => {
                 if let Some(process) = self.process_at(place) {
