@@ -19,7 +19,7 @@ const ASKED_MAX: usize = 1_000;
 /// The pause before a question is asked again: nobody answered, or the Directory's own word of it is still on its way.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Who is no member by then, is none.
-const ANSWERS_MAX: u8 = 5;
+const ANSWERS_MAX: u8 = 30;
 
 /// A member in doubt.
 #[derive(Debug, Clone, PartialEq)]

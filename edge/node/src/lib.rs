@@ -25,6 +25,7 @@ mod now;
 mod policies;
 mod presence;
 mod reads;
+mod recent;
 pub mod recorder;
 mod registry;
 mod retry;

@@ -19,7 +19,9 @@ use crate::registry::{ChannelInterest, ConnectionRegistry};
 pub(crate) enum Notice {
     /// The edge begins or ceases to listen to a channel for somebody.
     Interest(ChannelInterest),
-    /// A partition tells of a member whom nobody has named: the backend is to be asked.
+    /// A partition tells of a member.
+    Added(Box<Doubt>),
+    /// A member of whom a partition tells, and whom nobody has named: the backend is to be asked.
     Doubtful(Box<Doubt>),
     /// A channel has lost members.
     MembersLeft(ChannelId),
@@ -122,13 +124,15 @@ fn member_added(
     let Some(change) = &added.membership else { return Err(InvalidRecord::Field("membership")) };
     let mut notices = Vec::new();
     for (user_id, member) in members_of(change)?.into_iter().zip(&change.members) {
+        let membership = Membership { members: vec![member.clone()], ..change.clone() };
+        let alone = MemberAdded { membership: Some(membership), ..added.clone() };
+        let addition = Doubt { user_id, channel_id, added: alone, answers: 0 };
+        notices.push(Notice::Added(Box::new(addition.clone())));
         match registry.is_member(user_id, channel_id) {
             Some(true) => tell_added(user_id, channel_id, added, registry, chains, deliveries, &mut notices),
             // Nobody has named them: it may be of long ago.
             _ if registry.would_change(user_id, channel_id, change.version) => {
-                let membership = Membership { members: vec![member.clone()], ..change.clone() };
-                let added = MemberAdded { membership: Some(membership), ..added.clone() };
-                notices.push(Notice::Doubtful(Box::new(Doubt { user_id, channel_id, added, answers: 0 })));
+                notices.push(Notice::Doubtful(Box::new(addition)));
             }
             // Not here, or a later version has been seen.
             _ => {}

@@ -35,6 +35,7 @@ use crate::now::Now;
 use crate::policies::ChannelPolicies;
 use crate::presence::{PresenceTracker, StatusRequest};
 use crate::reads::{self, Reader, Reads};
+use crate::recent::RecentAdditions;
 use crate::registry::{ChannelInterest, ConnectionRegistry};
 use crate::signals::{self, Signals};
 use crate::submissions::Submissions;
@@ -67,6 +68,7 @@ pub struct Node {
     policies: ChannelPolicies,
     admissions: Admissions,
     doubts: Doubts,
+    recent: RecentAdditions,
     submissions: Submissions,
     reads: Reads,
     signals: Signals,
@@ -108,6 +110,7 @@ impl Node {
             policies: ChannelPolicies::default(),
             admissions: Admissions::default(),
             doubts: Doubts::default(),
+            recent: RecentAdditions::default(),
             reads: Reads::default(),
             presence: PresenceTracker::default(),
             keys: VerifyingKeys::new(),
@@ -429,9 +432,20 @@ impl Node {
             self.registry.hide(counted.user_id, membership.channel_id, membership.sees_above);
             self.policies.want(membership.channel_id);
         }
+        self.doubt_recent(now, counted.user_id);
         let number = self.chains.latest_join();
         self.admissions.admit(connection, profile, number, end);
         self.let_joined_in(now);
+    }
+
+    /// The Directory's list may lack what partitions have told of a user already: it is asked about that again.
+    fn doubt_recent(&mut self, now: Now, user: UserId) {
+        for addition in self.recent.of(user, now.instant) {
+            let version = addition.added.membership.as_ref().map_or(0, |membership| membership.version);
+            if self.registry.would_change(user, addition.channel_id, version) {
+                self.doubts.push(addition);
+            }
+        }
     }
 
     /// Lets in those whose joins the log has, and who will be shown nothing that is older than what they have seen.
@@ -572,6 +586,7 @@ impl Node {
     fn handle_notice(&mut self, now: Now, notice: Notice) {
         match notice {
             Notice::Interest(change) => self.listen(now, &[change]),
+            Notice::Added(addition) => self.recent.note(now.instant, *addition),
             Notice::Doubtful(doubt) => self.doubts.push(*doubt),
             Notice::MembersLeft(channel) => self.submissions.forget_members(channel),
             Notice::Told(user, channel) => {

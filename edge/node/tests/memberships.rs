@@ -214,12 +214,27 @@ fn a_member_whom_nobody_has_named_is_asked_about_before_they_are_told() {
 
     let mut test = here();
     test.control(added(2, &[ZOE]));
-    for _ in 0..5 {
+    for _ in 0..30 {
         answer_members(&mut test, Ok(false));
         test.wait(second);
     }
     assert!(!test.effects().contains(&"ask members"), "no member after so many answers");
     assert_eq!(told(&mut test), []);
+}
+
+/// The log has an addition a little before the Directory says so. (Found by the simulator.)
+#[test]
+fn who_connects_before_the_directory_names_them_is_asked_about() {
+    let mut test = TestNode::holding();
+    test.control(added(2, &[ZOE]));
+    test.connect(ZOE, 1, &[]);
+    answer_members(&mut test, Ok(true));
+    assert_eq!(told(&mut test), [(1, "added", vec![user(ZOE)])]);
+    // Whom the Directory names is not.
+    let mut test = TestNode::holding();
+    test.control(added(1, &[ZOE]));
+    test.connect(ZOE, 1, &[CHANNEL]);
+    assert!(!test.effects().contains(&"ask members"));
 }
 
 #[test]
