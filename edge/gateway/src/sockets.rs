@@ -25,7 +25,7 @@ pub trait Sockets {
     /// Sends what is queued, then waits for the peer to close.
     fn close_after_answer(&mut self, connection: ConnectionId);
 
-    /// Calls [`Gateway::handle_timer`](crate::Gateway::handle_timer) with the key after this time.
+    /// Gives the gateway [`Input::Timer`](crate::Input::Timer) with the key after this time.
     fn set_timer(&mut self, after: Duration, key: TimerKey) -> TimerId;
 
     fn cancel_timer(&mut self, timer: TimerId);
