@@ -105,6 +105,12 @@ impl Stream {
                 self.asked.insert(*channel, last);
                 self.reach(*channel, last);
             }
+            // The last page brought none: the client has them all, as it said.
+            Event::Page { channel, has_more: false, .. } => {
+                if let Some(after) = self.asked.get(channel).copied() {
+                    self.reach(*channel, after);
+                }
+            }
             Event::SyncDone { changes, .. } => {
                 for &(channel, last) in changes {
                     self.done(client, record, channel, last, verdict);
