@@ -1,7 +1,7 @@
 //! Pages for syncs, read for many readers and channels at once, and gaps in what an edge was sent.
 //!
 //! A batch takes a handful of calls to the store, however many channels it names: where all of them stand; the messages
-//! of those that miss some; their reactions; their changes; the messages that these edited. MembershipReader in which nothing
+//! of those that miss some; their reactions; their changes; the messages that these edited. Channels in which nothing
 //! is missing cost the first call alone.
 
 mod draft;

@@ -43,7 +43,7 @@ impl TrustedProxies {
     /// The names of the headers, for whoever gathers their lines: [`ForwardedHeaders`] in its order.
     pub const HEADERS: [&'static str; 3] = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 
-    /// The proxies' addresses.
+    /// Their addresses, in the canonical form: IPv4 where it was mapped into IPv6.
     pub fn addresses(&self) -> &[IpAddr] {
         &self.0
     }

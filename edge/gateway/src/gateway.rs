@@ -121,7 +121,7 @@ impl Gateway {
         }
     }
 
-    /// Takes an input.
+    /// Takes what has happened, and does what follows from it: queues bytes, sets timers, gathers requests to the node.
     pub fn handle(&mut self, io: &mut impl Sockets, input: Input<'_>) {
         match input {
             Input::Opened(connection) => self.handle_opened(io, connection),

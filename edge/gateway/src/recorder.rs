@@ -23,7 +23,7 @@ use crate::sockets::Sockets;
 /// What a shard takes in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ShardInput {
-    /// It begins.
+    /// The shard begins, with its part of the configuration.
     Started(Box<ShardStart>),
     Opened(u64),
     /// Bytes of a connection, in base64.
@@ -83,7 +83,7 @@ pub struct SentBytes {
 pub struct ShardEntry {
     pub input: ShardInput,
     pub answers: Vec<WorldAnswer>,
-    /// By connection.
+    /// What was appended to queues, in the order of the connections' numbers.
     pub sent: Vec<SentBytes>,
 }
 

@@ -19,7 +19,7 @@ use crate::registry::{ChannelInterest, ConnectionRegistry};
 pub(crate) enum Notice {
     /// The edge begins or ceases to listen to a channel for somebody.
     Interest(ChannelInterest),
-    /// A partition tells of a member.
+    /// A partition tells of a member, who may not be here, or not yet.
     Added(Box<Doubt>),
     /// A member of whom a partition tells, and whom nobody has named: the backend is to be asked.
     Doubtful(Box<Doubt>),
@@ -123,8 +123,9 @@ fn member_added(
     let channel_id = channel_id(&added.channel_id)?;
     let Some(change) = &added.membership else { return Err(InvalidRecord::Field("membership")) };
     let mut notices = Vec::new();
+    let of_nobody = Membership { members: Vec::new(), ..change.clone() };
     for (user_id, member) in members_of(change)?.into_iter().zip(&change.members) {
-        let membership = Membership { members: vec![member.clone()], ..change.clone() };
+        let membership = Membership { members: vec![member.clone()], ..of_nobody.clone() };
         let alone = MemberAdded { membership: Some(membership), ..added.clone() };
         let addition = Doubt { user_id, channel_id, added: alone, answers: 0 };
         notices.push(Notice::Added(Box::new(addition.clone())));

@@ -78,8 +78,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node whose claim of the slot is in the log, at the offset `epoch`. The first record of the slot that it is given is
-    /// that at `receive_from`.
+    /// A node whose claim of the slot is in the log, at the offset `epoch`. The records of the slot that it is given begin at
+    /// the offset `receive_from`, none left out.
     pub fn new(
         now: Now,
         config: Config,

@@ -10,7 +10,7 @@ use ringside_types::hash::RandomState;
 
 use crate::doubts::Doubt;
 
-/// The Directory may be so late.
+/// By so much the Directory may be later than the log.
 const LIFE: Duration = Duration::from_secs(60);
 /// Additions that are remembered at the most; beyond it the oldest are forgotten.
 const ADDITIONS_MAX: usize = 16_384;

@@ -9,7 +9,7 @@ pub enum RecordingError {
     /// The folder can't be made.
     #[error("the recording can't be written to {folder}: {cause}. Name another folder in `recording_dir`")]
     Folder {
-        /// The folder.
+        /// Where recordings were to be made.
         folder: PathBuf,
         /// In the system's words.
         cause: io::Error,
@@ -17,7 +17,7 @@ pub enum RecordingError {
     /// A track can't be read.
     #[error("{file}: {cause}")]
     File {
-        /// The track.
+        /// The file of the track.
         file: PathBuf,
         /// In the system's words.
         cause: io::Error,
@@ -25,9 +25,9 @@ pub enum RecordingError {
     /// A line is no entry of this version.
     #[error("{file}, line {line}: {cause}. Replay it with the version that recorded it")]
     Line {
-        /// The track.
+        /// The file of the track.
         file: PathBuf,
-        /// Counted from 1.
+        /// The line's number in it, counted from 1.
         line: usize,
         /// In the parser's words.
         cause: serde_json::Error,

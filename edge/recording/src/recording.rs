@@ -64,7 +64,7 @@ impl Recording {
         self.seed
     }
 
-    /// Begins a track.
+    /// Begins the track of one machine, in a file of this name.
     ///
     /// # Errors
     /// Its file can't be made.

@@ -116,8 +116,13 @@ fn show_shortest(case: Case) {
 
 fn show_replay(folder: &Path) -> bool {
     match replay(folder) {
-        Ok(Replayed { inputs, sends, bytes }) => {
-            println!("{inputs} inputs, {sends} sends of {bytes} bytes: all the same");
+        Ok(Replayed { inputs, sends, bytes, left }) => {
+            let cut = if left > 0 {
+                format!("; {left} inputs are left, where the recording is cut off")
+            } else {
+                String::new()
+            };
+            println!("{inputs} inputs, {sends} sends of {bytes} bytes: all the same{cut}");
             true
         }
         Err(error) => {

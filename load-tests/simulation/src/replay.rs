@@ -6,6 +6,7 @@
 mod sockets;
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -36,6 +37,8 @@ pub struct Replayed {
     /// Appends to connections' queues, each with a hash that was the same.
     pub sends: u64,
     pub bytes: u64,
+    /// Inputs at the end of a server that was killed: what they follow from was not written any more.
+    pub left: u64,
 }
 
 /// Why a recording is not replayed to its end.
@@ -59,6 +62,42 @@ enum Entry {
     Shard(usize, ShardEntry),
 }
 
+/// A machine whose inputs are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    Node,
+    Shard(usize),
+}
+
+impl Entry {
+    const fn source(&self) -> Source {
+        match self {
+            Self::Node(_) => Source::Node,
+            Self::Shard(number, _) => Source::Shard(*number),
+        }
+    }
+}
+
+/// Why an input can't be taken.
+enum Halt {
+    /// The machines do something else than they did.
+    Differs(String),
+    /// Another machine has not said what this follows from.
+    Missing(Source, &'static str),
+}
+
+impl From<String> for Halt {
+    fn from(difference: String) -> Self {
+        Self::Differs(difference)
+    }
+}
+
+impl From<&str> for Halt {
+    fn from(difference: &str) -> Self {
+        Self::Differs(difference.into())
+    }
+}
+
 /// Replays a recording.
 ///
 /// # Errors
@@ -79,6 +118,9 @@ pub fn replay(folder: &Path) -> Result<Replayed, ReplayError> {
     }
     entries.sort_by_key(|(moment, _)| moment.number);
     let mut machines = Machines::default();
+    let count = entries.len() as u64;
+    let ends: HashMap<Source, u64> =
+        entries.iter().map(|(moment, entry)| (entry.source(), moment.number)).collect();
     let mut replayed = Replayed::default();
     let ended = entries.into_iter().try_for_each(|(moment, entry)| {
         simulated::set(Some(simulated::Reading { wall: moment.wall(), since_boot: moment.boot().0 }));
@@ -96,12 +138,26 @@ pub fn replay(folder: &Path) -> Result<Replayed, ReplayError> {
                 machines.take_shard(moment, number, entry)
             }
         };
+        let difference = match taken {
+            Ok(()) => return ControlFlow::Continue(()),
+            Err(Halt::Missing(source, _)) if ends.get(&source).is_none_or(|end| *end < moment.number) => {
+                return ControlFlow::Break(Ok(()));
+            }
+            Err(Halt::Missing(_, difference)) => difference.to_owned(),
+            Err(Halt::Differs(difference)) => difference,
+        };
         let input = input.chars().take(200).collect();
-        taken.map_err(|difference| ReplayError::Difference { number: moment.number, input, difference })
+        ControlFlow::Break(Err(ReplayError::Difference { number: moment.number, input, difference }))
     });
     simulated::set(None);
     hash::fix_seed(None);
-    ended.map(|()| replayed)
+    if let ControlFlow::Break(ended) = ended {
+        ended?;
+        // The one that could not be taken, too.
+        replayed.inputs -= 1;
+    }
+    replayed.left = count - replayed.inputs;
+    Ok(replayed)
 }
 
 struct Machines {
@@ -136,7 +192,7 @@ impl Default for Machines {
 }
 
 impl Machines {
-    fn take_node(&mut self, moment: Moment, input: NodeInput) -> Result<(), String> {
+    fn take_node(&mut self, moment: Moment, input: NodeInput) -> Result<(), Halt> {
         let now = Now { instant: moment.instant(self.start), boot: moment.boot(), wall: moment.wall() };
         if let NodeInput::Claimed(claimed) = input {
             self.claimed(now, *claimed);
@@ -146,8 +202,10 @@ impl Machines {
         let records = |logged: Vec<_>| logged.into_iter().map(Record::from).collect::<Vec<_>>();
         match input {
             NodeInput::Claimed(_) => unreachable!("taken above"),
-            NodeInput::Polled(count) => return self.polled(now, count),
-            NodeInput::HandedOver { shard, taken, left } => return self.handed_over(shard, taken, left),
+            NodeInput::Polled(count) => return Ok(self.polled(now, count)?),
+            NodeInput::HandedOver { shard, taken, left } => {
+                return Ok(self.handed_over(shard, taken, left)?);
+            }
             NodeInput::Finished { is_lost } => {
                 node.finish(is_lost);
                 return Ok(());
@@ -164,11 +222,13 @@ impl Machines {
                 }
             }
             NodeInput::Requests(shards) => {
-                for shard in shards {
-                    let shard = self.shards.get(usize::from(shard)).and_then(Option::as_ref);
+                for number in shards {
+                    let number = usize::from(number);
+                    let shard = self.shards.get(number).and_then(Option::as_ref);
                     let requests = &shard.ok_or("there is no such shard")?.requests;
                     let batch = requests.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let batch = batch.ok_or("the shard has handed nothing over")?;
+                    let batch = batch
+                        .ok_or(Halt::Missing(Source::Shard(number), "the shard has handed nothing over"))?;
                     batch.into_iter().for_each(|request| node.handle_request(now, request));
                 }
             }
@@ -215,7 +275,7 @@ impl Machines {
         Ok(())
     }
 
-    fn take_shard(&mut self, moment: Moment, number: usize, entry: ShardEntry) -> Result<(), String> {
+    fn take_shard(&mut self, moment: Moment, number: usize, entry: ShardEntry) -> Result<(), Halt> {
         let ShardEntry { input, answers, sent } = entry;
         if let ShardInput::Started(start) = input {
             self.seed = Some(start.seed);
@@ -237,14 +297,17 @@ impl Machines {
             }
             ShardInput::Closed(connection) => Input::Closed(ConnectionId::from_u64(connection)),
             ShardInput::Timer(timer) => Input::Timer(timer),
-            ShardInput::Mail => Input::Mail(mail.pop_front().ok_or("the node has said nothing more")?),
+            ShardInput::Mail => {
+                let said = mail.pop_front();
+                Input::Mail(said.ok_or(Halt::Missing(Source::Node, "the node has said nothing more"))?)
+            }
             ShardInput::Drain(window_ms) => Input::Mail(ToShard::Drain { window_ms }),
             ShardInput::Overflowed(connection) => Input::Overflowed(ConnectionId::from_u64(connection)),
             ShardInput::TurnEnded => Input::TurnEnded,
         };
         gateway.handle(sockets, input);
         let again = sockets.finish()?;
-        if again == sent { Ok(()) } else { Err(format!("{again:?} is sent, {sent:?} had been")) }
+        if again == sent { Ok(()) } else { Err(format!("{again:?} is sent, {sent:?} had been").into()) }
     }
 }
 

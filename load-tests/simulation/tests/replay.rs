@@ -108,8 +108,28 @@ fn what_is_the_same_is_the_same() {
     let parent = tempfile::tempdir().expect("a folder");
     let recording = Recording::begin(parent.path(), 1 << 20, 7).expect("begins");
     record(&recording);
-    let Replayed { inputs, sends, bytes } = replay(recording.folder()).expect("replays");
+    let Replayed { inputs, sends, bytes, left } = replay(recording.folder()).expect("replays");
     assert!(inputs >= 5 && sends == 2 && bytes > 100, "{inputs} inputs, {sends} sends, {bytes} bytes");
+    assert_eq!(left, 0);
+}
+
+/// A killed server may have written what a shard did with the node's word, and not the word.
+#[test]
+fn a_recording_that_is_cut_off_ends_there() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let recording = Recording::begin(parent.path(), 1 << 20, 7).expect("begins");
+    record(&recording);
+    let (folder, whole) = (recording.folder(), track(recording.folder()));
+    let line = |number: u32, entry: &str| {
+        format!("[{{\"number\":{number},\"at_ns\":0,\"wall_ms\":0,\"boot_ns\":0}},{entry}]\n")
+    };
+    let mail = line(1_000, "{\"input\":\"Mail\",\"answers\":[],\"sent\":[]}");
+    fs::write(folder.join("shard-0.jsonl"), whole + &mail).expect("writes");
+    assert_eq!(replay(folder).expect("replays").left, 1);
+    // Where the node has gone on afterwards, its word is missing.
+    fs::write(folder.join("node.jsonl"), line(1_001, "\"TimePassed\"")).expect("writes");
+    let differs = replay(folder).expect_err("differs").to_string();
+    assert!(differs.contains("the node has said nothing more"), "{differs}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use ringside_ports::accounts::{Exchange, Exchanged, NewSession, NewUser, SignIn,
 use ringside_types::limits::RETRY_WITHIN_MS;
 use ringside_types::text::folded;
 use ringside_types::{SessionId, UnixMillis, UserId};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::directory::{Directory, failed};
@@ -14,9 +15,10 @@ use crate::rows;
 /// Values bound in one statement at the most; SQLite's own limit is 32,766.
 pub(crate) const BOUND_MAX: usize = 1_000;
 
-impl UserReader for Directory {
-    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, EngineError> {
-        let mut users = Vec::with_capacity(ids.len());
+impl Directory {
+    /// The rows of the accounts that there are among these, erased ones too.
+    pub(crate) async fn user_rows(&self, ids: &[UserId]) -> Result<Vec<SqliteRow>, EngineError> {
+        let mut found = Vec::with_capacity(ids.len());
         for part in ids.chunks(BOUND_MAX) {
             let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM users WHERE id IN (");
             let mut list = query.separated(", ");
@@ -24,12 +26,15 @@ impl UserReader for Directory {
                 list.push_bind(id.as_bytes().to_vec());
             }
             query.push(")");
-            let found = query.build().fetch_all(&self.readers).await.map_err(failed)?;
-            for row in &found {
-                users.push(rows::user(row)?);
-            }
+            found.extend(query.build().fetch_all(&self.readers).await.map_err(failed)?);
         }
-        Ok(users)
+        Ok(found)
+    }
+}
+
+impl UserReader for Directory {
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, EngineError> {
+        self.user_rows(ids).await?.iter().map(rows::user).collect()
     }
 
     async fn users_named(&self, names: &[String]) -> Result<Vec<User>, EngineError> {

@@ -48,7 +48,7 @@ pub trait Registration: Clone + Send + Sync + 'static {
         now: UnixMillis,
     ) -> impl Future<Output = Result<Admitted, EngineError>> + Send;
 
-    /// Makes invitations.
+    /// Makes invitations, each good for one account.
     fn invite(&self, invitations: &[Invitation]) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// The invitation of this hash.

@@ -10,26 +10,13 @@ use ringside_types::{ChannelId, UnixMillis, UserId};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::{audit, erasure, search};
-use crate::accounts::BOUND_MAX;
 use crate::directory::{Directory, failed};
 use crate::people::name_words;
 use crate::rows;
 
 impl Profiles for Directory {
     async fn profiles(&self, ids: &[UserId]) -> Result<Vec<Profile>, EngineError> {
-        let mut profiles = Vec::with_capacity(ids.len());
-        for part in ids.chunks(BOUND_MAX) {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM users WHERE id IN (");
-            let mut list = query.separated(", ");
-            for id in part {
-                list.push_bind(id.as_bytes().to_vec());
-            }
-            query.push(")");
-            for row in query.build().fetch_all(&self.readers).await.map_err(failed)? {
-                profiles.push(rows::profile(&row)?);
-            }
-        }
-        Ok(profiles)
+        self.user_rows(ids).await?.iter().map(rows::profile).collect()
     }
 
     async fn change_profile(
