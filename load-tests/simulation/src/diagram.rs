@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ringside_types::ChannelId;
 
+use crate::log::HEARTBEAT;
 use crate::trace::{Lane, Step};
 use crate::world::Outcome;
 
@@ -24,7 +25,8 @@ pub fn draw(outcome: &Outcome) -> String {
     let channel = first.and_then(|violation| violation.channel).map(ChannelId);
     let is_told = |step: &&Step| {
         let is_about = step.channel.is_none() || channel.is_none() || step.channel == channel;
-        step.at <= end && is_about && !step.text.starts_with("presence")
+        let is_idle = step.text.starts_with("presence") || step.text.starts_with(HEARTBEAT);
+        step.at <= end && is_about && !is_idle
     };
     let told: Vec<&Step> = outcome.trace.iter().filter(is_told).collect();
     let from = told.len().saturating_sub(STEPS_MAX);

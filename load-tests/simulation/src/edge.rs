@@ -17,7 +17,7 @@ use ringside_wire::records::{Control, control};
 
 use crate::backend::SimulatedBackend;
 use crate::inbox::Inbox;
-use crate::log::SimulatedLog;
+use crate::log::{HEARTBEAT, SimulatedLog, is_heartbeat};
 use crate::scheduler::{ProcessId, Scheduler};
 use crate::sockets::{SimulatedSockets, ToClient};
 use crate::tokens;
@@ -162,9 +162,10 @@ fn follow(
                 Ok(records) => {
                     let Some(last) = records.last() else { continue };
                     next = last.offset.next();
-                    scheduler.note(Lane::Log, scheduler.lane(process), None, || {
-                        format!("{} {partition} up to @{}", topic.name(), last.offset)
-                    });
+                    let is_idle = records.iter().all(|record| is_heartbeat(topic, &record.payload));
+                    let what = if is_idle { HEARTBEAT } else { topic.name() };
+                    let text = format!("{what} {partition} up to @{}", last.offset);
+                    scheduler.note(Lane::Log, scheduler.lane(process), None, || text);
                     let records = match topic {
                         Topic::MessagesReceive => log.network.deliver(records),
                         _ => records,

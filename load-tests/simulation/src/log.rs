@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
 use ringside_ports::{EngineError, Log};
 use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
+use ringside_wire::records::{Control, control};
 
 use crate::network::{Engine, Network};
 use crate::scheduler::ProcessId;
@@ -72,9 +74,8 @@ impl SimulatedLog {
             let offset = Offset(records.len() as u64);
             let bytes = payload.len();
             let from = scheduler.lane(self.network.process);
-            scheduler.note(from, Lane::Log, None, || {
-                format!("{} {partition} @{offset}: {bytes} bytes", topic.name())
-            });
+            let what = if is_heartbeat(topic, &payload) { HEARTBEAT } else { topic.name() };
+            scheduler.note(from, Lane::Log, None, || format!("{what} {partition} @{offset}: {bytes} bytes"));
             records.push(Record { offset, time, payload });
             woken.extend(state.waiting.remove(&(topic, partition)).unwrap_or_default());
             Position { offset, time }
@@ -98,6 +99,15 @@ impl SimulatedLog {
         }
         found
     }
+}
+
+/// What the trace calls an edge's sign of life.
+pub const HEARTBEAT: &str = "heartbeat";
+
+/// Whether a record is an edge's sign of life alone.
+pub fn is_heartbeat(topic: Topic, payload: &Bytes) -> bool {
+    let decoded = || ringside_wire::decode::<Control>(payload.clone()).ok().and_then(|control| control.body);
+    topic == Topic::Control && matches!(decoded(), Some(control::Body::Tick(_)))
 }
 
 impl Log for SimulatedLog {

@@ -1,6 +1,6 @@
 //! From a seed that fails to a short history that fails in the same way: shorter, with fewer faults, clients, channels and edges.
 //!
-//! What is taken out changes the draws that follow, so each smaller case is tried under a few seeds. It is a search by luck
+//! What is taken out changes the draws that follow, so each smaller case is tried under several seeds. It is a search by luck
 //! within a bound of runs, not the smallest case that there is.
 
 use std::collections::BTreeSet;
@@ -11,9 +11,9 @@ use crate::plan::Plan;
 use crate::world::{Outcome, Scale, plan, run_plan};
 
 /// Runs of one search at the most.
-const RUNS_MAX: u32 = 600;
+const RUNS_MAX: u32 = 1_500;
 /// So many seeds are tried for one case.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 16;
 /// Faults and sending go on for so long after what is wrong was seen.
 const AFTERWARDS: Duration = Duration::from_millis(500);
 /// Clients slower than this do too little to fail.
@@ -79,6 +79,10 @@ fn signs(case: &Case) -> BTreeSet<String> {
     signs
 }
 
+fn whole_ms(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
 struct Search {
     best: Case,
     signs: BTreeSet<String>,
@@ -111,7 +115,8 @@ impl Search {
                     outcome.verdict.violations.iter().filter_map(|violation| violation.at_us).min()?;
                 Duration::from_micros(at_us).checked_sub(outcome.began).map(|at| at + AFTERWARDS)
             });
-            let shorter = seen.unwrap_or(disturbed).min(disturbed * 3 / 4);
+            // Whole milliseconds, as the command has them: the history is to be had again bit for bit.
+            let shorter = whole_ms(seen.unwrap_or(disturbed).min(disturbed * 3 / 4));
             let mut case = self.best.clone();
             case.scale.disturbed = shorter;
             case.plan.0.retain(|(at, _)| *at < shorter);
