@@ -8,6 +8,11 @@ use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
 
 use crate::EngineError;
 
+/// Bytes of a record's payload at the most; one that is larger is refused, and with it all that was to be appended.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a consumer's note at the most. In base64 they are the 4 KiB that Kafka keeps (`offset.metadata.max.bytes`).
+pub const COMMIT_METADATA_BYTES_MAX: usize = 3 * 1024;
+
 /// A record to append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
@@ -62,7 +67,7 @@ pub struct Bounds {
 pub struct Commit {
     /// The next record to read.
     pub offset: Offset,
-    /// The consumer's own note, at most 4 KiB.
+    /// The consumer's own note, at most [`COMMIT_METADATA_BYTES_MAX`] long.
     pub metadata: Bytes,
 }
 

@@ -30,7 +30,7 @@ pub use engine::counters::Counters;
 pub use engine::{Engine, QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX};
 pub use folder::{FORMAT, OpenError};
 pub use keys::{KEY_FILE_BYTES_MAX, KeyFileError, KeyFiles};
-pub use log::{EmbeddedLog, GROUP_METADATA_BYTES_MAX, RECORD_BYTES_MAX};
+pub use log::EmbeddedLog;
 pub use moment::Moment;
 pub use presence::bucket::{Bucket, Clocked};
 pub use presence::{BUCKETS_MAX, CONNECTIONS_MAX, MemoryPresence};

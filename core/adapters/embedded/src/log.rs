@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fjall::Keyspace;
-use ringside_ports::log::{Append, Bounds, Commit, Position, ReadLimit, Record};
+use ringside_ports::log::{
+    Append, Bounds, COMMIT_METADATA_BYTES_MAX, Commit, Position, RECORD_BYTES_MAX, ReadLimit, Record,
+};
 use ringside_ports::{EngineError, Log};
 use ringside_segments::{End, Folder, LogError, Stream, Writer};
 use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
@@ -21,11 +23,6 @@ use crate::engine::{Core, LogWork, Shared, StoreWork, read_record, unavailable};
 use crate::tables::layout::{Reader, stamp_of};
 use crate::tables::{ENGINE, Tables, damaged, failed, group_key, record_key, start_key};
 use tail::Tail;
-
-/// Bytes of one record at the most.
-pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes of a consumer group's own note at the most.
-pub const GROUP_METADATA_BYTES_MAX: usize = 4 * 1024;
 
 /// Bytes that a partition in memory keeps for a reader that is slow,
 const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -302,7 +299,7 @@ impl Log for EmbeddedLog {
         partition: PartitionId,
         commit: Commit,
     ) -> Result<(), EngineError> {
-        assert!(commit.metadata.len() <= GROUP_METADATA_BYTES_MAX, "a group's note has at most 4 KiB");
+        assert!(commit.metadata.len() <= COMMIT_METADATA_BYTES_MAX, "a group's note has at most 3 KiB");
         self.0.core.log(topic, partition)?;
         self.0.core.write(StoreWork::Group(group, topic, partition, commit)).map(drop)
     }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
 
 use super::soon;
-use crate::log::{Append, Bounds, Commit, Log, Position, ReadLimit, Record};
+use crate::log::{
+    Append, Bounds, COMMIT_METADATA_BYTES_MAX, Commit, Log, Position, RECORD_BYTES_MAX, ReadLimit, Record,
+};
 
 const SEND: Topic = Topic::MessagesSend;
 const FIRST: PartitionId = PartitionId(0);
@@ -29,6 +31,7 @@ pub async fn suite<L: Log>(make: impl AsyncFn() -> L) {
     offsets_by_time(make().await).await;
     groups_keep_what_they_commit(make().await).await;
     unknown_partitions_are_refused(make().await).await;
+    the_largest_record_is_kept_and_a_larger_one_refused(make().await).await;
 }
 
 fn record(partition: PartitionId, payload: impl Into<Bytes>) -> Append {
@@ -265,14 +268,14 @@ pub async fn groups_keep_what_they_commit<L: Log>(log: L) {
     assert_eq!(committed("on", SEND, FIRST).await, None);
     assert_eq!(committed("one", SEND, last).await, None);
     assert_eq!(committed("one", Topic::MessagesStored, FIRST).await, None);
-    log.commit("two", SEND, FIRST, commit(9, &[7; 4_096])).await.expect("commits");
+    log.commit("two", SEND, FIRST, commit(9, &[7; COMMIT_METADATA_BYTES_MAX])).await.expect("commits");
     log.commit("one", SEND, FIRST, commit(3, b"")).await.expect("commits");
     assert_eq!(
         committed("one", SEND, FIRST).await,
         Some(commit(3, b"")),
         "the last commit, not the greatest"
     );
-    assert_eq!(committed("two", SEND, FIRST).await, Some(commit(9, &[7; 4_096])));
+    assert_eq!(committed("two", SEND, FIRST).await, Some(commit(9, &[7; COMMIT_METADATA_BYTES_MAX])));
 }
 
 /// A partition that the topic doesn't have is an error for every operation, and nothing is appended with it.
@@ -285,6 +288,18 @@ pub async fn unknown_partitions_are_refused<L: Log>(log: L) {
     assert!(log.offset_at(SEND, none, UnixMillis(0)).await.is_err());
     assert!(log.commit("one", SEND, none, note).await.is_err());
     assert!(log.committed("one", SEND, none).await.is_err());
+}
+
+/// A record as large as may be is read back; with a larger one nothing of an append is there.
+pub async fn the_largest_record_is_kept_and_a_larger_one_refused<L: Log>(log: L) {
+    let largest = Bytes::from(vec![b'x'; RECORD_BYTES_MAX]);
+    let too_large = Bytes::from(vec![b'x'; RECORD_BYTES_MAX + 1]);
+    assert!(log.append(vec![record(FIRST, "a"), record(FIRST, too_large)]).await.is_err());
+    log.append(vec![record(FIRST, largest.clone()), record(FIRST, "b")]).await.expect("appends");
+    let records = read_all(&log, FIRST, ALL).await;
+    let read: Vec<&Bytes> = records.iter().map(|record| &record.payload).collect();
+    assert_eq!(read.len(), 2, "the largest record, and the one behind it");
+    assert!(*read[0] == largest && *read[1] == "b");
 }
 
 /// Below the start of a partition that retention has shortened, a read is an error and never a silent skip. The
