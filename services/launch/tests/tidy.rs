@@ -18,6 +18,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "core/application",
             "core/adapters/embedded",
+            "core/adapters/kafka",
             "core/adapters/sql",
             "edge/reactor",
             "edge/protocol",
