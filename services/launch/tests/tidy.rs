@@ -20,6 +20,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "core/adapters/embedded",
             "core/adapters/kafka",
             "core/adapters/sql",
+            "core/adapters/cassandra",
             "edge/reactor",
             "edge/protocol",
             "services/http",
