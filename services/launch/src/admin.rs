@@ -154,7 +154,7 @@ impl AdminError {
 /// The sentence to print.
 pub fn run(config: &Config, command: &AdminCommand) -> Result<(), Failure> {
     let question = Question::Admin(command.clone());
-    let Some((runtime, engines)) = control::ask_or_open(&config.data_dir, &question)? else { return Ok(()) };
+    let Some((runtime, engines)) = control::ask_or_open(config, &question)? else { return Ok(()) };
     runtime.block_on(async {
         let done = in_stopped_folder(config, &engines, command).await;
         engines.close().await;

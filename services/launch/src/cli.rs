@@ -21,7 +21,7 @@ pub struct Cli {
 /// What the binary does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Starts everything on this machine, on embedded engines.
+    /// Starts everything on this machine, on embedded engines if the configuration names no others.
     Up,
     /// Starts some roles, or all of them: edge, api, message, user, channel, presence.
     Run {
@@ -29,8 +29,12 @@ pub enum Command {
         #[arg(long)]
         roles: Option<String>,
     },
-    /// Makes the data folder's engines, tables and first records, where they are not there yet; `up` does so by itself.
-    Init,
+    /// Makes topics, tables and first records, where they are not there yet. Of the embedded engines `up` does so by itself.
+    Init {
+        /// Says what would be made in engines that processes share, and makes nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Shows or checks the configuration.
     Config {
         /// What of it.
@@ -68,7 +72,11 @@ pub enum Command {
         from: PathBuf,
     },
     /// Says whether this machine is set up for many connections.
-    Doctor,
+    Doctor {
+        /// Looks at the engines of the cluster as well: whether they answer, and are as they must be.
+        #[arg(long)]
+        cluster: bool,
+    },
     /// Runs one role of a cluster.
     #[command(external_subcommand)]
     Role(Vec<String>),

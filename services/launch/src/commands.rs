@@ -1,6 +1,6 @@
 //! What each command does.
 
-mod doctor;
+pub(crate) mod doctor;
 mod seed;
 
 use std::io::{self, Write as _};
@@ -9,7 +9,7 @@ use rustix::fs::Mode;
 
 use crate::cli::{Cli, Command, ConfigCommand};
 use crate::roles::Role;
-use crate::{admin, backup, config, init, logging, run, tls};
+use crate::{admin, backup, config, engines, init, logging, run, tls};
 
 /// Anything that ends a command: a sentence that says what to do.
 pub type Failure = Box<dyn std::error::Error>;
@@ -43,7 +43,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             logging::start();
             run::run(&config, &config.roles)
         }
-        Some(Command::Init) => init::run(&read()?),
+        Some(Command::Init { dry_run: false }) => init::run(&read()?),
+        Some(Command::Init { dry_run: true }) => init::plan(&read()?),
         Some(Command::Config { what }) => {
             let config = read()?;
             match what {
@@ -64,9 +65,12 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Some(Command::Admin { what }) => admin::run(&read()?, what),
         Some(Command::Backup { to }) => backup::run(&read()?, to),
         Some(Command::Restore { from }) => backup::restore(&read()?, from),
-        Some(Command::Doctor) => {
-            for finding in doctor::findings(&read()?.data_dir) {
-                print(&format!("{} {}", if finding.good { "ok  " } else { "look" }, finding.text));
+        Some(Command::Doctor { cluster }) => {
+            let config = read()?;
+            doctor::print(&doctor::findings(&config.data_dir));
+            if *cluster {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                doctor::print(&runtime.block_on(engines::findings(&config)));
             }
             Ok(())
         }

@@ -1,5 +1,6 @@
 //! The configuration: defaults, then `ringside.toml`, then the environment, then flags; the later counts.
 
+mod engines;
 mod error;
 mod keys;
 
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::roles::Role;
+#[cfg(feature = "cluster")]
+pub(crate) use engines::password;
+pub use engines::{CassandraConfig, EnginesConfig, KafkaConfig, LogKind, Secret, StoreKind};
 pub use error::ConfigError;
 use keys::{KEYS, Kind, environment_name, is_variable, nearest, nearest_variable};
 
@@ -85,6 +89,12 @@ pub struct Config {
     pub audit: AuditConfig,
     /// What users are held to.
     pub limits: Limits,
+    /// Where everything is kept.
+    pub engines: EnginesConfig,
+    /// The log in Kafka.
+    pub kafka: KafkaConfig,
+    /// The message store in Cassandra or ScyllaDB.
+    pub cassandra: CassandraConfig,
 }
 
 /// How much of the audit log is kept.
@@ -129,6 +139,9 @@ impl Default for Config {
             recording_bytes: 256 * 1024 * 1024,
             audit: AuditConfig::default(),
             limits: Limits::default(),
+            engines: EnginesConfig::default(),
+            kafka: KafkaConfig::default(),
+            cassandra: CassandraConfig::default(),
         }
     }
 }
@@ -250,6 +263,7 @@ pub fn shown(config: &Config) -> String {
         }
         let values = if outer.is_empty() { Some(&set) } else { set.get(outer).and_then(Value::as_table) };
         text += &match values.and_then(|values| values.get(name)) {
+            Some(_) if engines::is_secret(name) => format!("# {name} = \"\" # set, and not shown\n"),
             Some(value) => format!("{name} = {value}\n"),
             None => format!("# {name} = \"\" # not set\n"),
         };
@@ -345,7 +359,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     {
         return refuse("limits.message_bytes", "from 1024 to 16777216; 0 is the largest");
     }
-    Ok(())
+    engines::check(config)
 }
 
 fn is_edge_url(url: &str) -> bool {

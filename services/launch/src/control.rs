@@ -24,6 +24,7 @@ use crate::admin::{AdminCommand, Administration};
 use crate::audit::{Actor, Entry, Outcome};
 use crate::backup;
 use crate::commands::{Failure, print};
+use crate::config::Config;
 use crate::engines::{Engines, is_locked};
 use crate::init;
 
@@ -70,7 +71,11 @@ struct Answer {
 ///
 /// # Errors
 /// What the server says, or that it went away, or why the folder can't be opened.
-pub(crate) fn ask_or_open(data: &Path, question: &Question) -> Result<Option<(Runtime, Engines)>, Failure> {
+pub(crate) fn ask_or_open(
+    config: &Config,
+    question: &Question,
+) -> Result<Option<(Runtime, Engines)>, Failure> {
+    let data = &config.data_dir;
     if !data.is_dir() {
         let path = data.display();
         return Err(format!("there is no data folder {path}; name the server's with --data-dir").into());
@@ -82,7 +87,7 @@ pub(crate) fn ask_or_open(data: &Path, question: &Question) -> Result<Option<(Ru
             return Ok(None);
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let error = match runtime.block_on(init::open(data)) {
+        let error = match runtime.block_on(init::open(config)) {
             Ok((engines, _)) => return Ok(Some((runtime, engines))),
             Err(error) => error,
         };

@@ -2,6 +2,11 @@
 //!
 //! A port has an enum, with a variant for each engine that there is. It implements the port by its variants.
 
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(not(feature = "cluster"))]
+#[path = "engines/without_cluster.rs"]
+mod cluster;
 #[macro_use]
 mod delegation;
 mod directory;
@@ -19,7 +24,9 @@ use ringside_embedded::{KeyFiles, MemoryPresence};
 use ringside_types::HistogramSnapshot;
 
 use crate::commands::Failure;
+use crate::config::Config;
 use crate::init::Step;
+pub(crate) use cluster::{findings, make, plan};
 pub(crate) use directory::DirectoryEngine;
 use embedded::DataDirectory;
 pub(crate) use embedded::is_locked;
@@ -45,17 +52,26 @@ pub(crate) struct Engines {
 pub(crate) type Figure = (&'static str, &'static str, u64);
 
 impl Engines {
-    /// Opens the engines of a data folder, and makes what is not there: the folder, the log's topics, the tables. Holds
-    /// the folder's lock while one of them lives. Says what it has made.
+    /// Opens the engines that are configured, and makes what of the embedded ones is not there: the folder, the log's
+    /// topics, the tables. Holds the folder's lock while one of them lives. What a cluster shares is made by
+    /// [`make`] alone. Says what it has made.
     ///
     /// # Errors
     /// The sentence that says what to do.
-    pub(crate) async fn open(path: &Path) -> Result<(Self, Vec<Step>), Failure> {
-        let (data, made) = DataDirectory::open(path).await?;
+    pub(crate) async fn open(config: &Config) -> Result<(Self, Vec<Step>), Failure> {
+        let (data, made) = DataDirectory::open(config).await?;
+        let (log, store, committer) = match &data.engine {
+            Some(engine) => (
+                LogEngine::Embedded(engine.log()),
+                StoreEngine::Embedded(engine.store()),
+                CommitterEngine::Embedded(engine.committer()),
+            ),
+            None => cluster::open(config).await?,
+        };
         let engines = Self {
-            log: LogEngine::Embedded(data.engine.log()),
-            store: StoreEngine::Embedded(data.engine.store()),
-            committer: CommitterEngine::Embedded(data.engine.committer()),
+            log,
+            store,
+            committer,
             directory: DirectoryEngine::Embedded(data.directory.clone()),
             presence: PresenceEngine::Embedded(MemoryPresence::new()),
             keys: KeyStoreEngine::Embedded(KeyFiles::new(data.keys())),
@@ -79,14 +95,9 @@ impl Engines {
         self.data.figures()
     }
 
-    /// How long it took to make a group of records durable.
-    pub(crate) fn write_seconds(&self) -> HistogramSnapshot {
-        self.data.engine.counters().write_seconds.snapshot()
-    }
-
-    /// How long commits to the store took.
-    pub(crate) fn commit_seconds(&self) -> HistogramSnapshot {
-        self.data.engine.counters().commit_seconds.snapshot()
+    /// How long it took to make a group of records durable, and how long commits to the store took, where they are embedded.
+    pub(crate) fn durations(&self) -> Option<(HistogramSnapshot, HistogramSnapshot)> {
+        self.data.durations()
     }
 
     /// Takes all that they hold, as of one moment; a part of it is written beside the copy that is to be made.

@@ -1,8 +1,6 @@
 //! What must be there before the first record: the data folder, topics and tables, the first progress of each partition,
 //! the first signing key. Making it again changes nothing.
 
-use std::path::Path;
-
 use ringside_clock::now;
 use ringside_message::processor;
 use ringside_ports::Log as _;
@@ -11,7 +9,7 @@ use ringside_user::KeyRotation;
 
 use crate::commands::{Failure, print};
 use crate::config::Config;
-use crate::engines::{Engines, KeyStoreEngine, LogEngine};
+use crate::engines::{self, Engines, KeyStoreEngine, LogEngine};
 
 /// Something that must be there.
 #[derive(Debug)]
@@ -29,8 +27,10 @@ pub(crate) struct Step {
 pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let steps = runtime.block_on(async {
-        let (engines, steps) = open(&config.data_dir).await?;
+        let mut steps = engines::make(config).await?;
+        let (engines, made) = open(config).await?;
         engines.close().await;
+        steps.extend(made);
         Ok::<_, Failure>(steps)
     })?;
     for Step { what, is_new } in steps {
@@ -39,12 +39,25 @@ pub(crate) fn run(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens the engines of a data folder, with all in them that must be there.
+/// `ringside init --dry-run`: prints what of the shared engines would be made.
+///
+/// # Errors
+/// The sentence to print.
+pub(crate) fn plan(config: &Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    for Step { what, is_new } in runtime.block_on(engines::plan(config))? {
+        print(&format!("{} {what}", if is_new { "would make" } else { "there     " }));
+    }
+    print("The data folder, and the first records, are made by every start where they are not there.");
+    Ok(())
+}
+
+/// Opens the engines, with all in them that must be there.
 ///
 /// # Errors
 /// The sentence that says what to do.
-pub(crate) async fn open(data: &Path) -> Result<(Engines, Vec<Step>), Failure> {
-    let (engines, mut steps) = Engines::open(data).await?;
+pub(crate) async fn open(config: &Config) -> Result<(Engines, Vec<Step>), Failure> {
+    let (engines, mut steps) = Engines::open(config).await?;
     let (mut count, mut is_begun) = (0, false);
     for partition in (0..engines.log.partitions(Topic::MessagesSend)).map(PartitionId) {
         is_begun |= processor::init(partition, &engines.log, &engines.store).await?;

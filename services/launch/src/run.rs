@@ -77,7 +77,7 @@ impl Ports {
 async fn serve(config: &Config) -> Result<(), Failure> {
     // Ports are taken before the data folder is touched: the commonest mistake is found first.
     let ports = Ports::bind(config, tls::read(config)?)?;
-    let (engines, _) = init::open(&config.data_dir).await?;
+    let (engines, _) = init::open(config).await?;
     let (stop, stopping) = watch::channel(false);
     let roles = Roles::start(config, &engines, &ports, &stopping).await?;
     let ready = Readiness::new(roles.probes());

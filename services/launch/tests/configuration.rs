@@ -12,7 +12,7 @@ use ringside_launch::config::{Config, refuse_unknown_variables, shown};
 const PAGE: &str = "docs/configuration.md";
 
 /// Each table of `ringside.toml` (the first has no name), and the struct whose fields are its keys.
-const TABLES: [(&str, &str, &str, &str); 3] = [
+const TABLES: [(&str, &str, &str, &str); 6] = [
     ("", "Config", "services/launch/src/config.rs", ""),
     ("audit", "AuditConfig", "services/launch/src/config.rs", "How much of the audit log is kept."),
     (
@@ -21,7 +21,16 @@ const TABLES: [(&str, &str, &str, &str); 3] = [
         "core/types/src/limits.rs",
         "0 switches a limit off. [Limits](limits.md) says what happens beyond one.",
     ),
+    (
+        "engines",
+        "EnginesConfig",
+        ENGINES,
+        "Where everything is kept. Engines other than `embedded` need a binary that is built with `--features cluster`.",
+    ),
+    ("kafka", "KafkaConfig", ENGINES, "The log in Kafka, with `engines.log = \"kafka\"`."),
+    ("cassandra", "CassandraConfig", ENGINES, "Messages in Cassandra, with `engines.store = \"cassandra\"`."),
 ];
+const ENGINES: &str = "services/launch/src/config/engines.rs";
 
 const INTRODUCTION: &str = "\
 # Configuration

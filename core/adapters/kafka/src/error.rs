@@ -10,7 +10,7 @@ const ENGINE: &str = "kafka";
 pub enum OpenError {
     /// No broker answers.
     #[error(
-        "no Kafka broker answers at {brokers}: {cause}. Check that the brokers run, that `engines.kafka.brokers` names them, \
+        "no Kafka broker answers at {brokers}: {cause}. Check that the brokers run, that `kafka.brokers` names them, \
          and that they advertise addresses which this machine can reach (`advertised.listeners`)"
     )]
     Unreachable {
@@ -20,7 +20,7 @@ pub enum OpenError {
         cause: String,
     },
     /// The client refuses its settings.
-    #[error("the Kafka client can't be set up: {0}. Check `engines.kafka`")]
+    #[error("the Kafka client can't be set up: {0}. Check the table `kafka` of the configuration")]
     Client(String),
     /// Topics are not there.
     #[error("the Kafka topics {0} are not there: run `ringside init`, which makes them")]

@@ -192,7 +192,7 @@ impl<'a> Cluster<'a> {
             let (name, replicas) = (self.config.topic(*topic), shape.replicas);
             if replicas < usize::from(self.config.replication) {
                 faults.push(format!(
-                    "the Kafka topic {name} has partitions with {replicas} replicas, and `engines.kafka.replication` is {}: add \
+                    "the Kafka topic {name} has partitions with {replicas} replicas, and `kafka.replication` is {}: add \
                      replicas with kafka-reassign-partitions.sh, or set what there is",
                     self.config.replication
                 ));

@@ -33,7 +33,7 @@ const DATA: &str = "data";
 /// The sentence to print.
 pub(crate) fn run(config: &Config, to: &Path) -> Result<(), Failure> {
     let to = std::path::absolute(to)?;
-    let opened = control::ask_or_open(&config.data_dir, &Question::Backup(to.clone()))?;
+    let opened = control::ask_or_open(config, &Question::Backup(to.clone()))?;
     let Some((runtime, engines)) = opened else {
         println!("The running server has written a backup to {}.", to.display());
         return Ok(());

@@ -21,6 +21,13 @@ const DESCRIPTORS_WANTED: u64 = 100_000;
 /// Connections that may wait to be accepted.
 const BACKLOG_WANTED: u64 = 4_096;
 
+/// Prints what was found, a line each.
+pub fn print(findings: &[Finding]) {
+    for Finding { good, text } in findings {
+        super::print(&format!("{} {text}", if *good { "ok  " } else { "look" }));
+    }
+}
+
 pub fn findings(data: &Path) -> Vec<Finding> {
     let backlog = number("/proc/sys/net/core/somaxconn", BACKLOG_WANTED);
     vec![descriptors(), io_uring(), backlog, ports(), privacy(data)]

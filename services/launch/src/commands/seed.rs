@@ -88,7 +88,7 @@ pub fn run(config: &Config, wish: &Wish) -> Result<PathBuf, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let path = config.data_dir.join(FILE);
     runtime.block_on(async {
-        let (engines, _) = init::open(&config.data_dir).await?;
+        let (engines, _) = init::open(config).await?;
         let (_, keys) = user::open(&engines, config).await?;
         let users = make_users(config, &engines, &keys, wish.users).await?;
         let channels = make_channels(&engines, wish, &users).await?;

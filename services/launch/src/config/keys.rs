@@ -10,7 +10,7 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 36] = [
+pub(crate) const KEYS: [(&str, Kind); 53] = [
     ("data_dir", Kind::Text),
     ("roles", Kind::List),
     ("api_addr", Kind::Text),
@@ -47,6 +47,23 @@ pub(crate) const KEYS: [(&str, Kind); 36] = [
     ("limits.login_failures_per_minute", Kind::Number),
     ("limits.message_bytes", Kind::Number),
     ("limits.sync_messages", Kind::Number),
+    ("engines.log", Kind::Text),
+    ("engines.store", Kind::Text),
+    ("kafka.brokers", Kind::List),
+    ("kafka.prefix", Kind::Text),
+    ("kafka.partitions", Kind::Number),
+    ("kafka.slots", Kind::Number),
+    ("kafka.replication", Kind::Number),
+    ("kafka.user", Kind::Text),
+    ("kafka.password", Kind::Text),
+    ("kafka.password_file", Kind::Text),
+    ("cassandra.nodes", Kind::List),
+    ("cassandra.keyspace", Kind::Text),
+    ("cassandra.datacenter", Kind::Text),
+    ("cassandra.replication", Kind::Number),
+    ("cassandra.user", Kind::Text),
+    ("cassandra.password", Kind::Text),
+    ("cassandra.password_file", Kind::Text),
 ];
 
 /// Names further from an unknown one than this many edits are no help.

@@ -1,7 +1,7 @@
 //! How an enum of engines implements a port: each method is that of its variant.
 
 /// `delegate! { Port for Engine [Variant, …] { fn method(argument: Type) -> Answer; … } }`. Methods are async, but for
-/// those that are written `sync fn`, which come first.
+/// those that are written `sync fn`, which come first. Variants have the attributes that they have in the enum.
 macro_rules! delegate {
     (
         $port:ident for $engine:ident $variants:tt {
@@ -22,14 +22,14 @@ macro_rules! delegate {
             )*
         }
     };
-    (@plain $engine:ident [$($variant:ident),+] $self:ident $method:ident $arguments:tt) => {
+    (@plain $engine:ident [$($(#[$on:meta])* $variant:ident),+] $self:ident $method:ident $arguments:tt) => {
         match $self {
-            $($engine::$variant(engine) => engine.$method $arguments,)+
+            $($(#[$on])* $engine::$variant(engine) => engine.$method $arguments,)+
         }
     };
-    (@waited $engine:ident [$($variant:ident),+] $self:ident $method:ident $arguments:tt) => {
+    (@waited $engine:ident [$($(#[$on:meta])* $variant:ident),+] $self:ident $method:ident $arguments:tt) => {
         match $self {
-            $($engine::$variant(engine) => engine.$method $arguments.await,)+
+            $($(#[$on])* $engine::$variant(engine) => engine.$method $arguments.await,)+
         }
     };
 }

@@ -1,13 +1,17 @@
 //! The data folder, in which the embedded engines live.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringside_embedded::{Engine, OpenError};
 use ringside_sql::Directory;
+use ringside_types::HistogramSnapshot;
 
 use super::Figure;
 use crate::commands::Failure;
+use crate::config::{Config, StoreKind};
 use crate::init::Step;
 
 /// The Directory, in the data folder.
@@ -26,29 +30,28 @@ struct EngineFailure(String);
 #[derive(Clone, Debug)]
 pub(super) struct DataDirectory {
     path: PathBuf,
-    /// Log, store and committer.
-    pub(super) engine: Engine,
+    /// Log, store and committer, where they are embedded.
+    pub(super) engine: Option<Engine>,
     pub(super) directory: Directory,
 }
 
 impl DataDirectory {
-    /// Opens it; says what of it has been made.
-    pub(super) async fn open(path: &Path) -> Result<(Self, Vec<Step>), Failure> {
+    /// Opens what of the engines is embedded; says what of it has been made.
+    pub(super) async fn open(config: &Config) -> Result<(Self, Vec<Step>), Failure> {
+        let path = &config.data_dir;
+        let mut steps = Vec::new();
+        let engine = match config.engines.store {
+            StoreKind::Embedded => Some(open_engine(path, &mut steps)?),
+            StoreKind::Cassandra => {
+                DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+                None
+            }
+        };
         let directory_file = path.join(DIRECTORY_FILE);
-        // A start that was cut short goes on with what it has made.
-        let (is_new, is_directory_new) = (!path.join("VERSION").is_file(), !directory_file.is_file());
-        let engine = Engine::open(path, ringside_embedded::Config::default())?;
+        let is_new = !directory_file.is_file();
         let directory = Directory::open(&directory_file).await?;
-        let counts = engine.partitions();
-        let what = format!(
-            "the log and the store in {}: {} partitions of messages, {} slots for edges",
-            path.display(),
-            counts.messages,
-            counts.slots
-        );
-        let tables = "the Directory's tables".to_owned();
-        let steps = vec![Step { what, is_new }, Step { what: tables, is_new: is_directory_new }];
-        Ok((Self { path: path.to_owned(), engine, directory }, steps))
+        steps.push(Step { what: "the Directory's tables".to_owned(), is_new });
+        Ok((Self { path: path.clone(), engine, directory }, steps))
     }
 
     /// Where the signing keys are.
@@ -58,11 +61,21 @@ impl DataDirectory {
 
     /// Waits until a write has failed; says why.
     pub(super) async fn failed(&self) -> Failure {
-        EngineFailure(self.engine.failed().await).into()
+        match &self.engine {
+            Some(engine) => EngineFailure(engine.failed().await).into(),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How long it took to make a group of records durable, and how long commits to the store took.
+    pub(super) fn durations(&self) -> Option<(HistogramSnapshot, HistogramSnapshot)> {
+        let counters = self.engine.as_ref()?.counters();
+        Some((counters.write_seconds.snapshot(), counters.commit_seconds.snapshot()))
     }
 
     pub(super) fn figures(&self) -> Vec<Figure> {
-        let counters = self.engine.counters();
+        let Some(engine) = &self.engine else { return Vec::new() };
+        let counters = engine.counters();
         let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
         vec![
             ("batches", "Groups of records written.", read(&counters.batches)),
@@ -76,6 +89,21 @@ impl DataDirectory {
             ("cold_reads", "Reads of the log that went to the disk.", read(&counters.cold_reads)),
         ]
     }
+}
+
+fn open_engine(path: &Path, steps: &mut Vec<Step>) -> Result<Engine, Failure> {
+    // A start that was cut short goes on with what it has made.
+    let is_new = !path.join("VERSION").is_file();
+    let engine = Engine::open(path, ringside_embedded::Config::default())?;
+    let counts = engine.partitions();
+    let what = format!(
+        "the log and the store in {}: {} partitions of messages, {} slots for edges",
+        path.display(),
+        counts.messages,
+        counts.slots
+    );
+    steps.push(Step { what, is_new });
+    Ok(engine)
 }
 
 /// Whether the engines can't be opened because another process has them.

@@ -11,10 +11,12 @@ use ringside_types::{Offset, PartitionId, Topic, UnixMillis};
 pub(crate) enum LogEngine {
     /// In the data folder.
     Embedded(EmbeddedLog),
+    #[cfg(feature = "cluster")]
+    Kafka(ringside_kafka::KafkaLog),
 }
 
 delegate! {
-    Log for LogEngine [Embedded] {
+    Log for LogEngine [Embedded, #[cfg(feature = "cluster")] Kafka] {
         sync fn partitions(topic: Topic) -> u16;
         fn append(records: Vec<Append>) -> Result<Vec<Position>, EngineError>;
         fn read(topic: Topic, partition: PartitionId, from: Offset, limit: ReadLimit, wait: Duration) -> Result<Vec<Record>, EngineError>;

@@ -12,6 +12,8 @@ use ringside_types::{MessageId, PartitionId};
 pub(crate) enum StoreEngine {
     /// In the data folder.
     Embedded(EmbeddedStore),
+    #[cfg(feature = "cluster")]
+    Cassandra(ringside_cassandra::CassandraStore),
 }
 
 /// How a processor's batch reaches log and store.
@@ -19,10 +21,13 @@ pub(crate) enum StoreEngine {
 pub(crate) enum CommitterEngine {
     /// In one batch of the data folder's database.
     Embedded(EmbeddedCommitter),
+    /// Step by step, where log and store are apart.
+    #[cfg(feature = "cluster")]
+    Stepwise(ringside_message::stepwise::Stepwise<super::LogEngine, StoreEngine>),
 }
 
 delegate! {
-    ChannelReader for StoreEngine [Embedded] {
+    ChannelReader for StoreEngine [Embedded, #[cfg(feature = "cluster")] Cassandra] {
         fn load(wanted: &Prefetch) -> Result<Prefetched, EngineError>;
         fn messages(ranges: &[MessageRange]) -> Result<Vec<Vec<MessageRow>>, EngineError>;
         fn replies(to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError>;
@@ -31,7 +36,7 @@ delegate! {
 }
 
 delegate! {
-    PartitionStore for StoreEngine [Embedded] {
+    PartitionStore for StoreEngine [Embedded, #[cfg(feature = "cluster")] Cassandra] {
         fn partition(partition: PartitionId) -> Result<PartitionRows, EngineError>;
         fn prefetch(wanted: &Prefetch) -> Result<Prefetched, EngineError>;
         fn write_rows(partition: PartitionId, rows: &Rows) -> Result<(), EngineError>;
@@ -41,7 +46,7 @@ delegate! {
 }
 
 delegate! {
-    Committer for CommitterEngine [Embedded] {
+    Committer for CommitterEngine [Embedded, #[cfg(feature = "cluster")] Stepwise] {
         fn commit(batch: CommitBatch) -> Result<(), EngineError>;
     }
 }

@@ -166,18 +166,11 @@ impl Parts {
             &of_process(&self.processors.commit_seconds),
             encoder,
         )?;
-        durations(
-            "engine_write_seconds",
-            "Making a group of records durable: writing and syncing.",
-            &[(None, self.engines.write_seconds())],
-            encoder,
-        )?;
-        durations(
-            "engine_commit_seconds",
-            "A commit to the store.",
-            &[(None, self.engines.commit_seconds())],
-            encoder,
-        )?;
+        if let Some((write, commit)) = self.engines.durations() {
+            let help = "Making a group of records durable: writing and syncing.";
+            durations("engine_write_seconds", help, &[(None, write)], encoder)?;
+            durations("engine_commit_seconds", "A commit to the store.", &[(None, commit)], encoder)?;
+        }
         durations(
             "bridge_receive_seconds",
             "From a record's time in the edge's part of the log to reading it there.",
