@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 
 use crate::rest::Rest;
 use crate::websocket::Target;
@@ -79,8 +81,12 @@ pub struct ServerOptions {
     #[arg(long)]
     pub binary: PathBuf,
     /// A variable of its environment, like RINGSIDE_BACKEND=poll; may be given several times.
+    /// `{name}` in its value is a name that each data folder has for itself: engines beside it can be told apart by it.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     pub environment: Vec<(String, String)>,
+    /// Runs `ringside init` before the first start on a data folder, as the engines of a cluster need it.
+    #[arg(long)]
+    pub init: bool,
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -99,21 +105,48 @@ pub struct ServerSpec {
     pub log_file: PathBuf,
     /// `RINGSIDE_…` variables; those of our own environment are not passed on.
     pub environment: Vec<(String, String)>,
+    /// Whether `ringside init` comes before the first start.
+    pub init: bool,
 }
 
 impl ServerOptions {
     /// A server whose data and log are in this folder.
     pub fn spec_in(&self, folder: &Path) -> ServerSpec {
+        let name = Uuid::new_v5(&Uuid::NAMESPACE_URL, folder.as_os_str().as_bytes()).simple();
+        let name = format!("t{name}");
+        let named = |(key, value): &(String, String)| (key.clone(), value.replace("{name}", &name));
         ServerSpec {
             binary: self.binary.clone(),
             data_dir: folder.join("data"),
             log_file: folder.join("server.log"),
-            environment: self.environment.clone(),
+            environment: self.environment.iter().map(named).collect(),
+            init: self.init,
         }
     }
 }
 
 impl ServerSpec {
+    /// A command of the binary on this data folder, with this environment.
+    fn command(&self, word: &str) -> io::Result<Command> {
+        let log: File = OpenOptions::new().create(true).append(true).open(&self.log_file)?;
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("RINGSIDE_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .arg(word)
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true);
+        Ok(command)
+    }
+
     /// With the limits turned off that a few fast clients would run into, for tests of something else.
     pub fn without_limits(mut self) -> Self {
         let variable = |name: &&str| (format!("RINGSIDE_LIMITS_{name}"), "0".to_owned());
@@ -163,25 +196,17 @@ impl ServerProcess {
 
     /// Starts on the addresses of a predecessor.
     pub async fn start_at(spec: &ServerSpec, addresses: Addresses) -> Result<Self, ServerError> {
-        let log: File = OpenOptions::new().create(true).append(true).open(&spec.log_file)?;
-        let mut command = Command::new(&spec.binary);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("RINGSIDE_") {
-                command.env_remove(name);
+        if spec.init && !spec.data_dir.exists() {
+            let status = spec.command("init")?.status().await?;
+            if !status.success() {
+                return Err(ServerError::Ended { status, log: spec.log_file.clone() });
             }
         }
+        let mut command = spec.command("up")?;
         command
-            .arg("up")
-            .arg("--data-dir")
-            .arg(&spec.data_dir)
             .args(["--api-addr", &addresses.api.to_string()])
             .args(["--edge-addr", &addresses.edge.to_string()])
-            .args(["--admin-addr", &addresses.admin.to_string()])
-            .envs(spec.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true);
+            .args(["--admin-addr", &addresses.admin.to_string()]);
         let since = Instant::now();
         let mut server = Self { child: command.spawn()?, addresses, ready_after: Duration::ZERO };
         server.await_ready(spec, since).await?;

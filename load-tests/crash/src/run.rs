@@ -34,10 +34,9 @@ pub async fn run(options: &CrashOptions) -> Result<CrashReport, CrashError> {
     eprintln!("seed {seed}");
     let (data_dir, temporary) = data_dir(options, seed)?;
     let spec = ServerSpec {
-        binary: options.server.binary.clone(),
         log_file: data_dir.with_extension("log"),
         data_dir: data_dir.clone(),
-        environment: options.server.environment.clone(),
+        ..options.server.spec_in(&data_dir)
     }
     .without_limits();
     let server = ServerProcess::start(&spec).await?;
