@@ -126,8 +126,11 @@ impl ServerOptions {
 }
 
 impl ServerSpec {
-    /// A command of the binary on this data folder, with this environment.
-    fn command(&self, word: &str) -> io::Result<Command> {
+    /// A command of the binary on this data folder, with this environment; what it prints on stderr goes to the log file.
+    ///
+    /// # Errors
+    /// The log file can't be opened.
+    pub fn command(&self, word: &str) -> io::Result<Command> {
         let log: File = OpenOptions::new().create(true).append(true).open(&self.log_file)?;
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {

@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringside_test_client::server::{Addresses, ServerProcess};
 use ringside_test_client::websocket::{Incoming, ServerFrame, Target, parse};
-use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use crate::test_server::{Client, Failed, TestServer, expect, message, register};
+use crate::test_server::{ANSWER_DEADLINE, Client, Failed, TestServer, expect, message, register};
 
 const CLIENTS: usize = 10;
 /// How long they send before and while the server drains.
 const BEFORE: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(100);
 /// Drain window of the contract's default, and some.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 
@@ -66,10 +66,21 @@ pub(crate) async fn drain_clients(
     expect(!acknowledged.is_empty(), || "nothing was acknowledged before the drain".to_owned())?;
 
     let server = ServerProcess::start(&spec).await?;
-    let history = server.addresses.rest().history(&accounts[0].access_token, channel).await?;
-    let stored: HashSet<Uuid> = history.iter().map(|message| message.client_id).collect();
-    let lost = acknowledged.difference(&stored).count();
-    expect(lost == 0, || format!("{lost} of {} acknowledged messages are lost", acknowledged.len()))
+    let rest = server.addresses.rest();
+    // What was acknowledged last may have been applied to the log alone.
+    let since = Instant::now();
+    loop {
+        let history = rest.history(&accounts[0].access_token, channel).await?;
+        let stored: HashSet<Uuid> = history.iter().map(|message| message.client_id).collect();
+        let lost = acknowledged.difference(&stored).count();
+        if lost == 0 {
+            return Ok(());
+        }
+        expect(since.elapsed() < ANSWER_DEADLINE, || {
+            format!("{lost} of {} acknowledged messages are lost", acknowledged.len())
+        })?;
+        sleep(POLL).await;
+    }
 }
 
 /// Sends every few ms and reads, to the close.
@@ -104,13 +115,10 @@ pub(crate) async fn second_start_on_one_data_folder_is_refused(
 ) -> Result<(), Failed> {
     let server = test_server.start(&[]).await?;
     let spec = test_server.spec(&[]);
-    let second = Command::new(&spec.binary)
-        .arg("up")
-        .arg("--data-dir")
-        .arg(&spec.data_dir)
+    let second = spec
+        .command("up")?
         .args(["--api-addr", "127.0.0.1:0", "--edge-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
+        .stderr(Stdio::piped())
         .output();
     let second = timeout(Duration::from_secs(10), second).await??;
     let words = String::from_utf8_lossy(&second.stderr).into_owned();

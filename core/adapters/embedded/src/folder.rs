@@ -41,6 +41,12 @@ pub enum OpenError {
          --data-dir", .0.display()
     )]
     Locked(PathBuf),
+    /// It holds a log and a store, and the configuration says that they are elsewhere.
+    #[error(
+        "the data folder {} holds a log and a store of its own, and the configuration says that they are elsewhere \
+         (`engines.log`, `engines.store`). Name another folder with --data-dir, or set both to \"embedded\"", .0.display()
+    )]
+    Inhabited(PathBuf),
     /// A later version of Ringside made or upgraded it.
     #[error(
         "the data folder {} was written by a newer Ringside (format {found}; this one knows up to {FORMAT}). Start \
@@ -105,6 +111,30 @@ pub enum OpenError {
     },
 }
 
+/// A data folder without log and store in it, which are elsewhere. It is ours while this lives.
+#[derive(Debug)]
+pub struct HeldFolder {
+    /// Held by `flock`; the kernel lets go of it however the process ends.
+    _lock: File,
+}
+
+impl HeldFolder {
+    /// Takes the folder, making it where it isn't there.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; [`OpenError::Inhabited`] where it holds a log and a store.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        make(path)?;
+        let lock = lock(path)?;
+        if read_version(path)?.is_some() {
+            return Err(OpenError::Inhabited(path.to_owned()));
+        }
+        check_writable(path)?;
+        close_to_others(path)?;
+        Ok(Self { _lock: lock })
+    }
+}
+
 /// A folder that is ours while this lives.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -119,17 +149,7 @@ pub(crate) struct Folder {
 impl Folder {
     /// Takes the folder, making it where it isn't there. `wished` counts for a new one only.
     pub(crate) fn open(path: &Path, wished: Partitions, free_bytes_min: u64) -> Result<Self, OpenError> {
-        // Password hashes and messages are its owner's alone.
-        let made = fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(path);
-        made.map_err(|cause| refused(path, cause))?;
-        let name_is_durable = || File::open(path.canonicalize()?.parent().unwrap_or(path))?.sync_all();
-        // A parent that may be entered and not read can't be synced; its file system orders it.
-        match name_is_durable() {
-            Err(cause) if cause.kind() != io::ErrorKind::PermissionDenied => {
-                return Err(refused(path, cause));
-            }
-            _ => {}
-        }
+        make(path)?;
         let lock = lock(path)?;
         let Version { partitions, is_new, format } = match read_version(path)? {
             Some(known) => known,
@@ -254,6 +274,19 @@ pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
 fn check_room(path: &Path, needed: u64) -> Result<(), OpenError> {
     let free = free_bytes(path).map_err(|cause| refused(path, cause))?;
     if free < needed { Err(OpenError::DiskFull { folder: path.to_owned(), free, needed }) } else { Ok(()) }
+}
+
+/// Makes the folder, its owner's alone, and its name durable.
+fn make(path: &Path) -> Result<(), OpenError> {
+    // Password hashes and messages are its owner's alone.
+    let made = fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(path);
+    made.map_err(|cause| refused(path, cause))?;
+    let name_is_durable = || File::open(path.canonicalize()?.parent().unwrap_or(path))?.sync_all();
+    // A parent that may be entered and not read can't be synced; its file system orders it.
+    match name_is_durable() {
+        Err(cause) if cause.kind() != io::ErrorKind::PermissionDenied => Err(refused(path, cause)),
+        _ => Ok(()),
+    }
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {

@@ -28,7 +28,7 @@ pub use committer::EmbeddedCommitter;
 pub use config::{Config, LOG_RETENTION_MIN, Partitions};
 pub use engine::counters::Counters;
 pub use engine::{Engine, QUEUE_BYTES_MAX, QUEUE_REQUESTS_MAX};
-pub use folder::{FORMAT, OpenError};
+pub use folder::{FORMAT, HeldFolder, OpenError};
 pub use keys::{KEY_FILE_BYTES_MAX, KeyFileError, KeyFiles};
 pub use log::EmbeddedLog;
 pub use moment::Moment;

@@ -1,11 +1,10 @@
 //! The data folder, in which the embedded engines live.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ringside_embedded::{Engine, OpenError};
+use ringside_embedded::{Engine, HeldFolder, OpenError};
 use ringside_sql::Directory;
 use ringside_types::HistogramSnapshot;
 
@@ -33,6 +32,8 @@ pub(super) struct DataDirectory {
     /// Log, store and committer, where they are embedded.
     pub(super) engine: Option<Engine>,
     pub(super) directory: Directory,
+    /// The folder's lock, where no embedded engine holds it.
+    _held: Option<Arc<HeldFolder>>,
 }
 
 impl DataDirectory {
@@ -40,18 +41,15 @@ impl DataDirectory {
     pub(super) async fn open(config: &Config) -> Result<(Self, Vec<Step>), Failure> {
         let path = &config.data_dir;
         let mut steps = Vec::new();
-        let engine = match config.engines.store {
-            StoreKind::Embedded => Some(open_engine(path, &mut steps)?),
-            StoreKind::Cassandra => {
-                DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-                None
-            }
+        let (engine, held) = match config.engines.store {
+            StoreKind::Embedded => (Some(open_engine(path, &mut steps)?), None),
+            StoreKind::Cassandra => (None, Some(Arc::new(HeldFolder::open(path)?))),
         };
         let directory_file = path.join(DIRECTORY_FILE);
         let is_new = !directory_file.is_file();
         let directory = Directory::open(&directory_file).await?;
         steps.push(Step { what: "the Directory's tables".to_owned(), is_new });
-        Ok((Self { path: path.clone(), engine, directory }, steps))
+        Ok((Self { path: path.clone(), engine, directory, _held: held }, steps))
     }
 
     /// Where the signing keys are.
