@@ -1,0 +1,19 @@
+//! Presence, limits and the bus on Redis, one server or a cluster.
+//!
+//! * [`RedisPresence`]: who is connected, and limits; all of it in scripts on the server, by the server's clock.
+//! * [`Config`]: where the servers are; [`Counters`]: what was done.
+
+mod config;
+mod counters;
+mod failure;
+mod keys;
+mod limits;
+mod link;
+mod nodes;
+mod presence;
+mod scripts;
+mod slots;
+
+pub use config::{ADDRESSES_MAX, CONNECT_TIMEOUT, CONNECTION_LIFE, Config, ConfigError, Mode, TIMEOUT};
+pub use counters::Counters;
+pub use presence::{CONNECTIONS_OF_USER_MAX, ITEMS_MAX, RedisPresence};
