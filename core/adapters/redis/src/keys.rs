@@ -3,8 +3,9 @@
 
 use std::net::IpAddr;
 
+use ringside_ports::bus::BusKey;
 use ringside_ports::presence::{Account, Connection};
-use ringside_types::{Slot, UserId};
+use ringside_types::{ChannelId, Slot, UserId};
 use sha2::{Digest, Sha256};
 
 /// A user's connections: a hash of slot:epoch:number to what each says.
@@ -57,6 +58,25 @@ pub(crate) fn bucket(prefix: &str, account: &Account) -> String {
     format!("{prefix}:rate:{{{tag}}}")
 }
 
+/// Where a key of the bus is told.
+pub(crate) fn channel(prefix: &str, key: BusKey) -> String {
+    match key {
+        BusKey::Typing(channel) => format!("{prefix}:typing:{{{}}}", channel.0.simple()),
+        BusKey::Presence(bucket) => format!("{prefix}:presence:{{{bucket}}}"),
+    }
+}
+
+/// The key that is told there; `None`: it is none of ours.
+pub(crate) fn key_of(prefix: &str, channel: &str) -> Option<BusKey> {
+    let (kind, tag) = channel.strip_prefix(prefix)?.strip_prefix(':')?.split_once(':')?;
+    let tag = tag.strip_prefix('{')?.strip_suffix('}')?;
+    match kind {
+        "typing" => uuid::Uuid::try_parse(tag).ok().map(|id| BusKey::Typing(ChannelId(id))),
+        "presence" => tag.parse().ok().map(BusKey::Presence),
+        _ => None,
+    }
+}
+
 /// IPv4 and IPv6 are told apart, whatever they look like.
 fn text_of(address: &IpAddr) -> String {
     match address {
@@ -72,7 +92,7 @@ fn hash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringside_types::{ChannelId, Epoch, SessionId};
+    use ringside_types::{Epoch, SessionId};
     use std::collections::BTreeSet;
     use std::net::{Ipv4Addr, Ipv6Addr};
     use uuid::Uuid;
@@ -117,6 +137,16 @@ mod tests {
     fn what_was_typed_is_in_no_key() {
         let key = bucket("p", &Account::LoginGuesses(Ipv4Addr::LOCALHOST.into(), "ada@example.org".into()));
         assert!(!key.contains("ada") && !key.contains("example"), "{key}");
+    }
+
+    #[test]
+    fn channels_tell_their_keys() {
+        for key in
+            [BusKey::Presence(0), BusKey::Presence(4_095), BusKey::Typing(ChannelId(Uuid::from_u128(7)))]
+        {
+            assert_eq!(key_of("a:b", &channel("a:b", key)), Some(key));
+            assert_eq!(key_of("a", &channel("a:b", key)), None);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod plan;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use futures_util::future::join;
 use redis::Value;
 use ringside_ports::EngineError;
@@ -62,7 +63,7 @@ impl<'a> Buckets<'a> {
                 calls.len() - 1
             });
             let measures = [rate.per_minute, rate.burst, *tokens];
-            calls[at].arguments.extend(measures.map(|number| number.to_string()));
+            calls[at].arguments.extend(measures.map(|number| Bytes::from(number.to_string())));
             of[at].push(place);
         }
         buckets

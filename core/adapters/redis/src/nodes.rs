@@ -3,7 +3,7 @@
 mod calls;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ const MAP_PAUSE: Duration = Duration::from_millis(100);
 /// Servers known at the most; one that is too many replaces all that are not seeds.
 const LINKS_MAX: usize = 1_024;
 
-const GIVEN_AS_SINGLE: &str = "it is part of a Redis Cluster: configure a cluster";
-const GIVEN_AS_CLUSTER: &str = "it gave no map of a Redis Cluster: configure a single Redis";
+pub(crate) const GIVEN_AS_SINGLE: &str = "it is part of a Redis Cluster: configure a cluster";
+pub(crate) const GIVEN_AS_CLUSTER: &str = "it gave no map of a Redis Cluster: configure a single Redis";
 
 /// The servers. A clone is another handle.
 #[derive(Clone)]
@@ -43,6 +43,7 @@ struct Shared {
     timeout: Duration,
     counters: Arc<Counters>,
     map: RwLock<Arc<SlotMap>>,
+    is_doubted: AtomicBool,
     links: Mutex<HashMap<Address, Link>>,
     /// When the map was asked for last, and why it did not come; held by the one that asks.
     asked: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
@@ -63,6 +64,7 @@ impl Nodes {
             timeout: config.timeout,
             counters: Arc::default(),
             map: RwLock::new(Arc::new(map)),
+            is_doubted: AtomicBool::new(false),
             links: Mutex::default(),
             asked: tokio::sync::Mutex::default(),
         })))
@@ -70,6 +72,43 @@ impl Nodes {
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
+    }
+
+    pub(crate) fn seeds(&self) -> &[Address] {
+        &self.0.seeds
+    }
+
+    pub(crate) fn dialing(&self) -> &Dialing {
+        &self.0.dialing
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    /// A server has said who has a slot now.
+    pub(crate) fn moved(&self, slot: u16, owner: Address) {
+        self.0.counters.redirections.fetch_add(1, Ordering::Relaxed);
+        let mut map = self.0.map.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut *map).set_owner(slot, owner);
+    }
+
+    /// The map may not be what it was.
+    pub(crate) fn doubt_map(&self) {
+        self.0.is_doubted.store(true, Ordering::Relaxed);
+    }
+
+    /// The map, asked for if it is doubted, or if none is known.
+    pub(crate) async fn sure_map(&self) -> Result<Arc<SlotMap>, String> {
+        let is_doubted = self.0.is_doubted.swap(false, Ordering::Relaxed);
+        if self.0.mode == Mode::Cluster && (is_doubted || self.map().primaries().is_empty()) {
+            let asked = self.ask_for_map(Instant::now() + self.0.timeout).await;
+            if let Err(cause) = asked {
+                self.doubt_map();
+                return Err(cause);
+            }
+        }
+        Ok(self.map())
     }
 
     pub(crate) fn map(&self) -> Arc<SlotMap> {
@@ -184,9 +223,7 @@ impl Nodes {
         let mut again = Open { ask: None, ..open };
         match refused {
             Refused::Moved(slot, address) => {
-                self.0.counters.redirections.fetch_add(1, Ordering::Relaxed);
-                let mut map = self.0.map.write().unwrap_or_else(PoisonError::into_inner);
-                Arc::make_mut(&mut *map).set_owner(slot, address);
+                self.moved(slot, address);
                 sending.needs_map = true;
             }
             Refused::Ask(address) => {

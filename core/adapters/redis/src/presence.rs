@@ -1,8 +1,10 @@
 //! The port [`Presence`]: who is connected.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use redis::Value;
 use ringside_ports::presence::{Charge, Connection, JointDecision, RateDecision, Status, StatusChange};
 use ringside_ports::{EngineError, Presence};
@@ -48,7 +50,8 @@ impl RedisPresence {
     }
 
     fn index_call(&self, script: &'static Script, slot: Slot, members: Vec<String>) -> Call {
-        Call { script, key: keys::slot(&self.prefix, slot), arguments: members }
+        let arguments = members.into_iter().map(Bytes::from).collect();
+        Call { script, key: keys::slot(&self.prefix, slot), arguments }
     }
 
     /// Adds connections to the indexes of their slots, or only says that they are there still.
@@ -85,13 +88,13 @@ impl RedisPresence {
         let (mut calls, mut places): (Vec<Call>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
         for (place, (user, arguments)) in items.enumerate() {
             let at = *users.entry(user).or_insert_with(|| {
-                let mut first = vec![self.life_s.to_string()];
-                first.extend_from_slice(leading);
+                let leading = leading.iter().cloned();
+                let first = iter::once(self.life_s.to_string()).chain(leading).map(Bytes::from).collect();
                 calls.push(Call { script, key: keys::session(&self.prefix, user), arguments: first });
                 places.push(Vec::new());
                 calls.len() - 1
             });
-            calls[at].arguments.extend(arguments);
+            calls[at].arguments.extend(arguments.into_iter().map(Bytes::from));
             places[at].push(place);
         }
         (calls, places)

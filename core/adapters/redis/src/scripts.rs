@@ -37,3 +37,4 @@ script!(INDEX_EARLIER = "index_earlier"; "Connections of a slot's earlier leases
 script!(TAKE_EACH = "bucket" "take_each"; "Takes from a bucket, charge by charge.");
 script!(TAKE_WHOLE = "bucket" "take_whole"; "Takes from a bucket, all of it or nothing.");
 script!(GIVE = "bucket" "give"; "Gives back to a bucket.");
+script!(PUBLISH = "publish"; "Tells messages to those who listen to a channel.");

@@ -31,3 +31,13 @@ async fn presence_on_a_single_server() {
 async fn presence_on_a_cluster() {
     presence_on(Fresh::cluster()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bus_on_a_single_server() {
+    contract::bus::suite(async || Fresh::single().bus()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bus_on_a_cluster() {
+    contract::bus::suite(async || Fresh::cluster().bus()).await;
+}

@@ -1,5 +1,6 @@
 //! The calls of one question to the servers, and what is still open of them.
 
+use bytes::Bytes;
 use redis::{Pipeline, Value};
 
 use crate::config::Address;
@@ -10,7 +11,7 @@ use crate::scripts::Script;
 pub(crate) struct Call {
     pub(crate) script: &'static Script,
     pub(crate) key: String,
-    pub(crate) arguments: Vec<String>,
+    pub(crate) arguments: Vec<Bytes>,
 }
 
 /// Whether a call may be sent again that may have been done.
@@ -76,7 +77,10 @@ impl<'a> Sending<'a> {
                 pipeline.cmd("ASKING");
             }
             places.push(pipeline.len());
-            pipeline.cmd("EVALSHA").arg(&script.hash).arg(1).arg(key).arg(arguments);
+            pipeline.cmd("EVALSHA").arg(&script.hash).arg(1).arg(key);
+            for argument in arguments {
+                pipeline.arg(argument.as_ref());
+            }
         }
         (pipeline, places)
     }

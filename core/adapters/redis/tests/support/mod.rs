@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test file needs some of it")]
 
+pub mod proxy;
+
 use std::time::Duration;
 
 use redis::{Client, Cmd, Value};
-use ringside_redis::{Config, Mode, RedisPresence};
+use ringside_redis::{Config, Mode, RedisBus, RedisPresence};
 
 /// Where the servers' addresses stand.
 pub const SINGLE: &str = "RINGSIDE_TEST_REDIS";
@@ -49,6 +51,10 @@ impl Fresh {
 
     pub fn presence(&self) -> RedisPresence {
         RedisPresence::new(&self.config).expect("the configuration is right")
+    }
+
+    pub fn bus(&self) -> RedisBus {
+        RedisBus::new(&self.config).expect("the configuration is right")
     }
 
     /// Another prefix on the same servers.
