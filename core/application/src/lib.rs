@@ -5,6 +5,7 @@
 //! * [`backend`]: what an edge asks of the rest; [`direct`]: its answers in one process, [`senders`] among them.
 //! * [`consumer`]: how topics are read.
 //! * [`mentions`]: whom a text names. [`presence_view`]: who is there, as another may see it.
+//! * [`open_limits`]: what becomes of limits when their engine is gone.
 //! * [`reading`]: a channel as of its head; [`pages`]: parts of many channels at once.
 //! * [`service`]: what services offer one another and the API.
 
@@ -14,6 +15,7 @@ pub mod charges;
 pub mod consumer;
 pub mod direct;
 pub mod mentions;
+pub mod open_limits;
 pub mod pages;
 pub mod policy;
 pub mod presence_view;

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 pub mod accounts;
+pub mod bus;
 pub mod channels;
 pub mod commit;
 #[cfg(feature = "contract")]
@@ -19,6 +20,7 @@ pub mod presence;
 pub mod store;
 
 pub use accounts::{SignIn, UserReader};
+pub use bus::Bus;
 pub use channels::{ChannelChanges, ChannelLists, MembershipReader, Outbox};
 pub use commit::Committer;
 pub use directory::{ChannelDirectory, Directory, People};

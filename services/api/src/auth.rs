@@ -88,8 +88,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Takes tokens of a minute's limit, all of them where it would be more; the number left. Limits may suffer when their
-/// engine does; requests don't.
+/// Takes tokens of a minute's limit, all of them where it would be more; the number left. Where the engine of limits
+/// fails, requests pass: that is decided around it.
 pub(crate) async fn charge<S: Services>(
     app: &App<S>,
     account: Account,
@@ -100,11 +100,10 @@ pub(crate) async fn charge<S: Services>(
         return Ok(0);
     }
     let rate = Rate { per_minute: limit, burst: limit };
-    match app.services.charge(Charge { account, rate, tokens: tokens.min(limit) }).await {
-        Some(RateDecision::Refused { retry_after_ms }) => {
+    match app.services.charge(Charge { account, rate, tokens: tokens.min(limit) }).await? {
+        RateDecision::Refused { retry_after_ms } => {
             Err(Problem::rate_limited(retry_after_ms).of_limit(limit))
         }
-        Some(RateDecision::Granted { remaining }) => Ok(remaining),
-        None => Ok(limit),
+        RateDecision::Granted { remaining } => Ok(remaining),
     }
 }

@@ -2,7 +2,7 @@
 
 use ringside_application::service::people::{ProfileService, RelationService, SessionService};
 use ringside_application::service::presence::{PresenceService, ReceiptService};
-use ringside_application::service::{ChannelService, MessageService, UserService};
+use ringside_application::service::{ChannelService, MessageService, ServiceError, UserService};
 use ringside_ports::Presence;
 use ringside_ports::presence::{Charge, RateDecision};
 
@@ -21,7 +21,7 @@ pub trait Services: Send + Sync + 'static {
     fn receipts(&self) -> &Self::Receipts;
     fn presence_views(&self) -> &Self::PresenceViews;
     /// Takes one token of a limit; `None`: the engine does not answer.
-    fn charge(&self, charge: Charge) -> impl Future<Output = Option<RateDecision>> + Send;
+    fn charge(&self, charge: Charge) -> impl Future<Output = Result<RateDecision, ServiceError>> + Send;
 }
 
 /// The services, one by one, as a process puts them together.
@@ -71,7 +71,9 @@ where
         &self.presence_views
     }
 
-    async fn charge(&self, charge: Charge) -> Option<RateDecision> {
-        self.limits.charge(&[charge]).await.ok()?.first().copied()
+    async fn charge(&self, charge: Charge) -> Result<RateDecision, ServiceError> {
+        let decisions = self.limits.charge(&[charge]).await?;
+        let decision = decisions.first().copied();
+        decision.ok_or_else(|| ServiceError::Unavailable("the engine of limits gave no answer".into()))
     }
 }

@@ -32,6 +32,7 @@ use embedded::DataDirectory;
 pub(crate) use embedded::is_locked;
 pub(crate) use keys::KeyStoreEngine;
 pub(crate) use log::LogEngine;
+use presence::PresenceChoice;
 pub(crate) use presence::PresenceEngine;
 pub(crate) use sharing::{Port, refuse_to_share};
 pub(crate) use snapshot::Snapshot;
@@ -73,7 +74,7 @@ impl Engines {
             store,
             committer,
             directory: DirectoryEngine::Embedded(data.directory.clone()),
-            presence: PresenceEngine::Embedded(MemoryPresence::new()),
+            presence: PresenceEngine::new(PresenceChoice::Embedded(MemoryPresence::new())),
             keys: KeyStoreEngine::Embedded(KeyFiles::new(data.keys())),
             data,
         };
@@ -92,7 +93,9 @@ impl Engines {
 
     /// What they have done, for metrics.
     pub(crate) fn figures(&self) -> Vec<Figure> {
-        self.data.figures()
+        let mut figures = self.data.figures();
+        figures.extend(presence::open_figures(&self.presence));
+        figures
     }
 
     /// How long it took to make a group of records durable, and how long commits to the store took, where they are embedded.

@@ -21,6 +21,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "core/adapters/kafka",
             "core/adapters/sql",
             "core/adapters/cassandra",
+            "core/adapters/redis",
             "edge/reactor",
             "edge/protocol",
             "services/http",

@@ -55,20 +55,14 @@ fn of_guess(limits: &Limits, account: Account) -> Charge {
     Charge::one(account, Rate { per_minute, burst: per_minute })
 }
 
-/// Takes the token. When the engine fails, limits suffer, not requests.
+/// Takes the token. What happens when the engine fails is decided around it (`ringside_application::open_limits`).
 pub(crate) async fn charge<P: Presence>(presence: &P, charge: &Charge) -> Result<(), ServiceError> {
-    match presence.charge(std::slice::from_ref(charge)).await {
-        Ok(verdicts) => match verdicts.first() {
-            Some(RateDecision::Refused { retry_after_ms }) => {
-                let (retry_after_ms, limit) = (*retry_after_ms, charge.rate.per_minute);
-                Err(ServiceError::RateLimited { retry_after_ms, limit })
-            }
-            _ => Ok(()),
-        },
-        Err(error) => {
-            tracing::warn!(%error, "a limit was not held: its engine did not answer");
-            Ok(())
+    match presence.charge(std::slice::from_ref(charge)).await?.first() {
+        Some(RateDecision::Refused { retry_after_ms }) => {
+            let (retry_after_ms, limit) = (*retry_after_ms, charge.rate.per_minute);
+            Err(ServiceError::RateLimited { retry_after_ms, limit })
         }
+        _ => Ok(()),
     }
 }
 

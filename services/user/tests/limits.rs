@@ -2,6 +2,7 @@
 
 mod support;
 
+use ringside_application::open_limits::OpenLimits;
 use ringside_application::service::people::SessionService as _;
 use ringside_application::service::{Credentials, ServiceError, UserService as _};
 use ringside_ports::presence::{Charge, Connection, JointDecision, RateDecision, Status, StatusChange};
@@ -176,7 +177,7 @@ impl Presence for Gone {
 #[tokio::test]
 async fn without_their_engine_limits_suffer_and_requests_do_not() {
     let context = TestContext::new().await;
-    let users = context.users_over(Gone, context.log.clone(), failures(1));
+    let users = context.users_over(OpenLimits::new(Gone), context.log.clone(), failures(1));
     registered(&users, "ada").await;
     for _ in 0..2 {
         assert!(is_unauthorized(&users.login(credentials("ada", "wrong password")).await));

@@ -6,9 +6,11 @@
 //!
 //! * [`Engine`]: opens a data folder; [`EmbeddedLog`], [`EmbeddedStore`], [`EmbeddedCommitter`] are handles to it.
 //! * [`MemoryPresence`]: who is connected, and limits; gone with the process.
+//! * [`MemoryBus`]: what is told to whoever listens now, within the process.
 //! * [`KeyFiles`]: the keys that sign access tokens, a file each.
 
 mod age;
+mod bus;
 mod clock;
 mod committer;
 mod config;
@@ -23,6 +25,7 @@ mod store;
 mod store_journal;
 mod tables;
 
+pub use bus::{MemoryBus, MemoryListener};
 pub use clock::Clock;
 pub use committer::EmbeddedCommitter;
 pub use config::{Config, LOG_RETENTION_MIN, Partitions};

@@ -5,7 +5,9 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ringside_embedded::{EmbeddedCommitter, EmbeddedLog, EmbeddedStore, Engine, KeyFiles, MemoryPresence};
+use ringside_embedded::{
+    EmbeddedCommitter, EmbeddedLog, EmbeddedStore, Engine, KeyFiles, MemoryBus, MemoryPresence,
+};
 use ringside_ports::contract;
 use support::Folders;
 
@@ -53,4 +55,9 @@ async fn keys() {
     let number = AtomicUsize::new(0);
     let fresh = || folders.path().join(format!("{}/keys", number.fetch_add(1, Ordering::Relaxed)));
     contract::keys::suite(async || KeyFiles::new(fresh())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bus() {
+    contract::bus::suite(async || MemoryBus::new()).await;
 }

@@ -4,6 +4,7 @@
 //! broken. They run under tokio, with time as it is: no part waits for luck, only for what must come.
 
 pub mod accounts;
+pub mod bus;
 pub mod channels;
 pub mod committer;
 pub mod keys;

@@ -27,6 +27,8 @@ pub async fn suite<P: Presence>(make: impl AsyncFn() -> P) {
     a_refund_is_a_token_again(make().await).await;
     refunds_stop_at_the_burst(make().await).await;
     a_refused_group_takes_nothing(make().await).await;
+    racing_groups_stop_at_the_burst(make().await).await;
+    a_group_may_ask_one_bucket_twice(make().await).await;
 }
 
 fn user(number: u128) -> UserId {
@@ -178,6 +180,12 @@ pub async fn accounts_are_apart<P: Presence>(presence: P) {
         // No text that is typed reaches these.
         guesses(&id.to_string()),
         Account::StrangersGuesses(UserId(id)),
+        // Those of no account.
+        Account::StrangersGuesses(UserId(Uuid::nil())),
+        Account::KnownAddressGuesses(UserId(Uuid::nil()), IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Account::SlowMode(ChannelId(id), UserId(id), 5),
+        Account::SlowMode(ChannelId(id), UserId(id), 6),
+        Account::SlowMode(ChannelId(id), user(8), 5),
         Account::KnownAddressGuesses(UserId(id), IpAddr::V4(Ipv4Addr::LOCALHOST)),
         Account::PasswordChangeGuesses(UserId(id)),
     ];
@@ -280,4 +288,38 @@ pub async fn a_refused_group_takes_nothing<P: Presence>(presence: P) {
         10,
         "nothing was taken of theirs"
     );
+}
+
+/// Fifty members ask at once where a channel has ten: ten pass, and nobody else has paid.
+pub async fn racing_groups_stop_at_the_burst<P: Presence>(presence: P) {
+    let channel = charge(Account::ChannelMessages(ChannelId(Uuid::from_u128(1))));
+    let of = |number| charge(Account::UserMessages(user(number)));
+    let racers: Vec<_> = (0..50)
+        .map(|number| {
+            let (presence, group) = (presence.clone(), vec![of(number), channel.clone()]);
+            tokio::spawn(async move { presence.charge_jointly(&[group]).await.expect("answers")[0] })
+        })
+        .collect();
+    let mut passed = Vec::new();
+    for racer in racers {
+        passed.push(racer.await.expect("no panic") == JointDecision::Granted);
+    }
+    assert_eq!(passed.iter().filter(|passed| **passed).count(), 10);
+    for (number, passed) in (0..).zip(passed) {
+        let left = presence.charge(&vec![of(number); 11]).await.expect("answers");
+        assert_eq!(granted(&left), if passed { 9 } else { 10 }, "member {number}");
+    }
+}
+
+/// What a group has taken counts for its next charge; and gone again where that one is refused.
+pub async fn a_group_may_ask_one_bucket_twice<P: Presence>(presence: P) {
+    let some = |tokens| Charge { tokens, ..charge(Account::UserMessages(user(1))) };
+    let groups = [vec![some(6), some(5)], vec![some(6), some(3)], vec![some(1)], vec![some(1)]];
+    let verdicts = presence.charge_jointly(&groups).await.expect("answers");
+    let [JointDecision::Refused { charge, retry_after_ms }, ..] = verdicts[..] else {
+        panic!("{verdicts:?}")
+    };
+    assert!(charge == 1 && (1..=60_000).contains(&retry_after_ms), "one token is missing: {verdicts:?}");
+    assert_eq!(verdicts[1..3], [JointDecision::Granted, JointDecision::Granted]);
+    assert!(matches!(verdicts[3], JointDecision::Refused { charge: 0, .. }), "{verdicts:?}");
 }

@@ -1,0 +1,2 @@
+-- Answers one letter, and writes nothing.
+return status()
