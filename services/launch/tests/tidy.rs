@@ -19,6 +19,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "core/application",
             "core/adapters/embedded",
             "core/adapters/sql",
+            "core/adapters/postgres",
             "edge/reactor",
             "edge/protocol",
             "services/http",
