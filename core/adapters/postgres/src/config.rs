@@ -180,12 +180,6 @@ impl Config {
             None => options,
         }
     }
-
-    /// The hosts for a sentence.
-    pub(crate) fn hosts_named(&self) -> String {
-        let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
-        hosts.join(", ")
-    }
 }
 
 impl fmt::Display for Host {

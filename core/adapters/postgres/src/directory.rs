@@ -29,10 +29,6 @@ impl Directory {
         &self.pool
     }
 
-    pub(crate) const fn over(pool: Arc<Pool>) -> Self {
-        Self { pool }
-    }
-
     /// Closes the connections. Calls under way end first with what they hold; new ones are `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -17,7 +17,7 @@ mod rows;
 mod schema;
 mod transaction;
 
-pub use check::Finding;
+pub use check::{Finding, Subject, check};
 pub use config::{Config, Host, InvalidUrl, Secret, Tls};
 pub use directory::Directory;
 pub use failure::OpenError;

@@ -72,7 +72,7 @@ pub(crate) async fn check_version(directory: &Directory) -> Result<(), OpenError
     }
 }
 
-async fn missing(connection: &mut PgConnection) -> Result<Vec<Applied>, OpenError> {
+pub(crate) async fn missing(connection: &mut PgConnection) -> Result<Vec<Applied>, OpenError> {
     let applied = applied(connection).await.map_err(|error| OpenError::Engine(Failure::Sql(error).into()))?;
     not_applied(&applied)
 }

@@ -6,7 +6,7 @@ use ringside_ports::channels::{ChangeRefused, Channel, ChannelChange, ChannelPat
 use ringside_types::authorization::ChannelKind;
 use ringside_types::text::unaccented;
 use ringside_types::{ChannelId, UnixMillis, UserId};
-use ringside_wire::records::{self, Membership, MembershipKind};
+use ringside_wire::records::{self, MembershipKind};
 use sqlx::SqliteConnection;
 
 use super::{insert_member, insert_outbox, invitations};
