@@ -5,6 +5,7 @@ use ringside_ports::accounts::{NewUser, Taken};
 use ringside_ports::people::After;
 use ringside_ports::people::registration::{Admitted, Invitation, Registration};
 use ringside_types::UnixMillis;
+use ringside_types::text::folded;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
@@ -21,9 +22,12 @@ impl Registration for Directory {
             return Ok(Vec::new());
         }
         transaction!(self, connection, {
-            let mut taken = Vec::with_capacity(users.len());
-            for new in users {
-                taken.push(accounts::create(connection, new).await?);
+            let mut taken = vec![None; users.len()];
+            // In one order, so that batches which name the same accounts don't wait in a circle.
+            let mut order: Vec<usize> = (0..users.len()).collect();
+            order.sort_by_cached_key(|place| folded(&users[*place].user.username));
+            for place in order {
+                taken[place] = accounts::create(connection, &users[place]).await?;
             }
             Ok(Commit(taken))
         })

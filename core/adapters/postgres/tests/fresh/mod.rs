@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub mod proxy;
+
 use std::cell::RefCell;
 
 use ringside_postgres::{Config, Directory, init};
