@@ -106,14 +106,14 @@ async fn a_password_is_never_printed() {
 #[tokio::test]
 async fn a_standby_is_refused_and_the_primary_found() {
     let database = Database::migrated().await;
-    let primary = database.config.hosts[0].clone();
+    let primary = database.primary().await;
     let mut connection = database.connection().await;
     let standbys: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_replication")
         .fetch_one(&mut connection)
         .await
         .expect("counts");
     assert!(standbys > 0, "the test server has no standby: start it with one");
-    let standby = Host { port: primary.port + 1, ..primary.clone() };
+    let standby = database.config.hosts.iter().find(|host| **host != primary).expect("two nodes").clone();
     let refused = refusal(Config { hosts: vec![standby.clone()], ..server() }).await;
     assert!(refused.contains("is a standby"), "{refused}");
     let config = Config { hosts: vec![standby, primary], ..database.config.clone() };

@@ -52,6 +52,7 @@ impl Changing {
     ) -> Result<Result<Vec<UserId>, ChangeRefused>, Failure> {
         let role = self.role_of(connection, self.actor).await?;
         let target = match change.target() {
+            Some(user) if user == self.actor => role,
             Some(user) => self.role_of(connection, user).await?,
             None => None,
         };

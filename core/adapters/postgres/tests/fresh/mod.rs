@@ -6,7 +6,7 @@ pub mod proxy;
 
 use std::cell::RefCell;
 
-use ringside_postgres::{Config, Directory, init};
+use ringside_postgres::{Config, Directory, Host, init};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -18,13 +18,33 @@ pub fn server() -> Config {
     let url = std::env::var("RINGSIDE_TEST_POSTGRES").expect(
         "start the engines with `deploy/local/engines up`, then `eval \"$(deploy/local/engines env)\"`",
     );
-    let config = Config::from_url(&url).expect("RINGSIDE_TEST_POSTGRES is a PostgreSQL URL");
+    let mut config = Config::from_url(&url).expect("RINGSIDE_TEST_POSTGRES is a PostgreSQL URL");
+    if let [only] = &config.hosts[..] {
+        // The other node of the local engines; after a failover it is the primary.
+        config.hosts.push(Host { port: only.port + 1, ..only.clone() });
+    }
     Config { connections: CONNECTIONS, ..config }
 }
 
-/// A connection of the test's own to a database of the first host.
+/// Which of the hosts is the primary now, and a connection to a database of it.
+pub async fn primary(config: &Config, database: &str) -> Option<(Host, PgConnection)> {
+    for host in &config.hosts {
+        if let Ok(mut connection) = connect(config, host, database).await
+            && let Ok(false) =
+                sqlx::query_scalar::<_, bool>("SELECT pg_is_in_recovery()").fetch_one(&mut connection).await
+        {
+            return Some((host.clone(), connection));
+        }
+    }
+    None
+}
+
+/// A connection of the test's own to a database of the primary.
 pub async fn connection_to(config: &Config, database: &str) -> PgConnection {
-    let host = &config.hosts[0];
+    primary(config, database).await.expect("a primary is there").1
+}
+
+async fn connect(config: &Config, host: &Host, database: &str) -> Result<PgConnection, sqlx::Error> {
     let options = PgConnectOptions::new_without_pgpass()
         .host(&host.name)
         .port(host.port)
@@ -34,7 +54,7 @@ pub async fn connection_to(config: &Config, database: &str) -> PgConnection {
         Some(password) => options.password(&password.0),
         None => options,
     };
-    PgConnection::connect_with(&options).await.expect("the test connects")
+    PgConnection::connect_with(&options).await
 }
 
 /// Runs one statement.
@@ -66,6 +86,11 @@ impl Database {
     /// A handle as another process would have.
     pub async fn open(&self) -> Directory {
         Directory::open(self.config.clone()).await.expect("opens")
+    }
+
+    /// The host that is the primary.
+    pub async fn primary(&self) -> Host {
+        primary(&self.config, &self.config.database).await.expect("a primary is there").0
     }
 
     /// A connection of the test's own.
