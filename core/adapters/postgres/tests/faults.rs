@@ -177,7 +177,8 @@ async fn a_failover_loses_nothing_that_was_confirmed() {
                 match create(&directory, number).await {
                     Ok(()) => confirmed.push(number),
                     Err(EngineError::Unavailable { .. }) => {
-                        tokio::time::sleep(Duration::from_millis(5)).await
+                        // Not so fast that the servers have no time to start.
+                        tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                     Err(error) => panic!("{error}"),
                 }
