@@ -6,12 +6,13 @@
 //! edge that is told of it by the log and admits the removed afterwards would hear of it no more.
 
 pub mod invitations;
+pub mod record;
 
 use std::future::Future;
 
 use bytes::Bytes;
 pub use ringside_types::authorization::{ChannelKind, Role};
-use ringside_types::authorization::{Operation, Refusal};
+use ringside_types::authorization::{Operation, Refusal, allowed};
 use ringside_types::{ChannelId, UnixMillis, UserId};
 
 use crate::EngineError;
@@ -130,6 +131,23 @@ pub struct ChannelPatch {
     pub history_from_join: Option<bool>,
 }
 
+impl ChannelPatch {
+    /// What the channel is to become.
+    pub fn applied_to(self, channel: &Channel) -> Channel {
+        let mut changed = Channel {
+            name: self.name.unwrap_or_else(|| channel.name.clone()),
+            description: self.description.unwrap_or_else(|| channel.description.clone()),
+            topic: self.topic.unwrap_or_else(|| channel.topic.clone()),
+            ..channel.clone()
+        };
+        let settings = &mut changed.settings;
+        settings.slow_mode_s = self.slow_mode_s.unwrap_or(settings.slow_mode_s);
+        settings.admins_post = self.admins_post.unwrap_or(settings.admins_post);
+        settings.history_from_join = self.history_from_join.unwrap_or(settings.history_from_join);
+        changed
+    }
+}
+
 /// A change of a channel, or of who is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChannelChange {
@@ -144,6 +162,59 @@ pub enum ChannelChange {
     Update(ChannelPatch),
     /// The channel goes, and every membership with it.
     Delete,
+}
+
+impl ChannelChange {
+    /// The member that it is done to, where it is done to one who must be there.
+    pub const fn target(&self) -> Option<UserId> {
+        match self {
+            Self::Remove(user) | Self::SetRole(user, _) => Some(*user),
+            Self::Add(_) | Self::Update(_) | Self::Delete => None,
+        }
+    }
+
+    /// What the table is asked, by the role of its [`target`](Self::target); `Err`: what whoever names somebody is asked
+    /// who is not in the channel.
+    ///
+    /// # Errors
+    /// The target is no member.
+    pub fn operation(&self, actor: UserId, target: Option<Role>) -> Result<Operation, Operation> {
+        match self {
+            Self::Add(users) => match &users[..] {
+                [(user, _)] if *user == actor => Ok(Operation::Join),
+                _ => Ok(Operation::AddMembers),
+            },
+            Self::Remove(user) if *user == actor => Ok(Operation::Leave),
+            Self::Remove(_) => target.map(Operation::removal_of).ok_or(Operation::RemoveMember),
+            Self::SetRole(_, to) => {
+                target.map(|from| Operation::role_change(from, *to)).ok_or(Operation::SetRole)
+            }
+            Self::Update(_) => Ok(Operation::ChangeChannel),
+            Self::Delete => Ok(Operation::DeleteChannel),
+        }
+    }
+
+    /// Whether an actor of this role may, by the table; `target` is the role of the one that it is done to.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn permitted(
+        &self,
+        kind: ChannelKind,
+        (actor, role): (UserId, Option<Role>),
+        target: Option<Role>,
+    ) -> Result<(), ChangeRefused> {
+        let (operation, is_absent) = match self.operation(actor, target) {
+            Ok(operation) => (operation, false),
+            Err(operation) => (operation, true),
+        };
+        // Whoever names somebody that is not in the channel is first told whether they may at all.
+        match allowed(operation, kind, role) {
+            Err(refusal) => Err(ChangeRefused::NotAllowed(operation, refusal)),
+            Ok(()) if is_absent => Err(ChangeRefused::NoSuchMember),
+            Ok(()) => Ok(()),
+        }
+    }
 }
 
 /// Why a change was not made.

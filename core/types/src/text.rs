@@ -48,6 +48,40 @@ pub fn unaccented(text: &str) -> String {
     bare
 }
 
+/// Words of one name that it is found by at the most.
+pub const NAME_WORDS_MAX: usize = 16;
+
+/// What a name is found by: itself from its beginning, and from each letter or digit on that follows none, [`unaccented`].
+pub fn name_words(name: &str) -> Vec<String> {
+    let name = unaccented(name);
+    let mut before = ' ';
+    let mut starts = Vec::new();
+    for (at, one) in name.char_indices() {
+        if at == 0 || (one.is_alphanumeric() && !before.is_alphanumeric()) {
+            starts.push(at);
+        }
+        before = one;
+    }
+    starts.into_iter().take(NAME_WORDS_MAX).map(|at| name[at..].to_owned()).collect()
+}
+
+/// What begins with a text, as a range of texts in the order of their bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// The text.
+    pub from: String,
+    /// Greater than all that begins with it: no character is greater than the one that ends it.
+    pub below: String,
+}
+
+impl Prefix {
+    /// The range of what begins with this text.
+    pub fn of(text: String) -> Self {
+        let below = format!("{text}\u{10ffff}");
+        Self { from: text, below }
+    }
+}
+
 /// Accents of Latin, Greek and Cyrillic, points and vowel signs of Hebrew and Arabic. In other scripts such marks are letters.
 const fn is_mark(one: char) -> bool {
     matches!(one, '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}')
@@ -156,5 +190,23 @@ mod tests {
             let bare: String = known.as_str().chars().filter(|one| *one != '\u{fe0f}').collect();
             assert_eq!(emoji(&bare), known.as_str());
         }
+    }
+
+    #[test]
+    fn a_name_begins_with_each_of_its_words() {
+        for (name, expected) in [
+            ("", &[][..]),
+            ("Ada", &["ada"]),
+            (
+                "Åsa  von Öberg-Nyström",
+                &["asa von oberg-nystrom", "von oberg-nystrom", "oberg-nystrom", "nystrom"],
+            ),
+            ("ada.lovelace_2", &["ada.lovelace_2", "lovelace_2", "2"]),
+            ("*_ada", &["*_ada", "ada"]),
+            ("O’Brien", &["o’brien", "brien"]),
+        ] {
+            assert_eq!(name_words(name), expected, "{name}");
+        }
+        assert_eq!(name_words(&"a ".repeat(100)).len(), NAME_WORDS_MAX);
     }
 }

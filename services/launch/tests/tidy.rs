@@ -22,6 +22,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "core/adapters/sql",
             "core/adapters/cassandra",
             "core/adapters/redis",
+            "core/adapters/postgres",
             "edge/reactor",
             "edge/protocol",
             "services/http",

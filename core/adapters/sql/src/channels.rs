@@ -9,6 +9,7 @@ pub(crate) use changing::{Changing, reconsider_dm};
 pub(crate) use lists::write_bare_names;
 
 use ringside_ports::EngineError;
+use ringside_ports::channels::record::member_record;
 use ringside_ports::channels::{
     ChangeRefused, Channel, ChannelChange, ChannelChanges, ChannelKind, Created, Member, MembershipReader,
     NewChannel, Outbox, OutboxRow, Role,
@@ -236,8 +237,8 @@ async fn create(connection: &mut SqliteConnection, new: &NewChannel) -> Result<C
     for (user, role) in &new.members {
         insert_member(connection, channel.id, *user, *role, channel.created_at, 1).await?;
     }
-    let members = new.members.iter().map(|(user, role)| changing::member_record(*user, *role)).collect();
-    let record = changing::record(channel, 1, channel.creator_id, MembershipKind::Created, members);
+    let members = new.members.iter().map(|(user, role)| member_record(*user, *role)).collect();
+    let record = channel.change_record(1, channel.creator_id, MembershipKind::Created, members);
     insert_outbox(connection, channel.id, 1, &record).await?;
     Ok(Created::New(channel.id))
 }

@@ -112,21 +112,7 @@ pub(crate) fn channel(row: &SqliteRow) -> Result<Channel, EngineError> {
         return Ok(written);
     };
     let former: records::Channel = ringside_wire::decode(former.into()).map_err(damaged)?;
-    let settings = former.settings.unwrap_or_default();
-    Ok(Channel {
-        name: former.name,
-        description: former.description,
-        topic: former.topic,
-        settings: ChannelSettings {
-            slow_mode_s: settings.slow_mode_s,
-            admins_post: settings.admins_post,
-            history_from_join: settings.history_from_join,
-        },
-        is_closed: settings.closed,
-        // Older than the version that comes; which one is not kept, and nobody asks.
-        version: written.version - 1,
-        ..written
-    })
+    Ok(written.as_before(former))
 }
 
 /// A role as its row says, confirmed or not.

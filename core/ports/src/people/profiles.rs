@@ -77,6 +77,45 @@ pub struct ProfileChange {
     pub settings: Option<SettingsSwap>,
 }
 
+impl ProfileChange {
+    /// Changes a profile, or nothing: false where its settings are not as they were read.
+    pub fn apply(self, profile: &mut Profile, now: UnixMillis) -> bool {
+        if let Some(settings) = self.settings {
+            if settings.from != profile.settings {
+                return false;
+            }
+            profile.settings = settings.to;
+        }
+        if let Some(name) = self.display_name {
+            profile.user.display_name = name;
+        }
+        if let Some(url) = self.avatar_url {
+            profile.user.avatar_url = url;
+        }
+        if let Some(text) = self.status_message {
+            // A new text is for good, unless an end is given with it.
+            (profile.status_message, profile.status_expires_at) = (text, None);
+        }
+        profile.status_expires_at = self.status_expires_at.unwrap_or(profile.status_expires_at);
+        profile.updated_at = now;
+        true
+    }
+}
+
+/// Hexadecimal digits of the id in the name of an erased account: the random ones at its end.
+const SHORT_ID_DIGITS: usize = 12;
+
+/// What an erased account is called: the first of these that nobody has.
+pub fn erased_names(user: UserId) -> [String; 2] {
+    let digits = user.0.simple().to_string();
+    [format!("deleted-{}", &digits[digits.len() - SHORT_ID_DIGITS..]), format!("deleted-{digits}")]
+}
+
+/// What an erased account has for an address: none has a form like this, so it is in nobody's way.
+pub fn erased_email(user: UserId) -> String {
+    format!("erased:{user}")
+}
+
 /// What came of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {

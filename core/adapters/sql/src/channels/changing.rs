@@ -1,11 +1,12 @@
 //! One channel's changes inside a transaction: who may, the versions, the outbox rows.
 
 use ringside_ports::EngineError;
+use ringside_ports::channels::record::member_record;
 use ringside_ports::channels::{ChangeRefused, Channel, ChannelChange, ChannelPatch, Role};
-use ringside_types::authorization::{ChannelKind, Operation, allowed};
+use ringside_types::authorization::ChannelKind;
 use ringside_types::text::unaccented;
 use ringside_types::{ChannelId, UnixMillis, UserId};
-use ringside_wire::records::{self, Membership, MembershipKind};
+use ringside_wire::records::{self, MembershipKind};
 use sqlx::SqliteConnection;
 
 use super::{insert_member, insert_outbox, invitations};
@@ -54,25 +55,12 @@ impl Changing {
         change: ChannelChange,
     ) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError> {
         let role = self.role_of(connection, self.actor).await?;
-        let operation = match &change {
-            ChannelChange::Add(users) => match &users[..] {
-                [(user, _)] if *user == self.actor => Operation::Join,
-                _ => Operation::AddMembers,
-            },
-            ChannelChange::Remove(user) if *user == self.actor => Operation::Leave,
-            ChannelChange::Remove(user) => match self.role_of(connection, *user).await? {
-                Some(role) => Operation::removal_of(role),
-                None => return Ok(self.absent(Operation::RemoveMember, role)),
-            },
-            ChannelChange::SetRole(user, to) => match self.role_of(connection, *user).await? {
-                Some(from) => Operation::role_change(from, *to),
-                None => return Ok(self.absent(Operation::SetRole, role)),
-            },
-            ChannelChange::Update(_) => Operation::ChangeChannel,
-            ChannelChange::Delete => Operation::DeleteChannel,
+        let target = match change.target() {
+            Some(user) => self.role_of(connection, user).await?,
+            None => None,
         };
-        if let Err(refusal) = allowed(operation, self.channel.kind, role) {
-            return Ok(Err(ChangeRefused::NotAllowed(operation, refusal)));
+        if let Err(refused) = change.permitted(self.channel.kind, (self.actor, role), target) {
+            return Ok(Err(refused));
         }
         match change {
             ChannelChange::Add(users) if !self.may_bring_in(connection, &users).await? => {
@@ -96,14 +84,6 @@ impl Changing {
                 self.delete(connection).await?;
                 Ok(Ok(Vec::new()))
             }
-        }
-    }
-
-    /// What someone is told who names somebody that is not in the channel: first, whether they may at all.
-    fn absent(&self, operation: Operation, role: Option<Role>) -> Result<Vec<UserId>, ChangeRefused> {
-        match allowed(operation, self.channel.kind, role) {
-            Ok(()) => Err(ChangeRefused::NoSuchMember),
-            Err(refusal) => Err(ChangeRefused::NotAllowed(operation, refusal)),
         }
     }
 
@@ -228,17 +208,7 @@ impl Changing {
         connection: &mut SqliteConnection,
         patch: ChannelPatch,
     ) -> Result<(), EngineError> {
-        let (channel, settings) = (&self.channel, self.channel.settings);
-        let ChannelPatch { name, description, topic, slow_mode_s, admins_post, history_from_join } = patch;
-        let mut changed = Channel {
-            name: name.unwrap_or_else(|| channel.name.clone()),
-            description: description.unwrap_or_else(|| channel.description.clone()),
-            topic: topic.unwrap_or_else(|| channel.topic.clone()),
-            ..channel.clone()
-        };
-        changed.settings.slow_mode_s = slow_mode_s.unwrap_or(settings.slow_mode_s);
-        changed.settings.admins_post = admins_post.unwrap_or(settings.admins_post);
-        changed.settings.history_from_join = history_from_join.unwrap_or(settings.history_from_join);
+        let changed = patch.applied_to(&self.channel);
         if changed == self.channel {
             return Ok(());
         }
@@ -252,7 +222,7 @@ impl Changing {
         changed: Channel,
         kind: MembershipKind,
     ) -> Result<(), EngineError> {
-        let former = ringside_wire::encode(&channel_record(&self.channel)).to_vec();
+        let former = ringside_wire::encode(&self.channel.record()).to_vec();
         self.version += 1;
         self.channel = Channel { version: self.version, ..changed };
         sqlx::query(
@@ -301,7 +271,7 @@ impl Changing {
         kind: MembershipKind,
         members: Vec<records::Member>,
     ) -> Result<(), EngineError> {
-        let record = record(&self.channel, self.version, self.actor, kind, members);
+        let record = self.channel.change_record(self.version, self.actor, kind, members);
         insert_outbox(connection, self.channel.id, self.version, &record).await
     }
 
@@ -345,43 +315,4 @@ pub(crate) async fn reconsider_dm(
         changing.end(connection).await?;
     }
     Ok(())
-}
-
-pub(super) fn member_record(user: UserId, role: Role) -> records::Member {
-    records::Member { user_id: user.as_bytes().to_vec().into(), role: role.name().to_owned() }
-}
-
-fn channel_record(channel: &Channel) -> records::Channel {
-    let settings = channel.settings;
-    records::Channel {
-        name: channel.name.clone(),
-        r#type: channel.kind.name().to_owned(),
-        creator_id: channel.creator_id.as_bytes().to_vec().into(),
-        description: channel.description.clone(),
-        created_at_ms: channel.created_at.0,
-        topic: channel.topic.clone(),
-        settings: Some(records::Settings {
-            slow_mode_s: settings.slow_mode_s,
-            admins_post: settings.admins_post,
-            history_from_join: settings.history_from_join,
-            closed: channel.is_closed,
-        }),
-    }
-}
-
-pub(super) fn record(
-    channel: &Channel,
-    version: u64,
-    actor: UserId,
-    kind: MembershipKind,
-    members: Vec<records::Member>,
-) -> Membership {
-    Membership {
-        channel_id: channel.id.as_bytes().to_vec().into(),
-        version,
-        actor_id: actor.as_bytes().to_vec().into(),
-        kind: kind.into(),
-        channel: Some(channel_record(channel)),
-        members,
-    }
 }

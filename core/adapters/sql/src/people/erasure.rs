@@ -1,6 +1,7 @@
 //! Erasure: what an account leaves behind is an id, a name made of it, and what the audit log says.
 
 use ringside_ports::EngineError;
+use ringside_ports::people::profiles::{erased_email, erased_names};
 use ringside_types::{ChannelId, UnixMillis, UserId};
 use sqlx::SqliteConnection;
 
@@ -8,9 +9,6 @@ use super::audit;
 use crate::channels::Changing;
 use crate::directory::failed;
 use crate::rows;
-
-/// Hexadecimal digits of the id in the name of an erased account: the random ones at its end.
-const SHORT_ID_DIGITS: usize = 12;
 
 /// What goes with the account; each statement takes its id, everywhere it stands.
 const GONE: [&str; 6] = [
@@ -37,8 +35,7 @@ pub(super) async fn run(
         return Ok(Some(Vec::new()));
     }
     let username = free_name(connection, user).await?;
-    // No address has a form like this, and no username may be so long: neither is in anybody's way.
-    let email = format!("erased:{user}");
+    let email = erased_email(user);
     sqlx::query(
         "UPDATE users SET email = ?1, email_folded = ?1, username = ?2, username_folded = ?2, password_hash = '', \
          display_name = '', display_name_folded = '', avatar_url = '', status_message = '', settings = '{}', \
@@ -60,11 +57,10 @@ pub(super) async fn run(
 }
 
 async fn free_name(connection: &mut SqliteConnection, user: UserId) -> Result<String, EngineError> {
-    let digits = user.0.simple().to_string();
-    let short = format!("deleted-{}", &digits[digits.len() - SHORT_ID_DIGITS..]);
+    let [short, long] = erased_names(user);
     let taken = sqlx::query("SELECT 1 FROM users WHERE username_folded = ?").bind(&short);
     let taken = taken.fetch_optional(connection).await.map_err(failed)?.is_some();
-    Ok(if taken { format!("deleted-{digits}") } else { short })
+    Ok(if taken { long } else { short })
 }
 
 /// Ends every membership, as a removal on its way to the log.

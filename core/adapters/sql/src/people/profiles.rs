@@ -33,20 +33,9 @@ impl Profiles for Directory {
             .map_err(failed)?;
         let Some(row) = found else { return Ok(Changed::Gone) };
         let mut profile = rows::profile(&row)?;
-        if let Some(settings) = change.settings {
-            if settings.from != profile.settings {
-                return Ok(Changed::Moved);
-            }
-            profile.settings = settings.to;
+        if !change.apply(&mut profile, now) {
+            return Ok(Changed::Moved);
         }
-        profile.user.display_name = change.display_name.unwrap_or(profile.user.display_name);
-        profile.user.avatar_url = change.avatar_url.unwrap_or(profile.user.avatar_url);
-        if let Some(text) = change.status_message {
-            // A new text is for good, unless an end is given with it.
-            (profile.status_message, profile.status_expires_at) = (text, None);
-        }
-        profile.status_expires_at = change.status_expires_at.unwrap_or(profile.status_expires_at);
-        profile.updated_at = now;
         sqlx::query(
             "UPDATE users SET display_name = ?, display_name_folded = ?, avatar_url = ?, status_message = ?, \
              settings = ?, updated_at = ?, status_expires_at = ? WHERE id = ?",

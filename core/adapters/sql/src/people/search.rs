@@ -5,28 +5,15 @@ use ringside_ports::EngineError;
 use ringside_ports::people::After;
 use ringside_ports::people::profiles::{Found, Profile, SearchFor};
 use ringside_types::UserId;
-use ringside_types::text::{folded, unaccented};
+use ringside_types::text::{Prefix, folded, unaccented};
 use sqlx::{QueryBuilder, Sqlite, SqlitePool};
 
 use crate::directory::failed;
 use crate::rows;
 
-/// What begins with `from` is below this: no character is greater than the one that ends it.
-struct Prefix {
-    from: String,
-    below: String,
-}
-
-impl Prefix {
-    fn of(text: String) -> Self {
-        let below = format!("{text}\u{10ffff}");
-        Self { from: text, below }
-    }
-
-    fn begins(&self, query: &mut QueryBuilder<Sqlite>, column: &'static str) {
-        query.push(column).push(" >= ").push_bind(self.from.clone());
-        query.push(" AND ").push(column).push(" < ").push_bind(self.below.clone());
-    }
+fn begins(query: &mut QueryBuilder<Sqlite>, prefix: &Prefix, column: &'static str) {
+    query.push(column).push(" >= ").push_bind(prefix.from.clone());
+    query.push(" AND ").push(column).push(" < ").push_bind(prefix.below.clone());
 }
 
 pub(super) async fn run(
@@ -52,7 +39,7 @@ pub(super) async fn run(
         after => {
             let mut query = visible(search.viewer);
             query.push(" AND ");
-            prefix.begins(&mut query, "u.username_folded");
+            begins(&mut query, &prefix, "u.username_folded");
             if let Some(after) = after.map(Found::id) {
                 query.push(" AND u.username_folded > (SELECT username_folded FROM users WHERE id = ");
                 query.push_bind(after.as_bytes().to_vec()).push(")");
@@ -83,18 +70,18 @@ async fn by_word(
     let mut query = QueryBuilder::<Sqlite>::new(
         "SELECT u.* FROM name_words w CROSS JOIN users u ON u.id = w.user_id WHERE ",
     );
-    words.begins(&mut query, "w.word");
+    begins(&mut query, words, "w.word");
     query.push(
         " AND NOT EXISTS (SELECT 1 FROM name_words o WHERE o.user_id = w.user_id AND o.word < w.word AND ",
     );
     query.push("o.word >= ").push_bind(words.from.clone()).push(") AND NOT (");
-    usernames.begins(&mut query, "u.username_folded");
+    begins(&mut query, usernames, "u.username_folded");
     query.push(") AND ");
     is_visible(&mut query, viewer);
     if let Some(after) = after {
         query.push(" AND (w.word, w.user_id) > (SELECT min(word), user_id FROM name_words WHERE user_id = ");
         query.push_bind(after.as_bytes().to_vec()).push(" AND ");
-        words.begins(&mut query, "word");
+        begins(&mut query, words, "word");
         query.push(")");
     }
     query.push(" ORDER BY w.word, w.user_id LIMIT ").push_bind(limit as i64);

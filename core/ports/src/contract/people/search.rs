@@ -53,6 +53,7 @@ async fn names_are_found_by_their_beginning<D: Directory>(directory: D) {
     check("sure", &[5]).await;
     check("ser", &[]).await;
     check("%", &[]).await;
+    check("user2\0", &[]).await;
     check("_", &[]).await;
     check("100%", &[5]).await;
     check("ünïcode", &[1, 2, 6, 7, 8, 9]).await;
