@@ -84,6 +84,9 @@ pub struct ServerOptions {
     /// `{name}` in its value is a name that each data folder has for itself: engines beside it can be told apart by it.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     pub environment: Vec<(String, String)>,
+    /// A shell command that comes before the first start on a data folder, and before `--init`; `{name}` as in `--env`.
+    #[arg(long)]
+    pub before: Option<String>,
     /// Runs `ringside init` before the first start on a data folder, as the engines of a cluster need it.
     #[arg(long)]
     pub init: bool,
@@ -105,6 +108,8 @@ pub struct ServerSpec {
     pub log_file: PathBuf,
     /// `RINGSIDE_…` variables; those of our own environment are not passed on.
     pub environment: Vec<(String, String)>,
+    /// A shell command that comes before the first start.
+    pub before: Option<String>,
     /// Whether `ringside init` comes before the first start.
     pub init: bool,
 }
@@ -120,12 +125,30 @@ impl ServerOptions {
             data_dir: folder.join("data"),
             log_file: folder.join("server.log"),
             environment: self.environment.iter().map(named).collect(),
+            before: self.before.as_ref().map(|command| command.replace("{name}", &name)),
             init: self.init,
         }
     }
 }
 
 impl ServerSpec {
+    /// What comes before the first start.
+    async fn prepare(&self) -> Result<(), ServerError> {
+        let before = self.before.as_ref().map(|command| {
+            let mut shell = Command::new("sh");
+            shell.args(["-ec", command]).stdout(Stdio::null());
+            shell
+        });
+        let init = if self.init { Some(self.command("init")?) } else { None };
+        for mut command in before.into_iter().chain(init) {
+            let status = command.status().await?;
+            if !status.success() {
+                return Err(ServerError::Ended { status, log: self.log_file.clone() });
+            }
+        }
+        Ok(())
+    }
+
     /// A command of the binary on this data folder, with this environment; what it prints on stderr goes to the log file.
     ///
     /// # Errors
@@ -199,11 +222,8 @@ impl ServerProcess {
 
     /// Starts on the addresses of a predecessor.
     pub async fn start_at(spec: &ServerSpec, addresses: Addresses) -> Result<Self, ServerError> {
-        if spec.init && !spec.data_dir.exists() {
-            let status = spec.command("init")?.status().await?;
-            if !status.success() {
-                return Err(ServerError::Ended { status, log: spec.log_file.clone() });
-            }
+        if !spec.data_dir.exists() {
+            spec.prepare().await?;
         }
         let mut command = spec.command("up")?;
         command

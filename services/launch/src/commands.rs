@@ -75,8 +75,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
             Ok(())
         }
         Some(Command::Role(words)) => Err(format!(
-            "`{}` is no command of this version. One role per process needs the engines of a cluster, which are not \
-             built yet; `ringside up` runs all roles in one process",
+            "`{}` is no command of this version. One role per process is not built yet; `ringside up` runs all roles in one \
+             process",
             words.join(" ")
         )
         .into()),

@@ -14,8 +14,11 @@ use toml::{Table, Value};
 
 use crate::roles::Role;
 #[cfg(feature = "cluster")]
-pub(crate) use engines::password;
-pub use engines::{CassandraConfig, EnginesConfig, KafkaConfig, LogKind, Secret, StoreKind};
+pub(crate) use engines::secret;
+pub use engines::{
+    CassandraConfig, DirectoryKind, EnginesConfig, KafkaConfig, LogKind, PostgresConfig, PresenceKind,
+    RedisConfig, RedisMode, Secret, StoreKind,
+};
 pub use error::ConfigError;
 use keys::{KEYS, Kind, environment_name, is_variable, nearest, nearest_variable};
 
@@ -95,6 +98,10 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// The message store in Cassandra or ScyllaDB.
     pub cassandra: CassandraConfig,
+    /// Accounts, channels and signing keys in PostgreSQL.
+    pub postgres: PostgresConfig,
+    /// Presence and limits in Redis.
+    pub redis: RedisConfig,
 }
 
 /// How much of the audit log is kept.
@@ -142,6 +149,8 @@ impl Default for Config {
             engines: EnginesConfig::default(),
             kafka: KafkaConfig::default(),
             cassandra: CassandraConfig::default(),
+            postgres: PostgresConfig::default(),
+            redis: RedisConfig::default(),
         }
     }
 }

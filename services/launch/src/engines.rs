@@ -24,7 +24,7 @@ use ringside_embedded::{KeyFiles, MemoryPresence};
 use ringside_types::HistogramSnapshot;
 
 use crate::commands::Failure;
-use crate::config::Config;
+use crate::config::{Config, PresenceKind};
 use crate::init::Step;
 pub(crate) use cluster::{findings, make, plan};
 pub(crate) use directory::DirectoryEngine;
@@ -67,17 +67,20 @@ impl Engines {
                 StoreEngine::Embedded(engine.store()),
                 CommitterEngine::Embedded(engine.committer()),
             ),
-            None => cluster::open(config).await?,
+            None => cluster::pipeline(config).await?,
         };
-        let engines = Self {
-            log,
-            store,
-            committer,
-            directory: DirectoryEngine::Embedded(data.directory.clone()),
-            presence: PresenceEngine::new(PresenceChoice::Embedded(MemoryPresence::new())),
-            keys: KeyStoreEngine::Embedded(KeyFiles::new(data.keys())),
-            data,
+        let (directory, keys) = match &data.directory {
+            Some(directory) => (
+                DirectoryEngine::Embedded(directory.clone()),
+                KeyStoreEngine::Embedded(KeyFiles::new(data.keys())),
+            ),
+            None => cluster::directory(config).await?,
         };
+        let presence = match config.engines.presence {
+            PresenceKind::Embedded => PresenceEngine::new(PresenceChoice::Embedded(MemoryPresence::new())),
+            PresenceKind::Redis => cluster::presence(config)?,
+        };
+        let engines = Self { log, store, committer, directory, presence, keys, data };
         Ok((engines, made))
     }
 
@@ -88,7 +91,7 @@ impl Engines {
 
     /// Closes what would otherwise leave work for the next start.
     pub(crate) async fn close(&self) {
-        self.data.directory.close().await;
+        self.directory.close().await;
     }
 
     /// What they have done, for metrics.

@@ -12,7 +12,7 @@ use ringside_launch::config::{Config, refuse_unknown_variables, shown};
 const PAGE: &str = "docs/configuration.md";
 
 /// Each table of `ringside.toml` (the first has no name), and the struct whose fields are its keys.
-const TABLES: [(&str, &str, &str, &str); 6] = [
+const TABLES: [(&str, &str, &str, &str); 8] = [
     ("", "Config", "services/launch/src/config.rs", ""),
     ("audit", "AuditConfig", "services/launch/src/config.rs", "How much of the audit log is kept."),
     (
@@ -29,6 +29,13 @@ const TABLES: [(&str, &str, &str, &str); 6] = [
     ),
     ("kafka", "KafkaConfig", ENGINES, "The log in Kafka, with `engines.log = \"kafka\"`."),
     ("cassandra", "CassandraConfig", ENGINES, "Messages in Cassandra, with `engines.store = \"cassandra\"`."),
+    (
+        "postgres",
+        "PostgresConfig",
+        ENGINES,
+        "Accounts and channels in PostgreSQL, with `engines.directory = \"postgres\"`.",
+    ),
+    ("redis", "RedisConfig", ENGINES, "Presence and limits in Redis, with `engines.presence = \"redis\"`."),
 ];
 const ENGINES: &str = "services/launch/src/config/engines.rs";
 

@@ -50,7 +50,12 @@ fn server(folder: &Path, defect: Defect) -> PathBuf {
 fn crash(defect: Defect) -> CrashReport {
     let folder = tempfile::tempdir().expect("a folder");
     let options = CrashOptions {
-        server: ServerOptions { binary: server(folder.path(), defect), environment: Vec::new(), init: false },
+        server: ServerOptions {
+            binary: server(folder.path(), defect),
+            environment: Vec::new(),
+            before: None,
+            init: false,
+        },
         data_dir: Some(folder.path().join("data")),
         seed: Some(11),
         clients: 10,

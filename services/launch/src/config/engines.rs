@@ -15,12 +15,37 @@ pub struct EnginesConfig {
     pub log: LogKind,
     /// The message store: `embedded`, or `cassandra` (ScyllaDB too). With `cassandra`, the log is in `kafka`.
     pub store: StoreKind,
+    /// Accounts, channels and members, and the keys that sign access tokens: `embedded`, or `postgres`.
+    pub directory: DirectoryKind,
+    /// Who is connected, and what is counted for limits: `embedded`, or `redis`.
+    pub presence: PresenceKind,
 }
 
 impl Default for EnginesConfig {
     fn default() -> Self {
-        Self { log: LogKind::Embedded, store: StoreKind::Embedded }
+        Self {
+            log: LogKind::Embedded,
+            store: StoreKind::Embedded,
+            directory: DirectoryKind::Embedded,
+            presence: PresenceKind::Embedded,
+        }
     }
+}
+
+/// Where accounts and channels are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectoryKind {
+    Embedded,
+    Postgres,
+}
+
+/// Where presence and limits are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PresenceKind {
+    Embedded,
+    Redis,
 }
 
 /// Where the log is.
@@ -52,7 +77,7 @@ impl fmt::Debug for Secret {
 
 /// Whether a key holds what is never printed.
 pub(super) fn is_secret(key: &str) -> bool {
-    key.ends_with("password")
+    key.ends_with("password") || key.ends_with("master_key")
 }
 
 /// The log in Kafka.
@@ -126,19 +151,101 @@ impl Default for CassandraConfig {
     }
 }
 
-/// The password that is set, or that the file holds. `table` is where both are, in `ringside.toml`.
+/// Accounts, channels and signing keys in PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// Servers, as `host:port`, in any order: the one that is the primary is found, after a failover too.
+    pub hosts: Vec<String>,
+    /// The database.
+    pub database: String,
+    /// The role to sign in as.
+    pub user: String,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// A file that holds the password, instead of `password`.
+    pub password_file: Option<PathBuf>,
+    /// Connections of this process at the most.
+    pub connections: u16,
+    /// Certificates (PEM) of who may vouch for the servers; turns TLS on.
+    pub ca_file: Option<PathBuf>,
+    /// What seals the private halves of signing keys: 32 random bytes in base64, such as `openssl rand -base64 32` makes.
+    pub master_key: Option<Secret>,
+    /// A file that holds the master key, instead of `master_key`.
+    pub master_key_file: Option<PathBuf>,
+}
+
+impl Default for PostgresConfig {
+    fn default() -> Self {
+        Self {
+            hosts: vec!["127.0.0.1:5432".into()],
+            database: "ringside".into(),
+            user: "ringside".into(),
+            password: None,
+            password_file: None,
+            connections: 16,
+            ca_file: None,
+            master_key: None,
+            master_key_file: None,
+        }
+    }
+}
+
+/// Presence and limits in Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisConfig {
+    /// `single`, or `cluster` for a Redis Cluster.
+    pub mode: RedisMode,
+    /// `redis://host:port`, or `rediss://host:port` for TLS: one of a single server, some of a cluster's.
+    pub addresses: Vec<String>,
+    /// What every key begins with, where several installations share a server.
+    pub prefix: String,
+    /// The user name, if servers ask for one.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// A file that holds the password, instead of `password`.
+    pub password_file: Option<PathBuf>,
+    /// Certificates (PEM) of who may vouch for the servers, instead of those of the system.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self {
+            mode: RedisMode::Single,
+            addresses: vec!["redis://127.0.0.1:6379".into()],
+            prefix: "ringside".into(),
+            user: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+        }
+    }
+}
+
+/// Whether there is one Redis server, or a Redis Cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedisMode {
+    Single,
+    Cluster,
+}
+
+/// The secret that is set, or that its file holds. `key` is where it is set, in `ringside.toml`.
 ///
 /// # Errors
 /// Both are set, or the file can't be read.
-pub(crate) fn password(
-    table: &str,
-    password: Option<&Secret>,
+pub(crate) fn secret(
+    key: &str,
+    set: Option<&Secret>,
     file: Option<&Path>,
 ) -> Result<Option<String>, ConfigError> {
-    let refuse = |cause: String| ConfigError::Value { from: format!("{table}.password_file"), cause };
-    match (password, file) {
-        (Some(_), Some(_)) => Err(refuse(format!("there is {table}.password as well; set one of them"))),
-        (Some(Secret(password)), None) => Ok(Some(password.clone())),
+    let refuse = |cause: String| ConfigError::Value { from: format!("{key}_file"), cause };
+    match (set, file) {
+        (Some(_), Some(_)) => Err(refuse(format!("there is {key} as well; set one of them"))),
+        (Some(Secret(set)), None) => Ok(Some(set.clone())),
         (None, Some(file)) => match std::fs::read_to_string(file) {
             Ok(text) => Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned())),
             Err(error) => Err(refuse(format!("{} can't be read: {error}", file.display()))),
@@ -153,9 +260,9 @@ pub(crate) fn password(
 /// The sentence that says what to change.
 pub(super) fn check(config: &super::Config) -> Result<(), ConfigError> {
     let refuse = |from: &str, cause: &str| Err(ConfigError::Value { from: from.into(), cause: cause.into() });
-    let EnginesConfig { log, store } = config.engines;
+    let EnginesConfig { log, store, .. } = config.engines;
     let is_embedded = (log == LogKind::Embedded, store == StoreKind::Embedded);
-    if !cfg!(feature = "cluster") && is_embedded != (true, true) {
+    if !cfg!(feature = "cluster") && config.engines != EnginesConfig::default() {
         return refuse(
             "engines",
             "this binary has the embedded engines alone; build it with `--features cluster`",
@@ -173,9 +280,19 @@ pub(super) fn check(config: &super::Config) -> Result<(), ConfigError> {
             return refuse(key, "from 1 to 1024");
         }
     }
-    let super::Config { kafka, cassandra, .. } = config;
-    password("kafka", kafka.password.as_ref(), kafka.password_file.as_deref())?;
-    password("cassandra", cassandra.password.as_ref(), cassandra.password_file.as_deref())?;
+    let super::Config { kafka, cassandra, postgres, redis, .. } = config;
+    for (key, set, file) in [
+        ("kafka.password", &kafka.password, &kafka.password_file),
+        ("cassandra.password", &cassandra.password, &cassandra.password_file),
+        ("postgres.password", &postgres.password, &postgres.password_file),
+        ("postgres.master_key", &postgres.master_key, &postgres.master_key_file),
+        ("redis.password", &redis.password, &redis.password_file),
+    ] {
+        secret(key, set.as_ref(), file.as_deref())?;
+    }
+    if postgres.connections == 0 {
+        return refuse("postgres.connections", "at least 1");
+    }
     if config.kafka.replication == 0 || config.cassandra.replication == 0 {
         return refuse("kafka.replication and cassandra.replication", "at least 1");
     }

@@ -10,7 +10,7 @@ pub(crate) enum Kind {
 }
 
 /// Every key; those of a table are written `table.key`.
-pub(crate) const KEYS: [(&str, Kind); 53] = [
+pub(crate) const KEYS: [(&str, Kind); 71] = [
     ("data_dir", Kind::Text),
     ("roles", Kind::List),
     ("api_addr", Kind::Text),
@@ -49,6 +49,8 @@ pub(crate) const KEYS: [(&str, Kind); 53] = [
     ("limits.sync_messages", Kind::Number),
     ("engines.log", Kind::Text),
     ("engines.store", Kind::Text),
+    ("engines.directory", Kind::Text),
+    ("engines.presence", Kind::Text),
     ("kafka.brokers", Kind::List),
     ("kafka.prefix", Kind::Text),
     ("kafka.partitions", Kind::Number),
@@ -64,6 +66,22 @@ pub(crate) const KEYS: [(&str, Kind); 53] = [
     ("cassandra.user", Kind::Text),
     ("cassandra.password", Kind::Text),
     ("cassandra.password_file", Kind::Text),
+    ("postgres.hosts", Kind::List),
+    ("postgres.database", Kind::Text),
+    ("postgres.user", Kind::Text),
+    ("postgres.password", Kind::Text),
+    ("postgres.password_file", Kind::Text),
+    ("postgres.connections", Kind::Number),
+    ("postgres.ca_file", Kind::Text),
+    ("postgres.master_key", Kind::Text),
+    ("postgres.master_key_file", Kind::Text),
+    ("redis.mode", Kind::Text),
+    ("redis.addresses", Kind::List),
+    ("redis.prefix", Kind::Text),
+    ("redis.user", Kind::Text),
+    ("redis.password", Kind::Text),
+    ("redis.password_file", Kind::Text),
+    ("redis.ca_file", Kind::Text),
 ];
 
 /// Names further from an unknown one than this many edits are no help.

@@ -23,10 +23,23 @@ use ringside_types::{ChannelId, SessionId, UnixMillis, UserId};
 pub(crate) enum DirectoryEngine {
     /// SQLite, in the data folder.
     Embedded(Directory),
+    #[cfg(feature = "cluster")]
+    Postgres(ringside_postgres::Directory),
+}
+
+impl DirectoryEngine {
+    /// Ends its connections.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Embedded(directory) => directory.close().await,
+            #[cfg(feature = "cluster")]
+            Self::Postgres(directory) => directory.close().await,
+        }
+    }
 }
 
 delegate! {
-    ChannelInvitations for DirectoryEngine [Embedded] {
+    ChannelInvitations for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn invite_into(channel: ChannelId, actor: UserId, user: UserId, now: UnixMillis) -> Result<Result<Invited, ChangeRefused>, EngineError>;
         fn accept_invitation(channel: ChannelId, user: UserId, now: UnixMillis) -> Result<Result<(), ChangeRefused>, EngineError>;
         fn withdraw_invitation(channel: ChannelId, actor: UserId, user: UserId) -> Result<Result<(), ChangeRefused>, EngineError>;
@@ -35,7 +48,7 @@ delegate! {
 }
 
 delegate! {
-    Sessions for DirectoryEngine [Embedded] {
+    Sessions for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn sessions(user: UserId, open_at: Option<UnixMillis>, part: After<SessionId>) -> Result<Vec<Session>, EngineError>;
         fn end_sessions(user: UserId, which: Which) -> Result<Vec<SessionId>, EngineError>;
         fn password_hash(user: UserId) -> Result<Option<String>, EngineError>;
@@ -44,7 +57,7 @@ delegate! {
 }
 
 delegate! {
-    UserReader for DirectoryEngine [Embedded] {
+    UserReader for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn users(ids: &[UserId]) -> Result<Vec<User>, EngineError>;
         fn users_named(names: &[String]) -> Result<Vec<User>, EngineError>;
         fn sessions_open(sessions: &[SessionId]) -> Result<Vec<bool>, EngineError>;
@@ -52,7 +65,7 @@ delegate! {
 }
 
 delegate! {
-    SignIn for DirectoryEngine [Embedded] {
+    SignIn for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn user_by_login(login: &str) -> Result<Option<(User, String)>, EngineError>;
         fn open_sessions(sessions: &[NewSession]) -> Result<(), EngineError>;
         fn exchange(exchange: Exchange) -> Result<Exchanged, EngineError>;
@@ -61,7 +74,7 @@ delegate! {
 }
 
 delegate! {
-    Registration for DirectoryEngine [Embedded] {
+    Registration for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn create_users(users: &[NewUser]) -> Result<Vec<Option<Taken>>, EngineError>;
         fn create_invited(user: &NewUser, hash: [u8; 32], now: UnixMillis) -> Result<Admitted, EngineError>;
         fn invite(invitations: &[Invitation]) -> Result<(), EngineError>;
@@ -72,7 +85,7 @@ delegate! {
 }
 
 delegate! {
-    Profiles for DirectoryEngine [Embedded] {
+    Profiles for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn profiles(ids: &[UserId]) -> Result<Vec<Profile>, EngineError>;
         fn change_profile(user: UserId, change: ProfileChange, now: UnixMillis) -> Result<Changed, EngineError>;
         fn search(search: &SearchFor, part: After<Found>) -> Result<Vec<(Found, Profile)>, EngineError>;
@@ -81,7 +94,7 @@ delegate! {
 }
 
 delegate! {
-    Administration for DirectoryEngine [Embedded] {
+    Administration for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn every_profile(part: After<UserId>) -> Result<Vec<Profile>, EngineError>;
         fn set_role(user: UserId, role: ServerRole, now: UnixMillis) -> Result<bool, EngineError>;
         fn erase(user: UserId, actor: Option<UserId>, now: UnixMillis) -> Result<Option<Vec<ChannelId>>, EngineError>;
@@ -90,7 +103,7 @@ delegate! {
 }
 
 delegate! {
-    Relations for DirectoryEngine [Embedded] {
+    Relations for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn request_contact(user: UserId, other: UserId, now: UnixMillis) -> Result<Requested, EngineError>;
         fn accept_contact(user: UserId, other: UserId, now: UnixMillis) -> Result<Option<Contact>, EngineError>;
         fn remove_contact(user: UserId, other: UserId) -> Result<bool, EngineError>;
@@ -101,14 +114,14 @@ delegate! {
 }
 
 delegate! {
-    Relationships for DirectoryEngine [Embedded] {
+    Relationships for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn relationships(viewer: UserId, others: &[UserId]) -> Result<Vec<Option<Relationship>>, EngineError>;
         fn blocks(user: UserId, part: After<UserId>) -> Result<Vec<Block>, EngineError>;
     }
 }
 
 delegate! {
-    MembershipReader for DirectoryEngine [Embedded] {
+    MembershipReader for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn channels(ids: &[ChannelId]) -> Result<Vec<Channel>, EngineError>;
         fn memberships(users: &[UserId]) -> Result<Vec<Member>, EngineError>;
         fn members(channel: ChannelId, after: Option<UserId>, limit: usize) -> Result<Vec<Member>, EngineError>;
@@ -117,7 +130,7 @@ delegate! {
 }
 
 delegate! {
-    ChannelChanges for DirectoryEngine [Embedded] {
+    ChannelChanges for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn create_channels(channels: &[NewChannel]) -> Result<Vec<Created>, EngineError>;
         fn change(channel: ChannelId, actor: UserId, change: ChannelChange, now: UnixMillis) -> Result<Result<Vec<UserId>, ChangeRefused>, EngineError>;
         fn mute(channel: ChannelId, user: UserId, until: Option<UnixMillis>) -> Result<bool, EngineError>;
@@ -126,7 +139,7 @@ delegate! {
 }
 
 delegate! {
-    ChannelLists for DirectoryEngine [Embedded] {
+    ChannelLists for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn list_memberships(user: UserId, range: ListRange) -> Result<Vec<Member>, EngineError>;
         fn discover(text: &str, after: Option<ChannelId>, limit: usize) -> Result<Vec<(Channel, u64)>, EngineError>;
         fn peers(user: UserId, channels: &[ChannelId]) -> Result<Vec<(ChannelId, UserId)>, EngineError>;
@@ -134,7 +147,7 @@ delegate! {
 }
 
 delegate! {
-    Outbox for DirectoryEngine [Embedded] {
+    Outbox for DirectoryEngine [Embedded, #[cfg(feature = "cluster")] Postgres] {
         fn unsent(channel: Option<ChannelId>, limit: usize) -> Result<Vec<OutboxRow>, EngineError>;
         fn confirm(rows: &[i64]) -> Result<(), EngineError>;
     }

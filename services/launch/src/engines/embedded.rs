@@ -10,7 +10,7 @@ use ringside_types::HistogramSnapshot;
 
 use super::Figure;
 use crate::commands::Failure;
-use crate::config::{Config, StoreKind};
+use crate::config::{Config, DirectoryKind, StoreKind};
 use crate::init::Step;
 
 /// The Directory, in the data folder.
@@ -31,7 +31,8 @@ pub(super) struct DataDirectory {
     path: PathBuf,
     /// Log, store and committer, where they are embedded.
     pub(super) engine: Option<Engine>,
-    pub(super) directory: Directory,
+    /// The Directory, where it is embedded.
+    pub(super) directory: Option<Directory>,
     /// The folder's lock, where no embedded engine holds it.
     _held: Option<Arc<HeldFolder>>,
 }
@@ -45,10 +46,14 @@ impl DataDirectory {
             StoreKind::Embedded => (Some(open_engine(path, &mut steps)?), None),
             StoreKind::Cassandra => (None, Some(Arc::new(HeldFolder::open(path)?))),
         };
-        let directory_file = path.join(DIRECTORY_FILE);
-        let is_new = !directory_file.is_file();
-        let directory = Directory::open(&directory_file).await?;
-        steps.push(Step { what: "the Directory's tables".to_owned(), is_new });
+        let directory = match config.engines.directory {
+            DirectoryKind::Embedded => {
+                let file = path.join(DIRECTORY_FILE);
+                steps.push(Step { what: "the Directory's tables".to_owned(), is_new: !file.is_file() });
+                Some(Directory::open(&file).await?)
+            }
+            DirectoryKind::Postgres => None,
+        };
         Ok((Self { path: path.clone(), engine, directory, _held: held }, steps))
     }
 

@@ -18,10 +18,12 @@ pub(crate) type PresenceEngine = OpenLimits<PresenceChoice>;
 pub(crate) enum PresenceChoice {
     /// In this process's memory.
     Embedded(MemoryPresence),
+    #[cfg(feature = "cluster")]
+    Redis(ringside_redis::RedisPresence),
 }
 
 delegate! {
-    Presence for PresenceChoice [Embedded] {
+    Presence for PresenceChoice [Embedded, #[cfg(feature = "cluster")] Redis] {
         fn connect(connections: &[Connection], limit: u32) -> Result<Vec<bool>, EngineError>;
         fn disconnect(connections: &[Connection]) -> Result<Vec<StatusChange>, EngineError>;
         fn set_status(statuses: &[(Connection, Status)]) -> Result<Vec<StatusChange>, EngineError>;

@@ -64,7 +64,7 @@ pub(crate) fn refuse_to_share(roles: &[Role]) -> Result<(), Failure> {
     let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
     Err(format!(
         "{} can't run apart from {} on embedded engines: {}. Run `ringside up`, which starts all roles in one process; \
-         engines that processes share are not built yet",
+         what roles in several processes say to one another is not built yet, whatever their engines",
         listed(&names),
         listed(&others),
         places.join(", and ")
@@ -108,8 +108,8 @@ mod tests {
             refusal(&[Role::User, Role::Channel]),
             "user and channel can't run apart from edge, api, message and presence on embedded engines: the log, the \
              Directory and the signing keys are in one data folder, which one process holds, and presence is in the \
-             memory of one process. Run `ringside up`, which starts all roles in one process; engines that processes \
-             share are not built yet"
+             memory of one process. Run `ringside up`, which starts all roles in one process; what roles in several processes say to one another is \
+             not built yet, whatever their engines"
         );
     }
 

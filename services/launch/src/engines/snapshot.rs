@@ -25,11 +25,13 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// While the Directory is held, its file is copied and the log's moment is taken: both are of one moment.
     pub(super) async fn take(data: &DataDirectory, beside: &Path) -> Result<Self, String> {
-        let Some(engine) = &data.engine else {
-            return Err("log and store are in engines of a cluster; back those up by their own means".into());
+        let (Some(engine), Some(directory)) = (&data.engine, &data.directory) else {
+            return Err("what `engines` of the configuration names is in engines of a cluster; back those up by their own \
+                        means"
+                .into());
         };
         let copied = beside.join(DIRECTORY_FILE);
-        let taken = data.directory.copy_to(&copied, || engine.moment()).await;
+        let taken = directory.copy_to(&copied, || engine.moment()).await;
         let moment = taken.map_err(|error| error.to_string())?;
         Ok(Self { moment, directory: copied, keys: data.keys() })
     }
