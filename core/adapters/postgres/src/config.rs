@@ -35,8 +35,8 @@ pub enum Tls {
     /// In the clear: for one machine, or a network that nobody else reads.
     #[default]
     Off,
-    /// Encrypted, and the server shows a certificate for its name, which is signed by one of these (PEM); `None`: by a
-    /// public authority.
+    /// Encrypted, and the server shows a certificate for its name, which is signed by one of these (PEM); `None`: by an
+    /// authority that this machine trusts.
     Verified(Option<Vec<u8>>),
 }
 

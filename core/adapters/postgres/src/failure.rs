@@ -152,9 +152,15 @@ pub(crate) fn refusal(host: &Host, config: &Config, error: &sqlx::Error) -> Stri
         (_, sqlx::Error::Io(cause)) if cause.kind() == io::ErrorKind::ConnectionRefused => {
             format!("nothing listens on {host}; start PostgreSQL there, or correct the host and port")
         }
-        (_, sqlx::Error::Tls(cause)) => {
-            format!("{host} can't be spoken to by TLS: {cause}. Correct the certificates, or the TLS setting")
-        }
+        (_, sqlx::Error::Tls(_)) => tls_refusal(host, error),
+        // How a certificate that is not trusted comes.
+        (_, sqlx::Error::Io(cause)) if cause.kind() == io::ErrorKind::InvalidData => tls_refusal(host, error),
         _ => format!("{host} can't be reached: {error}. Check its address and that it runs"),
     }
+}
+
+fn tls_refusal(host: &Host, error: &sqlx::Error) -> String {
+    format!(
+        "{host} can't be spoken to by TLS: {error}. Correct its certificate, the authorities to trust, or the TLS setting"
+    )
 }

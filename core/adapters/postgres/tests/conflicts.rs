@@ -8,8 +8,8 @@ use fresh::{Database, execute};
 use ringside_ports::EngineError;
 use ringside_ports::accounts::{NewUser, SignIn as _, User, UserReader as _};
 use ringside_ports::channels::{
-    Channel, ChannelChange, ChannelChanges as _, ChannelKind, Created, MembershipReader as _, NewChannel,
-    Outbox as _, Role,
+    ChangeRefused, Channel, ChannelChange, ChannelChanges as _, ChannelKind, Created, MembershipReader as _,
+    NewChannel, Outbox as _, Role,
 };
 use ringside_ports::keys::{KeyStore as _, KeyStoreError, StoredKey};
 use ringside_ports::people::After;
@@ -261,20 +261,38 @@ async fn a_call_that_is_given_up_leaves_nothing() {
     assert_eq!(joined, Ok(vec![user(3)]));
 }
 
-/// Who is blocked brings nobody in, whichever comes first: after the block is answered no channel with both is made.
+/// A block that is being written is waited for, and then decides: nobody is brought in past it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_block_and_a_group_at_once_end_in_one_order() {
-    let (_database, both) = two_processes().await;
-    for number in 0..20 {
-        let new = new_channel(number, ChannelKind::Group, &[1, 2]);
-        let group = [new];
-        let (blocked, created) =
-            tokio::join!(both[0].block(user(2), user(1), NOW), both[1].create_channels(&group));
-        assert!(blocked.expect("blocks"));
-        let created = created.expect("answers");
-        let after = both[1].create_channels(&[new_channel(100 + number, ChannelKind::Group, &[1, 2])]).await;
-        assert_eq!(after.expect("answers"), [Created::Refused], "after {created:?}");
-        both[0].unblock(user(2), user(1)).await.expect("unblocks");
+async fn nobody_is_brought_in_past_a_block() {
+    let (database, [directory, _]) = two_processes().await;
+    directory.create_channels(&[new_channel(1, ChannelKind::Group, &[1])]).await.expect("creates");
+    let mut watcher = database.connection().await;
+    for is_created in [true, false] {
+        let mut blocker = database.connection().await;
+        execute(&mut blocker, "BEGIN; DELETE FROM blocks").await;
+        // As `block` does it.
+        execute(&mut blocker, &format!("SELECT 1 FROM users WHERE id = '{}' FOR NO KEY UPDATE", user(2)))
+            .await;
+        execute(&mut blocker, &format!("INSERT INTO blocks VALUES ('{}', '{}', 1)", user(2), user(1))).await;
+        let bringing = directory.clone();
+        let bringing = tokio::spawn(async move {
+            if is_created {
+                let created = bringing.create_channels(&[new_channel(2, ChannelKind::Group, &[1, 2])]).await;
+                created.expect("answers") == [Created::Refused]
+            } else {
+                let add = ChannelChange::Add(vec![(user(2), Role::Member)]);
+                let added = bringing.change(channel_id(1), user(1), add, NOW).await;
+                added.expect("answers") == Err(ChangeRefused::Blocked)
+            }
+        });
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while !bringing.is_finished()
+            && sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.expect("looks") == 0
+        {
+            tokio::task::yield_now().await;
+        }
+        execute(&mut blocker, "COMMIT").await;
+        assert!(bringing.await.expect("no panic"), "refused, creating: {is_created}");
     }
 }
 
