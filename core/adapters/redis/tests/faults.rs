@@ -175,6 +175,7 @@ async fn a_question_is_one_round_trip_to_each_server() {
             presence.connect(&connections, 0).await.expect("answers");
             presence.charge(&charges).await.expect("answers");
             presence.charge_jointly(&groups[..50]).await.expect("answers");
+            presence.refund(&charges).await.expect("answers");
         };
         // Scripts are loaded, and the map is known.
         warm().await;
@@ -399,23 +400,37 @@ async fn a_slot_that_moves_is_followed() {
     let key = BusKey::Typing(ringside_types::ChannelId(user(of).0));
     listener.subscribe(&[key]).await.expect("subscribes");
     let number = std::sync::atomic::AtomicU64::new(0);
+    // What is wrong is told when the slot is back in its place, where others expect it.
+    let wrong = std::sync::Mutex::new(Vec::new());
     let use_it = async || {
-        let number = number.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(presence.connect(&[connection(of, number)], 0).await, Ok(vec![true]));
-        let said = presence.set_status(&[(connection(of, number), Status::Dnd)]).await.expect("answers");
-        assert_eq!(said[0].after, Status::Dnd);
-        assert_eq!(presence.statuses(&[user(of), user(0)]).await, Ok(vec![Status::Dnd, Status::Offline]));
+        let connection = connection(of, number.fetch_add(1, Ordering::Relaxed));
+        let added = presence.connect(&[connection], 0).await;
+        let said = presence.set_status(&[(connection, Status::Dnd)]).await;
+        let seen = presence.statuses(&[user(of), user(0)]).await;
+        let is_right = added == Ok(vec![true])
+            && said.as_ref().is_ok_and(|changes| changes[0].after == Status::Dnd)
+            && seen == Ok(vec![Status::Dnd, Status::Offline]);
+        if !is_right {
+            wrong.lock().expect("no panic").push(format!("{added:?} {said:?} {seen:?}"));
+        }
     };
     use_it().await;
     let addresses = &fresh.config.addresses;
     move_slot(slot, &from_address, &to_address, addresses, &use_it).await;
-    let told = async || bus.publish(&[(key, Bytes::from("moved"))]).await.is_ok();
-    until("the bus follows", told).await;
-    let heard = tokio::time::timeout(SOON, listener.hear()).await.expect("the listener has moved");
-    assert!(heard.was_interrupted || !heard.messages.is_empty(), "{heard:?}");
-    until("the listener hears there", async || bus.publish(&[(key, Bytes::from("there"))]).await.is_ok())
-        .await;
+    let there = Bytes::from("there");
+    let hears_there = async {
+        loop {
+            let _ = bus.publish(&[(key, there.clone())]).await;
+            let heard = tokio::time::timeout(Duration::from_millis(50), listener.hear()).await;
+            if heard.is_ok_and(|heard| heard.messages.contains(&(key, there.clone()))) {
+                break;
+            }
+        }
+    };
+    let hears_there = tokio::time::timeout(SOON, hears_there).await;
     move_slot(slot, &to_address, &from_address, addresses, &use_it).await;
+    assert_eq!(wrong.into_inner().expect("no panic"), [""; 0]);
+    assert!(hears_there.is_ok(), "the listener does not follow");
     assert!(presence.counters().redirections.load(Ordering::Relaxed) > 0);
     let all: Vec<Connection> = (0..number.into_inner()).map(|number| connection(of, number)).collect();
     assert_eq!(presence.end_leases(Slot(1), Epoch(3)).await, Ok(vec![user(of)]));

@@ -108,9 +108,14 @@ pub async fn earlier_leases_of_a_slot_end<P: Presence>(presence: P) {
     let elsewhere = Connection { slot: Slot(7), ..connection(two, 4) };
     let all = [connection(one, 1), later, connection(two, 3), elsewhere];
     presence.connect(&all, 0).await.expect("connects");
+    let gone = connection(user(3), 5);
+    presence.connect(&[gone], 0).await.expect("connects");
+    presence.disconnect(&[gone]).await.expect("disconnects");
+    let refused = connection(two, 6);
+    assert_eq!(presence.connect(&[refused], 2).await, Ok(vec![false]));
     let mut ended = presence.end_leases(Slot(1), Epoch(5)).await.expect("ends");
     ended.sort_unstable();
-    assert_eq!(ended, [one, two]);
+    assert_eq!(ended, [one, two], "who went before is not named");
     assert_eq!(presence.end_leases(Slot(1), Epoch(5)).await, Ok(vec![]), "a second time");
     let added = presence.connect(&[connection(one, 8), connection(one, 9)], 2).await;
     assert_eq!(added, Ok(vec![true, false]), "the later one counts still");
