@@ -209,7 +209,7 @@ impl Requests {
                 }
                 Err(failure) => failure,
             };
-            let wait = delay.mul_f64(rand::rng().random_range(0.5..1.5));
+            let wait = about(delay);
             let has_time = Instant::now() + wait < call.until;
             if retries_left == 0 || !has_time || !is_passing(&failure) || !self.spend() {
                 Counters::add(&self.counters.failures, 1);
@@ -273,6 +273,11 @@ impl Requests {
         let spent = |budget: i64| budget.checked_sub(REQUESTS_PER_RETRY).filter(|left| *left >= 0);
         self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).is_ok()
     }
+}
+
+/// A time around this one, so that many who wait don't come back at once.
+pub(crate) fn about(delay: Duration) -> Duration {
+    delay.mul_f64(rand::rng().random_range(0.5..1.5))
 }
 
 fn in_words(name: &str, value: Option<&CqlValue>) -> String {

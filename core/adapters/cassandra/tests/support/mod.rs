@@ -75,7 +75,13 @@ impl Keyspaces {
 
     /// A keyspace with its tables.
     pub async fn made(&self) -> Config {
-        let config = self.keep(config());
+        self.made_with(1).await
+    }
+
+    /// A keyspace with its tables, with so many replicas.
+    pub async fn made_with(&self, replicas: u8) -> Config {
+        let replication = BTreeMap::from([("datacenter1".into(), replicas)]);
+        let config = self.keep(Config { replication, ..config() });
         init(&config).await.expect("makes the tables");
         config
     }
