@@ -64,7 +64,7 @@ async fn pages_cost_a_request_for_each_month_that_they_touch() {
         check(zero, MessageId::MAX, 99, NewestFirst, 30, 4).await;
         let nobody = range(channel(2), zero, MessageId::MAX, 99, OldestFirst);
         let cost = added(requests, async || {
-            assert!(store.messages(&[nobody]).await.expect("reads").concat().is_empty())
+            assert!(store.messages(&[nobody]).await.expect("reads").concat().is_empty());
         });
         assert_eq!(cost.await, 1, "a channel without messages is not looked for in every month");
     })
@@ -133,7 +133,7 @@ async fn a_commit_costs_a_request_for_each_partition_and_no_byte_twice() {
         let small = Config { batch_bytes_max: 1, ..config };
         let store = CassandraStore::open(small).await.expect("opens");
         let cost = added(&store.counters().requests, async || {
-            store.write_rows(PARTITION, &rows).await.expect("writes")
+            store.write_rows(PARTITION, &rows).await.expect("writes");
         });
         assert_eq!(cost.await, 42, "no batch is above its bytes");
         assert_eq!(store.counters().batches.load(Ordering::Relaxed), 0);

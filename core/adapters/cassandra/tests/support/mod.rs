@@ -73,13 +73,9 @@ impl Keyspaces {
         config
     }
 
-    /// A keyspace with its tables.
+    /// A keyspace with its tables: on a ring of three nodes with three replicas.
     pub async fn made(&self) -> Config {
-        self.made_with(1).await
-    }
-
-    /// A keyspace with its tables, with so many replicas.
-    pub async fn made_with(&self, replicas: u8) -> Config {
+        let replicas = if contact_points().len() >= 3 { 3 } else { 1 };
         let replication = BTreeMap::from([("datacenter1".into(), replicas)]);
         let config = self.keep(Config { replication, ..config() });
         init(&config).await.expect("makes the tables");
