@@ -65,8 +65,8 @@ pub async fn check(config: &Config) -> Vec<Finding> {
         Err(error) => return vec![bad(error.to_string())],
     };
     let mut findings = nodes(&session, config).await;
-    match Observed::of(&session, config).await {
-        Ok(there) => findings.extend(keyspace(&session, config, &there)),
+    match Observed::without_version(&session, config).await {
+        Ok(there) => findings.extend(keyspace(&session, config, there).await),
         Err(error) => findings.push(bad(error.to_string())),
     }
     findings
@@ -157,19 +157,23 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-fn keyspace(session: &Session, config: &Config, there: &Observed) -> Vec<Finding> {
+async fn keyspace(session: &Session, config: &Config, mut there: Observed) -> Vec<Finding> {
     let mut findings = Vec::new();
     if there.replication.is_some() {
         findings.extend(replication(session, config));
     }
-    let differences = there.differences();
-    match there.is_ours(config) {
+    let judged = match there.read_version(session, config).await {
+        Ok(()) => there.is_ours(config),
+        Err(error) => Err(error),
+    };
+    match judged {
         Ok(()) => findings.push(good(format!("the tables are there, in version {SCHEMA_VERSION}"))),
         Err(OpenError::Tables { .. }) => {}
         Err(error) => findings.push(bad(error.to_string())),
     }
     let mend = "restore it from a backup, or take an empty keyspace and run `ringside init`";
-    findings.extend(differences.into_iter().map(|difference| bad(format!("{difference}: {mend}"))));
+    let differences = there.differences().into_iter();
+    findings.extend(differences.map(|difference| bad(format!("{difference}: {mend}"))));
     findings
 }
 

@@ -22,6 +22,11 @@ use crate::statements::Statement;
 /// Reads that are sent beside the first one, when it is slow.
 const SPECULATIVE_READS_MAX: usize = 1;
 
+/// How often an idle connection is asked whether it is alive, and how long it may take to say so. A node that hangs keeps its
+/// connections open: until they are given up, a part of all requests goes to it first.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Opens a session. The engine answers, and has nodes in the data centre.
 pub(crate) async fn connect(config: &Config, request_timeout: Duration) -> Result<Session, OpenError> {
     config.checked()?;
@@ -35,6 +40,8 @@ pub(crate) async fn connect(config: &Config, request_timeout: Duration) -> Resul
         .schema_agreement_timeout(config.schema_timeout)
         // Token awareness needs the replication alone, not the tables of everybody.
         .keyspaces_to_fetch([&config.keyspace])
+        .keepalive_interval(KEEPALIVE_INTERVAL)
+        .keepalive_timeout(KEEPALIVE_TIMEOUT)
         .tcp_nodelay(true);
     let mut user = "without credentials".to_owned();
     if let Some(credentials) = &config.credentials {

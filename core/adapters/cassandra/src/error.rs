@@ -5,7 +5,7 @@ use std::error::Error;
 use ringside_ports::EngineError;
 use scylla::errors::{
     ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
-    MetadataError, NewSessionError, RequestAttemptError,
+    MetadataError, NewSessionError, PrepareError, RequestAttemptError,
 };
 
 /// The name of this engine in errors.
@@ -171,6 +171,13 @@ pub(crate) fn answer_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a DbEr
             return Some(answer);
         }
         if let Some(RequestAttemptError::DbError(answer, _)) = error.downcast_ref() {
+            return Some(answer);
+        }
+        if let Some(PrepareError::AllAttemptsFailed {
+            first_attempt: RequestAttemptError::DbError(answer, _),
+            ..
+        }) = error.downcast_ref()
+        {
             return Some(answer);
         }
         next = error.source();

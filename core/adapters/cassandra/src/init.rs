@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rand::RngExt as _;
 use scylla::client::session::Session;
 
 use crate::config::Config;
 use crate::connection::connect;
 use crate::error::{OpenError, of_statement};
+use crate::requests::about;
 use crate::schema::observed::Observed;
 use crate::schema::{COMPONENT, SCHEMA_VERSION, TABLES, VERSION};
 
@@ -112,7 +112,7 @@ async fn make(session: &Session, statement: &str) -> Result<(), OpenError> {
             return Err(error);
         }
         tracing::debug!(%error, statement, "a statement is repeated");
-        tokio::time::sleep(delay.mul_f64(rand::rng().random_range(0.5..1.5))).await;
+        tokio::time::sleep(about(delay)).await;
         delay *= 2;
     }
 }

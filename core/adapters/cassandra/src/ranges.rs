@@ -17,7 +17,7 @@ impl Requests {
     /// The messages of a range. Those within one month cost one request.
     pub(crate) async fn messages_in(
         &self,
-        call: Call,
+        call: &Call,
         range: MessageRange,
     ) -> Result<Vec<MessageRow>, EngineError> {
         let Some(range) = bounded(range) else { return Ok(Vec::new()) };
@@ -53,7 +53,7 @@ impl Requests {
 
     async fn messages_of_months(
         &self,
-        call: Call,
+        call: &Call,
         range: MessageRange,
         limit: usize,
         months: &[Month],
@@ -73,7 +73,7 @@ impl Requests {
     /// The months from one to another, both included, in which a channel has anything; the earliest first.
     pub(crate) async fn months_between(
         &self,
-        call: Call,
+        call: &Call,
         channel: ChannelId,
         first: Month,
         last: Month,
@@ -86,7 +86,7 @@ impl Requests {
     /// The replies to a message within a range.
     pub(crate) async fn replies_in(
         &self,
-        call: Call,
+        call: &Call,
         to: MessageId,
         range: MessageRange,
     ) -> Result<Vec<MessageRow>, EngineError> {
@@ -110,7 +110,7 @@ impl Requests {
     /// The changes of a range. They have no holes, so that a bucket that ends early is the last one.
     pub(crate) async fn changes_in(
         &self,
-        call: Call,
+        call: &Call,
         range: ChangeRange,
     ) -> Result<Vec<ChangeRow>, EngineError> {
         let up_to = range.up_to.min(i64::MAX as u64);

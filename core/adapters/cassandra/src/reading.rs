@@ -1,8 +1,9 @@
 //! Reading what is wanted: grouped by partition, so that many rows of one cost one request, and asked all at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use futures_util::future::try_join_all;
 use ringside_domain::rows::{
     ChangeRow, HeadRow, InterestRow, KeyRow, MembershipRow, MessageRow, PinRow, Prefetch, Prefetched,
     ReactionRow, SettingsRow,
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 use crate::buckets::{CHANGES_PER_BUCKET, Month};
 use crate::requests::{Call, Question, Requests};
-use crate::rows::{ChangeOfRecord, StatusRow, Values};
+use crate::rows::{ChangeOfRecord, StatusRow, Stored, Values};
 use crate::statements::Statement;
 
 /// Keys that one request names at the most.
@@ -24,7 +25,7 @@ impl Requests {
     /// Everything wanted, asked in one round, but for changes that are looked up by record.
     pub(crate) async fn load_at_once(
         &self,
-        call: Call,
+        call: &Call,
         wanted: &Prefetch,
     ) -> Result<Prefetched, EngineError> {
         let (heads, others) = tokio::try_join!(
@@ -38,7 +39,7 @@ impl Requests {
     /// heads are read first; where they and the settings are all that is wanted, that is one round.
     pub(crate) async fn load_heads_first(
         &self,
-        call: Call,
+        call: &Call,
         wanted: &Prefetch,
     ) -> Result<Prefetched, EngineError> {
         let is_heads_alone = wanted.len() == wanted.channels.len();
@@ -49,27 +50,24 @@ impl Requests {
         Ok(Prefetched { heads, ..self.load_all_but_heads(call, wanted).await? })
     }
 
-    async fn heads(&self, call: Call, channels: &[ChannelId]) -> Result<Vec<HeadRow>, EngineError> {
+    async fn heads(&self, call: &Call, channels: &[ChannelId]) -> Result<Vec<HeadRow>, EngineError> {
         self.of_channels(call, Statement::Head, channels).await
     }
 
-    async fn load_all_but_heads(&self, call: Call, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
-        let of_channels: (Vec<InterestRow>, Vec<SettingsRow>, Vec<MembershipRow>, Vec<KeyRow>) = tokio::try_join!(
-            Box::pin(self.of_channels(call, Statement::Interest, &wanted.interest)),
-            Box::pin(self.of_channels(call, Statement::Settings, &wanted.channels)),
+    async fn load_all_but_heads(&self, call: &Call, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
+        // Boxed, or the future of all of them would be carried through every caller.
+        let (interest, settings, members, keys, messages, changes, reactions, pins, status, of_users) = tokio::try_join!(
+            Box::pin(self.of_channels::<InterestRow>(call, Statement::Interest, &wanted.interest)),
+            Box::pin(self.of_channels::<SettingsRow>(call, Statement::Settings, &wanted.channels)),
             Box::pin(self.members(call, wanted)),
-            Box::pin(self.keys(call, wanted))
-        )?;
-        let of_messages: (Vec<MessageRow>, Vec<ChangeRow>, Vec<ReactionRow>, Vec<PinRow>, Vec<StatusRow>) = tokio::try_join!(
+            Box::pin(self.keys(call, wanted)),
             Box::pin(self.messages_by_id(call, &wanted.records)),
             Box::pin(self.changes_of(call, &wanted.records)),
             Box::pin(self.reactions(call, wanted)),
             Box::pin(self.pins(call, wanted)),
-            Box::pin(self.status(call, &wanted.reads))
+            Box::pin(self.status(call, &wanted.reads)),
+            Box::pin(self.status_of_users(call, &wanted.reads_of))
         )?;
-        let (interest, settings, members, keys) = of_channels;
-        let (messages, changes, reactions, pins, status) = of_messages;
-        let of_users = self.status_of_users(call, &wanted.reads_of).await?;
         let reads = status.iter().chain(&of_users).filter_map(|row| row.read).collect();
         let delivered = status.iter().filter_map(|row| row.delivered).collect();
         let heads = Vec::new();
@@ -89,9 +87,9 @@ impl Requests {
     }
 
     /// The rows of a table that has a partition for each channel.
-    async fn of_channels<R: crate::rows::Stored>(
+    async fn of_channels<R: Stored>(
         &self,
-        call: Call,
+        call: &Call,
         statement: Statement,
         channels: &[ChannelId],
     ) -> Result<Vec<R>, EngineError> {
@@ -100,7 +98,7 @@ impl Requests {
         Ok(self.rows(call, questions).await?.into_iter().flatten().collect())
     }
 
-    async fn members(&self, call: Call, wanted: &Prefetch) -> Result<Vec<MembershipRow>, EngineError> {
+    async fn members(&self, call: &Call, wanted: &Prefetch) -> Result<Vec<MembershipRow>, EngineError> {
         let members = wanted.members.iter().map(|(channel, user)| (channel.0, user.0));
         let ask = |channel: Uuid, users: Vec<Uuid>| {
             let values = Values::default()
@@ -111,7 +109,7 @@ impl Requests {
         self.grouped(call, members, ask).await
     }
 
-    async fn keys(&self, call: Call, wanted: &Prefetch) -> Result<Vec<KeyRow>, EngineError> {
+    async fn keys(&self, call: &Call, wanted: &Prefetch) -> Result<Vec<KeyRow>, EngineError> {
         let keys = wanted.keys.iter().map(|key| ((key.channel_id.0, key.sender_id.0), key.client_id.0));
         let ask = |(channel, sender): (Uuid, Uuid), ids: Vec<Uuid>| {
             let ids = ids.into_iter().fold(Values::default(), Values::uuid);
@@ -124,15 +122,15 @@ impl Requests {
     /// Those of these messages that are there.
     pub(crate) async fn messages_by_id(
         &self,
-        call: Call,
+        call: &Call,
         records: &[(ChannelId, MessageId)],
     ) -> Result<Vec<MessageRow>, EngineError> {
         self.by_month(call, Statement::MessagesById, records).await
     }
 
-    async fn by_month<R: crate::rows::Stored>(
+    async fn by_month<R: Stored>(
         &self,
-        call: Call,
+        call: &Call,
         statement: Statement,
         records: &[(ChannelId, MessageId)],
     ) -> Result<Vec<R>, EngineError> {
@@ -147,7 +145,7 @@ impl Requests {
 
     async fn changes_of(
         &self,
-        call: Call,
+        call: &Call,
         records: &[(ChannelId, MessageId)],
     ) -> Result<Vec<ChangeRow>, EngineError> {
         let made: Vec<ChangeOfRecord> = self.by_month(call, Statement::ChangesOfRecords, records).await?;
@@ -165,24 +163,24 @@ impl Requests {
         Ok(rows)
     }
 
-    async fn reactions(&self, call: Call, wanted: &Prefetch) -> Result<Vec<ReactionRow>, EngineError> {
+    async fn reactions(&self, call: &Call, wanted: &Prefetch) -> Result<Vec<ReactionRow>, EngineError> {
         let mut questions = Vec::new();
         for (channel, message, emoji) in each(wanted.reactions.iter().cloned()) {
             let values = Values::default().uuid(channel.0).text(Month::of(message).to_string());
             let values = values.u64(message.0).text(emoji);
             questions.push(Question { statement: Statement::ReactionsWith, values });
         }
-        let mut rows: Vec<ReactionRow> = self.rows(call, questions).await?.into_iter().flatten().collect();
-        for (channel, first, last) in each(wanted.reacted.iter().copied()) {
-            rows.extend(self.reactions_between(call, channel, first, last).await?);
-        }
-        Ok(rows)
+        let ranges = each(wanted.reacted.iter().copied()).into_iter();
+        let ranges = ranges.map(|(channel, first, last)| self.reactions_between(call, channel, first, last));
+        let (named, between) =
+            tokio::try_join!(self.rows::<ReactionRow>(call, questions), try_join_all(ranges))?;
+        Ok(named.into_iter().chain(between).flatten().collect())
     }
 
     /// All reactions on the messages from one to another, both included.
     async fn reactions_between(
         &self,
-        call: Call,
+        call: &Call,
         channel: ChannelId,
         first: MessageId,
         last: MessageId,
@@ -204,7 +202,7 @@ impl Requests {
         Ok(rows.into_iter().flatten().take(REACTIONS_READ_MAX).collect())
     }
 
-    async fn pins(&self, call: Call, wanted: &Prefetch) -> Result<Vec<PinRow>, EngineError> {
+    async fn pins(&self, call: &Call, wanted: &Prefetch) -> Result<Vec<PinRow>, EngineError> {
         let pins = wanted.pins.iter().map(|(channel, message)| (*channel, message.0));
         let ask = |channel: ChannelId, ids: Vec<u64>| {
             let values = Values::default()
@@ -212,13 +210,19 @@ impl Requests {
                 .any_of(ids.into_iter().fold(Values::default(), Values::u64));
             Question { statement: Statement::PinsOf, values }
         };
-        let mut rows: Vec<PinRow> = self.grouped(call, pins, ask).await?;
-        let all: Vec<PinRow> = self.of_channels(call, Statement::PinsIn, &wanted.pinned).await?;
+        let (mut rows, all) = tokio::try_join!(
+            self.grouped::<_, _, PinRow>(call, pins, ask),
+            self.of_channels::<PinRow>(call, Statement::PinsIn, &wanted.pinned)
+        )?;
         rows.extend(all);
         Ok(rows)
     }
 
-    async fn status(&self, call: Call, reads: &[(UserId, ChannelId)]) -> Result<Vec<StatusRow>, EngineError> {
+    async fn status(
+        &self,
+        call: &Call,
+        reads: &[(UserId, ChannelId)],
+    ) -> Result<Vec<StatusRow>, EngineError> {
         let reads = reads.iter().map(|(user, channel)| (user.0, channel.0));
         let ask = |user: Uuid, channels: Vec<Uuid>| {
             let channels = channels.into_iter().fold(Values::default(), Values::uuid);
@@ -227,7 +231,7 @@ impl Requests {
         self.grouped(call, reads, ask).await
     }
 
-    async fn status_of_users(&self, call: Call, users: &[UserId]) -> Result<Vec<StatusRow>, EngineError> {
+    async fn status_of_users(&self, call: &Call, users: &[UserId]) -> Result<Vec<StatusRow>, EngineError> {
         let ask = |user: UserId| Question {
             statement: Statement::StatusOfUser,
             values: Values::default().uuid(user.0),
@@ -237,9 +241,9 @@ impl Requests {
     }
 
     /// Rows by their keys, the keys of one partition in as few requests as they fit.
-    async fn grouped<P: Eq + Hash + Copy, K: Eq + Hash + Clone, R: crate::rows::Stored>(
+    async fn grouped<P: Eq + Hash + Copy, K: Eq + Hash + Clone, R: Stored>(
         &self,
-        call: Call,
+        call: &Call,
         keys: impl Iterator<Item = (P, K)>,
         ask: impl Fn(P, Vec<K>) -> Question,
     ) -> Result<Vec<R>, EngineError> {
@@ -261,6 +265,6 @@ impl Requests {
 
 /// What is wanted twice is asked once.
 fn each<T: Eq + Hash + Clone>(wanted: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     wanted.filter(|one| seen.insert(one.clone())).collect()
 }

@@ -35,10 +35,11 @@ const REQUESTS_PER_RETRY: i64 = 10;
 /// Retries that may be saved up.
 const RETRIES_SAVED_MAX: i64 = 100;
 
-/// A call of the port: all its requests end by one moment.
-#[derive(Clone, Copy, Debug)]
+/// A call of the port: all its requests end by one moment, and only so many of them are in flight.
+#[derive(Debug)]
 pub(crate) struct Call {
     until: Instant,
+    share: Semaphore,
 }
 
 /// A statement with its values that reads rows.
@@ -82,7 +83,7 @@ impl Requests {
 
     /// Begins a call of the port.
     pub(crate) fn call(&self) -> Call {
-        Call { until: Instant::now() + self.config.deadline }
+        Call { until: Instant::now() + self.config.deadline, share: Semaphore::new(self.at_once()) }
     }
 
     /// Bytes of values in one batch at the most.
@@ -93,7 +94,7 @@ impl Requests {
     /// Asks all, several at once; the answers are in the order of the questions.
     pub(crate) async fn rows<R: Stored>(
         &self,
-        call: Call,
+        call: &Call,
         questions: Vec<Question>,
     ) -> Result<Vec<Vec<R>>, EngineError> {
         let asked: Vec<_> = questions.into_iter().map(|question| self.answer::<R>(call, question)).collect();
@@ -101,13 +102,13 @@ impl Requests {
     }
 
     /// Sends all, several at once. Each group is of one partition.
-    pub(crate) async fn write(&self, call: Call, groups: Vec<Vec<Write>>) -> Result<(), EngineError> {
+    pub(crate) async fn write(&self, call: &Call, groups: Vec<Vec<Write>>) -> Result<(), EngineError> {
         let sent: Vec<_> = groups.into_iter().map(|group| self.group(call, group)).collect();
         stream::iter(sent).buffer_unordered(self.at_once()).try_collect().await
     }
 
     fn at_once(&self) -> usize {
-        (self.config.in_flight_max / CALL_SHARE).max(1)
+        (self.config.in_flight_max / CALL_SHARE).clamp(1, Semaphore::MAX_PERMITS)
     }
 
     fn bind(&self, statement: Statement, values: &Vec<CqlValue>) -> Result<BoundStatement, EngineError> {
@@ -116,7 +117,7 @@ impl Requests {
     }
 
     /// All rows of an answer, page by page.
-    async fn answer<R: Stored>(&self, call: Call, question: Question) -> Result<Vec<R>, EngineError> {
+    async fn answer<R: Stored>(&self, call: &Call, question: Question) -> Result<Vec<R>, EngineError> {
         let Question { statement, values } = question;
         if values.overflowed {
             let cause = format!("table `{}` was asked for a number above 63 bits", statement.table().name);
@@ -148,20 +149,22 @@ impl Requests {
         Counters::add(&self.counters.bytes_read, result.rows_bytes_size());
         for row in result.rows::<CqlRow>().map_err(|error| unknown(&error))? {
             let columns = row.map_err(|error| unknown(&error))?.columns;
-            let key = || {
-                let key = columns.iter().take(table.key_columns()).zip(table.columns);
-                let key: Vec<_> = key.map(|(value, column)| in_words(column.name, value.as_ref())).collect();
-                key.join(", ")
-            };
-            match R::read(&mut Columns::new(columns.clone())) {
+            let key: Vec<_> = columns.iter().take(table.key_columns()).cloned().collect();
+            match R::read(&mut Columns::new(columns)) {
                 Some(row) => rows.push(row),
-                None => return Err(damaged(format!("table `{}`, the row with {}", table.name, key()))),
+                None => {
+                    let key = key.iter().zip(table.columns);
+                    let key: Vec<_> =
+                        key.map(|(value, column)| in_words(column.name, value.as_ref())).collect();
+                    let cause = format!("table `{}`, the row with {}", table.name, key.join(", "));
+                    return Err(damaged(cause));
+                }
             }
         }
         Ok(())
     }
 
-    async fn group(&self, call: Call, mut group: Vec<Write>) -> Result<(), EngineError> {
+    async fn group(&self, call: &Call, mut group: Vec<Write>) -> Result<(), EngineError> {
         let rows = group.len();
         let bytes = group.iter().map(|write| bytes_of(&write.values)).sum();
         let request = match (group.len(), group.pop()) {
@@ -194,7 +197,7 @@ impl Requests {
     /// Sends a request until it is confirmed, or can't be any more.
     async fn confirmed(
         &self,
-        call: Call,
+        call: &Call,
         request: Request,
     ) -> Result<(QueryResult, PagingStateResponse), EngineError> {
         let mut delay = RETRY_DELAY;
@@ -206,7 +209,7 @@ impl Requests {
                 }
                 Err(failure) => failure,
             };
-            let wait = delay.mul_f64(rand::rng().random_range(0.5..1.5));
+            let wait = about(delay);
             let has_time = Instant::now() + wait < call.until;
             if retries_left == 0 || !has_time || !is_passing(&failure) || !self.spend() {
                 Counters::add(&self.counters.failures, 1);
@@ -224,9 +227,10 @@ impl Requests {
     /// One attempt. The outer error ends the call.
     async fn attempt(
         &self,
-        call: Call,
+        call: &Call,
         request: &Request,
     ) -> Result<Result<(QueryResult, PagingStateResponse), ExecutionError>, EngineError> {
+        let _share = call.share.acquire().await.map_err(|_| unavailable("the call is over".into()))?;
         let _turn = self.turn(call).await?;
         Counters::add(&self.counters.requests, 1);
         match tokio::time::timeout_at(call.until, self.send(request)).await {
@@ -238,7 +242,7 @@ impl Requests {
         }
     }
 
-    async fn turn(&self, call: Call) -> Result<SemaphorePermit<'_>, EngineError> {
+    async fn turn(&self, call: &Call) -> Result<SemaphorePermit<'_>, EngineError> {
         let until = call.until.min(Instant::now() + self.config.turn_wait);
         match tokio::time::timeout_at(until, self.turns.acquire()).await {
             Ok(turn) => turn.map_err(|_| unavailable("the store is closed".into())),
@@ -269,6 +273,11 @@ impl Requests {
         let spent = |budget: i64| budget.checked_sub(REQUESTS_PER_RETRY).filter(|left| *left >= 0);
         self.budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).is_ok()
     }
+}
+
+/// A time around this one, so that many who wait don't come back at once.
+pub(crate) fn about(delay: Duration) -> Duration {
+    delay.mul_f64(rand::rng().random_range(0.5..1.5))
 }
 
 fn in_words(name: &str, value: Option<&CqlValue>) -> String {

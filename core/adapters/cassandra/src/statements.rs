@@ -62,6 +62,19 @@ enum Verb {
 /// Every column.
 const WHOLE: Verb = Verb::Put { skip: 0, take: usize::MAX };
 
+const MESSAGES_OLDEST_FIRST: Verb = Verb::Select(
+    "channel_id = ? AND bucket = ? AND message_id > ? AND message_id < ? \
+                     ORDER BY message_id ASC LIMIT ?",
+);
+const MESSAGES_NEWEST_FIRST: Verb =
+    Verb::Select("channel_id = ? AND bucket = ? AND message_id > ? AND message_id < ? LIMIT ?");
+const REPLIES_OLDEST_FIRST: Verb = Verb::Select(
+    "channel_id = ? AND reply_to = ? AND message_id > ? AND message_id < ? \
+                     ORDER BY message_id ASC LIMIT ?",
+);
+const REPLIES_NEWEST_FIRST: Verb =
+    Verb::Select("channel_id = ? AND reply_to = ? AND message_id > ? AND message_id < ? LIMIT ?");
+
 impl Statement {
     /// Every statement, in the order of their numbers.
     pub(crate) const ALL: [Self; 39] = [
@@ -127,28 +140,10 @@ impl Statement {
             Self::PutProgress => (&PROGRESS, WHOLE),
             Self::DropInterest => (&INTEREST, Drop),
             Self::MessagesById => (&MESSAGES, Select("channel_id = ? AND bucket = ? AND message_id IN ?")),
-            Self::MessagesOldestFirst => (
-                &MESSAGES,
-                Select(
-                    "channel_id = ? AND bucket = ? AND message_id > ? AND message_id < ? \
-                     ORDER BY message_id ASC LIMIT ?",
-                ),
-            ),
-            Self::MessagesNewestFirst => (
-                &MESSAGES,
-                Select("channel_id = ? AND bucket = ? AND message_id > ? AND message_id < ? LIMIT ?"),
-            ),
-            Self::RepliesOldestFirst => (
-                &REPLIES,
-                Select(
-                    "channel_id = ? AND reply_to = ? AND message_id > ? AND message_id < ? \
-                     ORDER BY message_id ASC LIMIT ?",
-                ),
-            ),
-            Self::RepliesNewestFirst => (
-                &REPLIES,
-                Select("channel_id = ? AND reply_to = ? AND message_id > ? AND message_id < ? LIMIT ?"),
-            ),
+            Self::MessagesOldestFirst => (&MESSAGES, MESSAGES_OLDEST_FIRST),
+            Self::MessagesNewestFirst => (&MESSAGES, MESSAGES_NEWEST_FIRST),
+            Self::RepliesOldestFirst => (&REPLIES, REPLIES_OLDEST_FIRST),
+            Self::RepliesNewestFirst => (&REPLIES, REPLIES_NEWEST_FIRST),
             Self::BucketsBetween => (&BUCKETS, Select("channel_id = ? AND bucket >= ? AND bucket <= ?")),
             Self::StatusIn => (&STATUS, Select("user_id = ? AND channel_id IN ?")),
             Self::StatusOfUser => (&STATUS, Select("user_id = ?")),

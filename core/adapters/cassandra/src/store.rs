@@ -51,35 +51,35 @@ impl CassandraStore {
 
     async fn write(&self, staging: Staging) -> Result<(), EngineError> {
         let requests = &self.0.requests;
-        requests.write(requests.call(), staging.groups(requests.batch_bytes_max())).await
+        requests.write(&requests.call(), staging.groups(requests.batch_bytes_max())).await
     }
 }
 
 impl ChannelReader for CassandraStore {
     async fn load(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
         let requests = &self.0.requests;
-        requests.load_heads_first(requests.call(), wanted).await
+        requests.load_heads_first(&requests.call(), wanted).await
     }
 
     async fn messages(&self, ranges: &[MessageRange]) -> Result<Vec<Vec<MessageRow>>, EngineError> {
-        let (requests, call) = (&self.0.requests, self.0.requests.call());
+        let (requests, call) = (&self.0.requests, &self.0.requests.call());
         try_join_all(ranges.iter().map(|range| requests.messages_in(call, *range))).await
     }
 
     async fn replies(&self, to: MessageId, range: MessageRange) -> Result<Vec<MessageRow>, EngineError> {
         let requests = &self.0.requests;
-        requests.replies_in(requests.call(), to, range).await
+        requests.replies_in(&requests.call(), to, range).await
     }
 
     async fn changes(&self, ranges: &[ChangeRange]) -> Result<Vec<Vec<ChangeRow>>, EngineError> {
-        let (requests, call) = (&self.0.requests, self.0.requests.call());
+        let (requests, call) = (&self.0.requests, &self.0.requests.call());
         try_join_all(ranges.iter().map(|range| requests.changes_in(call, *range))).await
     }
 }
 
 impl PartitionStore for CassandraStore {
     async fn partition(&self, partition: PartitionId) -> Result<PartitionRows, EngineError> {
-        let (requests, call) = (&self.0.requests, self.0.requests.call());
+        let (requests, call) = (&self.0.requests, &self.0.requests.call());
         let ask = |statement| vec![Question { statement, values: Values::default().u16(partition.0) }];
         let (progress, slots) = tokio::try_join!(
             requests.rows::<Progress>(call, ask(Statement::Progress)),
@@ -92,7 +92,7 @@ impl PartitionStore for CassandraStore {
     /// In one round: the partition's owner is the one who writes these rows.
     async fn prefetch(&self, wanted: &Prefetch) -> Result<Prefetched, EngineError> {
         let requests = &self.0.requests;
-        requests.load_at_once(requests.call(), wanted).await
+        requests.load_at_once(&requests.call(), wanted).await
     }
 
     async fn write_rows(&self, partition: PartitionId, rows: &Rows) -> Result<(), EngineError> {

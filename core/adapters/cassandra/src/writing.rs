@@ -193,3 +193,88 @@ fn now_us() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use ringside_domain::rows::{DeliveredRow, ReadRow, WriteTimestamp};
+    use ringside_types::{MessageId, UserId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const LARGE: usize = 1 << 20;
+
+    fn head(channel: u128, last_seq: u64, stamp: u64) -> HeadRow {
+        let empty = HeadRow::empty(ChannelId(Uuid::from_u128(channel)));
+        HeadRow { last_seq, stamp: WriteTimestamp(stamp), ..empty }
+    }
+
+    fn groups(heads: &[HeadRow], bytes_max: usize) -> Vec<Vec<Write>> {
+        let mut staging = Staging::default();
+        staging.heads(heads).expect("fits");
+        staging.groups(bytes_max)
+    }
+
+    #[test]
+    fn a_row_is_written_once_and_of_one_stamp_the_last() {
+        let check = |heads: &[HeadRow], expected: &HeadRow| {
+            let groups = groups(heads, LARGE);
+            assert_eq!(groups.len(), 1, "{heads:?}");
+            let expected = expected.columns().u64(expected.stamp.0).columns;
+            assert_eq!(groups[0].iter().map(|write| &write.values).collect::<Vec<_>>(), [&expected]);
+        };
+        let (early, late, other) = (head(1, 9, 5), head(1, 4, 6), head(1, 2, 6));
+        check(&[early, late], &late);
+        check(&[late, early], &late);
+        check(&[late, other], &other);
+        check(&[other, early, late], &late);
+    }
+
+    #[test]
+    fn registers_of_one_row_are_two_writes_in_one_group() {
+        let (user_id, channel_id) = (UserId(Uuid::from_u128(1)), ChannelId(Uuid::from_u128(2)));
+        let read = ReadRow { user_id, channel_id, last_read_id: MessageId(5), last_read_seq: 1 };
+        let delivered =
+            DeliveredRow { user_id, channel_id, last_delivered_id: MessageId(7), last_delivered_seq: 2 };
+        let rows = Rows { reads: vec![read], delivered: vec![delivered], ..Rows::default() };
+        let mut staging = Staging::default();
+        staging.rows(PartitionId(1), &rows).expect("fits");
+        let groups = staging.groups(LARGE);
+        let statements: Vec<Vec<_>> =
+            groups.iter().map(|group| group.iter().map(|write| write.statement).collect()).collect();
+        assert_eq!(statements, [[Statement::PutRead, Statement::PutDelivered]]);
+    }
+
+    #[test]
+    fn groups_are_of_one_partition_and_bounded() {
+        let mixed = [head(1, 1, 1), head(2, 1, 2), head(3, 1, 3)];
+        assert_eq!(groups(&mixed, LARGE).len(), 3, "each channel's head is a partition");
+        let slots = |count| {
+            let slot = |slot| ringside_domain::rows::SlotRow {
+                slot: Slot(slot),
+                epoch: Epoch(1),
+                stamp: WriteTimestamp(u64::from(slot)),
+            };
+            let mut staging = Staging::default();
+            let rows = Rows { slots: (0..count).map(slot).collect(), ..Rows::default() };
+            staging.rows(PartitionId(1), &rows).expect("fits");
+            staging
+        };
+        let bytes = |group: &Vec<Write>| group.iter().map(|write| bytes_of(&write.values)).sum::<usize>();
+        // Two numbers of 4 bytes, the epoch, and the timestamp.
+        assert_eq!(bytes(&slots(1).groups(LARGE)[0]), 24);
+        let sizes =
+            |count, bytes_max| slots(count).groups(bytes_max).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(5, 48), [2, 2, 1]);
+        assert_eq!(sizes(3, 1), [1, 1, 1], "a row above the bound goes alone");
+        assert_eq!(sizes(200, LARGE), [64, 64, 64, 8]);
+    }
+
+    #[test]
+    fn keys_differ_where_their_columns_do() {
+        let text = |text: &str| CqlValue::Text(text.into());
+        assert_ne!(key_bytes(&[text("ab"), text("c")]), key_bytes(&[text("a"), text("bc")]));
+        assert_ne!(key_bytes(&[CqlValue::Int(1)]), key_bytes(&[CqlValue::BigInt(1)]));
+        assert_ne!(key_bytes(&[text("a")]), key_bytes(&[text("a"), text("")]));
+    }
+}

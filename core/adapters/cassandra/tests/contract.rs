@@ -7,5 +7,13 @@ use support::Keyspaces;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn store() {
-    Keyspaces::with(async |keyspaces| contract::store::suite(async || keyspaces.store().await).await).await;
+    Keyspaces::with(async |keyspaces| {
+        let fresh = async || {
+            // The parts come one after the other, and each lets go of its store.
+            keyspaces.drop_all().await;
+            keyspaces.store().await
+        };
+        contract::store::suite(fresh).await;
+    })
+    .await;
 }

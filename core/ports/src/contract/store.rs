@@ -1,5 +1,7 @@
 //! The contract of [`MessageStore`].
 
+pub mod reading;
+
 use ringside_domain::rows::{
     HeadRow, MessageRow, PinRow, Prefetch, Prefetched, Progress, ReactionRow, Rows, WriteTimestamp,
 };
@@ -33,6 +35,10 @@ pub async fn suite<S: MessageStore>(make: impl AsyncFn() -> S) {
     void_interest_goes(make().await).await;
     slots_belong_to_their_partition(make().await).await;
     racing_writes_leave_the_latest(make().await).await;
+    reading::messages_over_years(make().await).await;
+    reading::changes_by_the_thousand(make().await).await;
+    reading::a_large_write_comes_back_whole(make().await).await;
+    reading::nothing_is_older_than_the_head_it_comes_with(make().await).await;
 }
 
 async fn load<S: MessageStore>(store: &S, wanted: Prefetch) -> Prefetched {

@@ -28,6 +28,13 @@ pub(crate) struct Observed {
 
 impl Observed {
     pub(crate) async fn of(session: &Session, config: &Config) -> Result<Self, OpenError> {
+        let mut there = Self::without_version(session, config).await?;
+        there.read_version(session, config).await?;
+        Ok(there)
+    }
+
+    /// What any node knows by itself.
+    pub(crate) async fn without_version(session: &Session, config: &Config) -> Result<Self, OpenError> {
         let keyspace = &config.keyspace;
         let text = "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ?";
         let found = select(session, text, (keyspace,)).await?;
@@ -41,15 +48,20 @@ impl Observed {
         {
             tables.entry(table).or_default().insert(column, (kind, place, position, order));
         }
-        let mut version = None;
-        if replication.is_some() && tables.contains_key(VERSION.name) {
-            let text = format!("SELECT version FROM {keyspace}.{} WHERE component = ?", VERSION.name);
-            let mut statement = Statement::new(text);
-            statement.set_consistency(Consistency::LocalQuorum);
-            let found = ask(session, statement, (COMPONENT,)).await?;
-            version = rows::<(Option<i32>,)>(&found)?.into_iter().find_map(|(version,)| version);
+        Ok(Self { replication, tables, version: None })
+    }
+
+    /// What a quorum knows.
+    pub(crate) async fn read_version(&mut self, session: &Session, config: &Config) -> Result<(), OpenError> {
+        if self.replication.is_none() || !self.has(&VERSION) {
+            return Ok(());
         }
-        Ok(Self { replication, tables, version })
+        let text = format!("SELECT version FROM {}.{} WHERE component = ?", config.keyspace, VERSION.name);
+        let mut statement = Statement::new(text);
+        statement.set_consistency(Consistency::LocalQuorum);
+        let found = ask(session, statement, (COMPONENT,)).await?;
+        self.version = rows::<(Option<i32>,)>(&found)?.into_iter().find_map(|(version,)| version);
+        Ok(())
     }
 
     pub(crate) fn has(&self, table: &Table) -> bool {

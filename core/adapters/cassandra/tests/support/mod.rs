@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file takes its part")]
 
+pub mod proxy;
+pub mod rows;
+
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Mutex;
@@ -43,18 +46,24 @@ impl Keyspaces {
     pub async fn with(test: impl AsyncFnOnce(&Self)) {
         let keyspaces = Self(Mutex::new(Vec::new()));
         let outcome = AssertUnwindSafe(test(&keyspaces)).catch_unwind().await;
-        let made = keyspaces.0.into_inner().expect("nobody panicked with the lock");
-        if !made.is_empty() {
-            let session = session().await;
-            for config in made {
-                let drop = format!("DROP KEYSPACE IF EXISTS {}", config.keyspace);
-                if let Err(error) = session.query_unpaged(drop, ()).await {
-                    eprintln!("the keyspace {} stays: {error}", config.keyspace);
-                }
-            }
-        }
+        keyspaces.drop_all().await;
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
+        }
+    }
+
+    /// Drops what was made until now. A small engine has no room for the tables of many keyspaces.
+    pub async fn drop_all(&self) {
+        let made = std::mem::take(&mut *self.0.lock().expect("nobody panicked with the lock"));
+        if made.is_empty() {
+            return;
+        }
+        let session = session().await;
+        for config in made {
+            let drop = format!("DROP KEYSPACE IF EXISTS {}", config.keyspace);
+            if let Err(error) = session.query_unpaged(drop, ()).await {
+                eprintln!("the keyspace {} stays: {error}", config.keyspace);
+            }
         }
     }
 
@@ -64,9 +73,11 @@ impl Keyspaces {
         config
     }
 
-    /// A keyspace with its tables.
+    /// A keyspace with its tables: on a ring of three nodes with three replicas.
     pub async fn made(&self) -> Config {
-        let config = self.keep(config());
+        let replicas = if contact_points().len() >= 3 { 3 } else { 1 };
+        let replication = BTreeMap::from([("datacenter1".into(), replicas)]);
+        let config = self.keep(Config { replication, ..config() });
         init(&config).await.expect("makes the tables");
         config
     }
