@@ -43,11 +43,6 @@ impl TestServer {
         Ok(Self { server, folder: tempfile::tempdir()? })
     }
 
-    /// Another one, of the same binary, that shares nothing with this one.
-    pub(crate) fn beside(&self) -> io::Result<Self> {
-        Self::new(self.server.clone())
-    }
-
     /// How it is started, with these limits (`messages_per_second` …) changed.
     pub(crate) fn spec(&self, limits: &[(&str, u32)]) -> ServerSpec {
         let variable = |(name, value): &(&str, u32)| {
