@@ -84,7 +84,7 @@ async fn nodes(session: &Session, config: &Config) -> Vec<Finding> {
             )));
             continue;
         }
-        match versions_and_clock(session, node).await {
+        match about(session, node).await {
             Ok(of_node) => findings.extend(of_node.findings(&name)),
             Err(error) => findings.push(warning(format!("the node {name} does not answer: {error}"))),
         }
@@ -96,12 +96,14 @@ async fn nodes(session: &Session, config: &Config) -> Vec<Finding> {
 struct AboutNode {
     version: String,
     is_scylla: bool,
+    /// `commitlog_sync`; ScyllaDB doesn't tell.
+    commit_log: Option<String>,
     /// How far its clock is from this machine's, and whether it is ahead.
     skew: Duration,
     is_ahead: bool,
 }
 
-async fn versions_and_clock(session: &Session, node: &Arc<Node>) -> Result<AboutNode, OpenError> {
+async fn about(session: &Session, node: &Arc<Node>) -> Result<AboutNode, OpenError> {
     let of_node = |text: &str| {
         let mut statement = Statement::new(text);
         statement.set_consistency(Consistency::One);
@@ -120,10 +122,15 @@ async fn versions_and_clock(session: &Session, node: &Arc<Node>) -> Result<About
         .ok_or_else(|| OpenError::Failed { cause: "`system.local` is empty".into() })?;
     let text = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = 'system' AND table_name = 'scylla_local'";
     let is_scylla = !rows::<(String,)>(&ask(session, of_node(text), ()).await?)?.is_empty();
+    let text = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'";
+    let commit_log = match is_scylla {
+        true => None,
+        false => rows::<(String,)>(&ask(session, of_node(text), ()).await?)?.pop().map(|(value,)| value),
+    };
     let here =
         i64::try_from(here.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
     let skew = Duration::from_millis(there.abs_diff(here));
-    Ok(AboutNode { version, is_scylla, skew, is_ahead: there > here })
+    Ok(AboutNode { version, is_scylla, commit_log, skew, is_ahead: there > here })
 }
 
 impl AboutNode {
@@ -140,6 +147,12 @@ impl AboutNode {
                 self.version
             )),
         });
+        if self.commit_log.as_deref() == Some("periodic") {
+            findings.push(warning(format!(
+                "the node {name} confirms writes before its commit log is on the disk, and loses the last of them when it \
+                 dies: set `commitlog_sync: batch` or `group` in its cassandra.yaml, and restart it"
+            )));
+        }
         if self.skew > CLOCK_SKEW_MAX {
             let side = if self.is_ahead { "ahead of" } else { "behind" };
             findings.push(warning(format!(
@@ -232,11 +245,15 @@ fn replication(session: &Session, config: &Config) -> Vec<Finding> {
 mod tests {
     use super::*;
 
+    fn node() -> AboutNode {
+        let (version, commit_log) = ("5.0.8".into(), Some("batch".into()));
+        AboutNode { version, is_scylla: false, commit_log, skew: Duration::ZERO, is_ahead: false }
+    }
+
     #[test]
     fn versions_are_compared_as_numbers() {
         let check = |version: &str, is_scylla, expected| {
-            let node =
-                AboutNode { version: version.into(), is_scylla, skew: Duration::ZERO, is_ahead: false };
+            let node = AboutNode { version: version.into(), is_scylla, ..node() };
             assert_eq!(node.findings("a")[0].severity, expected, "{version}");
         };
         check("4.1.0", false, Severity::Good);
@@ -251,10 +268,22 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_is_named_with_its_side() {
-        let node = |skew, is_ahead| AboutNode { version: "5.0.8".into(), is_scylla: false, skew, is_ahead };
+        let node = |skew, is_ahead| AboutNode { skew, is_ahead, ..node() };
         assert_eq!(node(CLOCK_SKEW_MAX, true).findings("a").len(), 1);
         let skew = CLOCK_SKEW_MAX + Duration::from_millis(1);
         assert!(node(skew, true).findings("a")[1].sentence.contains("ahead of"));
         assert!(node(skew, false).findings("a")[1].sentence.contains("behind"));
+    }
+
+    #[test]
+    fn a_node_that_confirms_before_its_disk_has_it_is_named() {
+        let check = |commit_log: Option<&str>, expected: usize| {
+            let node = AboutNode { commit_log: commit_log.map(Into::into), ..node() };
+            assert_eq!(node.findings("a").len(), expected, "{commit_log:?}");
+        };
+        check(None, 1);
+        check(Some("batch"), 1);
+        check(Some("group"), 1);
+        check(Some("periodic"), 2);
     }
 }
