@@ -298,3 +298,60 @@ pub(super) fn check(config: &super::Config) -> Result<(), ConfigError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{read, shown};
+
+    fn set<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    fn refused(variables: &[(&str, &str)]) -> String {
+        read(None, set(variables), &[]).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let secrets = [
+            ("RINGSIDE_KAFKA_PASSWORD", "hidden one"),
+            ("RINGSIDE_CASSANDRA_PASSWORD", "hidden two"),
+            ("RINGSIDE_POSTGRES_PASSWORD", "hidden three"),
+            ("RINGSIDE_POSTGRES_MASTER_KEY", "hidden four"),
+            ("RINGSIDE_REDIS_PASSWORD", "hidden five"),
+        ];
+        let config = read(None, set(&secrets), &[]).expect("valid");
+        for text in [shown(&config), format!("{config:?}")] {
+            assert!(!text.contains("hidden"), "{text}");
+        }
+        assert_eq!(shown(&config).matches("set, and not shown").count(), secrets.len());
+    }
+
+    #[test]
+    fn a_secret_has_one_place() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let path = file.path().to_str().expect("text");
+        let both = [("RINGSIDE_REDIS_PASSWORD", "one"), ("RINGSIDE_REDIS_PASSWORD_FILE", path)];
+        assert!(refused(&both).contains("redis.password as well"));
+        let gone = refused(&[("RINGSIDE_KAFKA_PASSWORD_FILE", "/no/such/file")]);
+        assert!(gone.contains("kafka.password_file") && gone.contains("/no/such/file"), "{gone}");
+    }
+
+    #[cfg(not(feature = "cluster"))]
+    #[test]
+    fn engines_that_are_not_built_in_are_refused() {
+        let told = refused(&[("RINGSIDE_ENGINES_PRESENCE", "redis")]);
+        assert!(told.contains("--features cluster"), "{told}");
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn log_and_store_go_together() {
+        for variable in [("RINGSIDE_ENGINES_LOG", "kafka"), ("RINGSIDE_ENGINES_STORE", "cassandra")] {
+            let told = refused(&[variable]);
+            assert!(told.contains("the store follows the log"), "{told}");
+        }
+        let both = [("RINGSIDE_ENGINES_LOG", "kafka"), ("RINGSIDE_ENGINES_STORE", "cassandra")];
+        assert!(read(None, set(&both), &[]).is_ok());
+    }
+}
