@@ -222,7 +222,8 @@ impl ServerProcess {
 
     /// Starts on the addresses of a predecessor.
     pub async fn start_at(spec: &ServerSpec, addresses: Addresses) -> Result<Self, ServerError> {
-        if !spec.data_dir.exists() {
+        // A folder that is not there, or empty.
+        if std::fs::read_dir(&spec.data_dir).ok().and_then(|mut files| files.next()).is_none() {
             spec.prepare().await?;
         }
         let mut command = spec.command("up")?;
