@@ -20,8 +20,8 @@ use crate::producer::MESSAGE_BYTES_MAX;
 
 const HOUR: u64 = 60 * 60 * 1000;
 const DAY: u64 = 24 * HOUR;
-/// How often a topic that was made is looked for before it counts as missing, and the pause between.
-const LOOKS: u32 = 50;
+/// How often a topic is looked for again before it counts as missing, and the pause between.
+const LOOKS: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Something that is to be there: what it is, and whether it was made, or would be.
@@ -251,13 +251,6 @@ pub async fn init(config: &Config) -> Result<Vec<Step>, OpenError> {
         let is_new = !there.contains_key(&topic) && cluster.make(topic).await?;
         steps.push(step(config, topic, is_new));
     }
-    // Brokers hear of new topics one after another.
-    for _ in 0..LOOKS {
-        if cluster.there().await?.len() == Topic::ALL.len() {
-            break;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
     checked(config).await?;
     Ok(steps)
 }
@@ -285,7 +278,15 @@ pub async fn check(config: &Config) -> Result<Vec<String>, OpenError> {
 /// How many partitions each topic has, if all are there and as they must be.
 pub(crate) async fn checked(config: &Config) -> Result<BTreeMap<Topic, u16>, OpenError> {
     let cluster = Cluster::of(config)?;
-    let there = cluster.there().await?;
+    let mut there = cluster.there().await?;
+    // Brokers hear of new topics one after another.
+    for _ in 0..LOOKS {
+        if there.len() == Topic::ALL.len() {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        there = cluster.there().await?;
+    }
     let missing = missing(config, &there);
     if !missing.is_empty() {
         return Err(OpenError::Missing(missing.join(", ")));
