@@ -41,7 +41,7 @@ pub enum Severity {
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
-    /// For people.
+    /// What was found, and what mends it where it is not good.
     pub sentence: String,
 }
 

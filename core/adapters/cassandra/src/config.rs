@@ -119,9 +119,9 @@ impl Config {
 /// A user name and its password.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The role's name.
+    /// The role that signs in, as `CREATE ROLE` names it.
     pub user: String,
-    /// Never printed.
+    /// Its password, which is never printed.
     pub password: String,
 }
 

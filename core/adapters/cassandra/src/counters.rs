@@ -19,7 +19,7 @@ pub struct Counters {
     pub bytes_written: AtomicU64,
     /// Batches of rows of one partition.
     pub batches: AtomicU64,
-    /// Rows read.
+    /// Rows in the answers to reads, over all pages.
     pub rows_read: AtomicU64,
     /// Bytes of the answers that held them.
     pub bytes_read: AtomicU64,

@@ -20,7 +20,7 @@ pub enum OpenError {
         /// What is wrong, and what would be right.
         reason: String,
     },
-    /// No node answers.
+    /// None of the nodes that were named answers.
     #[error(
         "no node of Cassandra answers at {contact_points}: start it, or mend the addresses and the firewall ({cause})"
     )]
@@ -35,7 +35,7 @@ pub enum OpenError {
         "Cassandra does not let in {user}: mend the user name and the password, or create the role ({cause})"
     )]
     Credentials {
-        /// Who asked.
+        /// The role that tried to sign in.
         user: String,
         /// In the engine's words.
         cause: String,
@@ -60,7 +60,7 @@ pub enum OpenError {
         /// Its name.
         keyspace: String,
     },
-    /// Tables are missing.
+    /// The keyspace lacks tables that this version needs.
     #[error("the keyspace `{keyspace}` has no table {missing}: run `ringside init`")]
     NoTables {
         /// The keyspace.
